@@ -1,0 +1,42 @@
+# make demo   virtual environment, install, the report in small on the embedded data
+# make test   install with all three backends, then the tests
+# Everything goes into .venv in this folder; `make clean` removes it.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.PHONY: demo test lint format clean
+
+demo: $(VENV)/installed-demo
+	$(BIN)/kerasdl reproduce --quick
+
+test: $(VENV)/installed-test
+	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest
+	KERAS_BACKEND=jax $(BIN)/python -m pytest -m backend
+	KERAS_BACKEND=torch $(BIN)/python -m pytest -m backend
+
+lint: $(VENV)/installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(VENV)/installed-test
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo 'kerasdl needs Python 3.11 or later: make PYTHON=python3.12 ...'; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed-demo: $(BIN)/python setup.cfg constraints.txt
+	$(PIP) -e '.[tensorflow]'
+	@touch $@
+
+$(VENV)/installed-test: $(BIN)/python setup.cfg constraints.txt
+	$(PIP) -e '.[tensorflow,jax,torch,tfds,keras-cv,dev]'
+	@touch $@ $(VENV)/installed-demo
+
+clean:
+	rm -rf $(VENV)

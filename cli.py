@@ -1,0 +1,5 @@
+"""Launcher for a checkout: `python cli.py` is the command `kerasdl`."""
+
+from kerasdl.cli import main
+
+main()

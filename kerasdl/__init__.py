@@ -1,0 +1,44 @@
+"""kerasdl: classification, segmentation and colorization with Keras 3, on any of its backends.
+
+    import kerasdl
+
+    config = kerasdl.make_config(task="segmentation", model="fcn32")
+    run = kerasdl.train(config)
+    kerasdl.evaluate(run)["scores"]
+
+Importing this package imports no Keras; the first use of `train`, `evaluate`, `predict` or
+`models.build` does, on the backend of KERAS_BACKEND.
+"""
+
+import importlib
+
+__version__ = "0.1.0"
+
+_LAZY = {
+    "train": ("kerasdl.run", "train"),
+    "evaluate": ("kerasdl.run", "evaluate"),
+    "predict": ("kerasdl.run", "predict"),
+    "Config": ("kerasdl.config", "Config"),
+    "models": ("kerasdl.models", None),
+}
+
+__all__ = [*_LAZY, "__version__", "make_config"]
+
+
+def make_config(**values):
+    """Configuration from keyword arguments; see `kerasdl.config.Config` for the keys."""
+    from kerasdl import config
+
+    return config.make(values)
+
+
+def __getattr__(name):
+    if name not in _LAZY:
+        raise AttributeError(f"module 'kerasdl' has no attribute '{name}'")
+    module, attribute = _LAZY[name]
+    loaded = importlib.import_module(module)
+    return loaded if attribute is None else getattr(loaded, attribute)
+
+
+def __dir__():
+    return sorted([*globals(), *_LAZY])

@@ -1,0 +1,120 @@
+"""Choosing and setting up the Keras backend, before Keras is imported."""
+
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import sys
+
+from kerasdl.config import BACKENDS, suggest
+from kerasdl.errors import ConfigError
+
+PACKAGES = ("keras", "tensorflow", "tensorflow-cpu", "jax", "torch", "numpy", "pillow", "kerasdl")
+
+
+def installed():
+    """Names of the backends that can be imported, in order of preference."""
+    return [name for name in BACKENDS if importlib.util.find_spec(name) is not None]
+
+
+def choose(name="auto"):
+    """Fixes the backend of this process; call it before anything imports Keras.
+
+    Precedence: `name` unless "auto", else the variable KERAS_BACKEND, else the first installed of
+    tensorflow, jax and torch.
+
+    Returns:
+        The backend's name.
+
+    Raises:
+        ConfigError: Unknown or not installed, or Keras already runs on another one.
+    """
+    wanted = name if name != "auto" else os.environ.get("KERAS_BACKEND") or "auto"
+    available = installed()
+    if wanted == "auto":
+        if not available:
+            raise ConfigError(
+                "no backend is installed",
+                mend="pip install 'kerasdl[tensorflow]', 'kerasdl[jax]' or 'kerasdl[torch]'",
+            )
+        wanted = available[0]
+    if wanted not in BACKENDS:
+        raise suggest("backend", wanted, BACKENDS)
+    if wanted not in available:
+        there = ", ".join(available) or "none"
+        raise ConfigError(
+            f"backend '{wanted}' is not installed",
+            mend=f"pip install 'kerasdl[{wanted}]'; installed: {there}",
+        )
+    if "keras" in sys.modules and sys.modules["keras"].config.backend() != wanted:
+        running = sys.modules["keras"].config.backend()
+        raise ConfigError(
+            f"Keras already runs on '{running}' in this process, '{wanted}' was asked for",
+            mend="one process, one backend: start another one",
+        )
+    os.environ["KERAS_BACKEND"] = wanted
+    # TensorFlow and XLA log their start to stderr, where it would hide our own messages.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+    return wanted
+
+
+def prepare(seed, precision="float32", deterministic=True):
+    """Seeds all generators and sets precision and determinism; imports Keras.
+
+    Deterministic means that two runs on the same machine, backend and versions are equal bit for
+    bit; TensorFlow and torch have a switch for it, JAX needs none.
+    """
+    import keras
+
+    keras.utils.set_random_seed(seed)
+    keras.config.set_dtype_policy(precision)
+    if not deterministic:
+        return
+    if keras.config.backend() == "tensorflow":
+        import tensorflow
+
+        tensorflow.config.experimental.enable_op_determinism()
+    elif keras.config.backend() == "torch":
+        import torch
+
+        # CUDA's matrix products are only reproducible with a fixed workspace.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True, warn_only=True)
+
+
+def environment():
+    """What a result depends on beside configuration and data, as a JSON-able mapping."""
+    import keras
+
+    versions = {}
+    for package in PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return {
+        "backend": keras.config.backend(),
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "processors": os.cpu_count(),
+        "devices": _devices(keras.config.backend()),
+        "versions": versions,
+    }
+
+
+def _devices(backend):
+    """Kinds of devices the backend computes on."""
+    if backend == "torch":
+        import torch
+
+        if torch.cuda.is_available():
+            return [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+        return ["cpu"]
+    if backend == "jax":
+        import jax
+
+        return [device.device_kind for device in jax.devices()]
+    import tensorflow
+
+    return [device.name for device in tensorflow.config.list_logical_devices()]

@@ -1,0 +1,102 @@
+"""Rows G of the fault matrix: keys, types, ranges, precedence; all without Keras."""
+
+import tomllib
+
+import pytest
+
+from kerasdl import config as configuration
+from kerasdl.errors import ConfigError
+
+
+def test_defaults_are_the_recipe_of_the_report():
+    config = configuration.Config()
+    recipe = (config.learning_rate, config.weight_decay, config.batch_size, config.epochs)
+    assert recipe == (0.1, 1e-5, 128, 20)
+    assert (config.momentum, config.plateau_factor) == (0.9, 0.1)
+
+
+@pytest.mark.parametrize(
+    ("alias", "task", "model"),
+    [
+        ("classify", "classification", "resnet18"),
+        ("segment", "segmentation", "unet"),
+        ("colorize", "colorization", "unet"),
+    ],
+)
+def test_alias_and_default_model(alias, task, model):
+    config = configuration.make({"task": alias})
+    assert (config.task, config.model) == (task, model)
+
+
+def test_toml_round_trip():
+    values = {"task": "segment", "image_size": "48x64", "model_args": {"skips": [1, 2]}}
+    config = configuration.make({**values, "ignore_labels": [11, 255], "learning_rate": "1e-3"})
+    assert config.image_size == (48, 64)
+    assert config.learning_rate == 0.001
+    assert configuration.make(tomllib.loads(configuration.dump(config))) == config
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"epoch": 3}, "unknown configuration key 'epoch' .*did you mean 'epochs'"),
+        ({"task": "segmentatoin"}, "unknown task .*did you mean 'segmentation'"),
+        ({"backend": "pytorch"}, "unknown backend 'pytorch' .*did you mean 'torch'"),
+        ({"precision": "bfloat16"}, "unknown precision .*did you mean 'mixed_bfloat16'"),
+        ({"epochs": "ten"}, "'epochs' must be an integer, received 'ten'"),
+        ({"epochs": 2.5}, "'epochs' must be an integer, received 2.5"),
+        ({"epochs": True}, "'epochs' must be an integer, received True"),
+        ({"epochs": 0}, "'epochs' must be at least 1, received 0"),
+        ({"batch_size": -1}, "'batch_size' must be at least 1, received -1"),
+        ({"learning_rate": 0}, "'learning_rate' must be a finite number above 0"),
+        ({"learning_rate": float("nan")}, "'learning_rate' must be a finite number above 0"),
+        ({"momentum": 1.0}, "'momentum' must be below 1"),
+        ({"image_size": "64 by 64"}, "'image_size' must be HEIGHTxWIDTH, such as 64x64"),
+        ({"image_size": 4}, "'image_size' must be 8 to 8192"),
+        ({"model_args": "skips"}, "'model_args' must be a table, received 'skips'"),
+        ({"ignore_labels": ["a"]}, "'ignore_labels' must be a list of integers"),
+        ({"download": "yes"}, "'download' must be true or false, received 'yes'"),
+    ],
+)
+def test_wrong_values_are_named(values, message):
+    with pytest.raises(ConfigError, match=message) as caught:
+        configuration.make(values)
+    assert caught.value.exit_code == 2
+
+
+def test_assignments_are_toml_or_text():
+    values = configuration.override(
+        {"model_args": {"filters": 8}},
+        ["epochs=3", "model=unet", "model_args.skips=[1, 2]", "learning_rate=1e-3"],
+    )
+    assert values == {
+        "epochs": 3,
+        "model": "unet",
+        "learning_rate": 0.001,
+        "model_args": {"filters": 8, "skips": [1, 2]},
+    }
+    with pytest.raises(ConfigError, match="not of the form key=value"):
+        configuration.override({}, ["epochs"])
+    with pytest.raises(ConfigError, match="'epochs' is not a table"):
+        configuration.override({"epochs": 3}, ["epochs.more=1"])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("epochs = 1\nepochs = 2\n", "not valid TOML: Cannot overwrite a value"),
+        ("epochs = 012\n", "not valid TOML"),
+        ("epochs = \n", "not valid TOML: Invalid value .at line 1"),
+    ],
+)
+def test_broken_files_are_named(text, message, tmp_path):
+    path = tmp_path / "run.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=message) as caught:
+        configuration.read(path)
+    assert str(path) in str(caught.value)
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(ConfigError, match="no such configuration file: .*none.toml"):
+        configuration.read(tmp_path / "none.toml")
