@@ -1,0 +1,75 @@
+"""Data sets by name: the embedded `scenes`, a folder or .npz file, or `tfds:NAME`."""
+
+import pathlib
+
+import kerasdl.config
+from kerasdl.config import suggest
+from kerasdl.errors import ConfigError, DataError
+
+SOURCES = ("scenes", "FOLDER", "FILE.npz", "tfds:NAME[/CONFIG][:VERSION]")
+
+
+def load(config):
+    """The data set a configuration names.
+
+    Returns:
+        `kerasdl.data.base.Dataset`; its splits hold at most `train_size`, `validation_size` and
+        `test_size` samples where these are set.
+
+    Raises:
+        DataError: There is no such data set, or it cannot be used for the task as it is.
+    """
+    if config.data == "scenes":
+        from kerasdl.data import scenes
+
+        return scenes.load(
+            task=config.task,
+            train_size=config.train_size,
+            validation_size=config.validation_size,
+            test_size=config.test_size,
+            image_size=config.image_size,
+        )
+    if config.data.startswith("tfds:"):
+        from kerasdl.data import tfds
+
+        return tfds.load(config.data.removeprefix("tfds:"), config.task, config)
+    path = pathlib.Path(config.data).expanduser()
+    if path.suffix == ".npz":
+        from kerasdl.data import arrays
+
+        return arrays.load(path, config.task, config)
+    if not path.exists() and path.name == config.data:
+        error = suggest("data", config.data, SOURCES)
+        raise DataError(error.what, mend=f"{error.mend}; there is no folder of that name either")
+    from kerasdl.data import folder
+
+    return folder.load(path, config.task, config)
+
+
+def short_name(data):
+    """Name of a data set for run folders: "scenes", "camvid", "cifar10"."""
+    if data.startswith("tfds:"):
+        return data.removeprefix("tfds:").partition(":")[0].replace("/", "-")
+    return pathlib.Path(data).expanduser().resolve().stem or "data"
+
+
+def read_class_weights(path, class_names):
+    """One weight per class from a TOML file of lines `class name = weight`.
+
+    Raises:
+        ConfigError: The file cannot be read, names an unknown class or leaves one out, or a weight
+            is not a number of 0 or more.
+    """
+    values = kerasdl.config.read(path)
+    for name in values:
+        if name not in class_names:
+            raise suggest("class", name, class_names)
+    missing = [name for name in class_names if name not in values]
+    if missing:
+        raise ConfigError(
+            f"no weight for class '{missing[0]}'", path, f'add the line "{missing[0]}" = 1.0'
+        )
+    for name, value in values.items():
+        if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
+            raise ConfigError(f"the weight of class '{name}' is {value!r}", path, "0 or more")
+    return [float(values[name]) for name in class_names]
