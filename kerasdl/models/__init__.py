@@ -1,0 +1,60 @@
+"""Networks, written with Keras' functional API and its own layers only.
+
+Every builder takes `(input_shape, outputs, **options)` and returns a `keras.Model` whose output is
+linear float32: logits for classes, colours for colorization. It knows no task and no data.
+"""
+
+import importlib
+import inspect
+
+from kerasdl.config import suggest
+from kerasdl.errors import ConfigError
+
+# name -> module with a function of that name, so that listing the names imports no Keras.
+MODELS = {
+    "resnet18": "kerasdl.models.resnet",
+    "fcn32": "kerasdl.models.fcn",
+    "fcn16": "kerasdl.models.fcn",
+    "fcn8": "kerasdl.models.fcn",
+    "unet": "kerasdl.models.unet",
+}
+
+
+def builder(name):
+    """The builder function of a network. Raises ConfigError with the closest known name."""
+    require_known(name)
+    return getattr(importlib.import_module(MODELS[name]), name)
+
+
+def build(name, input_shape, outputs, **options):
+    """Builds a network.
+
+    Args:
+        name: One of `MODELS`.
+        input_shape: (height, width, channels); height and width of 8 or more.
+        outputs: Number of classes or of colour channels.
+        **options: Options of that network, see its builder.
+
+    Returns:
+        `keras.Model`: (batch, height, width, channels) to (batch, outputs) for a classifier, to
+        (batch, height, width, outputs) for the others.
+
+    Raises:
+        ConfigError: Unknown network or option, or an option value it does not take.
+    """
+    function = builder(name)
+    known = list(inspect.signature(function).parameters)[2:]
+    for option in options:
+        if option not in known:
+            if not known:
+                raise ConfigError(f"model '{name}' takes no options, received '{option}'")
+            raise suggest(f"option of model '{name}'", option, known)
+    if len(input_shape) != 3 or min(input_shape) < 1 or outputs < 1:
+        raise ConfigError(f"no network for input {tuple(input_shape)} and {outputs} outputs")
+    return function(tuple(input_shape), outputs, **options)
+
+
+def require_known(name):
+    """Raises ConfigError with the closest known name unless there is a network `name`."""
+    if name not in MODELS:
+        raise suggest("model", name, MODELS)

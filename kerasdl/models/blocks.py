@@ -1,0 +1,76 @@
+"""Pieces that more than one network is made of."""
+
+import math
+
+import keras
+
+# As published and as in PyTorch: statistics move by 0.1 per batch.
+BATCH_NORM = {"momentum": 0.9, "epsilon": 1e-5}
+
+
+def convolution_norm(x, filters, kernel_size, strides=1, name=None, relu=True):
+    """Convolution, batch norm and, if asked, ReLU.
+
+    Borders are padded explicitly by `kernel_size // 2` where the convolution has a stride, because
+    "same" pads one side only there, unlike the published network and PyTorch.
+    """
+    padding = "same"
+    if strides > 1 and kernel_size > 1:
+        x = keras.layers.ZeroPadding2D(kernel_size // 2, name=f"{name}_padding")(x)
+        padding = "valid"
+    x = keras.layers.Conv2D(
+        filters,
+        kernel_size,
+        strides=strides,
+        padding=padding,
+        use_bias=False,
+        kernel_initializer="he_normal",
+        name=f"{name}_convolution",
+    )(x)
+    x = keras.layers.BatchNormalization(**BATCH_NORM, name=f"{name}_norm")(x)
+    return keras.layers.ReLU(name=f"{name}_relu")(x) if relu else x
+
+
+def pad_to_multiple(x, multiple):
+    """Zero-pads height and width, half on each side, up to a multiple.
+
+    Returns:
+        The padded tensor and the cropping ((top, bottom), (left, right)) that undoes it.
+    """
+    padding = tuple(
+        (math.floor(missing / 2), math.ceil(missing / 2))
+        for missing in (-size % multiple for size in x.shape[1:3])
+    )
+    if any(any(sides) for sides in padding):
+        x = keras.layers.ZeroPadding2D(padding, name="pad_to_stride")(x)
+    return x, padding
+
+
+def crop_back(x, padding):
+    """Undoes `pad_to_multiple`."""
+    if any(any(sides) for sides in padding):
+        x = keras.layers.Cropping2D(padding, name="crop_to_input")(x)
+    return x
+
+
+class Bilinear(keras.initializers.Initializer):
+    """Kernel of a transposed convolution that enlarges each channel bilinearly.
+
+    Only used while building; a saved model holds the finished weights.
+    Source: Long, Shelhamer and Darrell 2015, section 3.3.
+    """
+
+    def __call__(self, shape, dtype=None):
+        height, width, outputs, inputs = shape
+        rows = keras.ops.cast(_triangle(height), dtype or "float32")
+        columns = keras.ops.cast(_triangle(width), dtype or "float32")
+        window = keras.ops.outer(rows, columns)
+        channels = keras.ops.eye(outputs, inputs, dtype=dtype or "float32")
+        return window[:, :, None, None] * channels[None, None]
+
+
+def _triangle(size):
+    """Weights of linear interpolation for a kernel of twice the stride, largest in the middle."""
+    factor = (size + 1) // 2
+    center = factor - 1 if size % 2 else factor - 0.5
+    return [1 - abs(position - center) / factor for position in range(size)]

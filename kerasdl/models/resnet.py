@@ -1,0 +1,79 @@
+"""ResNet-18 of He et al. 2015, "Deep Residual Learning for Image Recognition", table 1.
+
+- Basic blocks: two 3x3 convolutions, batch norm after each, ReLU after the sum.
+- Four stages of two blocks with 64, 128, 256 and 512 filters; stride 2 into stages 2 to 4.
+- The shortcut is the identity, or a 1x1 convolution where the shape changes (option B).
+- Named features `stem`, `stage1` ... `stage4` for decoders.
+"""
+
+import keras
+
+from kerasdl.errors import ConfigError
+from kerasdl.models.blocks import convolution_norm
+
+STAGE_FILTERS = (64, 128, 256, 512)
+STAGE_BLOCKS = (2, 2, 2, 2)
+STEMS = ("auto", "imagenet", "small")
+
+
+def resnet18(input_shape, outputs, stem="auto"):
+    """ResNet-18 classifier; 11,689,512 trainable parameters with 1000 classes, ImageNet stem.
+
+    Args:
+        input_shape: (height, width, channels).
+        outputs: Number of classes.
+        stem: "imagenet" (7x7 convolution with stride 2, then 3x3 max-pooling with stride 2),
+            "small" (3x3 convolution, no pooling), or "auto": small up to 40 pixels on a side.
+
+    Returns:
+        `keras.Model`: (batch, height, width, channels) to logits (batch, outputs), float32.
+    """
+    inputs = keras.Input(input_shape, name="image")
+    x = residual_stages(inputs, stem)["stage4"]
+    x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
+    logits = keras.layers.Dense(outputs, dtype="float32", name="logits")(x)
+    return keras.Model(inputs, logits, name="resnet18")
+
+
+def residual_stages(inputs, stem="auto"):
+    """The convolutional body of ResNet-18.
+
+    Args:
+        inputs: Tensor (batch, height, width, channels).
+        stem: See `resnet18`.
+
+    Returns:
+        Features by name. With the ImageNet stem `stage1` ... `stage4` have 1/4, 1/8, 1/16 and
+        1/32 of the input's height and width (rounded up); with the small one 1, 1/2, 1/4, 1/8.
+    """
+    if stem not in STEMS:
+        raise ConfigError(f"option 'stem' must be one of {', '.join(STEMS)}, received {stem!r}")
+    if stem == "auto":
+        stem = "small" if max(inputs.shape[1:3]) <= 40 else "imagenet"
+    features = {}
+    if stem == "imagenet":
+        x = convolution_norm(inputs, 64, 7, strides=2, name="stem")
+        features["stem"] = x
+        x = keras.layers.ZeroPadding2D(1, name="stem_pool_padding")(x)
+        x = keras.layers.MaxPooling2D(3, strides=2, name="stem_pool")(x)
+    else:
+        x = features["stem"] = convolution_norm(inputs, 64, 3, name="stem")
+    for stage, (filters, blocks) in enumerate(zip(STAGE_FILTERS, STAGE_BLOCKS, strict=True), 1):
+        for block in range(1, blocks + 1):
+            strides = 2 if stage > 1 and block == 1 else 1
+            x = basic_block(x, filters, strides, name=f"stage{stage}_block{block}")
+        features[f"stage{stage}"] = x
+    return features
+
+
+def basic_block(x, filters, strides, name):
+    """Two 3x3 convolutions beside a shortcut: ReLU(F(x) + shortcut(x)), figure 2 of the paper."""
+    shortcut = x
+    x = convolution_norm(x, filters, 3, strides, name=f"{name}_1")
+    x = convolution_norm(x, filters, 3, name=f"{name}_2", relu=False)
+    if shortcut.shape != x.shape:
+        shortcut = convolution_norm(
+            shortcut, filters, 1, strides, name=f"{name}_shortcut", relu=False
+        )
+    x = keras.layers.Add(name=f"{name}_sum")([x, shortcut])
+    return keras.layers.ReLU(name=f"{name}_relu")(x)
