@@ -1,0 +1,5 @@
+"""The report room: figures, tables, HTML pages and model cards, drawn from files and arrays.
+
+It computes no scores and imports no Keras. `tables` is light; `figures` and `html` import
+matplotlib, so the command line imports them only where they are needed.
+"""

@@ -1,0 +1,137 @@
+"""The model card: README.md of a run folder, with the front matter that model hubs read."""
+
+import pathlib
+import re
+
+import jinja2
+
+from kerasdl.report import canvas, names, runs, sections, tables
+
+_TEMPLATES = pathlib.Path(__file__).parent / "templates"
+PIPELINES = {
+    "classification": "image-classification",
+    "segmentation": "image-segmentation",
+    "colorization": "image-to-image",
+}
+# The types by which hubs know our scores; others keep their own name.
+METRIC_TYPES = {"miou": "mean_iou"}
+LIMITS = {
+    "classification": "It knows only the classes above and answers with one of them whatever the "
+    "picture shows; its probabilities are as good as the calibration in report.html.",
+    "segmentation": "It knows only the classes above; small or thin objects are missed first, see "
+    "the IoU per class in report.html.",
+    "colorization": "It guesses plausible colours, not the true ones: what the grey picture does "
+    "not tell is lost. PSNR and SSIM hardly see colour, so read the chroma error beside that of "
+    "the grey picture.",
+}
+
+
+def write_model_card(folder, document):
+    """Writes README.md, the model card, into a run folder and returns its path.
+
+    Args:
+        folder: Run folder.
+        document: Run document as in `html.py`; also reads `source` and `licence` (of the data),
+            `model_licence` (else "apache-2.0" for the embedded data and "other") and `image_size`
+            (height, width; else that of the configuration).
+
+    Raises:
+        WriteError: The file cannot be written.
+    """
+    path = pathlib.Path(folder) / "README.md"
+    canvas.write(model_card(document, pathlib.Path(folder).name).encode("utf-8"), path)
+    return path
+
+
+def model_card(document, run_name):
+    """Text of the model card: front matter between `---` lines, then Markdown.
+
+    Args:
+        document: Run document.
+        run_name: Name of the run folder, which names the model.
+    """
+    scores = runs.scores_of(document)
+    config = document.get("config") or {}
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        autoescape=False,  # Markdown, not HTML
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["yaml"] = quoted
+    label = names.run_label(scores)
+    headlines = [name for name in scores["scores"] if "/" not in name]
+    usual = "apache-2.0" if scores["data"] == "scenes" else "other"
+    text = environment.get_template("card.md.j2").render(
+        run_name=run_name,
+        model_licence=document.get("model_licence") or usual,
+        label=label,
+        task=scores["task"],
+        pipeline=PIPELINES[scores["task"]],
+        model=scores["model"],
+        data=scores["data"],
+        split=scores.get("split", "test"),
+        samples=scores.get("samples"),
+        version=scores.get("kerasdl", ""),
+        metrics=[METRIC_TYPES.get(name, name) for name in headlines],
+        results=[
+            (METRIC_TYPES.get(name, name), names.score(name).label, scores["scores"][name])
+            for name in headlines
+            if names.number(name, scores["scores"][name]) != names.ABSENT
+        ],
+        table=_table(scores, headlines),
+        definitions=sections.definitions([scores]),
+        class_names=list(scores.get("class_names") or ()),
+        limits=LIMITS[scores["task"]],
+        command=document.get("command"),
+        source=document.get("source"),
+        licence=document.get("licence"),
+        parameters=document.get("parameters"),
+        size=document.get("image_size") or config.get("image_size"),
+        training=_training(document, config, scores),
+    )
+    return re.sub(r"\n{3,}", "\n\n", text)
+
+
+def quoted(text):
+    """Text as a double-quoted YAML scalar."""
+    escaped = str(text).replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ")
+    return f'"{escaped}"'
+
+
+def _table(scores, listed):
+    rows = [
+        (
+            names.heading(name),
+            tables.cell(name, [scores]),
+            tables.cell(name, [scores], "baseline"),
+        )
+        for name in listed
+    ]
+    columns = ("score", "this model", names.BASELINES[scores["task"]])
+    caption = f"{scores.get('split', 'test').capitalize()} split of {scores['data']}, one run"
+    return tables.as_markdown(tables.Table(caption, columns, tuple(rows), (tables.ARROWS,)))
+
+
+def _training(document, config, scores):
+    """Pairs of what was set and its value, as far as known."""
+    pairs = []
+    for key, label in (
+        ("epochs", "epochs"),
+        ("batch_size", "batch size"),
+        ("learning_rate", "learning rate"),
+        ("momentum", "momentum"),
+        ("weight_decay", "weight decay"),
+        ("precision", "precision"),
+    ):
+        if key in config:
+            pairs.append((label, runs.text(config[key])))
+    if scores.get("seed") is not None:
+        pairs.append(("seed", str(scores["seed"])))
+    backend = document.get("backend") or config.get("backend")
+    if backend:
+        pairs.append(("Keras backend", backend))
+    if document.get("seconds"):
+        pairs.append(("time", names.duration(document["seconds"])))
+    return pairs

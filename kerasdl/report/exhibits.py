@@ -1,0 +1,196 @@
+"""Charts and galleries of runs with their captions and text alternatives, ready for a page."""
+
+from typing import NamedTuple
+
+import numpy
+
+from kerasdl.report import embed, figures, history, names, runs
+
+
+class Curves(NamedTuple):
+    """Charts of one or several histories and what is to be seen in them."""
+
+    charts: list
+    caption: str
+
+
+class Gallery(NamedTuple):
+    """Pictures with a title each; `columns` tells what stands beside each other."""
+
+    title: str
+    columns: list
+    rows: list
+
+
+class PictureTable(NamedTuple):
+    """Figure 2 or 3: rows of pictures below column titles."""
+
+    columns: list
+    rows: list
+    row_titles: list
+    legend: list
+
+
+def curves(documents):
+    """Curves of one run, or of several runs over each other; None without any history."""
+    recorded = [document for document in documents if document.get("history")]
+    if not recorded:
+        return None
+    if len(recorded) > 1:
+        labels = runs.unique_names(recorded)
+        return many_curves(dict(zip(labels, (each["history"] for each in recorded), strict=True)))
+    rows = recorded[0]["history"]
+    monitor = (recorded[0].get("config") or {}).get("monitor", "val_loss")
+    charts = [
+        embed.chart(
+            figures.training_curves,
+            _curve_alt(rows, column),
+            rows=rows,
+            panels=(panel,),
+            monitor=monitor,
+        )
+        for panel, column in (("loss", "loss"), ("score", history.curve_score(rows)))
+        if column
+    ]
+    return Curves(charts, _curve_caption(rows, monitor))
+
+
+def many_curves(histories):
+    """Validation curves of several runs, {name: rows}, over each other."""
+    every = [row for rows in histories.values() for row in rows]
+    listed = ", ".join(histories)
+    charts = [
+        embed.chart(
+            figures.training_curves_many,
+            f"Validation {names.score(column).label} per epoch of {listed}.",
+            runs=histories,
+            panels=(panel,),
+        )
+        for panel, column in (("loss", "loss"), ("score", history.curve_score(every)))
+        if column
+    ]
+    return Curves(charts, f"Validation per epoch, {len(histories)} runs.")
+
+
+def picture_table(table):
+    """A picture table (see html.py) with its pictures as data URIs; None stays None."""
+    if not table:
+        return None
+    titles = list(table.get("row_titles") or ())
+    rows = [
+        [
+            embed.picture(pixels, f"{column}, {titles[place] if titles else f'row {place + 1}'}")
+            for column, pixels in zip(table["columns"], row, strict=True)
+        ]
+        for place, row in enumerate(table["rows"])
+    ]
+    legend = [(name, css(color)) for name, color in table.get("legend") or ()]
+    return PictureTable(list(table["columns"]), rows, titles, legend)
+
+
+def css(color):
+    red, green, blue = (int(value) for value in color)
+    return f"rgb({red} {green} {blue})"
+
+
+def per_class(document):
+    """Value per class and its name: IoU or accuracy where scored; else nothing."""
+    for kind, title in (("iou/", "IoU per class"), ("accuracy/", "Accuracy per class")):
+        found = {
+            name.removeprefix(kind): value
+            for name, value in document["scores"].items()
+            if name.startswith(kind)
+        }
+        if found:
+            return found, title
+    return {}, ""
+
+
+def bars(values, title):
+    if not values:
+        return None
+    listed = ", ".join(
+        f"{name} {names.number('accuracy', value)}" for name, value in values.items()
+    )
+    alt = f"{title} in percent: {listed}."
+    return embed.chart(figures.per_class_bars, alt, values=values, title=title)
+
+
+def confusion(document):
+    if not document.get("confusion_matrix"):
+        return None
+    classes = document["class_names"]
+    shares = numpy.nan_to_num(figures.row_shares(document["confusion_matrix"]))
+    numpy.fill_diagonal(shares, 0)
+    row, column = numpy.unravel_index(shares.argmax(), shares.shape)
+    alt = "Confusion matrix in percent of each true class."
+    if shares[row, column] > 0:
+        percent = shares[row, column] * 100
+        alt += f" Most often {classes[row]} is taken for {classes[column]}: {percent:.1f} %."
+    return embed.chart(
+        figures.confusion_matrix_figure,
+        alt,
+        matrix=document["confusion_matrix"],
+        class_names=classes,
+    )
+
+
+def calibration(bins):
+    if not bins or not any(each["count"] for each in bins):
+        return None
+    listed = "; ".join(
+        f"{each['confidence'] * 100:.0f} % sure: {each['accuracy'] * 100:.0f} % right"
+        for each in bins
+        if each["count"]
+    )
+    return embed.chart(figures.calibration_figure, f"Calibration. {listed}.", bins=bins)
+
+
+def galleries(pictures):
+    galleries = []
+    for key, title in (("best", "Best pictures"), ("worst", "Worst pictures")):
+        if not pictures.get(key):
+            continue
+        columns = list(pictures["columns"])
+        rows = [
+            (
+                text,
+                [
+                    embed.picture(pixels, f"{column}: {text}")
+                    for column, pixels in zip(columns, row, strict=True)
+                ],
+            )
+            for text, row in pictures[key]
+        ]
+        galleries.append(Gallery(title, columns, rows))
+    return galleries
+
+
+def _curve_alt(rows, column):
+    parts = []
+    for name, label in ((column, "training"), (f"val_{column}", "validation")):
+        values = [value for value in history.column(rows, name) if value == value]
+        if values:
+            parts.append(f"{label} from {names.number(name, values[0], unit=True)} to "
+                         f"{names.number(name, values[-1], unit=True)}")  # fmt: skip
+    label = names.score(column).label
+    return f"{label[0].upper()}{label[1:]} in {len(rows)} epochs: {'; '.join(parts)}."
+
+
+def _curve_caption(rows, monitor):
+    sentences = ["Training and validation per epoch."]
+    changes = history.rate_changes(rows)
+    if len(changes) > figures.MARKED_RATES:
+        rates = [row["learning_rate"] for row in rows if row.get("learning_rate") is not None]
+        sentences.append(
+            f"The learning rate followed a schedule, {rates[0]:.2g} to {rates[-1]:.2g}."
+        )
+    elif changes:
+        listed = ", ".join(f"{rate:.2g} in epoch {epoch}" for epoch, rate in changes)
+        sentences.append(f"Dashed lines: the learning rate became {listed}.")
+    best = history.best_epoch(rows, monitor)
+    if best is not None:
+        sentences.append(
+            f"Ring: best epoch, {best}, by {monitor}; its weights are the ones scored."
+        )
+    return " ".join(sentences)

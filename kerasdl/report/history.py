@@ -1,0 +1,73 @@
+"""What the rows of history.csv tell: the score's column, the best epoch, changes of the rate."""
+
+import csv
+import math
+import pathlib
+
+from kerasdl.errors import DataError
+from kerasdl.report import names
+
+CURVE_SCORES = ("accuracy", "miou", "psnr", "ssim", "pixel_accuracy")
+
+
+def read(path):
+    """Rows of a history.csv as dicts of numbers; empty cells are left out.
+
+    Raises DataError if the file is missing or holds something that is no number.
+    """
+    path = pathlib.Path(path)
+    try:
+        with path.open(newline="", encoding="utf-8") as stream:
+            return [
+                {
+                    key: int(value) if key == "epoch" else float(value)
+                    for key, value in row.items()
+                    if value
+                }
+                for row in csv.DictReader(stream)
+            ]
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError("history cannot be read", path) from error
+    except (TypeError, ValueError) as error:
+        raise DataError(f"history is damaged: {error}", path) from error
+
+
+def column(rows, name):
+    """Values of one column, one per row; NaN where a row does not have it."""
+    return [math.nan if row.get(name) is None else float(row[name]) for row in rows]
+
+
+def has(rows, name):
+    """Whether any row holds a finite value in column `name`."""
+    return any(math.isfinite(value) for value in column(rows, name))
+
+
+def curve_score(rows):
+    """Name of the score to draw, chosen from the columns present; None if there is only a loss."""
+    for name in CURVE_SCORES:
+        if has(rows, name) or has(rows, f"val_{name}"):
+            return name
+    return None
+
+
+def best_epoch(rows, monitor="val_loss"):
+    """Epoch with the best value of `monitor` (the first of equals); None if it was not recorded."""
+    lower = names.score(monitor).better == "lower"
+    best = None
+    for row, value in zip(rows, column(rows, monitor), strict=True):
+        if not math.isfinite(value):
+            continue
+        if best is None or (value < best[0] if lower else value > best[0]):
+            best = (value, row["epoch"])
+    return None if best is None else best[1]
+
+
+def rate_changes(rows):
+    """Epochs that began with another learning rate than the one before: [(epoch, rate), ...]."""
+    changes = []
+    for previous, row in zip(rows, rows[1:], strict=False):
+        before, after = previous.get("learning_rate"), row.get("learning_rate")
+        if before is None or after is None or math.isclose(before, after, rel_tol=1e-6):
+            continue
+        changes.append((row["epoch"], after))
+    return changes

@@ -1,0 +1,148 @@
+"""Pages in one file each: of a run, of a group of runs, of the reproduction of the report.
+
+No JavaScript, no network: figures are data URIs. Pages follow the reader's light or dark setting,
+fit a phone and print.
+
+A *run document* is a dict of what the run folder holds:
+
+    scores         the scores document (scores.json): task, model, data, split, samples, scores,
+                   baseline, definitions, class_names, confusion_matrix, and, if known, seed,
+                   model_args and label
+    history        rows of history.csv (dicts); may be empty
+    config         resolved configuration (dict)
+    defaults       configuration with nothing set, to mark what was (dict), optional
+    environment    environment.json (dict, may be nested)
+    backend, precision, command, finished (text), seconds (number), parameters (int), all optional
+    calibration    [{low, high, count, confidence, accuracy}, ...], optional
+    pictures       {columns: ["input", "truth", "prediction"],
+                    best: [(title, [pixels, ...]), ...], worst: the same}, optional;
+                   pixels are uint8 RGB (height, width, 3) or grey (height, width), one per column
+    legend         [(class name, (red, green, blue)), ...], optional
+
+A *picture table* (figures 2 and 3) is {columns: [titles], rows: [[pixels, ...], ...],
+row_titles: [texts] or absent, legend: as above or absent}.
+"""
+
+import datetime
+import pathlib
+import re
+
+import jinja2
+
+from kerasdl.report import canvas, claims, exhibits, names, runs, sections, tables
+from kerasdl.report.runs import scores_of
+
+_TEMPLATES = pathlib.Path(__file__).parent / "templates"
+
+
+def write_run_report(folder, document):
+    """Writes report.html of one run into its folder and returns the path.
+
+    Args:
+        folder: Run folder.
+        document: Run document, see the head of this module.
+
+    Raises:
+        WriteError: The file cannot be written.
+    """
+    path = pathlib.Path(folder) / "report.html"
+    run = sections.run_section([document])
+    return _write(path, "run.html.j2", title=f"{run.label} on {run.data}", run=run)
+
+
+def write_reproduction_report(path, document):
+    """Writes the page of `kerasdl reproduce`: the report's tables and figures beside ours.
+
+    Args:
+        path: The HTML file.
+        document: Dict with `runs` (run documents, several seeds of one network welcome),
+            `figure2` and `figure3` (picture tables), and, all optional, `command`, `finished`,
+            `seconds`, `environment`, `notes` (sentences, such as that it was a quick run).
+
+    Returns:
+        The path.
+
+    Raises:
+        WriteError: The file cannot be written.
+    """
+    documents = [scores_of(run) for run in document["runs"]]
+    groups = runs.grouped(document["runs"])
+    shown = (
+        tables.classification_and_segmentation(documents),
+        tables.colorization(documents),
+        claims.claims(documents),
+    )
+    classifiers = [members for key, members in groups.items() if key[0] == "classification"]
+    return _write(
+        path,
+        "reproduction.html.j2",
+        title="The report and its reproduction",
+        tables=[table for table in shown if table.rows],
+        figure1=exhibits.curves(classifiers[0][:1]) if classifiers else None,
+        figure1_of=_name(classifiers[0][0]) if classifiers else "",
+        figure2=exhibits.picture_table(document.get("figure2")),
+        figure3=exhibits.picture_table(document.get("figure3")),
+        runs=[sections.run_section(members) for members in groups.values()],
+        definitions=sections.definitions(documents),
+        facts=sections.facts(document, documents),
+        command=document.get("command"),
+        notes=document.get("notes", ()),
+        environment=runs.flat(document.get("environment") or {}),
+    )
+
+
+def write_group_report(path, documents, title="Runs beside each other", details=True):
+    """Writes a page that compares runs: scores, differences of configuration, curves.
+
+    Args:
+        path: The HTML file.
+        documents: Run documents; runs that differ in nothing but the seed are taken together.
+        title: Heading of the page.
+        details: Whether a section with curves, classes and pictures follows for each network.
+
+    Returns:
+        The path.
+
+    Raises:
+        WriteError: The file cannot be written.
+    """
+    documents = runs.told_apart(documents)
+    groups = runs.grouped(documents)
+    scores = [scores_of(document) for document in documents]
+    return _write(
+        path,
+        "group.html.j2",
+        title=title,
+        comparisons=sections.comparisons(documents),
+        differences=sections.differences(documents),
+        runs=[sections.run_section(members) for members in groups.values()] if details else [],
+        definitions=sections.definitions(scores),
+        facts=sections.facts({}, scores),
+    )
+
+
+def _name(document):
+    scores = scores_of(document)
+    seed = f", seed {scores['seed']}" if scores.get("seed") is not None else ""
+    return f"{names.run_label(scores)} on {scores['data']}{seed}"
+
+
+def _glue(text):
+    """Keeps arrows and units on the line of the word before them."""
+    return re.sub(r" (?=[↑↓→(]|1$)", "\u00a0", text)
+
+
+def _write(path, template, **context):
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["slug"] = sections.slug
+    environment.filters["glue"] = _glue
+    written = datetime.datetime.now().astimezone().strftime("%Y-%m-%d %H:%M")
+    text = environment.get_template(template).render(written=written, **context)
+    canvas.write(text.encode("utf-8"), path)
+    return pathlib.Path(path)

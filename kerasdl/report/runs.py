@@ -1,0 +1,88 @@
+"""Run documents: which belong together, what they are called, in what they differ."""
+
+from kerasdl.report import names
+
+# Keys that name a run already, or tell nothing about what it computes.
+TOLD_ELSEWHERE = ("task", "model", "data", "seed", "model_args.skips", "workers", "cache_megabytes")
+
+
+def scores_of(document):
+    """The scores document of a run document, with seed and model_args from its configuration."""
+    config = document.get("config") or {}
+    known = {key: config[key] for key in ("seed", "model_args") if key in config}
+    return {**known, **document["scores"]}
+
+
+def grouped(documents):
+    """Run documents by task and network, seeds together: {(task, "U-Net"): [document, ...]}."""
+    groups = {}
+    for document in documents:
+        scores = scores_of(document)
+        key = (scores["task"], names.run_label(scores), scores.get("data"))
+        groups.setdefault(key, []).append(document)
+    return groups
+
+
+def told_apart(documents):
+    """The run documents with labels that name what their configurations differ in.
+
+    Two runs of one network, data set and seed number that differ in the learning rate become
+    "ResNet-18, learning_rate 0.1" and "ResNet-18, learning_rate 0.01".
+    """
+    labels = {}
+    for members in grouped(documents).values():
+        keys = [key for key in differing_keys(members) if key not in TOLD_ELSEWHERE]
+        for document in members:
+            values = dict(flat(document.get("config") or {}))
+            told = [f"{key} {values.get(key, names.ABSENT)}" for key in keys]
+            labels[id(document)] = ", ".join([names.run_label(scores_of(document)), *told])
+    return [
+        {**document, "scores": {**document["scores"], "label": labels[id(document)]}}
+        for document in documents
+    ]
+
+
+def differing_keys(documents):
+    """Configuration keys, flat, that do not have one and the same value in all documents."""
+    values = [dict(flat(document.get("config") or {})) for document in documents]
+    keys = dict.fromkeys(key for each in values for key in each)
+    outer = {key.rpartition(".")[0] for key in keys}
+    return [key for key in keys if key not in outer and len({each.get(key) for each in values}) > 1]
+
+
+def unique_names(documents):
+    """One name per run document: its network, data set and seed, as far as they tell it apart."""
+    scores = [scores_of(document) for document in documents]
+    labels = [names.run_label(each) for each in scores]
+    if len({each.get("data") for each in scores}) > 1:
+        labels = [f"{label}, {each['data']}" for label, each in zip(labels, scores, strict=True)]
+    if len(labels) > 1 and len(set(labels)) == 1:
+        return [f"seed {each.get('seed')}" for each in scores]
+    if len(set(labels)) < len(labels):
+        labels = [
+            f"{label}, seed {each.get('seed')}" if labels.count(label) > 1 else label
+            for label, each in zip(labels, scores, strict=True)
+        ]
+    return labels
+
+
+def flat(values, prefix=""):
+    """Nested dict as [("outer.inner", text), ...]."""
+    pairs = []
+    for key, value in values.items():
+        if isinstance(value, dict) and value:
+            pairs += flat(value, f"{prefix}{key}.")
+        else:
+            pairs.append((f"{prefix}{key}", text(value)))
+    return pairs
+
+
+def text(value):
+    """A plain TOML or JSON value as text; nothing at all is "–"."""
+    if isinstance(value, list | tuple):
+        return ", ".join(text(item) for item in value) or names.ABSENT
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if value is None or value == "" or value == {}:
+        return names.ABSENT
+    return f"{value:g}" if isinstance(value, float) else str(value)

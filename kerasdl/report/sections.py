@@ -1,0 +1,200 @@
+"""What the pages show of runs, as plain values for the templates."""
+
+import re
+from typing import NamedTuple
+
+from kerasdl.report import embed, exhibits, names, runs, tables
+
+
+class Headline(NamedTuple):
+    """One large number at the head of a page."""
+
+    label: str
+    value: str
+    rest: str
+    baseline: str
+
+
+class ScoreRow(NamedTuple):
+    """One score with its baseline and its definition."""
+
+    heading: str
+    value: str
+    baseline: str
+    definition: str
+
+
+class Section(NamedTuple):
+    """All that is shown of one network; of several seeds the first is shown in pictures."""
+
+    label: str
+    task: str
+    data: str
+    note: str
+    facts: list
+    headlines: list
+    scores: list
+    baseline_name: str
+    curves: exhibits.Curves | None
+    bars: embed.Chart | None
+    confusion: embed.Chart | None
+    calibration: embed.Chart | None
+    galleries: list
+    legend: list
+    command: str | None
+    config: list
+    environment: list
+
+
+def run_section(documents):
+    """Section of one network, from the run documents of its seeds (one or several)."""
+    first = documents[0]
+    scores = [runs.scores_of(document) for document in documents]
+    task = scores[0]["task"]
+    note = ""
+    if len(documents) > 1:
+        note = tables.runs_note({"": scores})
+        note += f" Charts of classes and pictures are those of seed {scores[0].get('seed')}."
+    times = [document["seconds"] for document in documents if document.get("seconds")]
+    mean_time = {"seconds": sum(times) / len(times)} if times else {}
+    per_class, per_class_name = exhibits.per_class(scores[0])
+    return Section(
+        label=names.run_label(scores[0]),
+        task=task,
+        data=scores[0]["data"],
+        note=note,
+        facts=facts({**first, **mean_time}, scores, "time per run" if len(times) > 1 else "time"),
+        headlines=[
+            _headline(name, scores) for name in names.HEADLINES[task] if name in scores[0]["scores"]
+        ],
+        scores=_score_rows(scores),
+        baseline_name=names.BASELINES[task],
+        curves=exhibits.curves(documents),
+        bars=exhibits.bars(per_class, per_class_name),
+        confusion=exhibits.confusion(scores[0]),
+        calibration=exhibits.calibration(first.get("calibration")),
+        galleries=exhibits.galleries(first.get("pictures") or {}),
+        legend=[(name, exhibits.css(color)) for name, color in first.get("legend") or ()],
+        command=first.get("command"),
+        config=_config_rows(first.get("config") or {}, first.get("defaults") or {}),
+        environment=runs.flat(first.get("environment") or {}),
+    )
+
+
+def facts(document, scores, time="time"):
+    """Pairs of terms and texts for the head of a page: data, seeds, backend, time."""
+    first, config = scores[0], document.get("config") or {}
+    pairs = [("data", ", ".join(dict.fromkeys(each["data"] for each in scores)))]
+    sizes = dict.fromkeys(each["samples"] for each in scores if each.get("samples"))
+    if sizes:
+        counts = ", ".join(f"{size:,}" for size in sizes)
+        pairs.append((f"{first.get('split', 'test')} pictures", counts))
+    seeds = sorted({each["seed"] for each in scores if each.get("seed") is not None})
+    if seeds:
+        pairs.append(("seed" if len(seeds) == 1 else "seeds", ", ".join(map(str, seeds))))
+    for key in ("backend", "precision"):
+        value = document.get(key) or config.get(key)
+        if value:
+            pairs.append((key, value))
+    if document.get("parameters"):
+        pairs.append(("parameters", f"{document['parameters']:,}"))
+    if document.get("seconds"):
+        pairs.append((time, names.duration(document["seconds"])))
+    if document.get("finished"):
+        pairs.append(("finished", document["finished"]))
+    pairs.append(("kerasdl", first.get("kerasdl", names.ABSENT)))
+    return pairs
+
+
+def definitions(scores):
+    """[(heading, definition), ...] of all scores of all documents, each once.
+
+    Per-class scores ("iou/tree") share one entry, left out where the score itself is defined.
+    """
+    told = {}
+    for document in scores:
+        texts = document.get("definitions") or {}
+        for name, text in texts.items():
+            kind, slash, _ = name.partition("/")
+            if slash and kind in texts:
+                continue
+            label = f"{names.score(f'{kind}/').label}per class" if slash else names.heading(name)
+            told.setdefault(label, _sentence(text))
+    return list(told.items())
+
+
+def _sentence(text):
+    return f"{text[0].upper()}{text[1:].rstrip('.')}." if text else ""
+
+
+def slug(text):
+    """Text as an anchor: "U-Net with skips" is "u-net-with-skips"."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+
+
+def _headline(name, scores):
+    shown = names.score(name)
+    text = tables.cell(name, scores)
+    value, _, spread = text.partition(" ± ")
+    baseline = (scores[0].get("baseline") or {}).get(name)
+    words = ""
+    if baseline is not None:
+        task = names.BASELINES[scores[0]["task"]]
+        words = f"{task}: {names.number(name, baseline, unit=True)}"
+    spread = f" ± {spread}" if spread else ""
+    rest = f"{spread} {shown.unit}".rstrip()
+    return Headline(shown.label, value, rest, words)
+
+
+def _score_rows(scores):
+    listed = [name for name in scores[0]["scores"] if "/" not in name]
+    known = {name: place for place, name in enumerate(names.SCORES)}
+    listed.sort(key=lambda name: known.get(name, len(known)))
+    told = scores[0].get("definitions") or {}
+    return [
+        ScoreRow(
+            names.heading(name),
+            tables.cell(name, scores),
+            tables.cell(name, scores[:1], "baseline"),
+            _sentence(told.get(name, "")),
+        )
+        for name in listed
+    ]
+
+
+def _config_rows(config, defaults):
+    """[(key, value, whether it differs from the default), ...]."""
+    usual = dict(runs.flat(defaults))
+    return [
+        (key, value, bool(usual) and usual.get(key, names.ABSENT) != value)
+        for key, value in runs.flat(config)
+    ]
+
+
+def comparisons(documents):
+    """Per task: (title, table of scores, curves of the runs over each other)."""
+    result = []
+    for task in dict.fromkeys(document["scores"]["task"] for document in documents):
+        members = [each for each in documents if each["scores"]["task"] == task]
+        table = tables.side_by_side([runs.scores_of(each) for each in members])
+        histories = {
+            name: document["history"]
+            for name, document in zip(runs.unique_names(members), members, strict=True)
+            if document.get("history")
+        }
+        curves = exhibits.many_curves(histories) if histories else None
+        result.append((task.capitalize(), table, curves))
+    return result
+
+
+def differences(documents):
+    """Table of the configuration keys in which the runs differ; None if they do not."""
+    keys = runs.differing_keys(documents)
+    if not keys:
+        return None
+    rows = []
+    for name, document in zip(runs.unique_names(documents), documents, strict=True):
+        values = dict(runs.flat(document.get("config") or {}))
+        rows.append((name, *(values.get(key, names.ABSENT) for key in keys)))
+    caption = "Configuration keys in which the runs differ"
+    return tables.Table(caption, ("run", *keys), tuple(rows))

@@ -1,0 +1,268 @@
+"""The report's numbers, and tables that put the scores of runs beside them.
+
+Tables are plain text cells, shown by `as_rich` in a terminal, by `as_markdown` in a README and by
+the templates in HTML.
+"""
+
+import dataclasses
+import math
+import statistics
+import textwrap
+
+import rich.box
+import rich.table
+import rich.text
+
+from kerasdl.report import names
+
+# The study that kerasdl reproduces: network -> score -> value in our units (shares from 0 to 1).
+# Its data are not published, so its values are thresholds, not measurements on the same data.
+REPORT = {
+    "classification": {"ResNet-18": {"accuracy": 0.95, "loss": 0.1776}},
+    "segmentation": {"U-Net": {"miou": 0.9947}, "FCN-32s": {"miou": 0.9699}},
+    "colorization": {
+        "U-Net with skips": {"psnr": 20.01, "ssim": 0.9218},
+        "U-Net without skips": {"psnr": 17.82, "ssim": 0.6362},
+    },
+}
+REPORT_DIGITS = {"accuracy": 0}  # the report gives "95 %", not "95.00 %"
+COLOR_SCORES = ("psnr", "ssim", "chroma_error", "delta_e", "colorfulness_ratio")
+NETWORK_ORDER = ("ResNet-18", "U-Net", "FCN-8s", "FCN-16s", "FCN-32s")
+TERMINAL = 80  # columns; wider tables may break within a cell
+HEADING = 10  # characters that a line of a heading may have in any column
+LONG_NAME = 24  # characters; longer texts in the first column may break
+MANY = 4  # more networks than this stand below each other
+ARROWS = "↑ higher is better, ↓ lower is better."
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """A table of text cells; the first column names the rows.
+
+    Attributes:
+        caption: What the table shows.
+        columns: Headings.
+        rows: Cells, one tuple per row.
+        notes: Sentences below the table: spread, number of runs, directions.
+    """
+
+    caption: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    notes: tuple[str, ...] = ()
+
+
+def mean_and_deviation(values):
+    """Mean and sample standard deviation (n - 1) of finite numbers; the latter None for n = 1.
+
+    Not finite and None values are left out; without any other value the mean is None too.
+    """
+    finite = [value for value in values if value is not None and math.isfinite(value)]
+    if not finite:
+        return None, None
+    return statistics.fmean(finite), statistics.stdev(finite) if len(finite) > 1 else None
+
+
+def group(documents):
+    """Scores documents by network: {"ResNet-18": [document, ...]}; seeds of one network together.
+
+    Where the documents tell of several data sets, the name of the data set is added.
+    """
+    data = {document.get("data") for document in documents}
+    groups = {}
+    for document in documents:
+        label = names.run_label(document)
+        if len(data) > 1:
+            label = f"{label}, {document['data']}"
+        groups.setdefault(label, []).append(document)
+    return groups
+
+
+def cell(name, documents, source="scores"):
+    """One score over several runs: "95.32 ± 0.21", "95.32" for one run, "–" for none."""
+    values = [(document.get(source) or {}).get(name) for document in documents]
+    mean, deviation = mean_and_deviation(values)
+    text = names.number(name, mean)
+    return text if deviation is None else f"{text} ± {names.number(name, deviation)}"
+
+
+def runs_note(groups):
+    """Sentence on what the ± stands for: number of runs and seeds, per network where they differ.
+
+    Args:
+        groups: Mapping of networks to their scores documents.
+    """
+    told = {label: _runs(documents) for label, documents in groups.items()}
+    different = set(told.values())
+    if len(different) == 1:
+        text = different.pop()
+        spread = "Mean ± sample standard deviation over " if text != "one run" else "Values of "
+        each = " each" if len(groups) > 1 else ""
+        return f"{spread}{text}{each}."
+    listed = "; ".join(f"{label}: {text}" for label, text in told.items())
+    return f"Mean ± sample standard deviation. {listed}."
+
+
+def classification_and_segmentation(documents):
+    """Table 1: accuracy and loss of the classifiers, mean IoU of the segmenters.
+
+    Args:
+        documents: Scores documents (scores.json), of which the colorization ones are passed over.
+            Reads `task`, `model`, `scores`, `baseline`, and if there are any `model_args`, `seed`
+            and `label`.
+    """
+    rows, shown = [], {}
+    for task, scores in (("classification", ("accuracy", "loss")), ("segmentation", ("miou",))):
+        groups = group([each for each in documents if each["task"] == task])
+        shown.update(groups)
+        for label in sorted(groups, key=_network_place):
+            reported = REPORT[task].get(label, {})
+            for name in scores:
+                rows.append(
+                    (
+                        label,
+                        names.heading(name),
+                        report_cell(name, reported.get(name)),
+                        cell(name, groups[label]),
+                        cell(name, groups[label][:1], "baseline"),
+                    )
+                )
+    notes = (
+        runs_note(shown),
+        f"Baseline: always the most frequent class. {ARROWS}",
+        "The report's data are not published; its numbers were measured on other pictures.",
+    )
+    return Table(
+        "Table 1. Classification and segmentation, test split",
+        ("network", "score", "report", "kerasdl", "baseline"),
+        tuple(rows),
+        notes if rows else (),
+    )
+
+
+def colorization(documents):
+    """Table 2: scores of the coloured pictures, with the grey picture itself as the baseline.
+
+    Args:
+        documents: Scores documents; those of other tasks are passed over.
+    """
+    documents = [each for each in documents if each["task"] == "colorization"]
+    groups = group(documents)
+    labels = sorted(groups, key=_network_place)
+    reported = [label for label in REPORT["colorization"] if label in groups]
+    rows = []
+    for name in COLOR_SCORES:
+        row = [names.heading(name)]
+        row += [report_cell(name, REPORT["colorization"][label].get(name)) for label in reported]
+        row += [cell(name, groups[label]) for label in labels]
+        row.append(cell(name, documents[:1], "baseline"))
+        rows.append(tuple(row))
+    notes = (
+        runs_note(groups) if groups else "",
+        "Grey: the input itself, scored as if it were the answer. PSNR and SSIM hardly "
+        "see colour; chroma error and ΔE do.",
+        f"{ARROWS} The report's numbers were measured on other pictures.",
+    )
+    columns = (
+        "score",
+        *(f"report: {_short(label)}" for label in reported),
+        *(f"kerasdl: {_short(label)}" for label in labels),
+        "grey",
+    )
+    caption = "Table 2. Colorization, test split"
+    return Table(caption, columns, tuple(rows) if groups else (), notes if groups else ())
+
+
+def side_by_side(documents, caption="Scores, test split"):
+    """Scores of several networks beside each other, the seeds of one network taken together.
+
+    Up to four networks are the columns, more are the rows.
+    """
+    groups = group(documents)
+    present = {name for document in documents for name in document["scores"]}
+    listed = [name for name in names.SCORES if name in present]
+    notes = (runs_note(groups), ARROWS)
+    if len(groups) <= MANY:
+        rows = [
+            (names.heading(name), *(cell(name, members) for members in groups.values()))
+            for name in listed
+        ]
+        return Table(caption, ("score", *groups), tuple(rows), notes)
+    rows = [
+        (label, *(cell(name, members) for name in listed), str(len(members)))
+        for label, members in groups.items()
+    ]
+    columns = ("network", *(names.heading(name) for name in listed), "runs")
+    return Table(caption, columns, tuple(rows), notes)
+
+
+def report_cell(name, value):
+    """A value of the report as the report prints it."""
+    if value is None:
+        return names.ABSENT
+    if name in REPORT_DIGITS:
+        return f"{value * names.score(name).factor:.{REPORT_DIGITS[name]}f}"
+    return names.number(name, value)
+
+
+def as_rich(table):
+    """The table for a terminal, with its notes below."""
+    shown = rich.table.Table(
+        title=table.caption, title_justify="left", title_style="bold", caption_justify="left",
+        caption="\n".join(table.notes), caption_style="dim", box=rich.box.SIMPLE_HEAD,
+        pad_edge=False, collapse_padding=True,
+    )  # fmt: skip
+    grouped = len({row[0] for row in table.rows}) < len(table.rows)
+    widest = [
+        max([len(row[place]) for row in table.rows] + [len(word) for word in column.split()])
+        for place, column in enumerate(table.columns)
+    ]
+    if widest[0] > LONG_NAME:
+        widest[0] = LONG_NAME
+    fits = sum(widest) + 2 * len(widest) <= TERMINAL  # else let rich break cells where it must
+    for place, column in enumerate(table.columns):
+        left = place == 0 or column == "score"
+        justify = "left" if left else "right"
+        column = textwrap.fill(column, max(widest[place], HEADING))
+        shown.add_column(column, justify=justify, min_width=widest[place] if fits else None)
+    previous = None
+    for row in table.rows:
+        if grouped and previous is not None and row[0] != previous:
+            shown.add_section()
+        first = "" if row[0] == previous else row[0]
+        shown.add_row(*(rich.text.Text(text) for text in (first, *row[1:])))
+        previous = row[0]
+    return shown
+
+
+def as_markdown(table):
+    """The table as a Markdown pipe table, caption above and notes below."""
+    left = [place == 0 or column == "score" for place, column in enumerate(table.columns)]
+    lines = [f"**{table.caption}**", "", _pipes(table.columns)]
+    lines.append(_pipes([":---" if each else "---:" for each in left]))
+    lines += [_pipes(row) for row in table.rows]
+    if table.notes:
+        lines += ["", "*" + " ".join(table.notes) + "*"]
+    return "\n".join(lines) + "\n"
+
+
+def _pipes(cells):
+    return "| " + " | ".join(text.replace("|", "\\|") for text in cells) + " |"
+
+
+def _runs(documents):
+    if len(documents) == 1:
+        return "one run"
+    seeds = [document.get("seed") for document in documents]
+    if None in seeds:
+        return f"{len(documents)} runs"
+    return f"{len(documents)} runs (seeds {', '.join(str(seed) for seed in sorted(seeds))})"
+
+
+def _network_place(label):
+    place = NETWORK_ORDER.index(label) if label in NETWORK_ORDER else len(NETWORK_ORDER)
+    return (place, "without" in label, label)
+
+
+def _short(label):
+    return label.removeprefix("U-Net ").removeprefix("U-Net, ")

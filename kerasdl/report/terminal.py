@@ -1,0 +1,37 @@
+"""Scores of one run as a table in the terminal."""
+
+import rich.console
+import rich.table
+
+from kerasdl.report import names
+
+
+def show_scores(document, console=None):
+    """Prints the scores of a scores document beside their baseline.
+
+    Args:
+        document: Scores document; "run" in it names the folder.
+        console: A `rich.console.Console`; standard output if None.
+    """
+    console = console or rich.console.Console()
+    baseline = names.BASELINES[document["task"]]
+    table = rich.table.Table(
+        title=(
+            f"{names.run_label(document)} on {document['data']}: "
+            f"{document['samples']} {document['split']} pictures"
+        ),
+        title_justify="left",
+    )
+    table.add_column("score")
+    table.add_column("value", justify="right")
+    table.add_column(baseline, justify="right")
+    for name, value in document["scores"].items():
+        other = document["baseline"].get(name)
+        table.add_row(
+            names.heading(name),
+            names.number(name, value),
+            "" if other is None else names.number(name, other),
+        )
+    console.print(table)
+    if "run" in document:
+        console.print(f"run: {document['run']}", soft_wrap=True, highlight=False)

@@ -1,0 +1,177 @@
+"""The report room: numbers and labels in tables, and what a history tells."""
+
+import io
+import math
+
+import pytest
+from report_fixtures import history_rows, scores
+
+from kerasdl.errors import DataError
+from kerasdl.report import claims, history, names, tables
+
+
+@pytest.mark.parametrize(
+    "values, mean, deviation",
+    [
+        ([0.95], 0.95, None),
+        ([1.0, 2.0, 3.0], 2.0, 1.0),  # squares 1 + 0 + 1, divided by n - 1 = 2
+        ([2.0, None, math.nan, 4.0], 3.0, math.sqrt(2.0)),
+        ([], None, None),
+    ],
+)
+def test_mean_and_deviation(values, mean, deviation):
+    found = tables.mean_and_deviation(values)
+    assert found[0] == (None if mean is None else pytest.approx(mean))
+    assert found[1] == (None if deviation is None else pytest.approx(deviation))
+
+
+def test_numbers_have_the_units_and_digits_of_their_score():
+    assert names.number("accuracy", 0.95123) == "95.12"
+    assert names.number("loss", 0.17764) == "0.1776"
+    assert names.number("psnr", 20.006, unit=True) == "20.01 dB"
+    assert names.number("iou/tree", 0.5, unit=True) == "50.00 %"
+    assert names.number("ssim", math.nan) == "–"
+    assert names.heading("val_loss") == "loss ↓"
+    assert names.heading("colorfulness_ratio").endswith("→ 1")
+    assert [names.duration(each) for each in (44.6, 125, 7260)] == [
+        "45 s",
+        "2 min 05 s",
+        "2 h 01 min",
+    ]
+
+
+@pytest.mark.parametrize(
+    "task, skips, label",
+    [
+        ("colorization", "all", "U-Net with skips"),
+        ("colorization", "none", "U-Net without skips"),
+        ("segmentation", "all", "U-Net"),
+        ("segmentation", [1, 2], "U-Net, skips 1, 2"),
+    ],
+)
+def test_run_label(task, skips, label):
+    assert names.run_label(scores(task, "unet", skips=skips)) == label
+
+
+def test_table_1_puts_mean_and_deviation_beside_the_report():
+    documents = [
+        scores(accuracy=value, loss=0.1, seed=seed) for seed, value in enumerate((0.96, 0.98))
+    ]
+    documents.append(scores("segmentation", "fcn32", miou=0.8))
+    documents.append(scores("segmentation", "unet", miou=0.9))
+    documents.append(scores("segmentation", "fcn8", miou=0.85))
+    table = tables.classification_and_segmentation(documents)
+    assert table.columns == ("network", "score", "report", "kerasdl", "baseline")
+    # Sample standard deviation of 96 and 98: sqrt((1 + 1) / 1) = 1.41.
+    assert table.rows[0] == ("ResNet-18", "accuracy (%) ↑", "95", "97.00 ± 1.41", "10.00")
+    assert table.rows[1] == ("ResNet-18", "loss ↓", "0.1776", "0.1000 ± 0.0000", "–")
+    assert [row[0] for row in table.rows[2:]] == ["U-Net", "FCN-8s", "FCN-32s"]
+    assert [row[2:4] for row in table.rows[2:]] == [
+        ("99.47", "90.00"),
+        ("–", "85.00"),
+        ("96.99", "80.00"),
+    ]
+    assert "ResNet-18: 2 runs (seeds 0, 1)" in table.notes[0]
+    assert "U-Net: one run" in table.notes[0]
+
+
+def test_table_2_has_the_report_both_networks_and_the_grey_picture():
+    documents = [
+        scores("colorization", "unet", skips="none", psnr=20.0, ssim=0.6, chroma_error=9.0),
+        scores("colorization", "unet", skips="all", psnr=25.0, ssim=0.9, chroma_error=6.0),
+    ]
+    table = tables.colorization(documents)
+    assert table.columns[1:] == (
+        "report: with skips",
+        "report: without skips",
+        "kerasdl: with skips",
+        "kerasdl: without skips",
+        "grey",
+    )
+    assert table.rows[0] == ("PSNR (dB) ↑", "20.01", "17.82", "25.00", "20.00", "23.50")
+    assert table.rows[1] == ("SSIM (%) ↑", "92.18", "63.62", "90.00", "60.00", "80.00")
+    assert table.rows[2] == ("chroma error ↓", "–", "–", "6.00", "9.00", "12.00")
+    assert table.notes[0] == "Values of one run each."
+
+
+def test_claims_compare_with_the_report():
+    documents = [
+        scores(accuracy=0.96, loss=0.2),
+        scores("segmentation", "unet", miou=0.9),
+        scores("segmentation", "fcn8", miou=0.92),
+        scores("segmentation", "fcn32", miou=0.8),
+        scores("colorization", "unet", skips="none", psnr=20.0, ssim=0.6, chroma_error=9.0),
+        scores("colorization", "unet", skips="all", psnr=25.0, ssim=0.9, chroma_error=13.0),
+    ]
+    found = {row[0]: row[1:] for row in claims.claims(documents).rows}
+    assert found["ResNet-18: accuracy at least 95 %"] == ("95", "96.00", "yes")
+    assert found["ResNet-18: loss at most 0.1776"] == ("0.1776", "0.2000", "no")
+    assert found["mean IoU: U-Net above FCN-8s"] == ("–", "-2.00 points", "no")
+    # The report: 99.47 - 96.99 = 2.48 points; 20.01 - 17.82 = 2.19 dB; 92.18 - 63.62 = 28.56.
+    assert found["mean IoU: U-Net above FCN-32s"] == ("+2.48 points", "+10.00 points", "yes")
+    assert found["PSNR: with skips above without"] == ("+2.19 dB", "+5.00 dB", "yes")
+    assert found["SSIM: with skips above without"] == ("+28.56 points", "+30.00 points", "yes")
+    assert found["chroma error: with skips below the grey picture"][1:] == ("13.00 ≥ 12.00", "no")
+    assert claims.claims([]).rows == ()
+
+
+def test_tables_without_runs_are_empty():
+    assert tables.classification_and_segmentation([]).rows == ()
+    assert tables.colorization([scores(accuracy=0.9)]).rows == ()
+
+
+def test_many_networks_stand_below_each_other():
+    few = tables.side_by_side([scores(accuracy=0.9, loss=0.1)])
+    assert few.columns == ("score", "ResNet-18") and few.rows[0] == ("accuracy (%) ↑", "90.00")
+    many = [{**scores(accuracy=0.9), "label": f"network {number}"} for number in range(5)]
+    table = tables.side_by_side(many)
+    assert table.columns == ("network", "accuracy (%) ↑", "runs")
+    assert table.rows[4] == ("network 4", "90.00", "1")
+
+
+def test_markdown_and_terminal_tables_hold_the_cells():
+    import rich.console
+
+    table = tables.Table("Caption", ("name", "value"), (("a|b", "1.00 ± 0.10"),), ("Note.",))
+    text = tables.as_markdown(table)
+    assert "| name | value |\n| :--- | ---: |\n| a\\|b | 1.00 ± 0.10 |\n" in text
+    assert text.startswith("**Caption**") and "*Note.*" in text
+    console = rich.console.Console(file=io.StringIO(), width=80)
+    console.print(tables.as_rich(table))
+    shown = console.file.getvalue()
+    assert "a|b" in shown and "1.00 ± 0.10" in shown and "Note." in shown
+
+
+def test_widest_table_of_the_report_fits_a_terminal_of_80_columns():
+    import rich.console
+
+    values = {name: 0.871 for name in tables.COLOR_SCORES}
+    documents = [
+        scores("colorization", "unet", seed, skips, **{**values, "psnr": 20.0 + seed})
+        for skips in ("all", "none")
+        for seed in (0, 1)
+    ]
+    console = rich.console.Console(file=io.StringIO(), width=80)
+    console.print(tables.as_rich(tables.colorization(documents)))
+    assert "20.50 ± 0.71" in console.file.getvalue()
+    assert "23.50" in console.file.getvalue()  # the last column is not cut off
+
+
+def test_history_tells_best_epoch_and_changes_of_the_rate(tmp_path):
+    rows = history_rows()
+    assert history.best_epoch(rows) == 5  # 1.2 / 5 = 0.24, then 0.9
+    assert history.best_epoch(rows, "val_accuracy") == 6
+    assert history.best_epoch(rows, "val_miou") is None
+    assert history.rate_changes(rows) == [(4, 0.01)]
+    assert history.curve_score(rows) == "accuracy"
+    assert history.curve_score(history_rows("psnr")) == "psnr"
+    assert history.curve_score([{"epoch": 1, "loss": 1.0}]) is None
+    path = tmp_path / "history.csv"
+    path.write_text("epoch,loss,val_loss\n1,0.5,\n2,0.25,nan\n", encoding="utf-8")
+    read = history.read(path)
+    assert read[0] == {"epoch": 1, "loss": 0.5} and read[1]["loss"] == 0.25
+    path.write_text("epoch,loss\n1,much\n", encoding="utf-8")
+    with pytest.raises(DataError, match="damaged"):
+        history.read(path)
+    with pytest.raises(DataError, match="cannot be read"):
+        history.read(tmp_path / "none.csv")

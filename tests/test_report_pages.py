@@ -1,0 +1,170 @@
+"""Pages and model cards as structure: they stand alone, are well formed and tell everything."""
+
+import math
+import re
+from html.parser import HTMLParser
+
+import pytest
+from report_fixtures import HOSTILE, picture, run_document, scores
+
+from kerasdl.report import card, html, names, runs
+
+VOID = {"meta", "img", "source", "br", "hr", "link", "input"}
+
+
+class Page(HTMLParser):
+    """Collects what a page refers to and checks that its elements are closed in order."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.open, self.images, self.references, self.names = [], [], [], []
+        self.targets, self.words = [], []
+        self.feed(path.read_text(encoding="utf-8"))
+        self.close()
+        assert self.open == []
+        self.text = " ".join(" ".join(self.words).replace("\xa0", " ").split())
+
+    def handle_starttag(self, tag, attributes):
+        attributes = dict(attributes)
+        self.names.append(tag)
+        if tag not in VOID:
+            self.open.append(tag)
+        if tag == "img":
+            self.images.append(attributes)
+        for key in ("src", "srcset", "data", "action", "poster"):
+            if key in attributes:
+                self.references.append(attributes[key])
+        if "href" in attributes:
+            assert attributes["href"].startswith("#")
+            self.targets.append(attributes["href"][1:])
+        if "id" in attributes:
+            self.words.append(f"[{attributes['id']}]")
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] != "style":
+            self.words.append(data)
+
+
+def check_page(path):
+    """A page stands alone, is well formed and tells in words what its pictures show."""
+    page = Page(path)
+    raw = path.read_text(encoding="utf-8")
+    assert page.references and all(each.startswith("data:image/png;") for each in page.references)
+    assert "script" not in page.names and "link" not in page.names
+    assert not re.search(r"https?://|url\(|@import", raw)
+    assert all(image.get("alt", "").strip() for image in page.images)
+    assert all(image["width"].isdigit() and image["height"].isdigit() for image in page.images)
+    assert page.names.count("h1") == 1
+    for target in page.targets:
+        assert f"[{target}]" in page.text
+    return page
+
+
+def test_run_report_stands_alone_and_shows_everything(tmp_path):
+    path = html.write_run_report(tmp_path, run_document())
+    assert path == tmp_path / "report.html"
+    page = check_page(path)
+    for words in (
+        "ResNet-18 on scenes",
+        "accuracy (%) ↑ How accuracy is computed. 95.00 10.00",
+        "the learning rate became 0.01 in epoch 4",
+        "best epoch, 5, by val_loss",
+        "2 min 05 s",
+        "backend.name jax",
+        'kerasdl train classification --out "a & b"',
+        "test/2: house & tree",
+    ):
+        assert words in page.text
+    assert HOSTILE not in path.read_text(encoding="utf-8")
+    alts = [image["alt"] for image in page.images]
+    assert any("Most often house is taken for tree: 20.0 %" in alt for alt in alts)
+    assert any("90 % sure: 80 % right" in alt for alt in alts)
+    raw = path.read_text(encoding="utf-8")
+    assert raw.count('<tr class="set">') == 1  # only the picture size differs from its default
+
+
+def test_run_report_of_very_little(tmp_path):
+    document = scores("colorization", "unet", psnr=20.0)
+    del document["definitions"], document["baseline"]
+    page = Page(html.write_run_report(tmp_path, {"scores": document, "history": []}))
+    assert "U-Net with skips on scenes" in page.text and "20.00" in page.text
+
+
+def test_reproduction_report(tmp_path):
+    colors = scores("colorization", "unet", skips="all", psnr=25.0, ssim=0.9)
+    documents = [run_document(0), run_document(1), {"scores": colors, "history": []}]
+    figure = {"columns": ["input", "truth"], "rows": [[picture(), picture(99)]] * 5}
+    legend = [("tree", (0, 158, 115))]
+    path = html.write_reproduction_report(
+        tmp_path / "report.html",
+        {
+            "runs": documents,
+            "figure2": {**figure, "legend": legend},
+            "figure3": {**figure, "row_titles": list("abcde")},
+            "notes": ["Quick run."],
+            "command": "kerasdl reproduce",
+        },
+    )
+    page = check_page(path)
+    for words in ("Table 1.", "Table 2.", "Table 3.", "Figure 1.", "Figure 2.", "Figure 3."):
+        assert words in page.text
+    assert "95.00 ± 0.00" in page.text and "Quick run." in page.text
+    assert "Figure 1. ResNet-18 on scenes, seed 0." in page.text
+    assert sum("pixels" in image.get("class", "") for image in page.images) == 20 + 2
+    assert page.text.count("how accuracy".capitalize()) == 1
+
+
+def test_group_report_tells_runs_apart_by_their_configuration(tmp_path):
+    documents = [run_document(0), run_document(1), run_document(0, learning_rate=0.01)]
+    short = html.write_group_report(tmp_path / "short.html", documents, details=False)
+    assert "Training" not in check_page(short).text
+    for document in documents:  # drawn and tested above
+        del document["calibration"], document["scores"]["confusion_matrix"]
+    page = check_page(html.write_group_report(tmp_path / "group.html", documents))
+    assert "ResNet-18, learning_rate 0.1" in page.text
+    assert "ResNet-18, learning_rate 0.01" in page.text
+    assert "Configuration keys in which the runs differ" in page.text
+    labels = [names.run_label(each["scores"]) for each in runs.told_apart(documents)]
+    assert labels == [f"ResNet-18, learning_rate {rate}" for rate in ("0.1", "0.1", "0.01")]
+
+
+def test_model_card_front_matter_parses():
+    yaml = pytest.importorskip("yaml")
+    text = card.model_card({**run_document(), "source": "drawn"}, 'my "run"')
+    assert text.startswith("---\n")
+    front, body = text[4:].split("\n---\n", 1)
+    values = yaml.safe_load(front)
+    assert values["library_name"] == "keras"
+    assert values["pipeline_tag"] == "image-classification"
+    assert values["license"] == "apache-2.0" and values["datasets"] == ["scenes"]
+    (entry,) = values["model-index"]
+    assert entry["name"] == 'my "run"'
+    (result,) = entry["results"]
+    assert result["dataset"] == {"type": "scenes", "name": "scenes", "split": "test"}
+    assert {each["type"]: each["value"] for each in result["metrics"]} == {
+        "accuracy": 0.95,
+        "loss": 0.2,
+    }
+    assert "| accuracy (%) ↑ | 95.00 | 10.00 |" in body
+    assert "target_size=(64, 48)" in body
+    assert body.count("How accuracy is computed.") == 1 and "as accuracy" not in body
+
+
+@pytest.mark.parametrize(
+    "task, model, pipeline",
+    [
+        ("segmentation", "fcn32", "image-segmentation"),
+        ("colorization", "unet", "image-to-image"),
+    ],
+)
+def test_model_card_of_each_task(tmp_path, task, model, pipeline):
+    document = {**scores(task, model, psnr=20.0, miou=math.nan), "data": "my: pictures"}
+    path = card.write_model_card(tmp_path, {"scores": document})
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert f"pipeline_tag: {pipeline}" in lines
+    assert 'license: "other"' in lines and '  - "my: pictures"' in lines
+    assert "            value: 20" in lines and not any("nan" in line for line in lines)
+    assert lines.count("---") == 2
