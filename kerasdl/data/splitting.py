@@ -1,0 +1,78 @@
+"""Splits made by a seed: which samples train, which validate, which test."""
+
+import collections
+import re
+
+import numpy
+
+from kerasdl.data.layout import UNDIVIDED
+from kerasdl.errors import DataError
+
+SIZE_KEYS = {"train": "train_size", "validation": "validation_size", "test": "test_size"}
+
+
+def divide(entries, config, path):
+    """Entries per split, with the missing splits made from the training entries.
+
+    The samples of each class are put in an order drawn from the seed and dealt out evenly, so that
+    every part has about the shares of the classes of the whole.
+
+    Raises:
+        DataError: Too few pictures to make the splits.
+    """
+    entries = dict(entries)
+    undivided = UNDIVIDED in entries
+    remaining = entries.pop(UNDIVIDED) if undivided else entries.pop("train")
+    shares = {}
+    if undivided or "validation" not in entries:
+        shares["validation"] = config.validation_split
+    if undivided:
+        shares["test"] = config.test_split
+    ordered = _dealt(remaining, config.seed)
+    made, taken = {}, 0
+    for split, share in shares.items():
+        if share:
+            count = max(1, round(share * len(ordered)))
+            made[split] = ordered[taken : taken + count]
+            taken += count
+    if taken >= len(ordered):
+        keys = " and ".join(f"{split}_split = 0" for split in made)
+        raise DataError(
+            f"{len(ordered)} training pictures are too few to take a {' and a '.join(made)} "
+            "split from them",
+            path,
+            f"add pictures, or set {keys}",
+        )
+    made["train"] = ordered[taken:]
+    entries.update({split: sorted(members) for split, members in made.items()})
+    return {split: entries[split] for split in SIZE_KEYS if entries.get(split)}
+
+
+def limit(entries, most, seed):
+    """At most `most` entries (0: all), chosen by the seed, in their old order."""
+    if not most or len(entries) <= most:
+        return list(entries)
+    chosen = numpy.random.default_rng([seed, len(entries)]).permutation(len(entries))[:most]
+    return [entries[index] for index in sorted(chosen)]
+
+
+def short_name(path):
+    """Name of a data set for run folders: the folder's name in letters, digits, "." and "-"."""
+    name = re.sub(r"[^\w.-]+", "-", path.resolve().stem if path.is_file() else path.resolve().name)
+    return name.strip("-.").lower() or "data"
+
+
+def _dealt(entries, seed):
+    """Entries in an order whose every stretch holds about the same share of each class."""
+    generator = numpy.random.default_rng(seed)
+    groups = collections.defaultdict(list)
+    for entry in entries:
+        groups[entry.label or 0].append(entry)
+    placed = []
+    for label in sorted(groups):
+        members = sorted(groups[label])
+        placed += [
+            ((position + 0.5) / len(members), label, members[index])
+            for position, index in enumerate(generator.permutation(len(members)))
+        ]
+    return [entry for _, _, entry in sorted(placed, key=lambda item: item[:2])]

@@ -1,0 +1,339 @@
+"""`check`: each problem of rows 60 to 95 becomes a finding with its place, cause and mend."""
+
+import dataclasses
+import json
+import os
+import shutil
+
+import numpy
+import PIL.Image
+import pytest
+from data_fixtures import (
+    class_folder,
+    content,
+    mask,
+    mask_folder,
+    picture,
+    save,
+    split_class_folder,
+    tree_hash,
+)
+
+from kerasdl import config
+from kerasdl.data import arrays
+from kerasdl.data.base import Dataset
+from kerasdl.data.check import MOST_LINES, check
+
+
+def findings(report, kind, severity=None):
+    return [
+        finding
+        for finding in report.findings
+        if finding.kind == kind and severity in (None, finding.severity)
+    ]
+
+
+def only(report, kind, severity=None):
+    """The one finding of a kind."""
+    (finding,) = findings(report, kind, severity)
+    return finding
+
+
+def test_a_clean_folder_has_no_errors_and_right_statistics(tmp_path):
+    root = mask_folder(tmp_path, 4, splits=("train", "val"))
+    before = tree_hash(root)
+    report = check(root, "segmentation")
+    assert not report.failed and report.count("warning") == 0
+    assert report.statistics["samples"] == {"train": 4, "validation": 4}
+    assert report.statistics["sizes"]["median"] == [32, 32]
+    counted = sum((mask(index) == 1).sum() for index in range(4)) / (4 * 32 * 32)
+    assert report.statistics["pixel_share"]["train"]["thing"] == pytest.approx(counted, abs=1e-6)
+    assert "ready to train" in report.lines()[-1]
+    assert tree_hash(root) == before
+
+
+def test_the_report_is_plain_json(tmp_path):
+    root = class_folder(tmp_path)
+    (root / "cat" / "00.png").write_bytes(b"")
+    (root / ".hidden").write_bytes(b"")
+    report = json.loads(json.dumps(check(root, "classification").as_dict()))
+    assert report["failed"] and report["errors"] == 1
+    first = report["findings"][0]
+    assert first["severity"] == "error" and first["path"].endswith("00.png")
+    assert set(first) == {"severity", "kind", "path", "what", "cause", "mend"}
+    assert report["statistics"]["ignored_files"] == 1
+
+
+@pytest.mark.parametrize("quick", [True, False])
+@pytest.mark.parametrize("task", ["classification", "segmentation", "colorization"])
+def test_row_91_no_data(tmp_path, task, quick):
+    report = check(tmp_path / "nothing", task, quick=quick)
+    assert report.failed and "no such data folder" in report.findings[0].what
+    report = check(tmp_path, task, quick=quick)
+    assert report.failed and "expected" in report.findings[0].mend
+
+
+def test_rows_60_to_62_every_bad_file_has_its_line(tmp_path):
+    root = class_folder(tmp_path)
+    whole = content(picture(0, 64, 64), "JPEG")
+    (root / "cat" / "a.jpg").write_bytes(whole[: len(whole) // 2])
+    (root / "cat" / "b.png").write_bytes(content(picture(0), "PNG")[:-30])
+    (root / "dog" / "c.jpg").write_text("<html>404</html>")
+    report = check(root, "classification")
+    bad = findings(report, "unreadable", "error")
+    assert [finding.path[-5:] for finding in bad] == ["a.jpg", "b.png", "c.jpg"]
+    assert all(finding.mend for finding in bad)
+    assert report.statistics["unreadable"] == 3
+    # The quick check reads heads only, and finds what a head can tell.
+    quick = check(root, "classification", quick=True)
+    assert [finding.path[-5:] for finding in findings(quick, "unreadable")] == ["c.jpg"]
+
+
+def test_rows_63_65_69_71_what_is_accepted_is_counted(tmp_path):
+    root = class_folder(tmp_path)
+    (root / "cat" / "a.jpg").write_bytes(content(picture(50), "PNG"))
+    exif = PIL.Image.Exif()
+    exif[0x0112] = 6
+    save(picture(51), root / "cat" / "b.png", exif=exif)
+    frames = [PIL.Image.fromarray(picture(seed)) for seed in (52, 53)]
+    save(frames[0], root / "cat" / "c.gif", save_all=True, append_images=frames[1:])
+    save(PIL.Image.new("RGBA", (32, 32), (1, 2, 3, 0)), root / "cat" / "d.png")
+    report = check(root, "classification")
+    assert not report.failed
+    statistics = report.statistics
+    counts = ("suffix_differs", "turned_by_exif", "animated", "transparent")
+    assert [statistics[key] for key in counts] == [1, 1, 1, 1]
+    assert only(report, "suffix").path.endswith("a.jpg")
+    assert only(report, "exif").path.endswith("b.png")
+    assert only(report, "blank", "warning").path.endswith("d.png")  # row 70
+
+
+def test_row_74_small_pictures_among_larger_ones(tmp_path):
+    root = class_folder(tmp_path)
+    save(picture(50, 1, 40), root / "cat" / "thin.png")
+    assert only(check(root, "classification"), "small", "warning").path.endswith("thin.png")
+
+
+def test_row_76_many_bad_files_are_all_in_json_and_few_on_screen(tmp_path):
+    root = class_folder(tmp_path, (30, 6))
+    for path in (root / "cat").iterdir():
+        path.write_bytes(b"")
+    report = check(root, "classification")
+    assert len(findings(report, "unreadable")) == 30
+    lines = report.lines()
+    assert sum("file is empty" in line for line in lines) == MOST_LINES
+    assert any("10 more of kind 'unreadable'" in line for line in lines)
+
+
+def test_row_78_duplicates(tmp_path):
+    root = split_class_folder(tmp_path, {"train": 4, "val": 2})
+    shutil.copy(root / "train" / "cat" / "00.png", root / "train" / "cat" / "copy.png")
+    shutil.copy(root / "train" / "cat" / "01.png", root / "val" / "cat" / "leak.png")
+    # The same pixels in another file format are the same picture.
+    save(picture(102), root / "train" / "cat" / "was_a_dog.bmp")
+    report = check(root, "classification")
+    assert not report.failed
+    assert "copy.png" in only(report, "duplicate", "warning").what
+    leak = only(report, "duplicate-split", "warning")
+    assert "train and validation" in leak.what and "leak.png" in leak.what
+    both = only(report, "duplicate-class", "warning")
+    assert "cat and dog" in both.what and "was_a_dog.bmp" in both.what
+
+
+def test_row_79_values_of_all_masks_in_one_finding(tmp_path):
+    root = mask_folder(tmp_path, classes=3, names=("a", "b", "c"))
+    for index, value in ((2, 7), (5, 9)):
+        wrong = mask(index, classes=3)
+        wrong[4, 4] = value
+        save(wrong, root / "masks" / f"{index:02d}.png")
+    for quick in (True, False):
+        finding = only(check(root, "segmentation", quick=quick), "mask-values", "error")
+        assert "2 masks hold 7, 9" in finding.what and "0 to 2" in finding.what
+        assert finding.path.endswith("02.png")
+
+
+def test_row_80_void_without_ignore_label(tmp_path):
+    root = mask_folder(tmp_path)
+    void = mask(3)
+    void[5] = 255
+    save(void, root / "masks" / "03.png")
+    assert "ignore_label = 255" in only(check(root, "segmentation"), "mask-values").mend
+    settings = config.make({"task": "segmentation", "ignore_labels": [255]})
+    report = check(root, "segmentation", settings)
+    assert not report.failed
+    share = report.statistics["pixel_share"]["all"]["(ignored)"]
+    assert share == pytest.approx(32 / (12 * 32 * 32), abs=1e-6)
+
+
+@pytest.mark.parametrize("quick", [True, False])
+def test_row_81_mask_of_another_size(tmp_path, quick):
+    root = mask_folder(tmp_path)
+    save(mask(0, 16, 32), root / "masks" / "03.png")
+    finding = only(check(root, "segmentation", quick=quick), "mask-size", "error")
+    assert "32x16" in finding.what and "32x32" in finding.what and "03.jpg" in finding.what
+
+
+def test_row_65_mask_made_before_the_picture_was_turned(tmp_path):
+    root = mask_folder(tmp_path)
+    exif = PIL.Image.Exif()
+    exif[0x0112] = 6
+    save(picture(3, 20, 32), root / "images" / "03.jpg", exif=exif)
+    save(mask(3, 20, 32), root / "masks" / "03.png")
+    assert "EXIF" in only(check(root, "segmentation"), "mask-size", "error").cause
+
+
+def test_row_82_pairs(tmp_path):
+    root = mask_folder(tmp_path)
+    (root / "masks" / "04.png").unlink()
+    (root / "images" / "05.jpg").unlink()
+    for quick in (True, False):
+        what = [finding.what for finding in check(root, "segmentation", quick=quick).findings]
+        assert "1 picture without a mask: 04" in what
+        assert "1 mask without a picture: 05" in what
+
+
+def test_one_colour_mask_among_others_and_one_wrong_value(tmp_path):
+    root = mask_folder(tmp_path)
+    save(picture(0)[mask(2)][:, :, 0], root / "masks" / "02.png")
+    wrong = mask(5)
+    wrong[1, 1] = 37
+    save(wrong, root / "masks" / "05.png")
+    colored, value = findings(check(root, "segmentation"), "mask-values", "error")
+    assert colored.path.endswith("02.png") and "other 11 masks" in colored.cause
+    assert value.path.endswith("05.png") and "mask holds 37 (" in value.what
+    assert "other 10 masks" in value.cause and "correct these" in value.mend
+
+
+def test_row_84_unknown_colours(tmp_path):
+    root = mask_folder(tmp_path)
+    colored = numpy.array([[0, 0, 0], [128, 0, 0]], "uint8")
+    for index in range(12):
+        save(colored[mask(index)], root / "masks" / f"{index:02d}.png")
+    finding = only(check(root, "segmentation"), "mask-values", "error")
+    assert "12 masks hold" in finding.what and "#800000" in finding.what
+    (root / "dataset.toml").write_text(
+        'names = ["a", "b"]\n' + finding.mend.partition("indices: ")[2]
+    )
+    report = check(root, "segmentation")
+    assert not report.failed
+    counted = sum((mask(index) == 1).mean() for index in range(12)) / 12
+    assert report.statistics["pixel_share"]["all"]["b"] == pytest.approx(counted, abs=1e-6)
+
+
+@pytest.mark.parametrize("quick", [True, False])
+def test_row_85_jpeg_masks(tmp_path, quick):
+    root = mask_folder(tmp_path)
+    save(mask(3), root / "masks" / "03.png", format="JPEG")
+    finding = only(check(root, "segmentation", quick=quick), "mask-unreadable", "error")
+    assert "JPEG" in finding.what and finding.path.endswith("03.png")
+
+
+@pytest.mark.parametrize("names", [("a", "b"), ()])
+def test_row_86_black_and_white_masks_and_their_mend(tmp_path, names):
+    root = mask_folder(tmp_path, names=names)
+    for index in range(12):
+        save(mask(index) * 255, root / "masks" / f"{index:02d}.png")
+    finding = only(check(root, "segmentation"), "mask-values", "error")
+    assert finding.mend.endswith("mask_values = { 0 = 0, 255 = 1 }") and "binary" in finding.cause
+    (root / "dataset.toml").write_text(finding.mend.partition("dataset.toml: ")[2])
+    assert not check(root, "segmentation").failed
+
+
+def test_row_86_binary_masks_whose_foreground_is_ignored(tmp_path):
+    root = mask_folder(tmp_path)
+    for index in range(12):
+        save(mask(index) * 255, root / "masks" / f"{index:02d}.png")
+    (root / "dataset.toml").write_text('names = ["a", "thing"]\nignore_label = 255\n')
+    finding = only(check(root, "segmentation"), "balance", "warning")
+    assert "without a pixel" in finding.what and "thing" in finding.what
+
+
+def test_row_88_mask_of_nothing_but_ignored(tmp_path):
+    root = mask_folder(tmp_path, names=("a", "b", "void"))
+    save(numpy.full((32, 32), 2, "uint8"), root / "masks" / "03.png")
+    report = check(root, "segmentation")
+    assert not report.failed
+    finding = only(report, "mask-empty", "warning")
+    assert finding.what.startswith("1 mask ") and finding.path.endswith("03.png")
+
+
+def test_row_89_grey_pictures_for_colorization(tmp_path):
+    root = class_folder(tmp_path)
+    save(picture(0)[:, :, 0], root / "cat" / "grey.png")
+    report = check(root, "colorization")
+    assert not report.failed and report.statistics["grey"] == 1
+    assert only(report, "grey", "warning").path.endswith("grey.png")
+    for path in root.rglob("*.png"):
+        save(picture(int(path.stem, 36))[:, :, 0], path)
+    assert "all pictures are grey" in only(check(root, "colorization"), "grey", "error").what
+    assert not findings(check(root, "classification"), "grey")
+
+
+def test_rows_55_and_92_to_94_structure(tmp_path):
+    root = class_folder(tmp_path, (3, 3, 3), ("käfer", "ka\u0308fer", "dog"))
+    save(picture(80), root / "loose.png")
+    (root / "empty").mkdir()
+    os.symlink(root / "gone.png", root / "dog" / "dangling.png")
+    report = check(root, "classification")
+    said = " | ".join(finding.what for finding in findings(report, "structure", "error"))
+    for part in ("look the same", "beside the class folders", "'empty' has no training"):
+        assert part in said
+    warned = [finding.what for finding in findings(report, "structure", "warning")]
+    assert any("leads nowhere" in what for what in warned)
+
+
+def test_balance_of_classes(tmp_path):
+    report = check(class_folder(tmp_path, (44, 4)), "classification")
+    assert report.statistics["per_class"] == {"all": {"cat": 44, "dog": 4}}
+    few, ratio = findings(report, "balance")
+    assert few.severity == "warning" and "dog (4)" in few.what
+    assert ratio.severity == "note" and "11 times" in ratio.what and "auto" in ratio.mend
+
+
+def test_hardly_any_pixels_of_a_class(tmp_path):
+    root = mask_folder(tmp_path, names=("a", "b", "c"))
+    rare = mask(0)
+    rare[0, 0] = 2
+    save(rare, root / "masks" / "00.png")
+    rare, ratio = findings(check(root, "segmentation"), "balance")
+    assert "c (0.01%)" in rare.what and ratio.severity == "note"
+
+
+def test_wrong_dataset_toml_is_a_finding(tmp_path):
+    root = mask_folder(tmp_path)
+    (root / "dataset.toml").write_text("nmaes = []")
+    report = check(root, "segmentation")
+    assert report.failed and "did you mean 'names'" in report.findings[0].mend
+
+
+def test_other_data_sets_are_checked_through_their_samples(tmp_path):
+    path = tmp_path / "data.npz"
+    images = picture(0, 80, 4).reshape(20, 4, 4, 3)
+    images[7] = images[3]
+    numpy.savez(path, images=images, labels=numpy.arange(20) % 2)
+    settings = config.make({"validation_split": 0.0, "test_split": 0.0})
+    dataset = arrays.load(path, "classification", settings)
+    report = check(dataset, "classification", settings)
+    assert not report.failed and report.statistics["samples"] == {"train": 20}
+    assert "all/00003, all/00007" in only(report, "duplicate").what
+    assert check(path, "classification", quick=True).statistics["samples"]["train"] == 16
+    assert check(path, "segmentation").failed
+
+
+def test_labels_outside_the_classes_of_a_data_set():
+    images = picture(0, 32, 4).reshape(8, 4, 4, 3)
+    split = arrays.ArraySplit(images, numpy.array([0, 1, 2, 0, 1, 2, 0, 1], "int32"), "abcdefgh")
+    dataset = Dataset("x", {"train": split}, ("a", "b", "c"))
+    assert not check(dataset, "classification").failed
+    dataset = dataclasses.replace(dataset, class_names=("a", "b"))
+    assert "labels 2 are outside 0 to 1" in only(check(dataset, "classification"), "label").what
+
+
+@pytest.mark.parametrize("task", ["classification", "segmentation", "colorization"])
+@pytest.mark.parametrize("quick", [True, False])
+def test_inputs_are_never_changed(tmp_path, task, quick):
+    root = mask_folder(tmp_path)
+    (root / "images" / "03.jpg").write_bytes(content(picture(3), "JPEG")[:500])
+    before = tree_hash(root)
+    check(root, task, quick=quick)
+    assert tree_hash(root) == before
