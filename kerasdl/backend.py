@@ -53,10 +53,33 @@ def choose(name="auto"):
             mend="one process, one backend: start another one",
         )
     os.environ["KERAS_BACKEND"] = wanted
-    # TensorFlow and XLA log their start to stderr, where it would hide our own messages.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+    if wanted == "tensorflow" and "tensorflow" not in sys.modules:
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+        _import_tensorflow_silently()
     return wanted
+
+
+def _import_tensorflow_silently():
+    """Imports TensorFlow without its greetings on standard error.
+
+    It writes them from C++ before any log level is read, six lines that would bury ours. What goes
+    wrong still comes out, as an exception.
+    """
+    try:
+        standard_error = os.dup(2)
+    except OSError:
+        standard_error = None  # closed: nobody sees the lines
+    try:
+        if standard_error is not None:
+            with open(os.devnull, "wb") as nowhere:
+                os.dup2(nowhere.fileno(), 2)
+        import tensorflow
+
+        tensorflow.config.list_physical_devices()
+    finally:
+        if standard_error is not None:
+            os.dup2(standard_error, 2)
+            os.close(standard_error)
 
 
 def prepare(seed, precision="float32", deterministic=True):

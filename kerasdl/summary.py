@@ -9,10 +9,10 @@ from kerasdl import models, tasks
 
 OPTIONS = {
     "resnet18": "stem=auto|imagenet|small",
-    "fcn32": "stem=imagenet|small|auto",
-    "fcn16": "stem=imagenet|small|auto",
-    "fcn8": "stem=imagenet|small|auto",
-    "unet": "skips=all|none|[levels], filters=16, depth=4",
+    "fcn32": "stem=imagenet|small",
+    "fcn16": "stem=imagenet|small",
+    "fcn8": "stem=imagenet|small",
+    "unet": "skips=all|none|[1, 3], filters, depth",
 }
 
 
@@ -64,28 +64,29 @@ def operations(model):
 
 def stride(model):
     """Product of all strides down to the coarsest layer."""
-    heights = [
-        layer.output.shape[1] for layer in model.layers if len(layer.output.shape) == 4
-    ]
+    heights = [layer.output.shape[1] for layer in model.layers if len(layer.output.shape) == 4]
     return 2 ** round(math.log2(max(heights) / min(heights)))
 
 
 def show(rows, image_size, outputs):
     """Prints the rows as a table."""
+    console = rich.console.Console()
     table = rich.table.Table(
         title=f"networks for {image_size[0]}x{image_size[1]} pictures and {outputs} outputs",
         title_justify="left",
     )
-    for heading in ("network", "tasks", "parameters", "operations", "stride", "options"):
-        numeric = heading in ("parameters", "operations", "stride")
-        table.add_column(heading, justify="right" if numeric else "left")
+    for heading in ("network", "parameters", "operations", "coarsest", "options"):
+        numeric = heading in ("parameters", "operations", "coarsest")
+        table.add_column(heading, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         table.add_row(
             row["model"],
-            ", ".join(row["tasks"]),
             f"{row['parameters']:,}",
             f"{row['operations'] / 1e6:,.0f} M",
-            str(row["stride"]),
+            f"1/{row['stride']}",
             row["options"].replace("[", r"\["),
         )
-    rich.console.Console().print(table)
+    console.print(table)
+    for task in tasks.TASKS:
+        able = [row["model"] for row in rows if task in row["tasks"]]
+        console.print(f"{task}: {', '.join(able)}", highlight=False)

@@ -8,8 +8,8 @@ import pytest
 
 from kerasdl import models
 from kerasdl.errors import ConfigError
-from kerasdl.models.unet import kept_skips
 from kerasdl.modelfile import open_model, save_inference_model, write_sidecar
+from kerasdl.models.unet import kept_skips
 from kerasdl.summary import operations, stride
 
 # name, options, stride of the coarsest layer.

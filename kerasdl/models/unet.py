@@ -64,7 +64,7 @@ def kept_skips(skips, depth):
     if isinstance(skips, list | tuple) and all(level in levels for level in skips):
         return tuple(sorted(set(skips)))
     raise ConfigError(
-        f"option 'skips' must be \"all\", \"none\" or a list of levels 1 to {depth}, not {skips!r}"
+        f'option \'skips\' must be "all", "none" or a list of levels 1 to {depth}, not {skips!r}'
     )
 
 

@@ -1,0 +1,103 @@
+"""What a person sees of an epoch, and which columns its logs have."""
+
+import math
+import time
+
+import keras
+import rich.console
+import rich.progress
+
+SHOWN_DIGITS = 4
+
+
+class WithoutTrainingValues(keras.callbacks.Callback):
+    """Takes metrics out of the training logs that are measured in validation only.
+
+    Must come first: Keras hands one dictionary to all callbacks in turn.
+    """
+
+    def __init__(self, names):
+        super().__init__()
+        self.names = tuple(names)
+
+    def on_epoch_end(self, epoch, logs=None):
+        for name in self.names:
+            logs.pop(name, None)
+
+
+class Progress(keras.callbacks.Callback):
+    """One line per epoch on standard error; on a terminal a bar that is updated within it.
+
+    Args:
+        batches: The training batches, whose time of waiting is told where it matters.
+        quiet: Whether to say nothing at all.
+        console: A `rich.console.Console`; standard error by default.
+    """
+
+    # An epoch that waits longer for its data than this share of its time says so.
+    WORTH_TELLING = 0.1
+
+    def __init__(self, batches, quiet=False, console=None):
+        super().__init__()
+        self.batches = batches
+        self.quiet = quiet
+        # Lines in a log are not wrapped: one epoch, one line.
+        self.console = console or rich.console.Console(stderr=True, highlight=False, soft_wrap=True)
+        self._bar = None
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._started = time.monotonic()
+        # The rate this epoch is trained with: at its end the plateau rule may have lowered it.
+        rate = keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)
+        self._rate = float(rate)
+        if self.quiet or not self.console.is_terminal:
+            return
+        self._bar = rich.progress.Progress(
+            "[progress.description]{task.description}",
+            rich.progress.BarColumn(bar_width=24),
+            rich.progress.MofNCompleteColumn(),
+            rich.progress.TimeRemainingColumn(),
+            "{task.fields[loss]}",
+            console=self.console,
+            transient=True,
+        )
+        self._step = self._bar.add_task(self._title(epoch), total=len(self.batches), loss="")
+        self._bar.start()
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self._bar is not None:
+            self._bar.update(
+                self._step, completed=batch + 1, loss=f"loss {float(logs['loss']):.4f}"
+            )
+
+    def on_test_begin(self, logs=None):
+        if self._bar is not None:
+            self._bar.update(self._step, loss="validation")
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.close()
+        if self.quiet:
+            return
+        seconds = time.monotonic() - self._started
+        values = [
+            f"{name} {value:.{SHOWN_DIGITS}f}"
+            for name, value in (logs or {}).items()
+            if name != "learning_rate" and math.isfinite(value)
+        ]
+        line = [self._title(epoch), f"{seconds:.1f} s", *values, f"lr {self._rate:g}"]
+        if self.batches.waited > self.WORTH_TELLING * seconds:
+            line.append(f"waited {self.batches.waited:.1f} s for data")
+        self.console.print("  ".join(line), markup=False)
+
+    def on_train_end(self, logs=None):
+        self.close()
+
+    def close(self):
+        """Takes the bar away; also to be called where training ended with an error."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+    def _title(self, epoch):
+        total = self.params["epochs"]
+        return f"epoch {epoch + 1:>{len(str(total))}}/{total}"

@@ -1,0 +1,81 @@
+"""What ends a training early, told in one line: a loss that is not finite, no memory, no disk."""
+
+import contextlib
+import errno
+import math
+
+import keras
+
+from kerasdl.errors import KerasdlError, TrainingFailed
+from kerasdl.files import cannot_write
+
+# Class names and words of the three backends' out-of-memory errors; the classes themselves are
+# not imported, because that would load backends that are not in use.
+_MEMORY_CLASSES = ("MemoryError", "ResourceExhaustedError", "OutOfMemoryError")
+_MEMORY_WORDS = ("RESOURCE_EXHAUSTED", "out of memory", "can't allocate memory", "failed to alloc")
+
+
+class StopOnBadLoss(keras.callbacks.Callback):
+    """Raises TrainingFailed at the batch whose loss is NaN or infinite.
+
+    Nothing is saved after that batch, so the last checkpoint and the best model stay as they were.
+    Place it before the callbacks that save.
+    """
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._epoch = epoch
+        # Read here: in the middle of an epoch the JAX trainer keeps the variables to itself.
+        self._learning_rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+
+    def on_train_batch_end(self, batch, logs=None):
+        loss = (logs or {}).get("loss")
+        if loss is not None and not math.isfinite(loss):
+            raise TrainingFailed(
+                f"the loss became {float(loss)} in epoch {self._epoch + 1}, batch {batch + 1}, "
+                f"at learning rate {self._learning_rate:g}",
+                mend="the last finished epoch and the best model are kept; "
+                "try a smaller --learning-rate",
+            )
+
+
+@contextlib.contextmanager
+def training_errors(path=None, batch_size=None, image_size=None):
+    """Turns out-of-memory and disk-full errors of any backend into errors with a mend.
+
+    Args:
+        path: The run folder, for messages.
+        batch_size: Present batch size, for the mend.
+        image_size: Present (height, width), for the mend.
+
+    Raises:
+        TrainingFailed: Out of memory.
+        WriteError: Disk full.
+    """
+    try:
+        yield
+    except KerasdlError:
+        raise
+    except Exception as error:
+        if out_of_memory(error):
+            raise TrainingFailed("out of memory", path, _smaller(batch_size, image_size)) from error
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EFBIG):
+            raise cannot_write(path, error) from error
+        raise
+
+
+def out_of_memory(error):
+    """True if an exception of any backend says that memory ran out."""
+    names = {kind.__name__ for kind in type(error).__mro__}
+    return bool(names.intersection(_MEMORY_CLASSES)) or any(
+        words.lower() in str(error).lower() for words in _MEMORY_WORDS
+    )
+
+
+def _smaller(batch_size, image_size):
+    advice = []
+    if batch_size is not None:
+        advice.append(f"a smaller --batch-size, now {batch_size}")
+    if image_size is not None:
+        height, width = image_size
+        advice.append(f"a smaller --image-size, now {height}x{width}")
+    return "try " + " or ".join(advice) if advice else "try a smaller --batch-size"

@@ -1,0 +1,53 @@
+"""Losses by name. `LOSSES` is the list of them; each entry builds one from what the data need."""
+
+import keras
+
+from kerasdl.config import suggest
+from kerasdl.errors import ConfigError
+from kerasdl.losses.crossentropy import SparseCrossentropy
+from kerasdl.losses.dice import SparseDice, Sum
+from kerasdl.losses.focal import SparseFocal
+
+
+def _crossentropy_and_dice(ignore_labels=(), class_weights=None):
+    parts = [
+        SparseCrossentropy(ignore_labels, class_weights),
+        SparseDice(ignore_labels, class_weights),
+    ]
+    return Sum(parts, name="crossentropy_dice")
+
+
+# For class labels: builder(ignore_labels, class_weights).
+LABEL_LOSSES = {
+    "crossentropy": SparseCrossentropy,
+    "focal": SparseFocal,
+    "dice": SparseDice,
+    "crossentropy+dice": _crossentropy_and_dice,
+}
+# For pictures, where Keras' own losses fit: builder().
+PICTURE_LOSSES = {
+    "l1": lambda: keras.losses.MeanAbsoluteError(name="l1"),
+    # Quadratic below an error of 0.1; Keras' default of 1 would be the squared error everywhere.
+    "huber": lambda: keras.losses.Huber(delta=0.1, name="huber"),
+}
+LOSSES = {**LABEL_LOSSES, **PICTURE_LOSSES}
+
+
+def build(name, ignore_labels=(), class_weights=None):
+    """Keras loss for a name of `LOSSES`.
+
+    Args:
+        name: Such as "crossentropy" (labels) or "l1" (pictures).
+        ignore_labels: Label values that do not count.
+        class_weights: One weight per class, or None.
+
+    Raises:
+        ConfigError: Unknown name, or class weights for a loss that has no classes.
+    """
+    if name not in LOSSES:
+        raise suggest("loss", name, LOSSES)
+    if name in LABEL_LOSSES:
+        return LABEL_LOSSES[name](ignore_labels=ignore_labels, class_weights=class_weights)
+    if class_weights is not None:
+        raise ConfigError(f"loss '{name}' has no classes, so no class weights", mend="unset them")
+    return PICTURE_LOSSES[name]()

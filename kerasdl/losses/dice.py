@@ -1,0 +1,125 @@
+"""Soft Dice loss on logits with ignored labels, and its sum with another loss."""
+
+import keras
+
+from kerasdl.errors import ConfigError
+from kerasdl.losses.labels import match_rank, split_labels
+
+
+def soft_dice(labels, logits, ignore_labels=()):
+    """Soft Dice coefficient of every class over the whole batch.
+
+    D[c] = 2 sum(p[c] t[c]) / (sum p[c] + sum t[c]) over the pixels not ignored, p = softmax of
+    the logits, t = 1 where the label is c.
+
+    Args:
+        labels: Integers, shape (B,) or (B, H, W).
+        logits: Shape (B, C) or (B, H, W, C).
+        ignore_labels: Label values to leave out.
+
+    Returns:
+        `(dice, present)`, both (C,) float32: D in [0, 1] and 1 for the classes that occur in
+        the labels. All NaN if a label is neither a class nor ignored.
+
+    Source: Milletari et al. 2016, "V-Net", section 3, without its squares.
+    """
+    ops = keras.ops
+    logits = ops.cast(logits, "float32")
+    classes = logits.shape[-1]
+    index, valid, unknown = split_labels(labels, classes, ignore_labels)
+    counted = ops.expand_dims(ops.cast(valid, "float32"), -1)
+    probability = ops.reshape(ops.softmax(logits, axis=-1) * counted, (-1, classes))
+    truth = ops.reshape(ops.one_hot(index, classes, dtype="float32") * counted, (-1, classes))
+    occurrences = ops.sum(truth, axis=0)
+    both = ops.sum(probability * truth, axis=0)
+    dice = ops.divide_no_nan(2.0 * both, ops.sum(probability, axis=0) + occurrences)
+    dice = ops.where(ops.any(unknown), float("nan"), dice)
+    return dice, ops.cast(occurrences > 0, "float32")
+
+
+@keras.saving.register_keras_serializable("kerasdl")
+class SparseDice(keras.losses.Loss):
+    """Dice loss of a batch: 1 - (weighted) mean of the soft Dice over the classes that occur.
+
+    Classes absent from the labels of the batch are left out of the mean: their coefficient is 0
+    whatever the prediction, and false positives already lower the classes they are taken from.
+    A batch of ignored labels only gives 0 with zero gradients. Keras' own `Dice` needs one-hot
+    targets and probabilities and knows no ignored label. Always float32.
+
+    Args:
+        ignore_labels: Label values to leave out.
+        class_weights: One weight per class for the mean, or None.
+        name: Name of the loss.
+        reduction: As in Keras.
+
+    Raises:
+        ConfigError: Sample weights were given; a score of the whole batch has none.
+    """
+
+    def __init__(
+        self,
+        ignore_labels=(),
+        class_weights=None,
+        name="dice",
+        reduction="sum_over_batch_size",
+    ):
+        super().__init__(name=name, reduction=reduction, dtype="float32")
+        self.ignore_labels = tuple(int(label) for label in ignore_labels)
+        self.class_weights = None if class_weights is None else [float(w) for w in class_weights]
+
+    def __call__(self, y_true, y_pred, sample_weight=None):
+        _refuse(sample_weight, self.name)
+        return super().__call__(y_true, y_pred)
+
+    def call(self, y_true, y_pred):
+        ops = keras.ops
+        dice, weights = soft_dice(match_rank(y_true, y_pred), y_pred, self.ignore_labels)
+        if self.class_weights is not None:
+            weights = weights * ops.convert_to_tensor(self.class_weights, dtype="float32")
+        loss = ops.divide_no_nan(ops.sum(weights * (1.0 - dice)), ops.sum(weights))
+        return ops.reshape(loss, (1,))
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "ignore_labels": list(self.ignore_labels),
+            "class_weights": self.class_weights,
+        }
+
+
+@keras.saving.register_keras_serializable("kerasdl")
+class Sum(keras.losses.Loss):
+    """Sum of the batch values of several losses, such as cross-entropy + Dice.
+
+    Args:
+        losses: Keras losses that are means over the batch.
+        name: Name of the loss.
+        reduction: As in Keras.
+
+    Raises:
+        ConfigError: Sample weights were given.
+    """
+
+    def __init__(self, losses, name="sum", reduction="sum_over_batch_size"):
+        super().__init__(name=name, reduction=reduction, dtype="float32")
+        self.losses = [keras.losses.get(loss) for loss in losses]
+
+    def __call__(self, y_true, y_pred, sample_weight=None):
+        _refuse(sample_weight, self.name)
+        return super().__call__(y_true, y_pred)
+
+    def call(self, y_true, y_pred):
+        # `call`, not the loss itself: Keras scales the sum for distribution once, here.
+        values = [keras.ops.mean(loss.call(y_true, y_pred)) for loss in self.losses]
+        return keras.ops.reshape(sum(values), (1,))
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "losses": [keras.losses.serialize(loss) for loss in self.losses],
+        }
+
+
+def _refuse(sample_weight, name):
+    if sample_weight is not None:
+        raise ConfigError(f"loss '{name}' takes no sample weights", mend="use class weights")

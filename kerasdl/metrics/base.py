@@ -1,0 +1,143 @@
+"""Metrics that cost too much for every training step, and the switch that spares them there."""
+
+import keras
+
+from kerasdl.errors import ConfigError
+
+
+class GatedMetric(keras.metrics.Metric):
+    """A sum over samples that is kept only while its gate is open.
+
+    A subclass gives `accumulators` (its variables) and `increments` (a pure function of the
+    batch); the base adds one to the other, or skips the work while the gate is closed. The gate
+    is a variable, so that compiled steps obey it: the condition is part of the graph on
+    TensorFlow and of the jitted step on JAX. `reset_state` leaves the gate as it is.
+
+    Args:
+        name: Name in the logs.
+        gated: Whether `ExpensiveMetricsInValidationOnly` may close the gate.
+
+    Raises:
+        ConfigError: Sample weights were given; none of these scores has a weighted definition.
+    """
+
+    # Larger is better: what a monitor in mode "auto" asks a metric of its name.
+    _direction = "up"
+
+    def __init__(self, name, gated=True):
+        super().__init__(name=name, dtype="float32")
+        self.gated = bool(gated)
+        self.gate = self.add_variable(
+            (), "ones", dtype="int32", aggregation="only_first_replica", name="gate"
+        )
+
+    @property
+    def accumulators(self):
+        """Variables that `increments` adds to, in the same order."""
+        raise NotImplementedError
+
+    @property
+    def result_names(self):
+        """Names of the values in the logs."""
+        return (self.name,)
+
+    def increments(self, y_true, y_pred):
+        """What a batch adds: tensors with the shapes and types of `accumulators`."""
+        raise NotImplementedError
+
+    def accumulate(self, increments):
+        """Adds the increments to the accumulators."""
+        for variable, increment in zip(self.accumulators, increments, strict=True):
+            variable.assign_add(increment)
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        if sample_weight is not None:
+            raise ConfigError(f"metric '{self.name}' takes no sample weights", mend="use metrics=")
+        ops = keras.ops
+        increments = ops.cond(
+            self.gate > 0,
+            lambda: tuple(self.increments(y_true, y_pred)),
+            # Assigning inside a branch would leak tracers on JAX, so a closed gate adds zeros.
+            lambda: tuple(ops.zeros(v.shape, dtype=v.dtype) for v in self.accumulators),
+        )
+        self.accumulate(increments)
+
+    def reset_state(self):
+        for variable in self.accumulators:
+            variable.assign(keras.ops.zeros(variable.shape, dtype=variable.dtype))
+
+    def open_gate(self, is_open):
+        """Measures from now on (True) or not (False)."""
+        self.gate.assign(int(is_open))
+
+    def get_config(self):
+        return {"name": self.name, "gated": self.gated}
+
+
+class PictureMean(GatedMetric):
+    """Mean over pictures of a score per picture; 0 while nothing has been measured.
+
+    A subclass gives `per_picture(y_true, y_pred)`: pictures (B, H, W, C) to scores (B,).
+    """
+
+    def __init__(self, name, gated=True):
+        super().__init__(name, gated)
+        self.total = self.add_variable((), "zeros", dtype="float32", name="total")
+        self.pictures = self.add_variable((), "zeros", dtype="int32", name="pictures")
+
+    @property
+    def accumulators(self):
+        return self.total, self.pictures
+
+    def per_picture(self, y_true, y_pred):
+        """Score of each picture, shape (B,)."""
+        raise NotImplementedError
+
+    def increments(self, y_true, y_pred):
+        scores = self.per_picture(y_true, y_pred)
+        return keras.ops.sum(scores), keras.ops.sum(keras.ops.ones_like(scores, dtype="int32"))
+
+    def result(self):
+        return keras.ops.divide_no_nan(self.total, keras.ops.cast(self.pictures, "float32"))
+
+
+class ExpensiveMetricsInValidationOnly(keras.callbacks.Callback):
+    """Closes the gates of the expensive metrics in training and opens them for validation.
+
+    The training logs then hold 0 for these metrics, which says nothing: leave the columns
+    `gated_names(metrics)` out. The gates are open again when training ends; after training that
+    was cut off by an exception, call `open_gates(metrics)` before measuring with the same model.
+
+    Args:
+        metrics: The metrics given to `compile`; those that have no gate are left alone.
+    """
+
+    def __init__(self, metrics):
+        super().__init__()
+        self.metrics = _gated(metrics)
+
+    # In Keras' order of calls these two come after `reset_metrics` or before it, but always
+    # before the JAX trainer takes the values of the variables into its own state.
+    def on_epoch_begin(self, epoch, logs=None):
+        open_gates(self.metrics, False)
+
+    def on_test_begin(self, logs=None):
+        open_gates(self.metrics, True)
+
+    def on_train_end(self, logs=None):
+        open_gates(self.metrics, True)
+
+
+def open_gates(metrics, is_open=True):
+    """Opens or closes the gates of those metrics that have one."""
+    for metric in _gated(metrics):
+        metric.open_gate(is_open)
+
+
+def gated_names(metrics):
+    """Names in the training logs that mean nothing while the gates are closed."""
+    return tuple(name for metric in _gated(metrics) for name in metric.result_names)
+
+
+def _gated(metrics):
+    return [metric for metric in metrics if isinstance(metric, GatedMetric) and metric.gated]

@@ -1,0 +1,123 @@
+"""Classification scores from collected predictions (NumPy)."""
+
+import numpy
+
+from kerasdl.errors import DataError
+
+
+def accuracy(labels, probabilities):
+    """Share of samples whose class has the largest probability (or logit), in [0, 1].
+
+    Args:
+        labels: Class indices (N,).
+        probabilities: Shape (N, C).
+    """
+    labels, probabilities = _checked(labels, probabilities)
+    return float((probabilities.argmax(axis=1) == labels).mean())
+
+
+def top_k_accuracy(labels, probabilities, k=5):
+    """Share of samples whose class is among the k most probable, in [0, 1].
+
+    Of equal probabilities the class of lower index ranks first, so that a constant prediction
+    does not count as right; with k >= C the result is 1.
+
+    Args:
+        labels: Class indices (N,).
+        probabilities: Probabilities or logits (N, C).
+        k: How many guesses count.
+    """
+    labels, probabilities = _checked(labels, probabilities)
+    order = numpy.argsort(-probabilities, axis=1, kind="stable")[:, :k]
+    return float((order == labels[:, None]).any(axis=1).mean())
+
+
+def per_class_accuracy(matrix):
+    """Recall of each class: M[c,c] / row sum of the confusion matrix (rows truth).
+
+    Args:
+        matrix: Counts (C, C).
+
+    Returns:
+        float64 (C,) in [0, 1]; NaN for a class without samples.
+    """
+    matrix = numpy.asarray(matrix, dtype="float64")
+    samples = matrix.sum(axis=1)
+    recall = numpy.full(len(matrix), numpy.nan)
+    numpy.divide(numpy.diagonal(matrix), samples, out=recall, where=samples > 0)
+    return recall
+
+
+def calibration_error(labels, probabilities, bins=15):
+    """Expected calibration error: sum over bins of (n/N) |accuracy - mean confidence|.
+
+    Confidence is the largest probability; the bins (i/15, (i+1)/15] have equal width.
+
+    Args:
+        labels: Class indices (N,).
+        probabilities: Shape (N, C), rows sum to 1 (not logits).
+        bins: Number of bins.
+
+    Returns:
+        float in [0, 1]; 0 is perfectly calibrated.
+
+    Source: Guo et al. 2017, "On Calibration of Modern Neural Networks", equation 3.
+    """
+    labels, probabilities = _checked(labels, probabilities)
+    confidence = probabilities.max(axis=1).astype("float64")
+    right = (probabilities.argmax(axis=1) == labels).astype("float64")
+    index = numpy.clip(numpy.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    gaps = numpy.bincount(index, weights=right - confidence, minlength=bins)
+    return float(numpy.abs(gaps).sum() / len(labels))
+
+
+def calibration_bins(labels, probabilities, bins=15):
+    """The bins behind `calibration_error`, for a reliability diagram.
+
+    Arguments as there.
+
+    Returns:
+        One dict per bin: `low` and `high` (its bounds), `count`, and the means `confidence` and
+        `accuracy`, 0 in an empty bin.
+    """
+    labels, probabilities = _checked(labels, probabilities)
+    confidence = probabilities.max(axis=1).astype("float64")
+    right = (probabilities.argmax(axis=1) == labels).astype("float64")
+    index = numpy.clip(numpy.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    counts = numpy.bincount(index, minlength=bins)
+    sums = [numpy.bincount(index, weights=values, minlength=bins) for values in (confidence, right)]
+    means = [total / numpy.maximum(counts, 1) for total in sums]
+    return [
+        {
+            "low": number / bins,
+            "high": (number + 1) / bins,
+            "count": int(counts[number]),
+            "confidence": float(means[0][number]),
+            "accuracy": float(means[1][number]),
+        }
+        for number in range(bins)
+    ]
+
+
+def majority_baseline(training_labels, labels):
+    """Accuracy on `labels` of always answering the most frequent class of `training_labels`.
+
+    Args:
+        training_labels: Class indices, any number.
+        labels: Class indices (N,) to score on.
+
+    Raises:
+        DataError: There are no labels.
+    """
+    training_labels = numpy.asarray(training_labels)
+    labels = numpy.asarray(labels)
+    if not training_labels.size or not labels.size:
+        raise DataError("the majority class needs at least one label")
+    return float((labels == numpy.bincount(training_labels).argmax()).mean())
+
+
+def _checked(labels, probabilities):
+    labels, probabilities = numpy.asarray(labels), numpy.asarray(probabilities)
+    if not labels.size:
+        raise DataError("classification scores need at least one sample")
+    return labels, probabilities

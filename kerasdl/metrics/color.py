@@ -1,0 +1,107 @@
+"""How right and how strong the colours of pictures are; PSNR and SSIM hardly see colour."""
+
+import numpy
+import skimage.color
+
+from kerasdl.errors import DataError
+
+
+def chroma_error(truth, prediction):
+    """Mean over pixels of sqrt(da^2 + db^2) in CIELAB (D65), lightness left aside.
+
+    Args:
+        truth: Pictures RGB (sRGB) in [0, 1], shape (..., H, W, 3).
+        prediction: Same shape; clipped to [0, 1].
+
+    Returns:
+        float64 (...): one value per picture, 0 for the same colours.
+    """
+    return _chroma_error(_lab(truth), _lab(prediction))
+
+
+def delta_e(truth, prediction):
+    """Mean over pixels of the CIEDE2000 colour difference; about 1 is just noticeable.
+
+    Arguments and shape of the result as in `chroma_error`.
+    Source: Sharma et al. 2005, "The CIEDE2000 Color-Difference Formula" (scikit-image).
+    """
+    return _delta_e(_lab(truth), _lab(prediction))
+
+
+def colorfulness(pictures):
+    """Colourfulness: sqrt(var rg + var yb) + 0.3 sqrt(mean rg^2 + mean yb^2), scale 0-255.
+
+    rg = R - G, yb = (R + G) / 2 - B, both signed; mean and variance over the pixels.
+
+    Args:
+        pictures: RGB in [0, 1], shape (..., H, W, 3); clipped to that range.
+
+    Returns:
+        float64 (...): 0 for grey; in the paper 33 is "moderately", 82 "highly" colourful.
+
+    Source: Hasler and Suesstrunk 2003, "Measuring colourfulness in natural images", eq. 3.
+    """
+    red, green, blue = numpy.moveaxis(_clipped(pictures) * 255.0, -1, 0)
+    red_green = red - green
+    yellow_blue = (red + green) / 2 - blue
+    axes = (-2, -1)
+    spread = red_green.var(axis=axes) + yellow_blue.var(axis=axes)
+    shift = red_green.mean(axis=axes) ** 2 + yellow_blue.mean(axis=axes) ** 2
+    return numpy.sqrt(spread) + 0.3 * numpy.sqrt(shift)
+
+
+class ColorScores:
+    """Means over pictures of the colour scores, collected batch by batch.
+
+    Example: `scores = ColorScores(); scores.update(truth, prediction); scores.result()`.
+    """
+
+    def __init__(self):
+        self._pictures = 0
+        self._sums = dict.fromkeys(("chroma_error", "delta_e", "truth", "prediction"), 0.0)
+
+    def update(self, truth, prediction):
+        """Adds a batch of pictures (B, H, W, 3), RGB in [0, 1]."""
+        truth, prediction = _clipped(truth), _clipped(prediction)
+        true_lab, predicted_lab = _lab(truth), _lab(prediction)
+        self._pictures += len(truth)
+        self._sums["chroma_error"] += _chroma_error(true_lab, predicted_lab).sum()
+        self._sums["delta_e"] += _delta_e(true_lab, predicted_lab).sum()
+        self._sums["truth"] += colorfulness(truth).sum()
+        self._sums["prediction"] += colorfulness(prediction).sum()
+
+    def result(self):
+        """dict of `chroma_error`, `delta_e` and `colorfulness_ratio`.
+
+        The ratio is the mean colourfulness of the predictions over that of the truth: 1 is as
+        colourful, 0 is grey, NaN if the truth itself is grey.
+
+        Raises:
+            DataError: No picture was added.
+        """
+        if not self._pictures:
+            raise DataError("colour scores need at least one picture")
+        sums = self._sums
+        grey = sums["truth"] <= 1e-9 * self._pictures
+        return {
+            "chroma_error": float(sums["chroma_error"] / self._pictures),
+            "delta_e": float(sums["delta_e"] / self._pictures),
+            "colorfulness_ratio": float("nan" if grey else sums["prediction"] / sums["truth"]),
+        }
+
+
+def _clipped(pictures):
+    return numpy.clip(numpy.asarray(pictures, dtype="float64"), 0.0, 1.0)
+
+
+def _lab(pictures):
+    return skimage.color.rgb2lab(_clipped(pictures))
+
+
+def _chroma_error(true_lab, predicted_lab):
+    difference = true_lab[..., 1:] - predicted_lab[..., 1:]
+    return numpy.linalg.norm(difference, axis=-1).mean(axis=(-2, -1))
+
+
+def _delta_e(true_lab, predicted_lab):
+    return skimage.color.deltaE_ciede2000(true_lab, predicted_lab).mean(axis=(-2, -1))

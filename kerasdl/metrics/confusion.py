@@ -1,0 +1,160 @@
+"""Confusion matrix, mean IoU and pixel accuracy from integer counts."""
+
+import keras
+import numpy
+
+from kerasdl.errors import DataError
+from kerasdl.metrics.base import GatedMetric
+
+# Counts are kept as high * 2**30 + low in two int32: TensorFlow, JAX and torch have no other
+# integer in common (JAX has no int64 by default), and float32 stops counting at 2**24.
+CARRY = 2**30
+
+
+def confusion_counts(y_true, logits, classes, ignore_labels=()):
+    """Counts of (truth, prediction) pairs, flat, and of the labels that are no class.
+
+    Args:
+        y_true: Class indices, any shape; a last axis of size 1 is fine.
+        logits: Shape (..., classes); the prediction is the index of the largest.
+        classes: Number of classes C.
+        ignore_labels: Label values to leave out.
+
+    Returns:
+        int32 (C * C + 1): entry C * truth + prediction, and last the number of labels that are
+        neither a class nor ignored.
+    """
+    ops = keras.ops
+    truth = ops.reshape(ops.cast(y_true, "int32"), (-1,))
+    guess = ops.reshape(ops.cast(ops.argmax(logits, axis=-1), "int32"), (-1,))
+    known = ops.logical_and(truth >= 0, truth < classes)
+    cell = ops.where(known, truth * classes + guess, classes * classes)
+    for ignored in ignore_labels:
+        cell = ops.where(truth == ignored, classes * classes + 1, cell)
+    cell = ops.cast(cell, "int32")
+    counts = ops.segment_sum(ops.ones_like(cell), cell, num_segments=classes * classes + 2)
+    return counts[:-1]
+
+
+def confusion_matrix(y_true, logits, classes, ignore_labels=()):
+    """Confusion matrix of a batch: int32 (classes, classes), rows truth, columns prediction.
+
+    Labels that are not a class are left out; arguments as in `confusion_counts`.
+    """
+    counts = confusion_counts(y_true, logits, classes, ignore_labels)
+    return keras.ops.reshape(counts[:-1], (classes, classes))
+
+
+def scores_from_confusion(matrix, class_names):
+    """Scores of a confusion matrix, computed in float64.
+
+    IoU[c] = M[c,c] / (row sum + column sum - M[c,c]); mean IoU = mean over the classes that
+    occur in truth or prediction; pixel accuracy = trace / sum.
+
+    Args:
+        matrix: Counts (C, C), rows truth, columns prediction.
+        class_names: C names.
+
+    Returns:
+        dict of floats in [0, 1]: "miou", "pixel_accuracy" and "iou/<class>" for each class; NaN
+        for a class that occurs nowhere, and for everything if the matrix is empty.
+
+    Example: [[3, 1], [0, 4]] gives iou 0.75 and 0.8, miou 0.775, pixel accuracy 0.875.
+    Source: Everingham et al. 2010, "The PASCAL VOC Challenge", section 4.4 of the 2012 devkit.
+    """
+    matrix = numpy.asarray(matrix, dtype="float64")
+    hits = numpy.diagonal(matrix)
+    union = matrix.sum(axis=0) + matrix.sum(axis=1) - hits
+    iou = numpy.full(len(hits), numpy.nan)
+    numpy.divide(hits, union, out=iou, where=union > 0)
+    total = matrix.sum()
+    scores = {
+        "miou": float(numpy.nanmean(iou)) if total > 0 else float("nan"),
+        "pixel_accuracy": float(hits.sum() / total) if total > 0 else float("nan"),
+    }
+    for name, value in zip(class_names, iou, strict=True):
+        scores[f"iou/{name}"] = float(value)
+    return scores
+
+
+@keras.saving.register_keras_serializable("kerasdl")
+class MeanIoU(GatedMetric):
+    """Mean IoU and pixel accuracy of everything seen since the last reset, from logits.
+
+    One confusion matrix over all batches, so the last partial batch counts by its pixels.
+    Counts are exact up to 2**61 pixels per cell and under any precision policy. The result is
+    `{"miou", "pixel_accuracy"}` as in `scores_from_confusion`; both are 0 while no pixel has
+    been counted, and NaN if a label was neither a class nor ignored, which Keras' own MeanIoU
+    leaves out silently.
+
+    Args:
+        classes: Number of classes.
+        ignore_labels: Label values to leave out.
+        name: Name of the metric.
+        gated: Whether it may be switched off in training.
+    """
+
+    def __init__(self, classes, ignore_labels=(), name="mean_iou", gated=True):
+        super().__init__(name, gated)
+        self.classes = int(classes)
+        self.ignore_labels = tuple(int(label) for label in ignore_labels)
+        shape = (self.classes**2 + 1,)
+        self.low = self.add_variable(shape, "zeros", dtype="int32", name="low")
+        self.high = self.add_variable(shape, "zeros", dtype="int32", name="high")
+
+    @property
+    def accumulators(self):
+        return self.low, self.high
+
+    @property
+    def result_names(self):
+        return ("miou", "pixel_accuracy")
+
+    def increments(self, y_true, y_pred):
+        counts = confusion_counts(y_true, y_pred, self.classes, self.ignore_labels)
+        return counts, keras.ops.zeros_like(counts)
+
+    def accumulate(self, increments):
+        # Both terms stay below 2**30, as long as one batch has fewer pixels than that.
+        low = self.low + increments[0]
+        carry = keras.ops.cast(low >= CARRY, "int32")
+        self.low.assign(low - carry * CARRY)
+        self.high.assign(self.high + carry)
+
+    def result(self):
+        ops = keras.ops
+        low, high = ops.cast(self.low, "float32"), ops.cast(self.high, "float32")
+        counts = low + high * float(CARRY)
+        matrix = ops.reshape(counts[:-1], (self.classes, self.classes))
+        hits = ops.diagonal(matrix)
+        union = ops.sum(matrix, axis=0) + ops.sum(matrix, axis=1) - hits
+        occurring = ops.sum(ops.cast(union > 0, "float32"))
+        scores = {
+            "miou": ops.divide_no_nan(ops.sum(ops.divide_no_nan(hits, union)), occurring),
+            "pixel_accuracy": ops.divide_no_nan(ops.sum(hits), ops.sum(matrix)),
+        }
+        unknown = counts[-1] > 0
+        return {name: ops.where(unknown, float("nan"), score) for name, score in scores.items()}
+
+    def matrix(self):
+        """The confusion matrix so far, int64 NumPy array (classes, classes), rows truth.
+
+        Raises:
+            DataError: Labels were seen that are neither a class nor ignored.
+        """
+        low = keras.ops.convert_to_numpy(self.low).astype("int64")
+        high = keras.ops.convert_to_numpy(self.high).astype("int64")
+        counts = low + high * CARRY
+        if counts[-1]:
+            raise DataError(
+                f"{counts[-1]} labels are neither one of the {self.classes} classes nor ignored",
+                mend="check the masks, or list their value in ignore_labels",
+            )
+        return counts[:-1].reshape(self.classes, self.classes)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "classes": self.classes,
+            "ignore_labels": list(self.ignore_labels),
+        }

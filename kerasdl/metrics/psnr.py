@@ -1,0 +1,40 @@
+"""Peak signal-to-noise ratio per picture."""
+
+import keras
+
+from kerasdl.metrics.base import PictureMean
+
+LEAST_ERROR = 1e-10  # identical pictures count 100 dB instead of infinity
+
+
+def psnr(truth, prediction):
+    """PSNR of each picture in dB: -10 log10(max(MSE, 1e-10)), data range 1.
+
+    One MSE per picture over its pixels and channels. `keras.ops.psnr` takes one over the whole
+    batch, so that its value depends on the batch size.
+
+    Args:
+        truth: Pictures in [0, 1], shape (B, H, W, C).
+        prediction: Same shape; clipped to [0, 1], as it would be shown. Computed in float32.
+
+    Returns:
+        float32 (B,), at most 100.
+
+    Example: a constant error of 0.1 gives 20 dB.
+    """
+    ops = keras.ops
+    truth = ops.cast(truth, "float32")
+    prediction = ops.clip(ops.cast(prediction, "float32"), 0.0, 1.0)
+    error = ops.mean(ops.square(truth - prediction), axis=(1, 2, 3))
+    return -10.0 * ops.log10(ops.maximum(error, LEAST_ERROR))
+
+
+@keras.saving.register_keras_serializable("kerasdl")
+class PSNR(PictureMean):
+    """Mean over pictures of `psnr`, in dB."""
+
+    def __init__(self, name="psnr", gated=True):
+        super().__init__(name, gated)
+
+    def per_picture(self, y_true, y_pred):
+        return psnr(y_true, y_pred)

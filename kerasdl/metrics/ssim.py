@@ -1,0 +1,100 @@
+"""Structural similarity per picture (Wang et al. 2004)."""
+
+import keras
+
+from kerasdl.metrics.base import PictureMean
+
+SIGMA = 1.5
+RADIUS = 5  # window of 11 pixels
+C1 = 0.01**2
+C2 = 0.03**2
+
+
+def ssim(truth, prediction):
+    """SSIM of each picture: mean over channels and over the places where the window fits.
+
+    (2 mx my + C1)(2 sxy + C2) / ((mx^2 + my^2 + C1)(sxx + syy + C2)) with means m and
+    (co)variances s under a Gaussian window of 11x11 pixels, sigma 1.5, C1 = 0.01^2,
+    C2 = 0.03^2, data range 1. Pictures with a side below 11 pixels get the largest odd window
+    that fits, with the same sigma. Equal to scikit-image with `gaussian_weights=True,
+    sigma=1.5, use_sample_covariance=False, data_range=1`, and to `keras.ops.image.ssim`, which
+    refuses small pictures and computes in the type of its input (wrong in bfloat16).
+
+    Args:
+        truth: Pictures in [0, 1], shape (B, H, W, C).
+        prediction: Same shape; clipped to [0, 1], as it would be shown. Computed in float32.
+
+    Returns:
+        float32 (B,), in [-1, 1]; 1 for identical pictures.
+
+    Source: Wang et al. 2004, "Image Quality Assessment", equation 13.
+    """
+    ops = keras.ops
+    truth = ops.cast(truth, "float32")
+    prediction = ops.clip(ops.cast(prediction, "float32"), 0.0, 1.0)
+    batch, height, width, channels = ops.shape(truth)
+    radius = _radius(height, width)
+    # Only the sum of the two variances is needed, so four maps are filtered, not five.
+    squares = truth * truth + prediction * prediction
+    maps = ops.concatenate([truth, prediction, squares, truth * prediction], axis=-1)
+    vertical, horizontal = _window(height, radius), _window(width, radius)
+    maps = ops.reshape(maps, (batch, height, width * 4 * channels))
+    maps = _exact_matmul(vertical, maps)
+    maps = ops.reshape(maps, (batch * (height - 2 * radius), width, 4 * channels))
+    maps = _exact_matmul(horizontal, maps)
+    mean_x, mean_y, squares, product = ops.split(maps, 4, axis=-1)
+    means_product = mean_x * mean_y
+    means_squares = mean_x * mean_x + mean_y * mean_y
+    similarity = (2.0 * means_product + C1) * (2.0 * (product - means_product) + C2)
+    similarity = similarity / ((means_squares + C1) * (squares - means_squares + C2))
+    return ops.mean(ops.reshape(similarity, (batch, -1)), axis=1)
+
+
+def _radius(height, width):
+    """Half the window: 5, or what fits into the smaller side."""
+    if isinstance(height, int) and isinstance(width, int):
+        return min(RADIUS, (min(height, width) - 1) // 2)
+    return keras.ops.minimum(RADIUS, (keras.ops.minimum(height, width) - 1) // 2)
+
+
+def _window(size, radius):
+    """Matrix (size - 2 radius, size) whose rows hold the window at each place where it fits.
+
+    Filtering as a matrix product: on CPU as fast as a depthwise convolution on TensorFlow and
+    torch, and twelve times faster than one on JAX.
+    """
+    ops = keras.ops
+    row = ops.expand_dims(ops.arange(size - 2 * radius), 1)
+    offset = ops.expand_dims(ops.arange(size), 0) - row - radius
+    weights = ops.exp(ops.cast(offset * offset, "float32") / (-2.0 * SIGMA**2))
+    weights = weights * ops.cast(ops.abs(offset) <= radius, "float32")
+    return weights / ops.sum(weights, axis=1, keepdims=True)
+
+
+def _exact_matmul(matrix, maps):
+    """Matrix product with the digits of float32.
+
+    On recent GPUs TensorFlow and JAX multiply float32 matrices with the 10 bits of TensorFloat-32
+    by default. A variance is the small difference of two such products, so SSIM would be wrong.
+    """
+    backend = keras.backend.backend()
+    if backend == "jax":
+        import jax
+
+        with jax.default_matmul_precision("float32"):
+            return keras.ops.matmul(matrix, maps)
+    if backend == "tensorflow":  # has no such choice per product, but float64 is exact
+        matrix, maps = keras.ops.cast(matrix, "float64"), keras.ops.cast(maps, "float64")
+        return keras.ops.cast(keras.ops.matmul(matrix, maps), "float32")
+    return keras.ops.matmul(matrix, maps)
+
+
+@keras.saving.register_keras_serializable("kerasdl")
+class SSIM(PictureMean):
+    """Mean over pictures of `ssim`."""
+
+    def __init__(self, name="ssim", gated=True):
+        super().__init__(name, gated)
+
+    def per_picture(self, y_true, y_pred):
+        return ssim(y_true, y_pred)

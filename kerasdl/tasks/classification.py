@@ -1,0 +1,104 @@
+"""Which class a picture belongs to: accuracy, loss, calibration; softmax only outside training."""
+
+import keras
+import numpy
+
+from kerasdl.metrics import classification as measures
+from kerasdl.tasks import Task
+from kerasdl.tasks.scoring import MeanLoss, to_unit
+
+
+def prepare(images, labels, masks):
+    """x float32 (B, H, W, 3) in [0, 1] and y int32 (B,)."""
+    return to_unit(images), labels
+
+
+def metrics(dataset):
+    """Accuracy, and top-5 accuracy where there are more than five classes."""
+    found = [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
+    if len(dataset.class_names) > 5:
+        found.append(keras.metrics.SparseTopKCategoricalAccuracy(k=5, name="top5"))
+    return found
+
+
+class Scorer:
+    """Collects labels and probabilities; `result` scores them all at once."""
+
+    def __init__(self, dataset, loss):
+        self.class_names = dataset.class_names
+        self.loss = MeanLoss(loss)
+        self.labels, self.probabilities = [], []
+
+    def update(self, labels, logits):
+        """Adds a batch: labels (B,), logits (B, C)."""
+        self.loss.update(labels, logits)
+        self.labels.append(numpy.asarray(labels))
+        self.probabilities.append(probabilities(logits))
+
+    def result(self):
+        """Scores, the baseline that always names the most frequent class, and the details."""
+        labels = numpy.concatenate(self.labels)
+        predicted = numpy.concatenate(self.probabilities)
+        classes = len(self.class_names)
+        pairs = labels.astype("int64") * classes + predicted.argmax(axis=1)
+        matrix = numpy.bincount(pairs, minlength=classes**2).reshape(classes, classes)
+        scores = {
+            "accuracy": measures.accuracy(labels, predicted),
+            "loss": self.loss.result(),
+            "calibration_error": measures.calibration_error(labels, predicted),
+        }
+        if classes > 5:
+            scores["top5"] = measures.top_k_accuracy(labels, predicted)
+        recall = measures.per_class_accuracy(matrix)
+        for name, value in zip(self.class_names, recall, strict=True):
+            scores[f"accuracy/{name}"] = value
+        frequent = numpy.bincount(labels, minlength=classes).max() / len(labels)
+        extras = {
+            "confusion_matrix": matrix.tolist(),
+            "calibration": measures.calibration_bins(labels, predicted),
+        }
+        return scores, {"accuracy": float(frequent)}, extras
+
+
+def probabilities(logits):
+    """Softmax over the last axis in float32, as a NumPy array."""
+    return keras.ops.convert_to_numpy(keras.ops.softmax(keras.ops.cast(logits, "float32")))
+
+
+def sample_score(labels, logits, dataset):
+    """Probability given to the true class, per picture."""
+    return numpy.take_along_axis(probabilities(logits), numpy.asarray(labels)[:, None], 1)[:, 0]
+
+
+def captions(labels, logits, dataset):
+    """One line per picture: the truth, and what was predicted with which probability."""
+    predicted = probabilities(logits)
+    names = dataset.class_names
+    lines = []
+    for label, row in zip(labels, predicted, strict=True):
+        best = int(row.argmax())
+        verdict = "" if best == label else f"{names[label]} taken for "
+        lines.append(f"{verdict}{names[best]} {row[best]:.0%}")
+    return lines
+
+
+def pictures(x, y, logits, dataset):
+    """The input alone: a class is a word, not a picture."""
+    return (numpy.round(x * 255).astype("uint8"),)
+
+
+TASK = Task(
+    name="classification",
+    models=("resnet18",),
+    losses=("crossentropy", "focal"),
+    score="accuracy",
+    channels=3,
+    masks=False,
+    outputs=lambda dataset: len(dataset.class_names),
+    prepare=prepare,
+    metrics=metrics,
+    scorer=Scorer,
+    sample_score=sample_score,
+    captions=captions,
+    pictures=pictures,
+)

@@ -1,0 +1,85 @@
+"""Which class every pixel belongs to: mean IoU; softmax only outside training."""
+
+import numpy
+
+from kerasdl.metrics.confusion import MeanIoU, confusion_matrix, scores_from_confusion
+from kerasdl.tasks import Task
+from kerasdl.tasks.scoring import MeanLoss, to_unit
+
+
+def prepare(images, labels, masks):
+    """x float32 (B, H, W, 3) in [0, 1] and y int32 class indices (B, H, W)."""
+    return to_unit(images), masks.astype("int32")
+
+
+class Scorer:
+    """One confusion matrix over all samples."""
+
+    def __init__(self, dataset, loss):
+        self.class_names = dataset.class_names
+        self.ignore_labels = dataset.ignore_labels
+        self.loss = MeanLoss(loss)
+        classes = len(self.class_names)
+        self.matrix = numpy.zeros((classes, classes), dtype="int64")
+
+    def update(self, masks, logits):
+        """Adds a batch: masks (B, H, W), logits (B, H, W, C)."""
+        self.loss.update(masks, logits)
+        self.matrix += numpy.asarray(
+            confusion_matrix(masks, logits, len(self.class_names), self.ignore_labels)
+        )
+
+    def result(self):
+        """Scores, the baseline that paints everything in the most frequent class, the matrix."""
+        scores = {**scores_from_confusion(self.matrix, self.class_names)}
+        scores["loss"] = self.loss.result()
+        constant = numpy.zeros_like(self.matrix)
+        truth = self.matrix.sum(axis=1)
+        constant[:, truth.argmax()] = truth
+        baseline = scores_from_confusion(constant, self.class_names)
+        baseline = {name: baseline[name] for name in ("miou", "pixel_accuracy")}
+        return scores, baseline, {"confusion_matrix": self.matrix.tolist()}
+
+
+def sample_score(masks, logits, dataset):
+    """Share of the valid pixels that are right, per picture; 1 if there are none."""
+    masks = numpy.asarray(masks)
+    valid = ~numpy.isin(masks, dataset.ignore_labels)
+    right = (numpy.asarray(logits).argmax(axis=-1) == masks) & valid
+    return right.sum(axis=(1, 2)) / numpy.maximum(valid.sum(axis=(1, 2)), 1)
+
+
+def captions(masks, logits, dataset):
+    """One line per picture: its pixel accuracy."""
+    return [f"{score:.1%} of pixels right" for score in sample_score(masks, logits, dataset)]
+
+
+def pictures(x, y, logits, dataset):
+    """Input, true mask and predicted mask in the classes' colours; ignored pixels are white."""
+    images = numpy.round(x * 255).astype("uint8")
+    predicted = numpy.asarray(logits).argmax(axis=-1)
+    return images, paint(y, dataset), paint(predicted, dataset)
+
+
+def paint(mask, dataset):
+    """Class indices (..., H, W) as RGB uint8 (..., H, W, 3); white where no class is."""
+    table = numpy.full((256, 3), 255, dtype="uint8")
+    table[: len(dataset.palette)] = dataset.palette
+    return table[numpy.asarray(mask)]
+
+
+TASK = Task(
+    name="segmentation",
+    models=("unet", "fcn8", "fcn16", "fcn32"),
+    losses=("crossentropy", "dice", "focal", "crossentropy+dice"),
+    score="miou",
+    channels=3,
+    masks=True,
+    outputs=lambda dataset: len(dataset.class_names),
+    prepare=prepare,
+    metrics=lambda dataset: [MeanIoU(len(dataset.class_names), dataset.ignore_labels)],
+    scorer=Scorer,
+    sample_score=sample_score,
+    captions=captions,
+    pictures=pictures,
+)

@@ -1,0 +1,219 @@
+"""The real loop on tiny data: train, repeat, resume, evaluate and predict, task by task."""
+
+import csv
+import json
+import logging
+
+import keras
+import numpy
+import pytest
+import skimage.color
+from PIL import Image
+
+import kerasdl
+from kerasdl import data, run
+from kerasdl.errors import ConfigError, DataError, ModelFileError
+from kerasdl.report import history
+
+TINY = {
+    "image_size": 16,
+    "train_size": 20,
+    "validation_size": 6,
+    "test_size": 7,
+    "batch_size": 8,
+    "epochs": 2,
+    "momentum": 0.0,
+}
+UNET = {"filters": 2, "depth": 2}
+
+
+def config(task, **values):
+    options = {} if task == "classification" else {"model_args": UNET}
+    return kerasdl.make_config(task=task, **{**TINY, **options, **values})
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """One finished run per task."""
+    root = tmp_path_factory.mktemp("runs")
+    return {
+        task: kerasdl.train(config(task), root / task, quiet=True)
+        for task in ("classification", "segmentation", "colorization")
+    }
+
+
+@pytest.fixture
+def without_papers(monkeypatch):
+    """Trainings whose report is not looked at do not draw one."""
+
+    def scores_only(path, config, task, dataset):
+        (path / "scores.json").write_text("{}")
+
+    monkeypatch.setattr("kerasdl.publishing.finish", scores_only)
+
+
+SCORES = {
+    "classification": {"accuracy", "top5", "loss", "calibration_error", "accuracy/cat"},
+    "segmentation": {"miou", "pixel_accuracy", "loss", "iou/sky", "iou/cat"},
+    "colorization": {"psnr", "ssim", "loss", "chroma_error", "delta_e", "colorfulness_ratio"},
+}
+
+
+@pytest.mark.parametrize("task", SCORES)
+def test_a_run_leaves_everything(runs, task):
+    folder = runs[task]
+    names = "config.toml environment.json data.json history.csv scores.json best.keras model.json"
+    for name in (*names.split(), "report.html", "README.md", "figures/curves.png"):
+        assert (folder / name).stat().st_size > 0
+    document = json.loads((folder / "scores.json").read_text())
+    assert document["samples"] == 7 and document["split"] == "test"
+    assert set(document["scores"]) >= SCORES[task]
+    assert all(name.partition("/")[0] in document["definitions"] or "/" in name
+               for name in document["scores"])  # fmt: skip
+    rows = history.read(folder / "history.csv")
+    assert [row["epoch"] for row in rows] == [1, 2]
+    assert all(row["learning_rate"] == pytest.approx(0.1) for row in rows)
+
+
+def test_expensive_metrics_are_measured_in_validation_only(runs):
+    with (runs["segmentation"] / "history.csv").open() as stream:
+        columns = csv.DictReader(stream).fieldnames
+    assert "val_miou" in columns and "miou" not in columns
+    with (runs["classification"] / "history.csv").open() as stream:
+        assert {"accuracy", "val_accuracy"} <= set(csv.DictReader(stream).fieldnames)
+
+
+@pytest.mark.parametrize("task", SCORES)
+def test_evaluate_gives_the_scores_of_the_run(runs, task):
+    stored = json.loads((runs[task] / "scores.json").read_text())["scores"]
+    again = kerasdl.evaluate(runs[task], batch_size=3)["scores"]
+    assert again == pytest.approx(stored, abs=1e-5, nan_ok=True)
+
+
+def test_scores_of_classification_are_those_of_the_model(runs):
+    """Accuracy and loss by hand, from the model file in plain Keras."""
+    model = keras.saving.load_model(runs["classification"] / "best.keras")
+    split = data.load(config("classification")).splits["test"]
+    images, labels, _ = split.take(numpy.arange(7), (16, 16))
+    logits = model.predict_on_batch(images.astype("float32") / 255).astype("float64")
+    shares = numpy.exp(logits) / numpy.exp(logits).sum(axis=1, keepdims=True)
+    scores = kerasdl.evaluate(runs["classification"])["scores"]
+    assert scores["accuracy"] == pytest.approx((logits.argmax(axis=1) == labels).mean())
+    loss = -numpy.log(shares[numpy.arange(7), labels]).mean()
+    assert scores["loss"] == pytest.approx(loss, rel=1e-4)
+
+
+def test_repeating_a_finished_run_trains_nothing(runs, caplog):
+    folder = runs["segmentation"]
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+    with caplog.at_level(logging.INFO, "kerasdl"):
+        assert kerasdl.train(config("segmentation"), folder, quiet=True) == folder
+    assert "already finished" in caplog.text and "--overwrite" in caplog.text
+    after = {path: path.stat().st_mtime_ns for path in before}
+    assert after == before
+
+
+def test_another_configuration_in_the_folder_is_refused(runs):
+    with pytest.raises(ConfigError, match="learning_rate") as caught:
+        kerasdl.train(config("segmentation", learning_rate=0.2), runs["segmentation"], quiet=True)
+    assert "--overwrite" in str(caught.value)
+
+
+def test_more_epochs_go_on(tmp_path, without_papers):
+    first = config("segmentation", train_size=8, epochs=1)
+    folder = kerasdl.train(first, tmp_path / "run", quiet=True)
+    kerasdl.train(run.changed(first, epochs=3), folder, quiet=True)
+    rows = history.read(folder / "history.csv")
+    assert [row["epoch"] for row in rows] == [1, 2, 3]
+
+
+def test_resumed_in_parts_equals_trained_at_once(tmp_path, without_papers):
+    """Plateau, augmentation and data order go on as if nothing had happened."""
+    whole = config("segmentation", epochs=4, plateau_patience=1, learning_rate=3.0)
+    kerasdl.train(whole, tmp_path / "whole", quiet=True)
+    for epochs in (1, 3, 4):
+        kerasdl.train(run.changed(whole, epochs=epochs, workers=epochs), tmp_path / "parts",
+                      quiet=True)  # fmt: skip
+    rows = [history.read(tmp_path / name / "history.csv") for name in ("whole", "parts")]
+    for row in (*rows[0], *rows[1]):
+        row.pop("seconds")
+    assert rows[0] == rows[1]
+    files = [tmp_path / name / "best.keras" for name in ("whole", "parts")]
+    models = [keras.saving.load_model(file) for file in files]
+    for one, other in zip(*(model.get_weights() for model in models), strict=True):
+        assert numpy.array_equal(one, other)
+
+
+def test_unknown_monitor_fails_before_training(tmp_path):
+    with pytest.raises(ConfigError, match="unknown monitor 'val_iou'.*did you mean 'val_miou'"):
+        kerasdl.train(config("segmentation", monitor="val_iou"), tmp_path / "run", quiet=True)
+    assert not (tmp_path / "run" / "history.csv").exists()
+
+
+def test_score_as_monitor_and_early_stopping(tmp_path, without_papers):
+    settings = config(
+        "segmentation", monitor="val_miou", early_stopping_patience=1, epochs=30, learning_rate=1e-9
+    )
+    folder = kerasdl.train(settings, tmp_path / "run", quiet=True)
+    assert len(history.read(folder / "history.csv")) < 30
+    best = json.loads((folder / "best.json").read_text())
+    rows = history.read(folder / "history.csv")
+    assert best["value"] == max(row["val_miou"] for row in rows)
+
+
+def test_data_with_other_classes_are_refused(runs, tmp_path):
+    for name in ("a", "b", "c"):
+        for split in ("train", "val", "test"):
+            (tmp_path / split / name).mkdir(parents=True)
+            Image.new("RGB", (16, 16)).save(tmp_path / split / name / "x.png")
+    with pytest.raises(ModelFileError, match="10 classes.*the data have 3"):
+        kerasdl.evaluate(runs["classification"], data_name=str(tmp_path))
+
+
+def test_predict_names_classes(runs):
+    picture = numpy.random.default_rng(0).integers(0, 256, (30, 20, 3)).astype("uint8")
+    found = kerasdl.predict(runs["classification"], picture, top=10)[0]
+    assert sum(share for _, share in found.classes) == pytest.approx(1, abs=1e-5)
+    shares = [share for _, share in found.classes]
+    assert shares == sorted(shares, reverse=True)
+
+
+def test_predict_segments_at_the_picture_s_own_size(runs, tmp_path):
+    folder = tmp_path / "photos" / "inner"
+    folder.mkdir(parents=True)
+    Image.new("RGB", (37, 53), (200, 30, 30)).save(folder / "a.png")
+    (tmp_path / "photos" / "broken.jpg").write_text("no picture")
+    found = kerasdl.predict(runs["segmentation"], tmp_path / "photos", tmp_path / "out")
+    assert found[0].error is not None and "broken.jpg" in found[0].error
+    assert found[1].mask.shape == (53, 37)
+    written = Image.open(tmp_path / "out" / "inner" / "a_mask.png")
+    assert numpy.array_equal(numpy.asarray(written), found[1].mask)
+    assert Image.open(tmp_path / "out" / "inner" / "a_overlay.png").size == (37, 53)
+    with pytest.raises(ConfigError, match="the result exists.*--overwrite"):
+        kerasdl.predict(runs["segmentation"], tmp_path / "photos", tmp_path / "out")
+
+
+def test_predict_colorizes_and_keeps_the_lightness(runs):
+    generator = numpy.random.default_rng(0)
+    picture = numpy.repeat(generator.integers(80, 170, (40, 23, 1)), 3, axis=2).astype("uint8")
+    image = kerasdl.predict(runs["colorization"], picture)[0].image
+    assert image.shape == picture.shape
+    inside = ((image > 0) & (image < 255)).all(axis=2)  # colours that sRGB can show
+    assert inside.mean() > 0.5
+    lightness = [skimage.color.rgb2lab(pixels)[..., 0] for pixels in (image, picture)]
+    assert numpy.abs(lightness[0] - lightness[1])[inside].max() < 1.0
+
+
+def test_predict_without_pictures(runs, tmp_path):
+    with pytest.raises(DataError, match="no such picture or folder"):
+        kerasdl.predict(runs["segmentation"], tmp_path / "none.png")
+    with pytest.raises(DataError, match="no pictures in the folder"):
+        kerasdl.predict(runs["segmentation"], tmp_path)
+
+
+def test_newest_finished_run_of_a_task(runs):
+    root = runs["colorization"].parent
+    assert run.newest("colorize", root) == runs["colorization"]
+    (root / "unfinished").mkdir()
+    (root / "unfinished" / "scores.json").write_text("{}")
+    assert run.newest("segment", root) == runs["segmentation"]
