@@ -117,7 +117,7 @@ def evaluate(model, task, dataset, config, split):
         "seed": config.seed,
         "scores": _plain(scores),
         "baseline": _plain(baseline),
-        "definitions": {name: definition(name) for name in scores if definition(name)},
+        "definitions": _definitions(scores),
         "class_names": list(dataset.class_names),
     }
     if "confusion_matrix" in extras:
@@ -146,6 +146,15 @@ def examples(model, task, dataset, source, indices):
             indices, task.captions(y, outputs, dataset), zip(*columns, strict=True), strict=True
         )
     ]
+
+
+def _definitions(scores):
+    """Definition of each score; those of the classes share one, under `iou/<class>`."""
+    names = dict.fromkeys(
+        f"{kind}/<class>" if slash else kind
+        for kind, slash, _ in (name.partition("/") for name in scores)
+    )
+    return {name: text for name in names if (text := definition(name))}
 
 
 def _plain(scores):

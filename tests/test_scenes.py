@@ -13,8 +13,8 @@ from kerasdl.errors import ConfigError
 # Of 16 training samples: images, then masks, then labels as bytes. They change only together with
 # scenes.VERSION; no machine and no version of NumPy may change them.
 CHECKSUMS = {
-    (64, 64): "8f3b0a81e344c257e6b0bd99223536081311827c24766d0ff427f850999ce849",
-    (48, 80): "e2bb22e7167ba1e07c358c50484e36475b3e686625b16dbd261a482033ca55e8",
+    (64, 64): "4e71222a03687f73c61ef68e851678a9a72c2a4bce8daf53ae7f9e8e45ba9e1c",
+    (48, 80): "48019e0352b3b759d92bb1905b554a52f07c485c21d285c0976a8c1e3b67878c",
 }
 
 
@@ -150,7 +150,8 @@ def test_main_object_is_the_largest(samples):
     numpy.put_along_axis(counts, labels[:, None], 0, 1)
     assert main.min() > 0.05 * 64 * 64
     assert (main / counts.max(axis=1).clip(1)).min() > 1.2
-    assert (counts.max(axis=1) > 0).all()  # there is always something else beside it
+    beside = (counts.max(axis=1) > 0).mean()
+    assert 0.4 < beside < 0.6  # something else stands beside it in about half of the scenes
 
 
 def test_every_class_is_in_the_masks_often_enough_to_be_learned(samples):

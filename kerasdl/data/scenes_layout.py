@@ -25,15 +25,15 @@ OBJECTS = (
 SAILBOAT, BALLOON, BUTTERFLY = map(OBJECTS.index, ("sailboat", "balloon", "butterfly"))
 
 # Knobs of difficulty. Any change needs a new VERSION in scenes.py and new checksums in the test.
-DISTRACTORS = (1, 3)  # fewest and most small objects beside the main one
+DISTRACTORS = (0, 1)  # fewest and most small objects beside the main one
 MAIN_SCALE = (0.86, 1.06)  # times HALF_HEIGHT
-DISTRACTOR_SCALE = (0.40, 0.52)  # times HALF_HEIGHT
+DISTRACTOR_SCALE = (0.50, 0.62)  # times HALF_HEIGHT
 MAIN_CENTER = (0.40, 0.60)  # fraction of the width
-GRAIN = 0.048  # amplitude of the film grain; its standard deviation is 0.41 of this
+GRAIN = 0.036  # amplitude of the film grain; its standard deviation is 0.41 of this
 TEXTURE = 1.0  # factor on every texture
 OUTLINE = 0.62  # brightness of the outermost pixels of an object; 1: no outline
 WATER = 0.35  # share of the scenes with water, other than those of sailboats
-TYPICAL = 0.6  # share of the objects in colours typical of their class; 0: colour says nothing
+TYPICAL = 0.75  # share of the objects in colours typical of their class; 0: colour says nothing
 TILT = 1.0  # factor on the largest tilt of each class
 
 # Half of the height of each main object, of its width in units of that, and the largest tilt as

@@ -1,0 +1,89 @@
+"""One model file, three backends, the same answer; and one program under three names."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import keras
+import numpy
+import pytest
+
+from kerasdl import backend, modelfile, models
+from kerasdl.errors import ConfigError
+
+NETWORKS = {
+    "resnet18": ("resnet18", (64, 64, 3), {}),
+    "fcn32": ("fcn32", (40, 64, 3), {}),
+    "fcn16": ("fcn16", (33, 50, 3), {}),
+    "fcn8": ("fcn8", (64, 64, 3), {}),
+    "unet": ("unet", (37, 48, 3), {"filters": 8}),
+    "plain": ("unet", (32, 32, 1), {"filters": 8, "skips": "none"}),
+}
+
+
+@pytest.mark.process
+def test_a_model_file_answers_alike_on_all_backends(tmp_path):
+    generator = numpy.random.default_rng(0)
+    inputs, expected = {}, {}
+    for name, (network, shape, options) in NETWORKS.items():
+        model = models.build(network, shape, 5, **options)
+        for layer in model.layers:
+            if isinstance(layer, keras.layers.BatchNormalization):
+                # Statistics as after some training, not the identity that a fresh layer is.
+                size = layer.gamma.shape
+                layer.set_weights([generator.uniform(0.5, 1.5, size) for _ in range(4)])
+        x = inputs[name] = generator.random((2, *shape), dtype="float32")
+        expected[name] = numpy.asarray(model.predict_on_batch(x))
+        modelfile.save_inference_model(model, tmp_path / f"{name}.keras")
+    numpy.savez(tmp_path / "inputs.npz", **inputs)
+    here = keras.config.backend()
+    others = [name for name in backend.installed() if name != here]
+    child = pathlib.Path(__file__).with_name("predict_elsewhere.py")
+    for other in others:
+        environment = {**os.environ, "KERAS_BACKEND": other}
+        subprocess.run([sys.executable, child, tmp_path], env=environment, check=True)
+        outputs = numpy.load(tmp_path / f"outputs-{other}.npz")
+        for name, truth in expected.items():
+            assert numpy.abs(outputs[name] - truth).max() <= 1e-4 * max(1, numpy.abs(truth).max())
+            # Where two classes are closer than the tolerance, either is right.
+            best = numpy.sort(truth, axis=-1)
+            clear = best[..., -1] - best[..., -2] > 2e-4
+            same = outputs[name].argmax(axis=-1) == truth.argmax(axis=-1)
+            assert same[clear].all()
+
+
+@pytest.mark.process
+def test_one_program_under_three_names():
+    root = pathlib.Path(__file__).parents[1]
+    script = pathlib.Path(sys.executable).with_name("kerasdl")
+    commands = [[sys.executable, "-m", "kerasdl"], [sys.executable, root / "cli.py"]]
+    if script.exists():
+        commands.append([script])
+    said = {
+        subprocess.run(
+            [*command, "--version"], capture_output=True, text=True, check=True, cwd=root
+        ).stdout
+        for command in commands
+    }
+    assert len(said) == 1
+    assert said.pop().startswith("kerasdl, version ")
+
+
+def test_another_backend_in_the_same_process_is_refused():
+    other = next(name for name in backend.BACKENDS if name != keras.config.backend())
+    with pytest.raises(ConfigError, match="Keras already runs on|is not installed"):
+        backend.choose(other)
+
+
+def test_the_variable_decides_where_nothing_is_asked_for(monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "thaeno")
+    with pytest.raises(ConfigError, match="unknown backend 'thaeno'"):
+        backend.choose("auto")
+
+
+def test_environment_names_versions_and_devices():
+    found = backend.environment()
+    assert found["versions"]["keras"] == keras.__version__
+    assert found["backend"] == keras.config.backend()
+    assert found["devices"]
