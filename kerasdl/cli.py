@@ -9,115 +9,24 @@ import click
 from kerasdl import __version__
 from kerasdl import config as configuration
 from kerasdl.errors import ConfigError, KerasdlError
-
-TASK_NAMES = (*configuration.TASKS, *configuration.TASK_ALIASES)
-
-
-class Words(click.Group):
-    """A group that lists its commands in the order given and guesses what a typo meant."""
-
-    def list_commands(self, context):
-        return list(self.commands)
-
-    def resolve_command(self, context, arguments):
-        name = arguments[0] if arguments else ""
-        if name and not name.startswith("-") and name not in self.commands:
-            raise configuration.suggest("command", name, self.commands)
-        return super().resolve_command(context, arguments)
-
-
-class TaskName(click.ParamType):
-    """A task by name or alias."""
-
-    name = "task"
-
-    def convert(self, value, parameter, context):
-        return configuration.resolve_task(value)
-
-    def shell_complete(self, context, parameter, incomplete):
-        return [
-            click.shell_completion.CompletionItem(name)
-            for name in TASK_NAMES
-            if name.startswith(incomplete)
-        ]
-
-
-def task_argument(function):
-    return click.argument("task", type=TaskName(), metavar="TASK")(function)
-
-
-def backend_option(function):
-    return click.option(
-        "--backend",
-        metavar="NAME",
-        help="tensorflow, jax, torch or auto; default: KERAS_BACKEND, else the first installed.",
-    )(function)
-
-
-def run_option(function):
-    return click.option(
-        "--run", type=click.Path(), help="Run folder; default: the newest finished run of the task."
-    )(function)
-
-
-def json_option(function):
-    return click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")(
-        function
-    )
-
-
-# Flags of `train` that are keys of the configuration: flag, type, help.
-CONFIG_FLAGS = (
-    ("--model", str, "Network: resnet18, fcn32, fcn16, fcn8 or unet."),
-    ("--data", str, "scenes (default), a folder, a .npz file, or tfds:NAME."),
-    ("--epochs", int, "Number of epochs."),
-    ("--batch-size", int, "Pictures per step."),
-    ("--learning-rate", float, "Learning rate at the start."),
-    ("--image-size", str, "HEIGHTxWIDTH, or one number for both."),
-    ("--seed", int, "Seed of everything random."),
-    ("--precision", str, "float32, mixed_bfloat16 or mixed_float16."),
-    ("--class-weights", str, "none, auto, or a TOML file: class name = weight."),
+from kerasdl.options import (
+    TaskName,
+    Words,
+    backend_option,
+    common_options,
+    config_options,
+    json_option,
+    resolve,
+    run_option,
+    task_argument,
 )
-
-
-def config_options(function):
-    """The options that make up a configuration."""
-    for flag, kind, text in reversed(CONFIG_FLAGS):
-        function = click.option(flag, type=kind, help=text)(function)
-    function = click.option(
-        "--set", "assignments", multiple=True, metavar="KEY=VALUE",
-        help="Any key of the configuration; tables as model_args.skips=none. Repeatable.",
-    )(function)  # fmt: skip
-    return click.option(
-        "--config", "config_file", type=click.Path(), help="TOML file with keys and values."
-    )(function)
-
-
-def resolve(task, config_file, assignments, backend, flags):
-    """Configuration from defaults < file < --set < flags."""
-    values = configuration.read(config_file) if config_file else {}
-    if "task" in values and configuration.resolve_task(values["task"]) != task:
-        raise ConfigError(
-            f"the file is for {values['task']}, the command for {task}", config_file,
-            f"kerasdl train {values['task']} --config {config_file}",
-        )  # fmt: skip
-    values = configuration.override({**values, "task": task}, assignments)
-    values |= {key: value for key, value in flags.items() if value is not None}
-    if backend is not None:
-        values["backend"] = backend
-    config = configuration.make(values)
-    from kerasdl import models
-
-    models.require_known(config.model)
-    return config
 
 
 @click.group(cls=Words, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="kerasdl")
-@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
-@click.option("-q", "--quiet", is_flag=True, help="Results only, no progress and no notes.")
+@common_options
 @click.pass_context
-def cli(context, debug, quiet):
+def cli(context):
     """Train, evaluate and use image networks on TensorFlow, JAX or PyTorch.
 
     \b
@@ -131,11 +40,7 @@ def cli(context, debug, quiet):
       kerasdl predict segment photos/ --out masks/
       kerasdl reproduce --quick
     """
-    context.obj = {"debug": debug, "quiet": quiet}
-    logging.basicConfig(
-        level=logging.ERROR if quiet else logging.WARNING, format="%(message)s", stream=sys.stderr
-    )
-    logging.getLogger("kerasdl").setLevel(logging.ERROR if quiet else logging.INFO)
+    context.ensure_object(dict)
 
 
 @cli.command()
@@ -147,6 +52,7 @@ def cli(context, debug, quiet):
 @click.option("--overwrite", is_flag=True, help="Remove the run that is in the folder.")
 @click.option("--allow-data-change", is_flag=True, help="Go on although the data changed.")
 @json_option
+@common_options
 @click.pass_obj
 def train(settings, task, config_file, assignments, backend, out, resume, overwrite,
           allow_data_change, as_json, **flags):  # fmt: skip
@@ -173,7 +79,7 @@ def train(settings, task, config_file, assignments, backend, out, resume, overwr
         out = resume
     else:
         config = resolve(task, config_file, assignments, backend, flags)
-    quiet = settings["quiet"]
+    quiet = settings.get("quiet", False)
     path = run.train(config, out, overwrite, allow_data_change, quiet=quiet)
     document = json.loads((path / "scores.json").read_text(encoding="utf-8"))
     show_scores({"run": str(path), **document}, as_json)
@@ -187,6 +93,7 @@ def train(settings, task, config_file, assignments, backend, out, resume, overwr
 @click.option("--batch-size", type=click.IntRange(1), help="Another batch size.")
 @backend_option
 @json_option
+@common_options
 def evaluate(task, run, split, data, batch_size, backend, as_json):
     """Score the best model of a run.
 
@@ -211,6 +118,7 @@ def evaluate(task, run, split, data, batch_size, backend, as_json):
               help="Classification: how many classes to name.")  # fmt: skip
 @backend_option
 @json_option
+@common_options
 def predict(task, images, run, out, overwrite, top, backend, as_json):
     """Predict for pictures or folders of pictures of any size.
 
@@ -255,6 +163,7 @@ def predict(task, images, run, out, overwrite, top, backend, as_json):
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Any key.")
 @backend_option
 @json_option
+@common_options
 @click.pass_obj
 def reproduce(settings, quick, out, seeds, data, config_file, assignments, backend, as_json):
     """Train all networks of the report and compare: two tables, three figures, one page.
@@ -272,7 +181,7 @@ def reproduce(settings, quick, out, seeds, data, config_file, assignments, backe
         configuration.read(config_file) if config_file else {}, assignments
     )
     page, documents = reproduction.reproduce(
-        out, quick, seeds, {**values, "data": data}, backend, quiet=settings["quiet"]
+        out, quick, seeds, {**values, "data": data}, backend, quiet=settings.get("quiet", False)
     )
     if as_json:
         click.echo(json.dumps({"page": str(page), "runs": documents}, ensure_ascii=False))
@@ -291,6 +200,7 @@ def config_group():
 @config_options
 @backend_option
 @json_option
+@common_options
 def config_show(task, config_file, assignments, backend, as_json, **flags):
     """Print the configuration a training would have, as TOML.
 
@@ -320,6 +230,7 @@ def data_group():
 @click.option("--augmented", is_flag=True, help="As training sees them, epoch after epoch.")
 @click.option("--baselines", is_flag=True, help="Also print what trivial methods reach.")
 @click.option("--out", type=click.Path(), help="The PNG file; default: DATA-sheet.png.")
+@common_options
 def data_show(name, task, split, count, image_size, masks, augmented, baselines, out):
     """Draw a contact sheet of a data set.
 
@@ -344,6 +255,7 @@ def data_show(name, task, split, count, image_size, masks, augmented, baselines,
 @click.option("--sheet", type=click.Path(), help="Also draw a contact sheet with masks: a PNG.")
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Any key.")
 @json_option
+@common_options
 def data_check(name, task, quick, sheet, assignments, as_json):
     """Find what is wrong with data before training does; nothing is changed.
 
@@ -377,6 +289,7 @@ def data_check(name, task, quick, sheet, assignments, as_json):
 @click.option("--outputs", type=click.IntRange(1), default=10, show_default=True)
 @backend_option
 @json_option
+@common_options
 def models(image_size, outputs, backend, as_json):
     """List the networks: parameters, operations, stride, options."""
     from kerasdl import backend as backends
@@ -430,6 +343,8 @@ def prediction_line(found):
 def main(arguments=None):
     """Runs the command line and exits with the documented code."""
     debug = "--debug" in (sys.argv[1:] if arguments is None else arguments)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("kerasdl").setLevel(logging.INFO)
     try:
         sys.exit(cli.main(arguments, prog_name="kerasdl", standalone_mode=False) or 0)
     except KerasdlError as error:
