@@ -2,9 +2,14 @@
 
 import keras
 
+# On torch this is the subclass that updates all variables in a few fused calls: for ResNet-18 on
+# CPU six times faster than one variable after the other, which a subclass of
+# `keras.optimizers.SGD` itself would get.
+FastestSGD = type(keras.optimizers.SGD())
+
 
 @keras.saving.register_keras_serializable("kerasdl")
-class SGD(keras.optimizers.SGD):
+class SGD(FastestSGD):
     """SGD with momentum and coupled weight decay, as `torch.optim.SGD`.
 
     g = gradient + weight_decay v;  m = momentum m - learning_rate g;  v = v + m
@@ -51,6 +56,15 @@ class SGD(keras.optimizers.SGD):
             decay = keras.ops.cast(self.coupled_weight_decay, variable.dtype)
             gradient = keras.ops.cast(gradient, variable.dtype) + decay * variable
         super().update_step(gradient, variable, learning_rate)
+
+    def _parallel_update_step(self, grads, variables, learning_rate):
+        """The same for all variables at once; Keras calls it instead, on torch only."""
+        if self.coupled_weight_decay:
+            import torch
+
+            values = [variable.value for variable in variables]
+            grads = torch._foreach_add(grads, values, alpha=self.coupled_weight_decay)
+        super()._parallel_update_step(grads, variables, learning_rate)
 
     def get_config(self):
         return {**super().get_config(), "weight_decay": self.coupled_weight_decay}

@@ -1,0 +1,376 @@
+"""Input pipeline of kerasdl against tf.data, torch's DataLoader and grain, on the same work.
+
+    python benchmarks/input_pipeline.py [--files FOLDER] [--repeats 5] [--seconds 2] [--output FILE]
+
+(a) arrays: 50,000 pictures of 32x32 in memory, each mirrored with probability 1/2 and cropped out
+    of a zero border of 4 pixels at its own place, to float32 batches of 128;
+(b) files: JPEG pictures and PNG masks of 480x360, decoded, resized to 256x320 (antialiased; masks
+    nearest), mirrored, to batches of 16. FOLDER holds images/train and masks/train (such as
+    CamVid's); without it, files are drawn. kerasdl decodes every time here: no cache;
+(c) waiting: seconds per training step that `fit` waits for its batch.
+
+All feeders run in one process, in turns, `repeats` times; shown are the median and the range of
+samples per second, and samples per second of processor time (one core), which other programs on
+the machine disturb less. The ratio is to the fastest of the others. "per sample" feeders use the
+library as its documentation shows; "whole batches" are the fastest vectorised forms we could find.
+"""
+
+import argparse
+import json
+import multiprocessing
+import os
+import pathlib
+import platform
+import statistics
+import tempfile
+import time
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import grain
+import keras
+import numpy
+import tensorflow
+import torch
+from PIL import Image
+
+from kerasdl import config, data, models
+from kerasdl.data import images as pictures
+from kerasdl.data.arrays import ArraySplit
+from kerasdl.data.batches import Batches, EpochSetter, Source
+from kerasdl.data.transforms import OFF, Augmentation
+from kerasdl.tasks import classification, segmentation
+
+CORES = len(os.sched_getaffinity(0))
+SIZE = (256, 320)
+
+
+class Arrays:
+    """Feeders of 32x32 pictures in memory."""
+
+    def __init__(self):
+        random = numpy.random.default_rng(0)
+        self.images = random.integers(0, 256, (50000, 32, 32, 3), dtype=numpy.uint8)
+        self.labels = random.integers(0, 10, 50000).astype("int32")
+
+    def kerasdl(self):
+        names = [str(index) for index in range(len(self.images))]
+        source = Source(ArraySplit(self.images, self.labels, names), (32, 32))
+        augment = Augmentation("classification", {**OFF, "flip": True, "crop": 4, "fill": "zero"})
+        return endless(Batches(source, classification.prepare, augment, 128, workers=CORES))
+
+    def tf_data_per_sample(self):
+        def prepare(image, label):
+            image = tensorflow.image.random_flip_left_right(tensorflow.pad(image, PAD))
+            return tensorflow.image.random_crop(image, (32, 32, 3)), label
+
+        found = self._tf_data().map(prepare, tensorflow.data.AUTOTUNE).batch(128).map(to_unit)
+        return found.prefetch(tensorflow.data.AUTOTUNE).as_numpy_iterator()
+
+    def tf_data_whole_batches(self):
+        def prepare(images, labels):
+            count = tensorflow.shape(images)[0]
+            images = tensorflow.pad(images, [[0, 0], *PAD])
+            down = tensorflow.random.uniform((count, 1), 0, 9, "int32") + tensorflow.range(32)
+            right = tensorflow.random.uniform((count, 1), 0, 9, "int32") + tensorflow.range(32)
+            flips = tensorflow.random.uniform((count, 1)) < 0.5
+            right = tensorflow.where(flips, right[:, ::-1], right)
+            places = tensorflow.reshape(down[:, :, None] * 40 + right[:, None, :], (count, 1024))
+            flat = tensorflow.reshape(images, (count, 1600, 3))
+            images = tensorflow.gather(flat, places, axis=1, batch_dims=1)
+            return to_unit(tensorflow.reshape(images, (count, 32, 32, 3)), labels)
+
+        found = self._tf_data().batch(128).map(prepare, tensorflow.data.AUTOTUNE)
+        return found.prefetch(tensorflow.data.AUTOTUNE).as_numpy_iterator()
+
+    def _tf_data(self):
+        found = tensorflow.data.Dataset.from_tensor_slices((self.images, self.labels))
+        return found.shuffle(10000).repeat()
+
+    def torch_per_sample(self):
+        return endless(self._torch(PerSample(self), collate_fn=None))
+
+    def torch_per_sample_workers(self):
+        return endless(self._torch(PerSample(self), num_workers=CORES, persistent_workers=True))
+
+    def torch_whole_batches(self):
+        return endless(self._torch(WholeBatches(self), collate_fn=lambda batch: batch))
+
+    def _torch(self, dataset, **options):
+        return torch.utils.data.DataLoader(dataset, 128, shuffle=True, **options)
+
+    def grain_per_sample(self):
+        dataset = PerSample(self)
+        found = grain.MapDataset.range(len(self.images)).seed(0).shuffle().repeat()
+        return iter(found.map(dataset.numpy).batch(128).to_iter_dataset(READ))
+
+    def grain_whole_batches(self):
+        found = grain.MapDataset.range(len(self.images)).seed(0).shuffle().repeat()
+        return iter(found.batch(128).map(WholeBatches(self).numpy).to_iter_dataset(READ))
+
+
+class PerSample(torch.utils.data.Dataset):
+    """One picture at a time, as the tutorials of torch and grain do."""
+
+    def __init__(self, arrays):
+        self.images, self.labels = arrays.images, arrays.labels
+
+    def __len__(self):
+        return len(self.images)
+
+    def numpy(self, index):
+        random = numpy.random.default_rng(index)
+        padded = numpy.zeros((40, 40, 3), numpy.uint8)
+        padded[4:36, 4:36] = self.images[index]
+        down, right = random.integers(0, 9, 2)
+        image = padded[down : down + 32, right : right + 32]
+        image = image[:, ::-1] if random.random() < 0.5 else image
+        return numpy.multiply(image, numpy.float32(1 / 255)), self.labels[index]
+
+    def __getitem__(self, index):
+        image = torch.from_numpy(self.images[index]).permute(2, 0, 1)
+        down, right, flip = torch.randint(0, 9, (3,)).tolist()
+        image = torch.nn.functional.pad(image, (4, 4, 4, 4))
+        image = image[:, down : down + 32, right : right + 32]
+        image = image.flip(2) if flip < 4 else image
+        return image.float() / 255, self.labels[index]
+
+
+class WholeBatches(PerSample):
+    """All pictures of a batch by one gather."""
+
+    def __getitems__(self, indices):
+        down, right = torch.randint(0, 9, (2, len(indices), 1)) + torch.arange(32)
+        right = torch.where(torch.rand(len(indices), 1) < 0.5, right.flip(1), right)
+        padded = torch.zeros((len(indices), 1600, 3), dtype=torch.uint8)
+        inside = padded.view(-1, 40, 40, 3)[:, 4:36, 4:36]
+        inside[:] = torch.from_numpy(self.images[indices])
+        places = (down[:, :, None] * 40 + right[:, None, :]).view(len(indices), 1024)
+        places += torch.arange(len(indices))[:, None] * 1600
+        found = padded.view(-1, 3).index_select(0, places.view(-1)).view(-1, 32, 32, 3)
+        return found.float() / 255, torch.from_numpy(self.labels[indices])
+
+    def numpy(self, indices):
+        random = numpy.random.default_rng(indices)
+        down, right = random.integers(0, 9, (2, len(indices), 1)) + numpy.arange(32)
+        right = numpy.where(random.random((len(indices), 1)) < 0.5, right[:, ::-1], right)
+        padded = numpy.zeros((len(indices), 40, 40, 3), numpy.uint8)
+        padded[:, 4:36, 4:36] = self.images[indices]
+        rows = numpy.arange(len(indices))[:, None, None]
+        found = padded[rows, down[:, :, None], right[:, None, :]]
+        return numpy.multiply(found, numpy.float32(1 / 255)), self.labels[indices]
+
+
+class Files(torch.utils.data.Dataset):
+    """Feeders of JPEG pictures and PNG masks."""
+
+    def __init__(self, folder):
+        settings = {"task": "segmentation", "data": str(folder), "image_size": list(SIZE)}
+        dataset = data.load(config.make(settings))
+        self.split, self.classes = dataset.splits["train"], len(dataset.class_names)
+        self.images = [str(entry.image) for entry in self.split.entries]
+        self.masks = [str(entry.mask) for entry in self.split.entries]
+
+    def kerasdl(self):
+        return self._kerasdl(cache_megabytes=0)
+
+    def kerasdl_cached(self):
+        return self._kerasdl(cache_megabytes=4096)
+
+    def _kerasdl(self, cache_megabytes):
+        source = Source(self.split, SIZE, "stretch", cache_megabytes)
+        if cache_megabytes:
+            source.take(range(len(source)))
+        augment = Augmentation("segmentation", {**OFF, "flip": True})
+        batches = Batches(source, segmentation.prepare, augment, 16, workers=CORES, drop_last=True)
+        return endless(batches)
+
+    def tf_data_per_sample(self):
+        def prepare(image, mask):
+            image = tensorflow.io.decode_jpeg(tensorflow.io.read_file(image), 3)
+            mask = tensorflow.io.decode_png(tensorflow.io.read_file(mask), 1)
+            image = tensorflow.image.resize(image, SIZE, antialias=True)
+            mask = tensorflow.image.resize(mask, SIZE, "nearest")
+            flip = tensorflow.random.uniform(()) < 0.5
+            image = tensorflow.where(flip, image[:, ::-1], image)
+            return image / 255, tensorflow.where(flip, mask[:, ::-1], mask)[..., 0]
+
+        found = tensorflow.data.Dataset.from_tensor_slices((self.images, self.masks))
+        found = found.shuffle(1000).repeat().map(prepare, tensorflow.data.AUTOTUNE).batch(16)
+        return found.prefetch(tensorflow.data.AUTOTUNE).as_numpy_iterator()
+
+    def torch_per_sample_workers(self):
+        options = {"num_workers": CORES, "persistent_workers": True, "drop_last": True}
+        return endless(torch.utils.data.DataLoader(self, 16, shuffle=True, **options))
+
+    def grain_per_sample(self):
+        found = grain.MapDataset.range(len(self)).seed(0).shuffle().repeat()
+        return iter(found.map(self.__getitem__).batch(16).to_iter_dataset(READ))
+
+    def __len__(self):
+        return len(self.images)
+
+    def __getitem__(self, index):
+        with Image.open(self.images[index]) as image, Image.open(self.masks[index]) as mask:
+            image = image.convert("RGB").resize(SIZE[::-1], Image.Resampling.BILINEAR)
+            image, mask = numpy.asarray(image), mask.resize(SIZE[::-1], Image.Resampling.NEAREST)
+        mask = numpy.asarray(mask).astype("int32")
+        if numpy.random.default_rng().random() < 0.5:
+            image, mask = image[:, ::-1], mask[:, ::-1]
+        return numpy.multiply(image, numpy.float32(1 / 255)), mask.copy()
+
+
+PAD = [[4, 4], [4, 4], [0, 0]]
+READ = grain.ReadOptions(num_threads=CORES, prefetch_buffer_size=256)
+
+
+def to_unit(images, labels):
+    return tensorflow.cast(images, "float32") / 255, labels
+
+
+def endless(feeder):
+    """Batches of a feeder, epoch after epoch."""
+    epoch = 0
+    while True:
+        if isinstance(feeder, Batches):
+            feeder.set_epoch(epoch)
+        yield from feeder
+        epoch += 1
+
+
+def busy():
+    """Seconds of processor time of this process and its running children."""
+    total = time.process_time()
+    for child in multiprocessing.active_children():
+        fields = pathlib.Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()
+        total += sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
+    return total
+
+
+def measure(iterator, seconds):
+    """Samples per second of wall time and of processor time."""
+    start = time.perf_counter()
+    while time.perf_counter() - start < seconds / 4:  # also uses up what was made in advance
+        next(iterator)
+    start, processor, count = time.perf_counter(), busy(), 0
+    while time.perf_counter() - start < seconds:
+        batch = next(iterator)
+        count += len(batch[0])
+    return count / (time.perf_counter() - start), count / (busy() - processor)
+
+
+def compare(work, names, repeats, seconds):
+    """Measures feeders in turns; the first is ours."""
+    iterators = {name: getattr(work, name)() for name in names}
+    found = {name: ([], []) for name in names}
+    for _ in range(repeats):
+        for name, iterator in iterators.items():
+            for values, value in zip(found[name], measure(iterator, seconds), strict=True):
+                values.append(value)
+    rows = {}
+    for name, (wall, processor) in found.items():
+        rows[name] = {
+            "per_second": [statistics.median(wall), min(wall), max(wall)],
+            "per_core": [statistics.median(processor), min(processor), max(processor)],
+        }
+    others = [row for name, row in rows.items() if not name.startswith("kerasdl")]
+    for row in rows.values():
+        for kind in ("per_second", "per_core"):
+            row[f"ratio_{kind}"] = row[kind][0] / max(other[kind][0] for other in others)
+    return rows
+
+
+def waiting(name, inputs, outputs, batch_size, split, task, augment, steps=6):
+    """Seconds per step of a short training, and the part of them spent waiting for data."""
+    model = models.build(name, inputs, outputs)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.SGD(0.01), loss)
+    source = Source(split, inputs[:2], "stretch")
+    with Batches(source, task.prepare, augment, batch_size, steps_per_epoch=steps) as batches:
+        clock = Clock()
+        callbacks = [EpochSetter(batches), clock]
+        model.fit(batches, epochs=2, shuffle=False, verbose=0, callbacks=callbacks)
+        return {"step": clock.seconds / steps, "waiting": batches.waited / steps}
+
+
+class Clock(keras.callbacks.Callback):
+    """Seconds of the last epoch."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.start = time.perf_counter()
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.seconds = time.perf_counter() - self.start
+
+
+def draw_files(folder, count=64):
+    """Pictures with masks of about the content of a street scene, where no folder is given."""
+    random = numpy.random.default_rng(0)
+    for kind in ("images", "masks"):
+        (folder / kind / "train").mkdir(parents=True)
+    for index in range(count):
+        coarse = random.integers(0, 12, (12, 16), dtype=numpy.uint8)
+        mask = pictures.resize_mask(coarse, (360, 480), "stretch")
+        image = numpy.stack([mask * 20, mask * 15, 255 - mask * 20], 2)
+        image = image // 2 + random.integers(0, 60, image.shape, dtype=numpy.uint8)
+        Image.fromarray(image).save(folder / f"images/train/{index}.jpg", quality=90)
+        Image.fromarray(mask).save(folder / f"masks/train/{index}.png")
+
+
+def show(title, rows):
+    print(f"\n{title}\n{'feeder':28} {'samples/s':>24} {'per core':>24}  ratio  per core")
+    for name, row in rows.items():
+        cells = ["{:8.0f} ({:.0f}-{:.0f})".format(*row[key]) for key in ("per_second", "per_core")]
+        ratios = f"{row['ratio_per_second']:6.2f} {row['ratio_per_core']:8.2f}"
+        print(f"{name:28} {cells[0]:>24} {cells[1]:>24} {ratios}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--files", type=pathlib.Path)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=2.0)
+    default = pathlib.Path(__file__).parent / "results" / "input_pipeline.json"
+    parser.add_argument("--output", type=pathlib.Path, default=default)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    result = {
+        "machine": f"{platform.machine()}, {CORES} cores, Python {platform.python_version()}",
+        "versions": {
+            module.__name__: module.__version__ for module in (keras, numpy, tensorflow, torch)
+        },
+        "backend": keras.backend.backend(),
+        "load": os.getloadavg(),
+    }
+    arrays = Arrays()
+    names = [name for name in vars(Arrays) if name[0] != "_"]
+    result["arrays"] = compare(arrays, names, options.repeats, options.seconds)
+    show("(a) 32x32 arrays, flip and crop", result["arrays"])
+    with tempfile.TemporaryDirectory() as folder:
+        folder = pathlib.Path(folder)
+        if options.files is None:
+            draw_files(folder)
+        files = Files(options.files or folder)
+        names = [name for name in vars(Files) if name[0] != "_"]
+        result["files"] = compare(files, names, options.repeats, options.seconds)
+        show("(b) JPEG and PNG files, resize and flip", result["files"])
+        names = [str(index) for index in range(2000)]
+        split = ArraySplit(arrays.images[:2000], arrays.labels[:2000], names)
+        augment = Augmentation("classification")
+        result["waiting"] = {
+            "resnet18 32x32 x 128": waiting(
+                "resnet18", (32, 32, 3), 10, 128, split, classification, augment
+            ),
+            "unet 128x160 x 8, files": waiting(
+                "unet", (128, 160, 3), files.classes, 8, files.split, segmentation, None
+            ),
+        }
+    print(f"\n(c) backend {result['backend']}")
+    for name, row in result["waiting"].items():
+        print(f"{name:28} step {row['step']:.3f} s, of it waiting {row['waiting'] * 1000:.2f} ms")
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    options.output.write_text(json.dumps(result, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,111 @@
+"""SGD with coupled weight decay against torch.optim.SGD and hand arithmetic."""
+
+import keras
+import numpy
+import pytest
+
+from kerasdl.optimizers import SGD
+
+GRADIENTS = [[0.1, -0.2, 0.3], [0.2, 0.1, -0.1], [0.0, 0.0, 0.0], [-0.3, 0.2, 0.1]]
+START = [1.0, -2.0, 0.5]
+
+
+def steps(optimizer, gradients=GRADIENTS):
+    variable = keras.Variable(numpy.array(START, "float32"))
+    for gradient in gradients:
+        optimizer.apply([keras.ops.convert_to_tensor(gradient, dtype="float32")], [variable])
+    return keras.ops.convert_to_numpy(variable.value)
+
+
+def test_hand_arithmetic():
+    # g = 0.1 + 0.5 * 1 = 0.6, m = -0.06, v = 0.94;
+    # g = 0.2 + 0.5 * 0.94 = 0.67, m = 0.9 * -0.06 - 0.067 = -0.121, v = 0.819.
+    result = steps(SGD(0.1, momentum=0.9, weight_decay=0.5), GRADIENTS[:2])
+    assert result[0] == pytest.approx(0.819, abs=1e-6)
+
+
+@pytest.mark.parametrize("nesterov", [False, True])
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+@pytest.mark.parametrize("weight_decay", [0.0, 0.05])
+def test_equals_torch(momentum, weight_decay, nesterov):
+    torch = pytest.importorskip("torch")
+    if nesterov and not momentum:
+        pytest.skip("torch refuses Nesterov without momentum")
+    parameter = torch.nn.Parameter(torch.tensor(START))
+    theirs = torch.optim.SGD(
+        [parameter], 0.1, momentum=momentum, weight_decay=weight_decay, nesterov=nesterov
+    )
+    for gradient in GRADIENTS:
+        parameter.grad = torch.tensor(gradient)
+        theirs.step()
+    mine = steps(SGD(0.1, momentum, weight_decay, nesterov))
+    numpy.testing.assert_allclose(mine, parameter.detach().numpy(), atol=1e-6)
+
+
+def test_keras_own_weight_decay_is_another_method():
+    mine = steps(SGD(0.1, momentum=0.9, weight_decay=0.05))
+    theirs = steps(keras.optimizers.SGD(0.1, momentum=0.9, weight_decay=0.05))
+    assert numpy.abs(mine - theirs).max() > 1e-3
+
+
+def test_clipping_comes_before_the_decay_as_in_torch():
+    # The gradient of norm 5 is clipped to norm 1; the decay 0.5 v is added whole.
+    optimizer = SGD(1.0, weight_decay=0.5, global_clipnorm=1.0)
+    result = steps(optimizer, [[3.0, 0.0, 4.0]])
+    numpy.testing.assert_allclose(result, [1 - 0.6 - 0.5, -2 + 1, 0.5 - 0.8 - 0.25], atol=1e-6)
+
+
+def model_and_data():
+    inputs = keras.Input((4,))
+    outputs = keras.layers.Dense(1)(keras.layers.BatchNormalization()(inputs))
+    model = keras.Model(inputs, outputs)
+    random = numpy.random.default_rng(0)
+    model.layers[-1].set_weights([random.normal(size=(4, 1)), numpy.zeros(1)])
+    images = random.normal(size=(16, 4)).astype("float32")
+    return model, images, images.sum(axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("options", [{}, {"gradient_accumulation_steps": 2}])
+def test_fit_equals_a_loss_with_the_penalty_written_out(options):
+    """The decay is the gradient of wd/2 sum(v^2), on every trainable variable."""
+    decayed, images, targets = model_and_data()
+    decayed.compile(SGD(0.1, 0.9, 0.1, **options), "mse")
+    decayed.fit(images, targets, batch_size=8, epochs=3, shuffle=False, verbose=0)
+
+    penalised, images, targets = model_and_data()
+    half = keras.regularizers.L2(0.05)
+    for layer in penalised.layers[1:]:
+        for variable in layer.trainable_variables:
+            variable.regularizer = half
+    penalised.compile(keras.optimizers.SGD(0.1, 0.9, **options), "mse")
+    penalised.fit(images, targets, batch_size=8, epochs=3, shuffle=False, verbose=0)
+    for one, other in zip(decayed.get_weights(), penalised.get_weights(), strict=True):
+        numpy.testing.assert_allclose(one, other, atol=1e-5)
+
+
+def test_saved_model_keeps_decay_and_momentum(tmp_path):
+    model, images, targets = model_and_data()
+    model.compile(SGD(0.1, 0.9, 0.1), "mse")
+    model.fit(images, targets, batch_size=8, epochs=2, shuffle=False, verbose=0)
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    assert isinstance(again.optimizer, SGD)
+    assert again.optimizer.get_config()["weight_decay"] == 0.1
+    for one in (model, again):
+        one.fit(images, targets, batch_size=8, epochs=2, shuffle=False, verbose=0)
+    for one, other in zip(model.get_weights(), again.get_weights(), strict=True):
+        numpy.testing.assert_array_equal(one, other)
+
+
+def test_loss_scaling_of_half_precision_leaves_the_decay_alone():
+    weights = []
+    for scaled in (False, True):
+        model, images, targets = model_and_data()
+        optimizer = SGD(0.1, 0.9, 0.1)
+        if scaled:
+            optimizer = keras.optimizers.LossScaleOptimizer(optimizer, initial_scale=1024.0)
+        model.compile(optimizer, "mse")
+        model.fit(images, targets, batch_size=8, epochs=2, shuffle=False, verbose=0)
+        weights.append(model.get_weights())
+    for one, other in zip(*weights, strict=True):
+        numpy.testing.assert_allclose(one, other, atol=1e-6)

@@ -1,0 +1,344 @@
+"""Augmentation: hand-checked, joint for picture and mask, a function of (seed, epoch, sample)."""
+
+import numpy
+import pytest
+
+from kerasdl.config import Config
+from kerasdl.data.transforms import DEFAULTS, OFF, Augmentation, make, uniforms
+from kerasdl.errors import ConfigError
+
+GEOMETRIC = [
+    {"flip": True},
+    {"crop": 3},
+    {"flip": True, "crop": 0.25},
+    {"scale": 0.5},
+    {"rotate": 30},
+    {"flip": True, "crop": 4, "scale": 0.9, "rotate": 180},
+]
+
+
+def augmentation(task="segmentation", ignore_labels=(), **strengths):
+    return Augmentation(task, {**OFF, **strengths}, ignore_labels)
+
+
+def table(count, seed=0, turn=0):
+    return uniforms(seed, turn, numpy.arange(count), Augmentation.columns)
+
+
+def fixed(count=1, **columns):
+    """Table of 0.5 (no move, no turn, no scaling, no mirror) with some columns set."""
+    names = ["flip", "down", "right", "scale", "rotate", "brightness", "contrast", "saturation"]
+    names += ["erase", "area", "aspect", "top", "left"]
+    values = numpy.full((count, Augmentation.columns), 0.5)
+    for name, value in columns.items():
+        values[:, names.index(name)] = value
+    return values
+
+
+def grey(rows):
+    """Batch of one picture whose three channels are the given rows, and the rows as its mask."""
+    mask = numpy.array(rows, dtype=numpy.uint8)[None]
+    return numpy.repeat(mask[..., None], 3, axis=3), mask
+
+
+ROWS = [[1, 2, 3, 4], [5, 6, 7, 8], [9, 10, 11, 12]]
+
+
+def apply(rows, columns, **strengths):
+    images, masks = augmentation(**strengths).apply(*grey(rows), fixed(**columns))
+    assert (images == masks[..., None]).all()
+    return masks[0].tolist()
+
+
+def test_flip_mirrors_left_and_right():
+    assert apply(ROWS, {"flip": 0.49}, flip=True) == [row[::-1] for row in ROWS]
+    assert apply(ROWS, {"flip": 0.5}, flip=True) == ROWS
+
+
+def test_flip_keeps_the_channels_in_their_order():
+    images = numpy.arange(12, dtype=numpy.uint8).reshape(1, 2, 2, 3)
+    flipped, masks = augmentation(flip=True).apply(images, None, fixed(flip=0.0))
+    assert masks is None
+    assert flipped[0].tolist() == [[[3, 4, 5], [0, 1, 2]], [[9, 10, 11], [6, 7, 8]]]
+
+
+def test_crop_moves_the_window_over_the_mirrored_border():
+    # 1 pixel of border: the random number 0 moves the window up and left, 0.99 down and right.
+    assert apply(ROWS, {"down": 0.0, "right": 0.0}, crop=1) == [
+        [6, 5, 6, 7],
+        [2, 1, 2, 3],
+        [6, 5, 6, 7],
+    ]
+    assert apply(ROWS, {"down": 0.99, "right": 0.5}, crop=1) == [ROWS[1], ROWS[2], ROWS[1]]
+
+
+def test_crop_fills_with_black_and_the_ignore_label():
+    augment = augmentation(crop=1, fill="zero", ignore_labels=(255,))
+    images, masks = augment.apply(*grey(ROWS), fixed(down=0.0, right=0.99))
+    assert masks[0].tolist() == [[255, 255, 255, 255], [2, 3, 4, 255], [6, 7, 8, 255]]
+    assert images[0, ..., 1].tolist() == [[0, 0, 0, 0], [2, 3, 4, 0], [6, 7, 8, 0]]
+
+
+def test_crop_is_a_share_of_each_side_below_one():
+    # A quarter of 4 rows is 1, of 8 columns 2.
+    mask = numpy.arange(32).reshape(4, 8)
+    moved = apply(mask.tolist(), {"down": 0.99, "right": 0.99}, crop=0.25)
+    assert moved[0][:6] == mask[1, 2:].tolist()
+
+
+def test_crop_moves_by_less_than_half_the_picture():
+    assert apply([[0, 1, 2]], {"down": 0.5, "right": 0.0}, crop=5) == [[1, 0, 1]]
+    assert apply([[0, 1, 2, 3, 4]], {"right": 0.99}, crop=0.5) == [[2, 3, 4, 3, 2]]
+    assert apply([[7]], {"down": 0.0, "right": 0.0}, crop=2) == [[7]]
+
+
+def test_every_shift_is_equally_likely():
+    count = 4000
+    mask = numpy.broadcast_to(numpy.arange(9, dtype=numpy.uint8), (count, 9, 9))
+    images = numpy.repeat(mask[..., None], 3, axis=3)
+    _, masks = augmentation(crop=2, fill="zero", ignore_labels=(99,)).apply(
+        images, mask, table(count)
+    )
+    shifts = numpy.bincount(masks[:, 4, 4])[2:7]
+    assert shifts.sum() == count
+    assert abs(shifts - count / 5).max() < 5 * (count * 0.2 * 0.8) ** 0.5  # five sigma
+
+
+def test_scale_by_two_shows_the_middle_half():
+    mask = numpy.repeat(numpy.arange(8, dtype=numpy.uint8)[None], 8, axis=0)
+    # strength 0.9 at 0.99.. is nearly 1 / 1.9 in the input: 8 / 1.9 = 4.2 columns are seen
+    seen = apply_mask(mask, {"scale": 0.999999}, scale=0.9)
+    assert seen[0].tolist() == [2, 2, 3, 3, 4, 4, 5, 5]
+    # the other end: 1.9 times as much is seen, the rest is the mirrored border
+    seen = apply_mask(mask, {"scale": 0.0}, scale=0.9)
+    assert seen[0, 2:6].tolist() == [1, 3, 4, 6]
+
+
+def apply_mask(mask, columns, **strengths):
+    images = numpy.repeat(mask[None, ..., None], 3, axis=3)
+    return augmentation(**strengths).apply(images, mask[None], fixed(**columns))[1][0]
+
+
+def test_half_a_turn_reverses_rows_and_columns_and_a_quarter_transposes():
+    mask = numpy.arange(25, dtype=numpy.uint8).reshape(5, 5)
+    assert (apply_mask(mask, {"rotate": 0.0}, rotate=180) == mask[::-1, ::-1]).all()
+    turned = apply_mask(mask, {"rotate": 0.0}, rotate=90)
+    assert (turned == numpy.rot90(mask, 1)).all() or (turned == numpy.rot90(mask, -1)).all()
+
+
+def test_resampling_agrees_with_slicing_for_flips_and_shifts():
+    # A scale strength so small that it moves no pixel sends the same work through the other path.
+    random = numpy.random.default_rng(0)
+    masks = random.integers(0, 256, (32, 12, 16), dtype=numpy.uint8)
+    images = numpy.repeat(masks[..., None], 3, axis=3)
+    sliced = augmentation(flip=True, crop=3).apply(images, masks, table(32))
+    warped = augmentation(flip=True, crop=3, scale=1e-9).apply(images, masks, table(32))
+    assert (sliced[1] == warped[1]).all()
+    assert numpy.abs(sliced[0].astype(int) - warped[0]).max() <= 1  # Pillow cuts fractions off
+
+
+@pytest.mark.parametrize("strengths", GEOMETRIC)
+@pytest.mark.parametrize("axis", [0, 1])
+def test_picture_and_mask_stay_together(strengths, axis):
+    # Both hold the place (row or column), the picture five times it. The picture is interpolated
+    # and the mask takes the nearest pixel: half a pixel apart at most; misalignment adds to it.
+    places = numpy.arange(48, dtype=numpy.uint8)
+    mask = numpy.broadcast_to(places[:, None] if axis == 0 else places, (48, 48))
+    masks = numpy.repeat(mask[None], 16, axis=0)
+    images = numpy.repeat(5 * masks[..., None], 3, axis=3)
+    images, moved = augmentation(**strengths).apply(images, masks, table(16))
+    difference = images / 5 - moved[..., None]
+    if strengths.keys() <= {"flip", "crop"}:
+        assert (difference == 0).all()
+    else:
+        # and 1/5 for the fraction Pillow cuts off, half of which is a bias
+        assert numpy.abs(difference).max() <= 0.5 + 0.2
+        assert abs(difference.mean() + 0.1) < 0.02
+    assert (moved != masks).any() or (axis == 0 and strengths == {"flip": True})
+
+
+@pytest.mark.parametrize("strengths", GEOMETRIC)
+def test_no_new_mask_value_appears(strengths):
+    random = numpy.random.default_rng(1)
+    masks = random.choice(numpy.array([0, 3, 200, 255], numpy.uint8), (16, 20, 24))
+    images = numpy.repeat(masks[..., None], 3, axis=3)
+    _, moved = augmentation(**strengths).apply(images, masks, table(16))
+    assert set(numpy.unique(moved)) <= {0, 3, 200, 255}
+
+
+@pytest.mark.parametrize(
+    "strengths",
+    [*GEOMETRIC, {"brightness": 0.4, "contrast": 0.4, "saturation": 0.4}, {"erase": 0.7}],
+)
+def test_a_sample_does_not_depend_on_its_batch(strengths):
+    random = numpy.random.default_rng(2)
+    images = random.integers(0, 256, (12, 16, 16, 3), dtype=numpy.uint8)
+    masks = images[..., 0].copy()
+    augment = augmentation(**strengths)
+    values = table(12, seed=5, turn=3)
+    together = augment.apply(images, masks, values)
+    order = random.permutation(12)
+    shuffled = augment.apply(images[order], masks[order], values[order])
+    for one, other in zip(together, shuffled, strict=True):
+        assert (one[order] == other).all()
+    for index in range(12):
+        alone = augment.apply(images[[index]], masks[[index]], values[[index]])
+        assert (alone[0][0] == together[0][index]).all()
+        assert (alone[1][0] == together[1][index]).all()
+
+
+def test_inputs_stay_as_they_are():
+    random = numpy.random.default_rng(3)
+    images = random.integers(0, 256, (8, 16, 16, 3), dtype=numpy.uint8)
+    masks = images[..., 0].copy()
+    before = images.copy(), masks.copy()
+    for strengths in (*GEOMETRIC, {"erase": 1.0}, {"brightness": 0.5}):
+        augmentation(**strengths).apply(images, masks, table(8))
+    assert (images == before[0]).all() and (masks == before[1]).all()
+
+
+def test_order_of_the_bytes_in_memory_does_not_matter():
+    images = numpy.random.default_rng(6).integers(0, 256, (8, 16, 12, 3), dtype=numpy.uint8)
+    turned = numpy.asfortranarray(images)
+    for strengths in (*GEOMETRIC, {"erase": 1.0}, {"contrast": 0.5}, {"saturation": 0.5}):
+        augment = augmentation(**strengths)
+        found = augment.apply(turned, turned[..., 1], table(8))
+        expected = augment.apply(images, images[..., 1], table(8))
+        assert (found[0] == expected[0]).all() and (found[1] == expected[1]).all()
+
+
+def test_strengths_of_zero_change_nothing():
+    images = numpy.random.default_rng(4).integers(0, 256, (8, 16, 16, 3), dtype=numpy.uint8)
+    masks = images[..., 0]
+    found = augmentation().apply(images, masks, table(8))
+    assert (found[0] == images).all() and (found[1] == masks).all()
+
+
+def test_middle_of_every_range_changes_nothing():
+    images = numpy.random.default_rng(5).integers(0, 256, (2, 16, 16, 3), dtype=numpy.uint8)
+    strengths = dict(flip=True, crop=4, scale=0.5, rotate=45.0)
+    strengths |= dict(brightness=0.5, contrast=0.5, saturation=0.5)
+    found = augmentation(**strengths).apply(images, images[..., 0], fixed(2))
+    assert (found[0] == images).all() and (found[1] == images[..., 0]).all()
+
+
+def colours(pixels, columns, **strengths):
+    images = numpy.array([[pixels]], dtype=numpy.uint8)
+    return augmentation("classification", **strengths).apply(images, None, fixed(**columns))[0][
+        0, 0
+    ]
+
+
+def test_brightness_multiplies():
+    # 0.5 strength at 0: factor 0.5
+    assert colours([[100, 50, 255]], {"brightness": 0.0}, brightness=0.5).tolist() == [
+        [50, 25, 128]
+    ]
+    found = colours([[100, 50, 255]], {"brightness": 0.999999}, brightness=0.5)
+    assert found.tolist() == [[150, 75, 255]]
+
+
+def test_contrast_moves_towards_the_mean_grey():
+    # two grey pixels 40 and 80: mean 60; factor 0.5 leaves half of the distance
+    found = colours([[40] * 3, [80] * 3], {"contrast": 0.0}, contrast=0.5)
+    assert found.tolist() == [[50] * 3, [70] * 3]
+
+
+def test_saturation_of_zero_is_rec_601_grey():
+    # 0.299 * 200 + 0.587 * 100 + 0.114 * 50 = 124.2
+    found = colours([[200, 100, 50]], {"saturation": 0.0}, saturation=1.0)
+    assert found.tolist() == [[124, 124, 124]]
+
+
+def test_colour_leaves_the_mask_alone():
+    images, masks = grey(ROWS)
+    augment = augmentation(brightness=1.0, contrast=1.0, saturation=1.0, erase=1.0)
+    changed, same = augment.apply(images, masks, table(1))
+    assert (same == masks).all()
+    assert (changed != images).any()
+
+
+def test_erasing_covers_a_rectangle_with_the_mean_colour():
+    images = numpy.zeros((1, 20, 20, 3), dtype=numpy.uint8)
+    images[:, :10] = (100, 50, 20)
+    # smallest area 0.02 * 400 = 8 pixels, aspect 0.3: round(sqrt(2.4)) x round(sqrt(26.7)) = 2 x 5
+    values = fixed(erase=0.0, area=0.0, aspect=0.0, top=0.0, left=0.999)
+    found, _ = augmentation("classification", erase=0.5).apply(images, None, values)
+    changed = (found != images).any(axis=3)
+    rows, columns = numpy.nonzero(changed[0])
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (0, 1, 15, 19)
+    assert found[0, 0, 19].tolist() == [50, 25, 10]
+    untouched, _ = augmentation("classification", erase=0.5).apply(images, None, fixed(erase=0.5))
+    assert (untouched == images).all()
+
+
+def test_uniforms_are_a_function_of_their_coordinates():
+    whole = uniforms(1, 2, numpy.arange(50), 13)
+    assert whole.shape == (50, 13)
+    assert (uniforms(1, 2, [7, 3], 13) == whole[[7, 3]]).all()
+    assert (uniforms(1, 2, [7], 5) == whole[7, :5]).all()
+    for other in (uniforms(2, 2, numpy.arange(50), 13), uniforms(1, 3, numpy.arange(50), 13)):
+        assert not (other == whole).any()
+
+
+def test_uniforms_match_splitmix64():
+    # An independent SplitMix64 in plain integers; its first output for seed 0 is published as
+    # 0xE220A8397B1DCDAF (Vigna, splitmix64.c).
+    def mix(state):
+        state = (state ^ (state >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
+        state = (state ^ (state >> 27)) * 0x94D049BB133111EB % 2**64
+        return state ^ (state >> 31)
+
+    golden = 0x9E3779B97F4A7C15
+    assert mix(golden) == 0xE220A8397B1DCDAF
+    for seed, turn, sample, column in ((0, 0, 0, 0), (3, 1, 9, 4), (2**63 + 5, 7, 10**6, 12)):
+        state = mix((mix(seed) + turn * golden) % 2**64)
+        state = mix((state + sample * golden) % 2**64)
+        expected = (mix((state + (column + 1) * golden) % 2**64) >> 11) / 2**53
+        assert uniforms(seed, turn, [sample], column + 1)[0, column] == expected
+
+
+def test_uniforms_are_uniform_and_uncorrelated():
+    values = numpy.concatenate([uniforms(0, turn, numpy.arange(2000), 13) for turn in range(3)])
+    assert 0 <= values.min() and values.max() < 1
+    counts = numpy.stack([numpy.histogram(column, 10, (0, 1))[0] for column in values.T])
+    chi_squared = ((counts - 600) ** 2 / 600).sum(axis=1)
+    assert chi_squared.max() < 35  # 9 degrees of freedom: exceeded once in 16000 columns
+    correlation = numpy.corrcoef(values.T) - numpy.eye(13)
+    assert numpy.abs(correlation).max() < 5 / 6000**0.5
+    assert abs(numpy.corrcoef(values[:-1, 0], values[1:, 0])[0, 1]) < 5 / 6000**0.5
+
+
+def test_defaults_by_task():
+    for task in DEFAULTS:
+        assert Augmentation(task).settings == DEFAULTS[task]
+        assert DEFAULTS[task]["flip"] is True
+    for name in ("brightness", "contrast", "saturation", "erase"):
+        assert DEFAULTS["colorization"][name] == 0
+
+
+def test_configuration_switches_off_and_adjusts():
+    assert make(Config(augment="none")) is None
+    found = make(Config(task="colorization", augment_args={"flip": False, "rotate": 10}))
+    assert found.settings == {**DEFAULTS["colorization"], "flip": False, "rotate": 10}
+
+
+@pytest.mark.parametrize(
+    ("task", "arguments", "message"),
+    [
+        ("classification", {"flipp": True}, "did you mean 'flip'"),
+        ("classification", {"flip": 1}, "'flip' must be true or false, received 1"),
+        ("classification", {"rotate": 181}, "'rotate' must be a number from 0 to 180"),
+        ("classification", {"scale": -0.1}, "'scale' must be a number from 0 to 0.9"),
+        ("classification", {"crop": float("nan")}, "'crop' must be a number"),
+        ("classification", {"erase": True}, "'erase' must be a number from 0 to 1"),
+        ("classification", {"brightness": "0.2"}, "received '0.2'"),
+        ("classification", {"fill": "black"}, "'reflect' or 'zero'"),
+        ("segmentation", {"fill": "zero"}, "needs an ignore label"),
+        ("colorization", {"saturation": 0.1}, "colours that colorization is to learn"),
+        ("colorization", {"erase": 0.1}, "colours that colorization is to learn"),
+    ],
+)
+def test_wrong_settings_are_refused(task, arguments, message):
+    with pytest.raises(ConfigError, match=message):
+        Augmentation(task, arguments)
