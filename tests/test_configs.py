@@ -16,9 +16,7 @@ def test_configs_load_and_build(path):
     config = configuration.make(configuration.read(path))
     task = tasks.get(config.task)
     assert config.model in task.models
-    model = models.build(
-        config.model, (*config.image_size, task.channels), 3, **config.model_args
-    )
+    model = models.build(config.model, (*config.image_size, task.channels), 3, **config.model_args)
     assert isinstance(model, keras.Model)
     head = path.read_text().partition("\n\n")[0]
     assert f"kerasdl train {config.task} --config configs/{path.name}" in head

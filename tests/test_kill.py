@@ -49,7 +49,7 @@ def run(lives, cache):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="lives are forked")
-def test_a_run_killed_eleven_times_equals_an_uninterrupted_one(tmp_path):
+def test_a_run_killed_again_and_again_equals_an_uninterrupted_one(tmp_path):
     import toy_run
 
     whole, killed = tmp_path / "whole", tmp_path / "killed, 'ä'"
