@@ -28,7 +28,8 @@ UNET = {"filters": 2, "depth": 2}
 
 
 def config(task, **values):
-    options = {} if task == "classification" else {"model_args": UNET}
+    # ResNet-18 on 20 pictures: at the recipe's rate its logits grow into the hundreds.
+    options = {"learning_rate": 0.001} if task == "classification" else {"model_args": UNET}
     return kerasdl.make_config(task=task, **{**TINY, **options, **values})
 
 
@@ -72,7 +73,7 @@ def test_a_run_leaves_everything(runs, task):
                for name in document["scores"])  # fmt: skip
     rows = history.read(folder / "history.csv")
     assert [row["epoch"] for row in rows] == [1, 2]
-    assert all(row["learning_rate"] == pytest.approx(0.1) for row in rows)
+    assert all(row["learning_rate"] == pytest.approx(config(task).learning_rate) for row in rows)
 
 
 def test_expensive_metrics_are_measured_in_validation_only(runs):
@@ -87,7 +88,7 @@ def test_expensive_metrics_are_measured_in_validation_only(runs):
 def test_evaluate_gives_the_scores_of_the_run(runs, task):
     stored = json.loads((runs[task] / "scores.json").read_text())["scores"]
     again = kerasdl.evaluate(runs[task], batch_size=3)["scores"]
-    assert again == pytest.approx(stored, abs=1e-5, nan_ok=True)
+    assert again == pytest.approx(stored, rel=1e-3, abs=1e-5, nan_ok=True)
 
 
 def test_scores_of_classification_are_those_of_the_model(runs):
@@ -96,11 +97,12 @@ def test_scores_of_classification_are_those_of_the_model(runs):
     split = data.load(config("classification")).splits["test"]
     images, labels, _ = split.take(numpy.arange(7), (16, 16))
     logits = model.predict_on_batch(images.astype("float32") / 255).astype("float64")
+    logits -= logits.max(axis=1, keepdims=True)
     shares = numpy.exp(logits) / numpy.exp(logits).sum(axis=1, keepdims=True)
     scores = kerasdl.evaluate(runs["classification"])["scores"]
     assert scores["accuracy"] == pytest.approx((logits.argmax(axis=1) == labels).mean())
     loss = -numpy.log(shares[numpy.arange(7), labels]).mean()
-    assert scores["loss"] == pytest.approx(loss, rel=1e-4)
+    assert scores["loss"] == pytest.approx(loss, rel=1e-3)
 
 
 def test_repeating_a_finished_run_trains_nothing(runs, caplog):
@@ -217,3 +219,49 @@ def test_newest_finished_run_of_a_task(runs):
     (root / "unfinished").mkdir()
     (root / "unfinished" / "scores.json").write_text("{}")
     assert run.newest("segment", root) == runs["segmentation"]
+
+
+def test_few_pictures_without_validation_and_test(tmp_path, caplog):
+    """Fewer pictures than a batch, nothing to validate or test on: it works and says so."""
+    generator = numpy.random.default_rng(0)
+    (tmp_path / "photos").mkdir()
+    for number in range(3):
+        pixels = generator.integers(0, 256, (20, 24, 3)).astype("uint8")
+        Image.fromarray(pixels).save(tmp_path / "photos" / f"{number}.png")
+    settings = kerasdl.make_config(
+        task="colorization", data=str(tmp_path / "photos"), image_size=16, epochs=1,
+        validation_split=0.0, test_split=0.0, model_args=UNET,
+    )  # fmt: skip
+    with caplog.at_level(logging.WARNING, "kerasdl"):
+        folder = kerasdl.train(settings, tmp_path / "run", quiet=True)
+    assert "watching the training loss" in caplog.text
+    assert "the scores are those of the train split" in caplog.text
+    assert json.loads((folder / "splits.json").read_text())["splits"]["train"] == [
+        "0.png", "1.png", "2.png",
+    ]  # fmt: skip
+    assert json.loads((folder / "scores.json").read_text())["samples"] == 3
+
+
+def test_bad_data_stop_a_training_before_it_starts(tmp_path):
+    for kind in ("images", "masks"):
+        (tmp_path / "photos" / kind).mkdir(parents=True)
+    for number in range(10):
+        Image.new("RGB", (20, 20)).save(tmp_path / "photos" / "images" / f"{number}.png")
+        Image.new("L", (20, 20), 255 * (number % 2)).save(
+            tmp_path / "photos" / "masks" / f"{number}.png"
+        )
+    settings = kerasdl.make_config(task="segmentation", data=str(tmp_path / "photos"))
+    with pytest.raises(DataError, match="mask_values"):
+        kerasdl.train(settings, tmp_path / "run", quiet=True)
+    assert not (tmp_path / "run" / "history.csv").exists()
+
+
+def test_two_pictures_of_one_name_are_never_overwritten(runs, tmp_path):
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        Image.new("RGB", (16, 16)).save(tmp_path / folder / "x.png")
+    with pytest.raises(ConfigError, match="two pictures would have the same result"):
+        kerasdl.predict(
+            runs["segmentation"], [tmp_path / "a" / "x.png", tmp_path / "b" / "x.png"],
+            tmp_path / "out",
+        )  # fmt: skip
