@@ -1,6 +1,7 @@
 """Which tests compute with Keras, and settings for all of them."""
 
 import os
+import pathlib
 import types
 
 import pytest
@@ -10,6 +11,17 @@ from kerasdl import backend
 # Before anything imports Keras. The suite is run once per backend, see the Makefile.
 backend.choose("auto")
 os.environ.setdefault("MPLBACKEND", "Agg")
+# JAX compiles every network for every shape, which takes longer than all the tests compute. The
+# results stay those of the same program; only its compilation is cheaper, and kept for next time.
+os.environ.setdefault(
+    "XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+)
+os.environ.setdefault(
+    "JAX_COMPILATION_CACHE_DIR",
+    str(pathlib.Path(__file__).parents[1] / ".pytest_cache" / "jax-compilation"),
+)
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "0")
 
 
 def pytest_collection_modifyitems(items):

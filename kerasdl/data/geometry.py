@@ -11,8 +11,8 @@ from PIL import Image
 def shifted(pictures, flips, down, right, outside):
     """Each picture shifted by less than half its size, then mirrored where asked.
 
-    A loop over slices: measured faster than one gather over the batch, because rows or whole
-    pixels are copied and no index is made for them.
+    A loop over slices instead of one gather over the batch: rows or whole pixels are copied, and
+    no index is made for them.
 
     Args:
         pictures: Pictures or masks.
@@ -58,8 +58,8 @@ def shifted(pictures, flips, down, right, outside):
 def warped(pictures, flips, down, right, factors, angles, outside):
     """Shifts, mirrors, scales and turns in one resampling: bilinear, for masks the nearest pixel.
 
-    Pillow's transform per picture: measured 1.6 to 3 times as fast as gathers in NumPy. It cuts
-    fractions off, so that pictures lose half a level of 255 on average.
+    Pillow's transform per picture: measured 1 to 3 times as fast as gathers in NumPy (the larger
+    the picture, the more). It cuts fractions off, so that pictures lose half a level of 255 on average.
 
     Args:
         pictures: Pictures or masks.

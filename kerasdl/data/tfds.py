@@ -90,7 +90,7 @@ class TfdsSplit:
         return self._sample(index, self._example(index))
 
     def __getitems__(self, indices):
-        """Samples of several positions; reading them at once is measured twice as fast."""
+        """Samples of several positions, in one read: single reads cost as much as decoding."""
         try:
             examples = self._source.__getitems__([self.places[index] for index in indices])
         except Exception:  # one by one, the sample concerned is named
