@@ -59,7 +59,8 @@ def warped(pictures, flips, down, right, factors, angles, outside):
     """Shifts, mirrors, scales and turns in one resampling: bilinear, for masks the nearest pixel.
 
     Pillow's transform per picture: measured 1 to 3 times as fast as gathers in NumPy (the larger
-    the picture, the more). It cuts fractions off, so that pictures lose half a level of 255 on average.
+    the picture, the more). It cuts fractions off, so that pictures lose half a level of 255 on
+    average.
 
     Args:
         pictures: Pictures or masks.
