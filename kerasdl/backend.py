@@ -55,6 +55,9 @@ def choose(name="auto"):
     os.environ["KERAS_BACKEND"] = wanted
     if wanted == "tensorflow" and "tensorflow" not in sys.modules:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+        # TensorFlow turns its own oneDNN kernels on only where the processor has AVX-512 VNNI or
+        # newer. On others its plain convolutions train ResNet-18 at a quarter of the speed.
+        os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
         _import_tensorflow_silently()
     return wanted
 

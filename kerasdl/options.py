@@ -1,5 +1,6 @@
 """Options that several commands share, and how they become a configuration."""
 
+import json
 import logging
 
 import click
@@ -126,3 +127,27 @@ def common_options(function):
         "-q", "--quiet", is_flag=True, expose_value=False, callback=set_quiet,
         help="Results only, no progress and no notes.",
     )(function)  # fmt: skip
+
+
+def chosen_run(task, run, backend):
+    """The run folder to use, and the backend fixed."""
+    from kerasdl import backend as backends
+    from kerasdl import run as rooms
+
+    if run is None:
+        run = rooms.newest(task)
+        click.echo(f"run: {run}", err=True)
+    elif rooms.read_config(run).task != task:
+        raise ConfigError(f"the run is one of {rooms.read_config(run).task}, not {task}", run)
+    backends.choose(backend or "auto")
+    return run
+
+
+def show_scores(document, as_json):
+    """Scores on stdout: JSON, or a table with the baseline beside them."""
+    if as_json:
+        click.echo(json.dumps(document, ensure_ascii=False, indent=1))
+        return
+    from kerasdl.report import terminal
+
+    terminal.show_scores(document)

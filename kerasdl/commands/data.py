@@ -1,0 +1,78 @@
+"""`kerasdl data`."""
+
+import json
+import sys
+
+import click
+
+from kerasdl import config as configuration
+from kerasdl.options import TaskName, Words, common_options, json_option
+
+
+@click.group("data", cls=Words)
+def data_group():
+    """Look at data sets and check them."""
+
+
+@data_group.command("show")
+@click.argument("name", metavar="DATA", default="scenes")
+@click.option("--task", type=TaskName(), default="segmentation", show_default=True)
+@click.option("--split", type=click.Choice(["train", "validation", "test"]), default="train")
+@click.option("--count", type=click.IntRange(1, 400), default=64, show_default=True)
+@click.option("--image-size", help="HEIGHTxWIDTH; default: 64x64 for scenes, else as stored.")
+@click.option("--masks/--no-masks", default=False, help="Draw masks beside the pictures.")
+@click.option("--augmented", is_flag=True, help="As training sees them, epoch after epoch.")
+@click.option("--baselines", is_flag=True, help="Also print what trivial methods reach.")
+@click.option("--out", type=click.Path(), help="The PNG file; default: DATA-sheet.png.")
+@common_options
+def data_show(name, task, split, count, image_size, masks, augmented, baselines, out):
+    """Draw a contact sheet of a data set.
+
+    \b
+    Examples:
+      kerasdl data show scenes --baselines
+      kerasdl data show photos/ --masks --out sheet.png
+    """
+    from kerasdl import datashow
+
+    config = {"task": task, "data": name}
+    if image_size:
+        config["image_size"] = image_size
+    for line in datashow.show(config, split, count, masks, augmented, baselines, out):
+        click.echo(line)
+
+
+@data_group.command("check")
+@click.argument("name", metavar="DATA")
+@click.option("--task", type=TaskName(), help="Default: guessed from the layout.")
+@click.option("--quick", is_flag=True, help="The cheap part, which train runs first.")
+@click.option("--sheet", type=click.Path(), help="Also draw a contact sheet with masks: a PNG.")
+@click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Any key.")
+@json_option
+@common_options
+def data_check(name, task, quick, sheet, assignments, as_json):
+    """Find what is wrong with data before training does; nothing is changed.
+
+    One line per finding: what, where, the probable cause and the mend. Exit code 3 if something
+    must be mended.
+
+    \b
+    Examples:
+      kerasdl data check photos/ --task segmentation
+      kerasdl data check scenes --json
+    """
+    from kerasdl import datashow
+
+    values = configuration.override({"data": name}, assignments)
+    report = datashow.check(values, task, quick)
+    if as_json:
+        click.echo(json.dumps(report.as_dict(), ensure_ascii=False, indent=1))
+    else:
+        for line in report.lines():
+            click.echo(line)
+    if sheet:
+        config = {**values, "task": report.task}
+        for line in datashow.show(config, "train", 64, report.task == "segmentation", out=sheet):
+            click.echo(line, err=True)
+    if report.failed:
+        sys.exit(3)
