@@ -7,15 +7,18 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
+# A test file stays in one process, whose networks are then compiled once.
+PYTEST = $(BIN)/python -m pytest -n auto --dist loadfile
+
 .PHONY: demo test lint format clean
 
 demo: $(VENV)/installed-demo
 	$(BIN)/kerasdl reproduce --quick
 
 test: $(VENV)/installed-test
-	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest
-	KERAS_BACKEND=jax $(BIN)/python -m pytest -m backend
-	KERAS_BACKEND=torch $(BIN)/python -m pytest -m backend
+	KERAS_BACKEND=tensorflow $(PYTEST)
+	KERAS_BACKEND=jax $(PYTEST) -m backend
+	KERAS_BACKEND=torch $(PYTEST) -m backend
 
 lint: $(VENV)/installed-test
 	$(BIN)/ruff check .
