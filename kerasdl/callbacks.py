@@ -31,14 +31,16 @@ class Progress(keras.callbacks.Callback):
     Args:
         batches: The training batches, whose time of waiting is told where it matters.
         quiet: Whether to say nothing at all.
+        epochs: Epochs of the whole run, if `fit` trains a part of them.
         console: A `rich.console.Console`; standard error by default.
     """
 
     # An epoch that waits longer for its data than this share of its time says so.
     WORTH_TELLING = 0.1
 
-    def __init__(self, batches, quiet=False, console=None):
+    def __init__(self, batches, quiet=False, epochs=None, console=None):
         super().__init__()
+        self.epochs = epochs
         self.batches = batches
         self.quiet = quiet
         # Lines in a log are not wrapped: one epoch, one line.
@@ -99,5 +101,5 @@ class Progress(keras.callbacks.Callback):
             self._bar = None
 
     def _title(self, epoch):
-        total = self.params["epochs"]
+        total = self.epochs or self.params["epochs"]
         return f"epoch {epoch + 1:>{len(str(total))}}/{total}"

@@ -7,6 +7,7 @@ score, dropout seeds, history) is in the state or follows from (seed, epoch). `b
 kill between the commit and the copies.
 """
 
+import contextlib
 import json
 import math
 import os
@@ -15,7 +16,7 @@ import time
 import keras
 import numpy
 
-from kerasdl import files, resume
+from kerasdl import files, modelfile, resume
 from kerasdl.errors import ConfigError, TrainingFailed
 from kerasdl.runfolder import committed, epoch_folder
 
@@ -40,6 +41,9 @@ class RunState(keras.callbacks.Callback):
         callbacks: The callbacks of `CALLBACK_FIELDS` whose state is kept.
         set_epoch: Called with the index of each epoch before its first batch is made.
         keep: How many of the newest states stay on disk.
+        average: A `kerasdl.averaging.Averaging` whose weights are kept and are the best model's.
+        epochs: Epochs of the whole run, if `fit` trains a part of them.
+        keep_best: Whether the best model is looked for.
         extra: Plain values stored in each state for information.
     """
 
@@ -52,6 +56,9 @@ class RunState(keras.callbacks.Callback):
         callbacks=(),
         set_epoch=None,
         keep=2,
+        average=None,
+        epochs=None,
+        keep_best=True,
         extra=None,
     ):
         super().__init__()
@@ -68,6 +75,9 @@ class RunState(keras.callbacks.Callback):
         self.mode = mode
         self.callbacks = tuple(callbacks)
         self.keep = keep
+        self.average = average
+        self.epochs = epochs
+        self.keep_best = keep_best
         self.rows = []
         self.best = None
         self.stopped_by = None
@@ -96,7 +106,9 @@ class RunState(keras.callbacks.Callback):
             raise files.cannot_write(state_dir, error) from error
         if not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)
-        state = resume.newest_whole(state_dir, model)
+        if self.average is not None:
+            self.average.start(model)
+        state = resume.newest_whole(state_dir, model, self.average)
         self._restored = state or {}
         if state is not None:
             resume.note_changes(state)
@@ -144,16 +156,18 @@ class RunState(keras.callbacks.Callback):
             # A NaN taken for the best value could never be improved on.
             if callback.best is not None and math.isnan(callback.best):
                 callback.best = None
-        improved = resume.better(logs[self.monitor], self.best, self.mode)
+        improved = self.keep_best and resume.better(logs[self.monitor], self.best, self.mode)
         if improved:
             self.best = {"epoch": epoch + 1, "value": logs[self.monitor]}
         if self.model.stop_training:
             self.stopped_by = "early_stopping"
         else:
-            self.stopped_by = "epochs" if epoch + 1 >= self.params["epochs"] else None
+            last = self.epochs or self.params["epochs"]
+            self.stopped_by = "epochs" if epoch + 1 >= last else None
         self._commit(epoch + 1)
         if improved:
-            resume.write_best(self.folder, self.model, self.best)
+            with self._averaged():
+                resume.write_best(self.folder, self.model, self.best)
         resume.write_history(self.folder, self.rows)
         for old in committed(self.folder.state_dir)[self.keep :]:
             try:
@@ -175,6 +189,10 @@ class RunState(keras.callbacks.Callback):
         try:
             temporary.mkdir()
             self.model.save(temporary / "model.keras")
+            if self.average is not None:
+                with self._averaged():
+                    modelfile.save_inference_model(self.model, temporary / resume.AVERAGE)
+                files.sync_file(temporary / resume.AVERAGE)
             (temporary / "state.json").write_text(
                 json.dumps(self._state(number), indent=1), encoding="utf-8"
             )
@@ -189,6 +207,10 @@ class RunState(keras.callbacks.Callback):
         finally:
             if temporary.exists():
                 files.remove(temporary)
+
+    def _averaged(self):
+        """A block in which the model has the weights of the model to be kept."""
+        return contextlib.nullcontext() if self.average is None else self.average.in_place()
 
     def _state(self, number):
         return {

@@ -1,6 +1,7 @@
 """Every value a user may set, its default, its check and its TOML form.
 
-Order of precedence: the defaults here < a configuration file < `--set key=value` < a flag.
+Order of precedence: the defaults here < the recipe < a configuration file < `--set key=value` <
+a flag.
 """
 
 import dataclasses
@@ -12,6 +13,7 @@ import typing
 
 import tomli_w
 
+from kerasdl import recipes
 from kerasdl.errors import ConfigError
 
 BACKENDS = ("tensorflow", "jax", "torch")
@@ -22,7 +24,7 @@ DEFAULT_MODELS = {"classification": "resnet18", "segmentation": "unet", "coloriz
 RESIZES = ("crop", "stretch")
 
 # Keys that may differ between the start of a run and its continuation: they change how long or
-# how fast it trains, never what an epoch computes.
+# how fast it trains, never what an epoch computes. (`epochs` only where `may_go_on`.)
 RESUMABLE_KEYS = ("epochs", "workers", "cache_megabytes")
 
 
@@ -35,6 +37,7 @@ class Config:
     """
 
     task: str = "classification"
+    recipe: str = "report"  # or "fast": other defaults for what is not set, see kerasdl.recipes
     model: str = ""  # empty: the task's default model
     data: str = "scenes"  # "scenes", a folder, or "tfds:NAME[/CONFIG][:VERSION]"
     backend: str = "auto"
@@ -50,19 +53,31 @@ class Config:
     epochs: int = 20
     steps_per_epoch: int = 0  # 0: one pass over the data; else a virtual epoch of that many steps
     batch_size: int = 128
-    learning_rate: float = 0.1
+    learning_rate: float = 0.1  # at the start; with "onecycle" and "cosine" the highest
+    schedule: str = "plateau"  # or per step, after a linear rise: "onecycle" (linear), "cosine"
+    warmup_epochs: float = 0.0  # epochs of that rise, parts of one allowed
     momentum: float = 0.9
+    nesterov: bool = False
     weight_decay: float = 1e-5
+    decay_norms: bool = True  # whether biases and normalisation decay as kernels do
+    ema: float = 0.0  # decay per step of the averaged weights that become the model; 0: off
+    progressive_sizes: tuple[int, ...] = ()  # percent of image_size; equal shares of the epochs
     monitor: str = "val_loss"
     plateau_factor: float = 0.1
     plateau_patience: int = 2
     early_stopping_patience: int = 0  # 0: off
     loss: str = ""  # empty: the task's default loss
+    label_smoothing: float = 0.0  # share of the target spread over all classes, in training only
     class_weights: str = "none"  # "none", "auto", or a TOML file: class name = weight
     ignore_labels: tuple[int, ...] = ()  # added to those the data name
     augment: str = "auto"  # "auto": what suits the task, "none": off
     augment_args: dict[str, typing.Any] = dataclasses.field(default_factory=dict)
     model_args: dict[str, typing.Any] = dataclasses.field(default_factory=dict)
+    backbone: str = (
+        ""  # a classification run, its .keras file, or "imagenet": weights to start from
+    )
+    freeze: bool = False  # whether the layers that the backbone filled stay as they are
+    test_time_flip: bool = False  # scores and predictions are means over a picture and its mirror
     deterministic: bool = True
     workers: int = 2
     cache_megabytes: int = 4096
@@ -97,14 +112,15 @@ def resolve_task(name):
 def make(values):
     """Config from a mapping; unknown keys, wrong types and bad ranges raise ConfigError."""
     fields = {field.name: field.type for field in dataclasses.fields(Config)}
+    if "task" in values and isinstance(values["task"], str):
+        values = {**values, "task": resolve_task(values["task"])}
+    values = recipes.complete({"task": Config.task, **values})
     typed = {}
     for key, value in values.items():
         if key not in fields:
             raise suggest("configuration key", key, fields)
         typed[key] = _typed(key, value, fields[key])
-    if "task" in typed:
-        typed["task"] = resolve_task(typed["task"])
-    task = typed.get("task", Config.task)
+    task = typed["task"]
     if not typed.get("model"):
         typed["model"] = DEFAULT_MODELS[task]
     if not typed.get("resize"):
@@ -150,6 +166,11 @@ def override(values, assignments):
         else:
             raise ConfigError(f"'{table}' is not a table, so '{key}' cannot be set")
     return merged
+
+
+def may_go_on(config):
+    """Whether epochs can be added to a run: not if all of them follow from their number."""
+    return config.schedule == "plateau" and not config.progressive_sizes
 
 
 def as_dict(config):
@@ -208,6 +229,8 @@ def _check(config):
         ("precision", PRECISIONS),
         ("resize", ("", *RESIZES)),
         ("augment", ("auto", "none")),
+        ("recipe", recipes.RECIPES),
+        ("schedule", recipes.SCHEDULES),
     ):
         if getattr(config, key) not in choices:
             raise suggest(key, getattr(config, key), [choice for choice in choices if choice])
@@ -232,6 +255,9 @@ def _check(config):
         "momentum": (0.0, 1.0),
         "weight_decay": (0.0, 1.0),
         "plateau_factor": (0.0, 1.0),
+        "label_smoothing": (0.0, 1.0),
+        "ema": (0.0, 1.0),
+        "warmup_epochs": (0.0, math.inf),
         "validation_split": (0.0, 1.0),
         "test_split": (0.0, 1.0),
     }
@@ -244,3 +270,37 @@ def _check(config):
             raise ConfigError(f"'{key}' must be below {high:g}, received {value}")
     if min(config.image_size) < 8 or max(config.image_size) > 8192:
         raise ConfigError(f"'image_size' must be 8 to 8192, received {config.image_size}")
+    _check_pieces(config)
+
+
+def _check_pieces(config):
+    """Raises ConfigError for pieces of a recipe that do not go together."""
+    if config.schedule == "plateau" and config.warmup_epochs:
+        raise ConfigError(
+            "'warmup_epochs' is for a schedule per step, 'plateau' has none",
+            mend="schedule = 'onecycle' or 'cosine', or warmup_epochs = 0",
+        )
+    if config.schedule != "plateau" and config.warmup_epochs >= config.epochs:
+        raise ConfigError(
+            f"'warmup_epochs' must be below 'epochs' = {config.epochs}, "
+            f"received {config.warmup_epochs:g}"
+        )
+    if config.label_smoothing and (
+        config.task == "colorization" or config.loss not in recipes.SMOOTHED_LOSSES
+    ):
+        raise ConfigError(
+            f"'label_smoothing' has no meaning for {config.loss or 'the loss of ' + config.task}",
+            mend="label_smoothing = 0, or loss = 'crossentropy'",
+        )
+    sizes = config.progressive_sizes
+    if list(sizes) != sorted(set(sizes)) or any(not 10 <= size < 100 for size in sizes):
+        raise ConfigError(
+            f"'progressive_sizes' must be rising percentages of 10 to 99, received {list(sizes)}"
+        )
+    if sizes and config.early_stopping_patience:
+        raise ConfigError(
+            "'early_stopping_patience' could end a run before it sees the full size",
+            mend="progressive_sizes = [], or early_stopping_patience = 0",
+        )
+    if config.freeze and not config.backbone:
+        raise ConfigError("'freeze' without a backbone", mend="--backbone RUN, FILE or imagenet")

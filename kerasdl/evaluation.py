@@ -6,7 +6,7 @@ import typing
 import numpy
 
 import kerasdl
-from kerasdl import data, losses
+from kerasdl import data, inference, losses
 from kerasdl.data.batches import Batches
 from kerasdl.data.source import Source
 from kerasdl.errors import DataError, ModelFileError
@@ -45,11 +45,11 @@ def source_of(dataset, split, task, config):
     )
 
 
-def loss_of(task, config, dataset, class_weights=None):
-    """The loss a configuration names, or the task's first one."""
+def loss_of(task, config, dataset, class_weights=None, label_smoothing=0.0):
+    """The loss a configuration names, or the task's first one; smoothed labels train only."""
     name = config.loss or task.losses[0]
     ignore = dataset.ignore_labels if task.masks else ()
-    return losses.build(name, ignore, class_weights)
+    return losses.build(name, ignore, class_weights, label_smoothing)
 
 
 def class_weights_of(task, config, dataset, source):
@@ -101,7 +101,7 @@ def evaluate(model, task, dataset, config, split):
         source, task.prepare, None, config.batch_size, shuffle=False, workers=config.workers
     ) as batches:
         for x, y in (batches[step] for step in range(len(batches))):
-            outputs = numpy.asarray(model.predict_on_batch(x))
+            outputs = inference.outputs(model, x, config.test_time_flip)
             scorer.update(y, outputs)
             sample_scores.append(task.sample_score(y, outputs, dataset))
     scores, baseline, extras = scorer.result()
@@ -133,12 +133,12 @@ class Example(typing.NamedTuple):
     pictures: tuple[numpy.ndarray, ...]
 
 
-def examples(model, task, dataset, source, indices):
+def examples(model, task, dataset, source, indices, test_time_flip=False):
     """Pictures of some samples: input, truth and prediction, as far as they are pictures."""
     if not len(indices):
         return []
     x, y = task.prepare(*source.take(indices))
-    outputs = numpy.asarray(model.predict_on_batch(x))
+    outputs = inference.outputs(model, x, test_time_flip)
     columns = task.pictures(x, y, outputs, dataset)
     return [
         Example(source.name(index), caption, pictures)

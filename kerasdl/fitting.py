@@ -1,11 +1,25 @@
 """Builds, compiles and fits the network of a run, from its start or from its newest state."""
 
 import contextlib
+import dataclasses
 import logging
 
 import keras
 
-from kerasdl import backend, callbacks, checkpoint, evaluation, failures, modelfile, models
+from kerasdl import (
+    averaging,
+    backend,
+    callbacks,
+    checkpoint,
+    evaluation,
+    failures,
+    modelfile,
+    models,
+    runfolder,
+    schedules,
+    stages,
+    transfer,
+)
 from kerasdl.config import suggest
 from kerasdl.data import transforms
 from kerasdl.data.batches import Batches
@@ -20,18 +34,22 @@ def direction(monitor):
     return "min" if monitor.endswith("loss") else "max"
 
 
-def build(config, task, dataset):
-    """The untrained network of a run."""
+def build(config, task, dataset, image_size=None):
+    """The untrained network of a run, at its size or at another one."""
     return models.build(
         config.model,
-        (*config.image_size, task.channels),
+        (*(image_size or config.image_size), task.channels),
         task.outputs(dataset),
-        **config.model_args,
+        # What "auto" means follows from the size of the run, not from that of a stage.
+        **models.settled(config.model, config.image_size, config.model_args),
     )
 
 
 def fit(folder, config, task, dataset, stop, quiet=False):
     """Trains the run in `folder` to its end and leaves its best model there.
+
+    A run with progressive sizes is one fit per size, each of which goes on from the state that the
+    one before has committed: a change of the size is a continuation like any other.
 
     Args:
         folder: The claimed `kerasdl.runfolder.RunFolder`.
@@ -45,15 +63,26 @@ def fit(folder, config, task, dataset, stop, quiet=False):
         TrainingFailed: The loss is not finite, or memory ran out.
         WriteError: The state cannot be written.
     """
-    source = evaluation.source_of(dataset, "train", task, config)
+    finished = False
+    while not finished:
+        done = runfolder.committed(folder.state_dir)
+        stage = stages.at_epoch(config, runfolder.epoch_number(done[0]) if done else 0)
+        finished = _fit_stage(folder, config, stage, task, dataset, stop, quiet)
+
+
+def _fit_stage(folder, config, stage, task, dataset, stop, quiet):
+    """Trains the epochs of one stage; returns whether the run has come to its end.
+
+    A damaged state may turn out to belong to an earlier stage; then nothing is trained.
+    """
+    sized = dataclasses.replace(config, image_size=stage.image_size)
+    source = evaluation.source_of(dataset, "train", task, sized)
     class_weights = evaluation.class_weights_of(task, config, dataset, source)
     measures = task.metrics(dataset)
-    model = build(config, task, dataset)
-    model.compile(
-        optimizer=SGD(config.learning_rate, config.momentum, config.weight_decay),
-        loss=evaluation.loss_of(task, config, dataset, class_weights),
-        metrics=measures,
-    )
+    model = build(config, task, dataset, stage.image_size)
+    if not runfolder.committed(folder.state_dir):
+        transfer.start(model, config, folder)
+    transfer.freeze(model, config, folder)
     folder.require_space(model.count_params())
     folder.write_json("environment.json", backend.environment())
     modelfile.write_sidecar(folder.path, sidecar(config, task, dataset))
@@ -69,11 +98,22 @@ def fit(folder, config, task, dataset, stop, quiet=False):
                 steps_per_epoch=config.steps_per_epoch,
             )
         )
+        model.compile(
+            optimizer=SGD(
+                schedules.learning_rate(config, len(batches)),
+                config.momentum,
+                config.weight_decay,
+                nesterov=config.nesterov,
+                decay_norms=config.decay_norms,
+            ),
+            loss=evaluation.loss_of(task, config, dataset, class_weights, config.label_smoothing),
+            metrics=measures,
+        )
         validation = None
         if len(dataset.splits.get("validation", ())):
             validation = stack.enter_context(
                 Batches(
-                    evaluation.source_of(dataset, "validation", task, config),
+                    evaluation.source_of(dataset, "validation", task, sized),
                     task.prepare,
                     None,
                     config.batch_size,
@@ -85,20 +125,24 @@ def fit(folder, config, task, dataset, stop, quiet=False):
         mode = direction(monitor)
         # Exact counting of what is no improvement: an absolute min_delta would be wrong for one
         # loss or another.
-        plateau = keras.callbacks.ReduceLROnPlateau(
-            monitor=monitor,
-            mode=mode,
-            factor=config.plateau_factor,
-            patience=config.plateau_patience,
-            min_delta=0.0,
-        )
-        resumable = [plateau]
+        resumable = []
+        if config.schedule == "plateau":
+            resumable.append(
+                keras.callbacks.ReduceLROnPlateau(
+                    monitor=monitor,
+                    mode=mode,
+                    factor=config.plateau_factor,
+                    patience=config.plateau_patience,
+                    min_delta=0.0,
+                )
+            )
         if config.early_stopping_patience:
             resumable.append(
                 keras.callbacks.EarlyStopping(
                     monitor=monitor, mode=mode, patience=config.early_stopping_patience
                 )
             )
+        average = averaging.Averaging(config.ema) if config.ema else None
         state = checkpoint.RunState(
             folder,
             config.seed,
@@ -106,22 +150,30 @@ def fit(folder, config, task, dataset, stop, quiet=False):
             mode=mode,
             callbacks=resumable,
             set_epoch=batches.set_epoch,
+            average=average,
+            epochs=config.epochs,
+            # Scores at another size are not to be compared with those of the finished network.
+            keep_best=stage.end == config.epochs,
         )
         first = state.restore(model)
         if state.stopped_by == "early_stopping" or first >= config.epochs:
-            return
-        if first:
+            return True
+        if first < stage.first:
+            return False
+        if first > stage.first:
             logger.info("going on after epoch %d: %s", first, folder.path)
-        progress = callbacks.Progress(batches, quiet)
+        if config.progressive_sizes:
+            logger.info("epochs %d to %d: %dx%d", first + 1, stage.end, *stage.image_size)
+        progress = callbacks.Progress(batches, quiet, config.epochs)
         stack.callback(progress.close)
         stack.enter_context(
-            failures.training_errors(folder.path, config.batch_size, config.image_size)
+            failures.training_errors(folder.path, config.batch_size, stage.image_size)
         )
         model.fit(
             batches,
             validation_data=validation,
             initial_epoch=first,
-            epochs=config.epochs,
+            epochs=stage.end,
             shuffle=False,
             verbose=0,
             callbacks=[
@@ -129,11 +181,13 @@ def fit(folder, config, task, dataset, stop, quiet=False):
                 stop,
                 failures.StopOnBadLoss(),
                 ExpensiveMetricsInValidationOnly(measures),
+                *([average] if average else []),
                 *resumable,
                 progress,
                 state,
             ],
         )
+    return stage.end == config.epochs or state.stopped_by == "early_stopping"
 
 
 def sidecar(config, task, dataset):

@@ -18,17 +18,20 @@ class SGD(FastestSGD):
     The decay is part of the gradient, so momentum carries it on. Keras' own `SGD(weight_decay=)`
     is another method: it shrinks the variable beside the momentum ("decoupled", Loshchilov and
     Hutter 2019), and published SGD recipes do not mean that. As in torch, gradient clipping and
-    accumulation come first, and every trainable variable decays, biases and normalisation too.
+    accumulation come first, and every trainable variable decays, biases and normalisation too,
+    unless `decay_norms` is False: then only variables of two or more axes, the kernels.
 
     Args:
         learning_rate: Step size, or a Keras schedule.
         momentum: In [0, 1).
         weight_decay: Coefficient of the decay; 0 for none.
         nesterov: Nesterov momentum.
+        decay_norms: Whether biases and the scales and offsets of normalisation decay, too.
         name: Name of the optimizer.
         **options: What `keras.optimizers.SGD` takes beside these.
 
-    Source: Krizhevsky et al. 2012, "ImageNet Classification", section 5; torch.optim.SGD.
+    Source: Krizhevsky et al. 2012, "ImageNet Classification", section 5; torch.optim.SGD; without
+    decay of biases and normalisation: He et al. 2019, "Bag of Tricks", section 3.1.
     """
 
     def __init__(
@@ -37,6 +40,7 @@ class SGD(FastestSGD):
         momentum=0.0,
         weight_decay=0.0,
         nesterov=False,
+        decay_norms=True,
         name="SGD",
         **options,
     ):
@@ -49,10 +53,11 @@ class SGD(FastestSGD):
         )
         # Not `self.weight_decay`, which Keras would apply decoupled.
         self.coupled_weight_decay = float(weight_decay)
+        self.decay_norms = bool(decay_norms)
 
     def update_step(self, gradient, variable, learning_rate):
         """One step of one variable; Keras calls it after unscaling, accumulation and clipping."""
-        if self.coupled_weight_decay:
+        if self.coupled_weight_decay and self._decays(variable):
             decay = keras.ops.cast(self.coupled_weight_decay, variable.dtype)
             gradient = keras.ops.cast(gradient, variable.dtype) + decay * variable
         super().update_step(gradient, variable, learning_rate)
@@ -62,9 +67,18 @@ class SGD(FastestSGD):
         if self.coupled_weight_decay:
             import torch
 
-            values = [variable.value for variable in variables]
-            grads = torch._foreach_add(grads, values, alpha=self.coupled_weight_decay)
+            numbers = [number for number, each in enumerate(variables) if self._decays(each)]
+            values = [variables[number].value for number in numbers]
+            decaying = [grads[number] for number in numbers]
+            decayed = torch._foreach_add(decaying, values, alpha=self.coupled_weight_decay)
+            grads = list(grads)
+            for number, gradient in zip(numbers, decayed, strict=True):
+                grads[number] = gradient
         super()._parallel_update_step(grads, variables, learning_rate)
 
+    def _decays(self, variable):
+        return self.decay_norms or len(variable.shape) > 1
+
     def get_config(self):
-        return {**super().get_config(), "weight_decay": self.coupled_weight_decay}
+        own = {"weight_decay": self.coupled_weight_decay, "decay_norms": self.decay_norms}
+        return {**super().get_config(), **own}

@@ -66,7 +66,8 @@ def json_option(function):
 
 # Flags of `train` that are keys of the configuration: flag, type, help.
 CONFIG_FLAGS = (
-    ("--model", str, "Network: resnet18, fcn32, fcn16, fcn8 or unet."),
+    ("--model", str, "Network: resnet18, fcn32, fcn16, fcn8, unet or unet-resnet18."),
+    ("--recipe", str, "report (default) or fast: defaults of the training."),
     ("--data", str, "scenes (default), a folder, a .npz file, or tfds:NAME."),
     ("--epochs", int, "Number of epochs."),
     ("--batch-size", int, "Pictures per step."),
@@ -74,12 +75,16 @@ CONFIG_FLAGS = (
     ("--image-size", str, "HEIGHTxWIDTH, or one number for both."),
     ("--seed", int, "Seed of everything random."),
     ("--precision", str, "float32, mixed_bfloat16 or mixed_float16."),
+    ("--backbone", str, "Weights to start from: a run, a .keras file, or imagenet."),
     ("--class-weights", str, "none, auto, or a TOML file: class name = weight."),
 )
 
 
 def config_options(function):
     """The options that make up a configuration."""
+    function = click.option(
+        "--freeze", is_flag=True, default=None, help="Leave the layers of the backbone as they are."
+    )(function)
     for flag, kind, text in reversed(CONFIG_FLAGS):
         function = click.option(flag, type=kind, help=text)(function)
     function = click.option(

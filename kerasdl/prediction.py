@@ -11,7 +11,7 @@ import numpy
 import PIL.Image
 import skimage.color
 
-from kerasdl import files, models
+from kerasdl import files, inference, models
 from kerasdl.data.images import read_image, resize_image
 from kerasdl.errors import ConfigError, DataError
 from kerasdl.tasks.classification import probabilities
@@ -145,14 +145,14 @@ class Predictor:
 
     def _classify(self, name, pixels):
         x = to_unit(resize_image(pixels, self.config.image_size, self.config.resize))[None]
-        found = probabilities(self.model.predict_on_batch(x))[0]
+        found = probabilities(self._outputs(self.model, x))[0]
         best = numpy.argsort(-found, kind="stable")[: self.top]
         return Prediction(name, tuple((self.class_names[i], float(found[i])) for i in best))
 
     def _segment(self, name, pixels):
         size = self._network_size(pixels.shape[:2])
         x = to_unit(resize_image(pixels, size, "stretch"))[None]
-        logits = numpy.asarray(self._network(size).predict_on_batch(x), dtype="float32")[0]
+        logits = numpy.asarray(self._outputs(self._network(size), x), dtype="float32")[0]
         # Scores, not classes, are enlarged: edges stay smooth and no class is invented.
         logits = _enlarge(logits, pixels.shape[:2])
         mask = logits.argmax(axis=-1).astype("uint8")
@@ -165,12 +165,15 @@ class Predictor:
         """Colours of the network, lightness of the picture at its full sharpness."""
         size = self._network_size(pixels.shape[:2])
         small = to_unit(resize_image(pixels, size, "stretch"))
-        outputs = self._network(size).predict_on_batch(grey(small)[None])
+        outputs = self._outputs(self._network(size), grey(small)[None])
         colors = numpy.clip(numpy.asarray(outputs, dtype="float32")[0], 0.0, 1.0)
         chroma = _enlarge(skimage.color.rgb2lab(colors)[..., 1:], pixels.shape[:2])
         lightness = skimage.color.rgb2lab(numpy.repeat(grey(to_unit(pixels)), 3, axis=-1))[..., :1]
         lab = numpy.concatenate([lightness, chroma], axis=-1)
         return Prediction(name, image=to_bytes(skimage.color.lab2rgb(lab).clip(0.0, 1.0)))
+
+    def _outputs(self, network, x):
+        return inference.outputs(network, x, self.config.test_time_flip)
 
     def _network_size(self, size):
         """Size at which the network sees a picture: about as large as in training."""

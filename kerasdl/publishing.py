@@ -42,12 +42,13 @@ def finish(path, config, task, dataset):
     }
     document["calibration"] = found.calibration
     order = numpy.argsort(found.sample_scores, kind="stable")
-    best = _titled(model, task, dataset, found, order[::-1][:EXTREMES])
+    flip = config.test_time_flip
+    best = _titled(model, task, dataset, found, order[::-1][:EXTREMES], flip)
     document["pictures"] = {
         # A class is a word, so a classified picture has no columns beside the input.
         "columns": ["input", "truth", "prediction"][: len(best[0][1])],
         "best": best,
-        "worst": _titled(model, task, dataset, found, order[:EXTREMES]),
+        "worst": _titled(model, task, dataset, found, order[:EXTREMES], flip),
     }
     if task.masks:
         document["legend"] = list(zip(dataset.class_names, dataset.palette, strict=True))
@@ -89,10 +90,12 @@ def run_document(path, scores=None):
     }
 
 
-def _titled(model, task, dataset, found, indices):
+def _titled(model, task, dataset, found, indices, test_time_flip):
     return [
         (f"{example.name}: {example.caption}", list(example.pictures))
-        for example in evaluation.examples(model, task, dataset, found.source, indices)
+        for example in evaluation.examples(
+            model, task, dataset, found.source, indices, test_time_flip
+        )
     ]
 
 

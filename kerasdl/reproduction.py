@@ -177,7 +177,9 @@ def _pictures(task_name, folders, input_title):
         model, _ = run.open_run(folder)
         source = evaluation.source_of(dataset, "test", task, config)
         indices = list(range(min(FIGURE_PICTURES, len(source))))
-        for index, example in enumerate(evaluation.examples(model, task, dataset, source, indices)):
+        for index, example in enumerate(
+            evaluation.examples(model, task, dataset, source, indices, config.test_time_flip)
+        ):
             if number == 0:
                 rows.append(list(example.pictures))
             else:

@@ -17,6 +17,7 @@ from kerasdl.runfolder import committed, epoch_folder
 
 # Raised whenever an older kerasdl could misread a state.
 STATE_FORMAT = 1
+AVERAGE = "average.keras"  # the averaged weights, beside model.keras in states that have any
 
 logger = logging.getLogger("kerasdl")
 
@@ -25,13 +26,16 @@ class NewerState(ModelFileError):
     """The state was written by a later kerasdl."""
 
 
-def newest_whole(state_dir, model):
-    """Loads the newest whole state into the model; sets the damaged ones above it aside."""
+def newest_whole(state_dir, model, average=None):
+    """Loads the newest whole state into the model and its average, if there is one.
+
+    The damaged ones above it are set aside.
+    """
     candidates = committed(state_dir)
     damaged = []
     for candidate in candidates:
         try:
-            state = _load(candidate, model)
+            state = _load(candidate, model, average)
             break
         except NewerState:
             raise
@@ -88,7 +92,9 @@ def repair(folder, state=None, mode="min"):
             return {"epoch": record["epoch"], "value": record["value"]}
     if best is None or (record is not None and record["epoch"] == best["epoch"]):
         return best
-    source = epoch_folder(folder.state_dir, best["epoch"]) / "model.keras"
+    source = epoch_folder(folder.state_dir, best["epoch"]) / AVERAGE
+    if not source.exists():
+        source = source.with_name("model.keras")
     if source.exists():
         write_best(folder, modelfile.load_architecture_and_weights(source), best)
         return best
@@ -150,7 +156,7 @@ def number(value):
     return float(keras.ops.convert_to_numpy(value))
 
 
-def _load(folder, model):
+def _load(folder, model, average):
     """Reads one state and loads its weights and optimizer; raises if anything is amiss."""
     state = _read_state(folder)
     weights = folder / "model.keras"
@@ -162,6 +168,9 @@ def _load(folder, model):
         raise ModelFileError(
             f"the optimizer is at step {iterations}, the state says {state['iterations']}", folder
         )
+    if average is not None:
+        averaged = modelfile.load_architecture_and_weights(folder / AVERAGE)
+        average.start(model, averaged.get_weights())
     return state
 
 

@@ -30,6 +30,7 @@ OWN_NAMES = (
     "best.keras",
     "best.json",
     "model.json",
+    "backbone.json",
     "history.csv",
     "scores.json",
     "figures",
@@ -185,6 +186,11 @@ def epoch_folder(state_dir, number):
     return pathlib.Path(state_dir) / f"epoch-{number:05d}"
 
 
+def epoch_number(path):
+    """Number of finished epochs in the state of that folder: the reverse of `epoch_folder`."""
+    return int(pathlib.Path(path).name.removeprefix("epoch-"))
+
+
 def training_status(state_dir, epochs):
     """ "new", "resume" or "finished", from the newest committed state."""
     folders = committed(state_dir)
@@ -295,7 +301,7 @@ def _compare_config(path, config):
         allowed = key in kerasdl.config.RESUMABLE_KEYS or key in NOTED_KEYS
         if value == stored[key] or (allowed and key != "epochs"):
             continue
-        if key == "epochs" and value > stored[key]:
+        if key == "epochs" and value > stored[key] and kerasdl.config.may_go_on(config):
             continue
         differences.append(f"{key}: {stored[key]!r} -> {value!r}")
     if differences:

@@ -13,6 +13,7 @@ OPTIONS = {
     "fcn16": "stem=imagenet|small",
     "fcn8": "stem=imagenet|small",
     "unet": "skips=all|none|[1, 3], filters, depth",
+    "unet-resnet18": "skips=all|none|[1, 3], filters, stem=imagenet|small",
 }
 
 

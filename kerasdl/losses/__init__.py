@@ -9,9 +9,9 @@ from kerasdl.losses.dice import SparseDice, Sum
 from kerasdl.losses.focal import SparseFocal
 
 
-def _crossentropy_and_dice(ignore_labels=(), class_weights=None):
+def _crossentropy_and_dice(ignore_labels=(), class_weights=None, label_smoothing=0.0):
     parts = [
-        SparseCrossentropy(ignore_labels, class_weights),
+        SparseCrossentropy(ignore_labels, class_weights, label_smoothing),
         SparseDice(ignore_labels, class_weights),
     ]
     return Sum(parts, name="crossentropy_dice")
@@ -33,13 +33,14 @@ PICTURE_LOSSES = {
 LOSSES = {**LABEL_LOSSES, **PICTURE_LOSSES}
 
 
-def build(name, ignore_labels=(), class_weights=None):
+def build(name, ignore_labels=(), class_weights=None, label_smoothing=0.0):
     """Keras loss for a name of `LOSSES`.
 
     Args:
         name: Such as "crossentropy" (labels) or "l1" (pictures).
         ignore_labels: Label values that do not count.
         class_weights: One weight per class, or None.
+        label_smoothing: Share of the target spread over all classes; cross-entropy only.
 
     Raises:
         ConfigError: Unknown name, or class weights for a loss that has no classes.
@@ -47,7 +48,10 @@ def build(name, ignore_labels=(), class_weights=None):
     if name not in LOSSES:
         raise suggest("loss", name, LOSSES)
     if name in LABEL_LOSSES:
-        return LABEL_LOSSES[name](ignore_labels=ignore_labels, class_weights=class_weights)
+        options = {"label_smoothing": label_smoothing} if label_smoothing else {}
+        return LABEL_LOSSES[name](
+            ignore_labels=ignore_labels, class_weights=class_weights, **options
+        )
     if class_weights is not None:
         raise ConfigError(f"loss '{name}' has no classes, so no class weights", mend="unset them")
     return PICTURE_LOSSES[name]()

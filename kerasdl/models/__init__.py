@@ -10,20 +10,22 @@ import inspect
 from kerasdl.config import suggest
 from kerasdl.errors import ConfigError
 
-# name -> module with a function of that name, so that listing the names imports no Keras.
+# name -> module with a function of that name ("-" is "_" there), so that listing the names imports
+# no Keras.
 MODELS = {
     "resnet18": "kerasdl.models.resnet",
     "fcn32": "kerasdl.models.fcn",
     "fcn16": "kerasdl.models.fcn",
     "fcn8": "kerasdl.models.fcn",
     "unet": "kerasdl.models.unet",
+    "unet-resnet18": "kerasdl.models.unet_resnet18",
 }
 
 
 def builder(name):
     """The builder function of a network. Raises ConfigError with the closest known name."""
     require_known(name)
-    return getattr(importlib.import_module(MODELS[name]), name)
+    return getattr(importlib.import_module(MODELS[name]), name.replace("-", "_"))
 
 
 def build(name, input_shape, outputs, **options):
@@ -52,6 +54,21 @@ def build(name, input_shape, outputs, **options):
     if len(input_shape) != 3 or min(input_shape) < 1 or outputs < 1:
         raise ConfigError(f"no network for input {tuple(input_shape)} and {outputs} outputs")
     return function(tuple(input_shape), outputs, **options)
+
+
+def settled(name, image_size, options):
+    """Options with what "auto" means at a size written out, so that another size changes nothing.
+
+    Args:
+        name: One of `MODELS`.
+        image_size: (height, width) that decides.
+        options: Options as given.
+    """
+    if name != "resnet18" or options.get("stem", "auto") != "auto":
+        return dict(options)
+    from kerasdl.models import resnet
+
+    return {**options, "stem": resnet.stem_for(image_size)}
 
 
 def require_known(name):

@@ -49,7 +49,7 @@ def residual_stages(inputs, stem="auto"):
     if stem not in STEMS:
         raise ConfigError(f"option 'stem' must be one of {', '.join(STEMS)}, received {stem!r}")
     if stem == "auto":
-        stem = "small" if max(inputs.shape[1:3]) <= 40 else "imagenet"
+        stem = stem_for(inputs.shape[1:3])
     features = {}
     if stem == "imagenet":
         x = convolution_norm(inputs, 64, 7, strides=2, name="stem")
@@ -64,6 +64,11 @@ def residual_stages(inputs, stem="auto"):
             x = basic_block(x, filters, strides, name=f"stage{stage}_block{block}")
         features[f"stage{stage}"] = x
     return features
+
+
+def stem_for(image_size):
+    """The stem that "auto" stands for: small up to 40 pixels on a side."""
+    return "small" if max(image_size) <= 40 else "imagenet"
 
 
 def basic_block(x, filters, strides, name):

@@ -44,6 +44,7 @@ MODELS = {
     "fcn16": "FCN-16s",
     "fcn8": "FCN-8s",
     "unet": "U-Net",
+    "unet-resnet18": "U-Net on ResNet-18",
 }
 
 # The score that names a run in one number, and what its baseline is.
@@ -99,7 +100,7 @@ def run_label(document):
         return document["label"]
     model = document["model"]
     name = MODELS.get(model, model)
-    if model != "unet":
+    if not model.startswith("unet"):
         return name
     skips = (document.get("model_args") or {}).get("skips", "all")
     if skips == "all":

@@ -85,7 +85,7 @@ def to_bytes(pictures):
 
 TASK = Task(
     name="colorization",
-    models=("unet", "fcn8", "fcn16", "fcn32"),
+    models=("unet", "unet-resnet18", "fcn8", "fcn16", "fcn32"),
     losses=("l1", "huber"),
     score="psnr",
     channels=1,

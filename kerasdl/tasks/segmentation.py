@@ -70,7 +70,7 @@ def paint(mask, dataset):
 
 TASK = Task(
     name="segmentation",
-    models=("unet", "fcn8", "fcn16", "fcn32"),
+    models=("unet", "unet-resnet18", "fcn8", "fcn16", "fcn32"),
     losses=("crossentropy", "dice", "focal", "crossentropy+dice"),
     score="miou",
     channels=3,

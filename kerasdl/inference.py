@@ -1,0 +1,28 @@
+"""What a network answers to a batch, once or as the mean over the pictures and their mirrors."""
+
+import numpy
+
+
+def outputs(model, x, flip=False):
+    """Outputs of a network for a batch.
+
+    With `flip`, (f(x) + mirror(f(mirror(x)))) / 2: linear outputs (logits, colours) are averaged,
+    and what a network answers per pixel is mirrored back first.
+
+    Args:
+        model: Network of (B, H, W, C).
+        x: Batch (B, H, W, C).
+        flip: Whether to average.
+
+    Returns:
+        NumPy array, (B, outputs) or (B, H, W, outputs).
+
+    Source: Simonyan and Zisserman 2015, section 3.2.
+    """
+    found = numpy.asarray(model.predict_on_batch(x))
+    if not flip:
+        return found
+    mirrored = numpy.asarray(model.predict_on_batch(numpy.ascontiguousarray(x[:, :, ::-1])))
+    if mirrored.ndim == 4:
+        mirrored = mirrored[:, :, ::-1]
+    return (found + mirrored) / 2

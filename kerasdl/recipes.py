@@ -1,0 +1,51 @@
+"""Recipes: named sets of defaults for the keys that the user did not set.
+
+`report` sets nothing: the defaults of `kerasdl.config.Config` are it. `fast` is what is known to
+bring small convolutional networks to their score in few epochs; each piece is one key, and setting
+that key takes the piece out: docs/recipes.md names the key, the source and the measured worth.
+"""
+
+RECIPES = ("report", "fast")
+SCHEDULES = ("plateau", "onecycle", "cosine")
+# Losses that can spread a share of their target over all classes.
+SMOOTHED_LOSSES = ("", "crossentropy", "crossentropy+dice")
+
+FAST = {
+    "epochs": 8,
+    "schedule": "onecycle",
+    "momentum": 0.9,
+    "nesterov": True,
+    "weight_decay": 5e-4,
+    "decay_norms": False,
+    "ema": 0.99,
+    "progressive_sizes": [50, 75],
+    "test_time_flip": True,
+}
+WARMUP_SHARE = 0.2  # of the epochs
+LABEL_SMOOTHING = 0.1
+ERASE = 0.25
+
+
+def complete(values):
+    """The values with those of their recipe beneath: what is set stays.
+
+    Args:
+        values: Mapping of keys to values, `task` resolved; `recipe` names the recipe.
+
+    Returns:
+        A new mapping. Values that are wrong are left for the configuration's own checks.
+    """
+    if values.get("recipe") != "fast":
+        return dict(values)
+    found = {**FAST, **values}
+    if found["schedule"] in ("onecycle", "cosine") and isinstance(found["epochs"], int):
+        found.setdefault("warmup_epochs", WARMUP_SHARE * found["epochs"])
+    task, augmented = found.get("task"), found.get("augment") != "none"
+    if task == "classification" and found.get("loss", "") in SMOOTHED_LOSSES:
+        found.setdefault("label_smoothing", LABEL_SMOOTHING)
+    if found.get("early_stopping_patience") and "progressive_sizes" not in values:
+        found["progressive_sizes"] = []  # a stop before the full size would leave no model
+    arguments = found.get("augment_args", {})
+    if task == "classification" and augmented and isinstance(arguments, dict):
+        found["augment_args"] = {"erase": ERASE, **arguments}
+    return found

@@ -1,0 +1,122 @@
+"""Recipes: what they set, what stays, which pieces go together; all without Keras."""
+
+import tomllib
+
+import pytest
+
+from kerasdl import config as configuration
+from kerasdl import recipes, stages
+from kerasdl.errors import ConfigError
+
+
+def fast(**values):
+    return configuration.make({"task": "classification", "recipe": "fast", **values})
+
+
+def test_report_sets_nothing():
+    plain = configuration.make({"task": "classification"})
+    assert plain == configuration.make({"task": "classification", "recipe": "report"})
+    assert (plain.schedule, plain.nesterov, plain.decay_norms) == ("plateau", False, True)
+    assert (plain.label_smoothing, plain.ema, plain.warmup_epochs) == (0.0, 0.0, 0.0)
+    assert (plain.progressive_sizes, plain.test_time_flip, plain.augment_args) == ((), False, {})
+
+
+def test_fast_sets_what_the_user_did_not():
+    config = fast(epochs=10, ema=0.5, augment_args={"crop": 0.2})
+    assert (config.schedule, config.warmup_epochs, config.nesterov) == ("onecycle", 2.0, True)
+    assert (config.epochs, config.ema) == (10, 0.5)
+    assert config.augment_args == {"erase": 0.25, "crop": 0.2}
+    assert config.label_smoothing == 0.1
+
+
+PIECES = (
+    {"schedule": "plateau"},
+    {"schedule": "cosine"},
+    {"warmup_epochs": 0.0},
+    {"nesterov": False},
+    {"label_smoothing": 0.0},
+    {"decay_norms": True},
+    {"ema": 0.0},
+    {"augment_args": {"erase": 0.0}},
+    {"progressive_sizes": []},
+    {"test_time_flip": False},
+)
+
+
+@pytest.mark.parametrize("piece", PIECES, ids=lambda piece: next(iter(piece)))
+def test_each_piece_can_be_switched_alone(piece):
+    whole, without = (configuration.as_dict(fast(**values)) for values in ({}, piece))
+    changed = {key: value for key, value in without.items() if value != whole[key]}
+    if piece.get("schedule") == "plateau":
+        changed.pop("warmup_epochs")  # a plateau has no warm-up
+    assert changed == piece
+
+
+def test_what_is_stored_is_what_is_read():
+    config = fast(augment_args={"erase": 0.0}, progressive_sizes=[])
+    assert configuration.make(tomllib.loads(configuration.dump(config))) == config
+
+
+@pytest.mark.parametrize("task", ["segmentation", "colorization"])
+def test_fast_suits_every_task(task):
+    config = configuration.make({"task": task, "recipe": "fast"})
+    assert (config.label_smoothing, config.augment_args) == (0.0, {})
+
+
+def test_fast_with_another_loss_or_early_stopping():
+    assert fast(loss="focal").label_smoothing == 0.0
+    assert fast(early_stopping_patience=3).progressive_sizes == ()
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"recipe": "quick"}, "unknown recipe 'quick'"),
+        ({"schedule": "cosin"}, "unknown schedule 'cosin' .*did you mean 'cosine'"),
+        ({"warmup_epochs": 1}, "'warmup_epochs' is for a schedule per step"),
+        ({"schedule": "cosine", "warmup_epochs": 20}, "must be below 'epochs' = 20"),
+        ({"label_smoothing": 0.1, "loss": "focal"}, "no meaning for focal"),
+        ({"label_smoothing": 0.1, "task": "colorize"}, "no meaning for the loss of colorization"),
+        ({"label_smoothing": 1.0}, "'label_smoothing' must be below 1"),
+        ({"ema": -0.1}, "'ema' must be a finite number above 0"),
+        ({"progressive_sizes": [75, 50]}, "rising percentages of 10 to 99"),
+        ({"progressive_sizes": [100]}, "rising percentages of 10 to 99"),
+        ({"progressive_sizes": [50], "early_stopping_patience": 1}, "before it sees the full size"),
+        ({"freeze": True}, "'freeze' without a backbone"),
+        ({"recipe": "fast", "schedule": "plateau", "warmup_epochs": 1}, "'plateau' has none"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(values, message):
+    with pytest.raises(ConfigError, match=message):
+        configuration.make(values)
+
+
+def test_stages_share_the_epochs_and_end_at_the_full_size():
+    config = configuration.make(
+        {"epochs": 8, "progressive_sizes": [50, 75], "image_size": "64x48", "task": "classify"}
+    )
+    # 8 epochs in 3 parts: 0-1, 2-4, 5-7; 75 % of 48 is 36, to multiples of 8: 32 (36 is halfway).
+    assert [(s.first, s.end, s.image_size) for s in stages.stages(config)] == [
+        (0, 2, (32, 24)),
+        (2, 5, (48, 32)),
+        (5, 8, (64, 48)),
+    ]
+    assert [stages.at_epoch(config, epoch).first for epoch in (0, 1, 2, 7, 8)] == [0, 0, 2, 5, 5]
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 3, 20])
+def test_no_stage_is_empty_and_none_is_missing(epochs):
+    found = stages.stages(configuration.make({"epochs": epochs, "progressive_sizes": [50, 75]}))
+    assert [stage.first for stage in found] == [0, *(stage.end for stage in found[:-1])]
+    assert (found[-1].end, found[-1].image_size) == (epochs, (64, 64))
+    assert all(stage.end > stage.first for stage in found)
+
+
+def test_only_a_plateau_can_go_on_with_more_epochs():
+    assert configuration.may_go_on(configuration.make({}))
+    assert not configuration.may_go_on(configuration.make({"schedule": "cosine"}))
+    assert not configuration.may_go_on(configuration.make({"progressive_sizes": [50]}))
+
+
+def test_every_key_of_the_recipe_is_a_key():
+    assert set(recipes.FAST) <= set(configuration.as_dict(configuration.make({})))
