@@ -1,0 +1,152 @@
+"""What each piece of the fast recipe is worth, and its time to accuracy against the report's.
+
+    KERAS_BACKEND=tensorflow TF_NUM_INTRAOP_THREADS=1 taskset -c 1 \\
+        python benchmarks/recipe_ablation.py --out ablation --seeds 3
+
+Trains ResNet-18 on reduced scenes: with the recipe `report`, with `fast`, and with `fast` less one
+piece at a time. Repeated, it goes on where it was interrupted. Writes a table in Markdown and one
+JSON file. Seconds are those of the epochs as history.csv has them, validation and the first
+compilation of each size included, imports and reports not.
+
+Time to accuracy: seconds until the validation accuracy is first at the mean of the final test
+accuracy that `report` reached, per run; a run that never gets there has none.
+"""
+
+import argparse
+import json
+import pathlib
+import statistics
+
+import kerasdl
+from kerasdl import files
+from kerasdl.report import history
+
+REDUCED = {
+    "task": "classification",
+    "data": "scenes",
+    "image_size": 32,
+    "train_size": 1000,
+    "validation_size": 300,
+    "test_size": 1000,
+    "batch_size": 32,
+    "model_args": {"stem": "imagenet"},
+}
+# The rate at which each does best here, out of 0.02, 0.05, 0.1 and 0.2 (seed 0).
+REPORT = {"recipe": "report", "momentum": 0.0}
+FAST = {"recipe": "fast"}
+PIECES = {
+    "schedule (plateau)": {"schedule": "plateau"},
+    "schedule (cosine)": {"schedule": "cosine"},
+    "warm-up": {"warmup_epochs": 0.0},
+    "Nesterov": {"nesterov": False},
+    "label smoothing": {"label_smoothing": 0.0},
+    "kernels only decay": {"decay_norms": True},
+    "average of weights": {"ema": 0.0},
+    "flip, crop and erasing": {"augment": "none", "augment_args": {}},
+    "erasing": {"augment_args": {"erase": 0.0}},
+    "progressive sizes": {"progressive_sizes": []},
+    "mirror at test time": None,  # the same training, scored without
+}
+
+
+def variants(report, fast):
+    """Name -> values of the runs to train."""
+    found = {"report": {**REDUCED, **REPORT, **report}, "fast": {**REDUCED, **FAST, **fast}}
+    for piece, values in PIECES.items():
+        if values is not None:
+            found[f"fast less {piece}"] = {**found["fast"], **values}
+    return found
+
+
+def measure(folder):
+    """Scores and the course of a finished run."""
+    scores = json.loads((folder / "scores.json").read_text())["scores"]
+    rows = history.read(folder / "history.csv")
+    seconds, course = 0.0, []
+    for row in rows:
+        seconds += row["seconds"]
+        course.append((round(seconds, 2), row["val_accuracy"]))
+    return {"accuracy": scores["accuracy"], "loss": scores["loss"], "course": course}
+
+
+def without_mirror(folder):
+    """Test accuracy of a run of the fast recipe without the mean over the mirror."""
+    from kerasdl import data, evaluation, run, tasks
+
+    config = run.changed(run.read_config(folder), test_time_flip=False)
+    model, _ = run.open_run(folder)
+    task = tasks.get(config.task)
+    found = evaluation.evaluate(model, task, data.load(config), config, "test").document["scores"]
+    return {**measure(folder), "accuracy": found["accuracy"], "loss": found["loss"]}
+
+
+def time_to(course, accuracy):
+    """Seconds until a validation accuracy is reached, or None."""
+    return next((seconds for seconds, value in course if value >= accuracy), None)
+
+
+def spread(values, factor=1.0, digits=1):
+    """Mean and standard deviation as text."""
+    values = [factor * value for value in values]
+    if len(values) == 1:
+        return f"{values[0]:.{digits}f} (one run)"
+    return f"{statistics.mean(values):.{digits}f} ± {statistics.stdev(values):.{digits}f}"
+
+
+def table(results):
+    """Markdown: one row per variant, the difference to `fast` being paired by seed."""
+    target = statistics.mean(run["accuracy"] for run in results["report"])
+    lines = [
+        f"Target: {target:.1%}, the mean final test accuracy of the recipe report.",
+        "",
+        "| recipe | test accuracy (%) | against fast | seconds in all | seconds to the target |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    for name, runs in results.items():
+        reached = [time_to(run["course"], target) for run in runs]
+        there = [seconds for seconds in reached if seconds is not None]
+        pairs = zip(runs, results["fast"], strict=False)
+        gap = [one["accuracy"] - other["accuracy"] for one, other in pairs]
+        lines.append(
+            f"| {name} | {spread([run['accuracy'] for run in runs], 100)} "
+            f"| {'' if name == 'fast' else spread(gap, 100)} "
+            f"| {spread([run['course'][-1][0] for run in runs], digits=0)} "
+            f"| {spread(there, digits=0) if there else 'never'}"
+            f"{f' ({len(there)} of {len(runs)})' if there and len(there) < len(runs) else ''} |"
+        )
+    return "\n".join(lines)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("recipe-ablation"))
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--only", nargs="*", help="only variants whose names contain one of these")
+    parser.add_argument("--report", type=json.loads, default={}, help="JSON: other keys for report")
+    parser.add_argument("--fast", type=json.loads, default={}, help="JSON: other keys for fast")
+    arguments = parser.parse_args()
+    results = {}
+    for seed in range(arguments.seeds):
+        for name, values in variants(arguments.report, arguments.fast).items():
+            if arguments.only and not any(part == name for part in arguments.only):
+                continue
+            folder = arguments.out / f"seed-{seed}" / name.replace(" ", "-")
+            kerasdl.train(kerasdl.make_config(**values, seed=seed), folder, quiet=True)
+            results.setdefault(name, []).append(measure(folder))
+            print(seed, name, results[name][-1], flush=True)
+            if name == "fast":
+                bare = without_mirror(folder)
+                results.setdefault("fast less mirror at test time", []).append(bare)
+    document = {
+        "reduced": REDUCED,
+        "report": {**REPORT, **arguments.report},
+        "fast": {**FAST, **arguments.fast},
+        "results": results,
+    }
+    files.write_text(arguments.out / "recipe_ablation.json", json.dumps(document, indent=1) + "\n")
+    if {"report", "fast"} <= set(results):
+        print(table(results))
+
+
+if __name__ == "__main__":
+    main()
