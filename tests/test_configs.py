@@ -1,5 +1,6 @@
 """Every published configuration loads, names what exists and says how it was run."""
 
+import importlib.util
 import pathlib
 
 import keras
@@ -20,6 +21,22 @@ def test_configs_load_and_build(path):
     assert isinstance(model, keras.Model)
     head = path.read_text().partition("\n\n")[0]
     assert f"kerasdl train {config.task} --config configs/{path.name}" in head
+
+
+def test_the_script_for_a_gpu_runs_every_full_size_configuration(tmp_path):
+    path = CONFIGS[0].parents[1] / "benchmarks" / "gpu_runs.py"
+    specification = importlib.util.spec_from_file_location("gpu_runs", path)
+    script = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(script)
+    full_size = {path.stem for path in CONFIGS if not path.stem.endswith("_scenes")}
+    assert set(script.NAMES) == full_size
+    for name in script.NAMES:
+        values = configuration.read(script.CONFIGS / f"{name}.toml")
+        words = script.command(name, tmp_path / "run", "data", 1, trial=True)
+        trial = [words[number + 1] for number, word in enumerate(words) if word == "--set"]
+        config = configuration.make(configuration.override(values, trial))
+        assert (config.epochs, config.batch_size, config.precision) == (1, 2, "float32")
+        assert "not run at full size yet" in (script.CONFIGS / f"{name}.toml").read_text()
 
 
 def test_the_recipes_of_the_reproduction_are_valid():

@@ -1,0 +1,107 @@
+"""What a backbone trained on scenes brings to FCN-8s on CamVid, reduced to what two cores train.
+
+    KERAS_BACKEND=tensorflow TF_NUM_INTRAOP_THREADS=1 taskset -c 1 \\
+        python benchmarks/transfer_camvid.py --camvid camvid --out transfer --seeds 3
+
+Trains ResNet-18 on scenes once, then FCN-8s on a part of CamVid from scratch, from that backbone,
+and from it frozen. Repeated, it goes on where it was interrupted. Writes a table in Markdown and
+one JSON file.
+"""
+
+import argparse
+import json
+import pathlib
+import statistics
+
+import kerasdl
+from kerasdl import files
+from kerasdl.report import history
+
+BACKBONE = {
+    "task": "classification",
+    "recipe": "fast",
+    "data": "scenes",
+    "image_size": 64,
+    "train_size": 1000,
+    "validation_size": 200,
+    "test_size": 500,
+    "batch_size": 32,
+    "epochs": 6,
+    "model_args": {"stem": "imagenet"},
+}
+REDUCED = {
+    "task": "segmentation",
+    "recipe": "fast",
+    "model": "fcn8",
+    "image_size": "90x120",
+    "ignore_labels": [11],
+    "train_size": 100,
+    "validation_size": 25,
+    "test_size": 100,
+    "batch_size": 8,
+    "epochs": 8,
+    "learning_rate": 0.05,
+    "progressive_sizes": [],
+}
+
+
+def variants(backbone):
+    """Name -> what differs from `REDUCED`."""
+    return {
+        "from scratch": {},
+        "from scenes": {"backbone": str(backbone)},
+        "from scenes, frozen": {"backbone": str(backbone), "freeze": True},
+    }
+
+
+def table(results):
+    """Markdown: mean IoU and pixel accuracy, mean and standard deviation over the seeds."""
+    lines = ["| start | mean IoU (%) | pixel accuracy (%) | seconds |", "|---|---:|---:|---:|"]
+    for name, runs in results.items():
+        cells = []
+        for key, factor in (("miou", 100), ("pixel_accuracy", 100), ("seconds", 1)):
+            values = [factor * run[key] for run in runs]
+            deviation = f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else " (one run)"
+            cells.append(f"{statistics.mean(values):.1f}{deviation}")
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--camvid", type=pathlib.Path, required=True)
+    parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("transfer-camvid"))
+    parser.add_argument("--seeds", type=int, default=3)
+    arguments = parser.parse_args()
+    backbone = arguments.out / "backbone"
+    kerasdl.train(kerasdl.make_config(**BACKBONE), backbone, quiet=True)
+    document = json.loads((backbone / "scores.json").read_text())
+    print("backbone:", document["scores"]["accuracy"], flush=True)
+    results = {}
+    for seed in range(arguments.seeds):
+        for name, values in variants(backbone).items():
+            folder = arguments.out / f"seed-{seed}" / name.replace(",", "").replace(" ", "-")
+            config = kerasdl.make_config(**REDUCED, **values, data=str(arguments.camvid), seed=seed)
+            kerasdl.train(config, folder, quiet=True)
+            scores = json.loads((folder / "scores.json").read_text())["scores"]
+            seconds = sum(row["seconds"] for row in history.read(folder / "history.csv"))
+            found = {"miou": scores["miou"], "pixel_accuracy": scores["pixel_accuracy"]}
+            results.setdefault(name, []).append({**found, "seconds": round(seconds, 1)})
+            print(seed, name, results[name][-1], flush=True)
+        files.write_text(
+            arguments.out / "transfer_camvid.json",
+            json.dumps(
+                {
+                    "backbone": {**BACKBONE, "accuracy": document["scores"]["accuracy"]},
+                    "reduced": REDUCED,
+                    "results": results,
+                },
+                indent=1,
+            )
+            + "\n",
+        )
+    print(table(results))
+
+
+if __name__ == "__main__":
+    main()
