@@ -270,37 +270,4 @@ def _check(config):
             raise ConfigError(f"'{key}' must be below {high:g}, received {value}")
     if min(config.image_size) < 8 or max(config.image_size) > 8192:
         raise ConfigError(f"'image_size' must be 8 to 8192, received {config.image_size}")
-    _check_pieces(config)
-
-
-def _check_pieces(config):
-    """Raises ConfigError for pieces of a recipe that do not go together."""
-    if config.schedule == "plateau" and config.warmup_epochs:
-        raise ConfigError(
-            "'warmup_epochs' is for a schedule per step, 'plateau' has none",
-            mend="schedule = 'onecycle' or 'cosine', or warmup_epochs = 0",
-        )
-    if config.schedule != "plateau" and config.warmup_epochs >= config.epochs:
-        raise ConfigError(
-            f"'warmup_epochs' must be below 'epochs' = {config.epochs}, "
-            f"received {config.warmup_epochs:g}"
-        )
-    if config.label_smoothing and (
-        config.task == "colorization" or config.loss not in recipes.SMOOTHED_LOSSES
-    ):
-        raise ConfigError(
-            f"'label_smoothing' has no meaning for {config.loss or 'the loss of ' + config.task}",
-            mend="label_smoothing = 0, or loss = 'crossentropy'",
-        )
-    sizes = config.progressive_sizes
-    if list(sizes) != sorted(set(sizes)) or any(not 10 <= size < 100 for size in sizes):
-        raise ConfigError(
-            f"'progressive_sizes' must be rising percentages of 10 to 99, received {list(sizes)}"
-        )
-    if sizes and config.early_stopping_patience:
-        raise ConfigError(
-            "'early_stopping_patience' could end a run before it sees the full size",
-            mend="progressive_sizes = [], or early_stopping_patience = 0",
-        )
-    if config.freeze and not config.backbone:
-        raise ConfigError("'freeze' without a backbone", mend="--backbone RUN, FILE or imagenet")
+    recipes.check(config)

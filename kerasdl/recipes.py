@@ -5,6 +5,8 @@ bring small convolutional networks to their score in few epochs; each piece is o
 that key takes the piece out: docs/recipes.md names the key, the source and the measured worth.
 """
 
+from kerasdl.errors import ConfigError
+
 RECIPES = ("report", "fast")
 SCHEDULES = ("plateau", "onecycle", "cosine")
 # Losses that can spread a share of their target over all classes.
@@ -49,3 +51,36 @@ def complete(values):
     if task == "classification" and augmented and isinstance(arguments, dict):
         found["augment_args"] = {"erase": ERASE, **arguments}
     return found
+
+
+def check(config):
+    """Raises ConfigError for pieces of a recipe that do not go together."""
+    if config.schedule == "plateau" and config.warmup_epochs:
+        raise ConfigError(
+            "'warmup_epochs' is for a schedule per step, 'plateau' has none",
+            mend="schedule = 'onecycle' or 'cosine', or warmup_epochs = 0",
+        )
+    if config.schedule != "plateau" and config.warmup_epochs >= config.epochs:
+        raise ConfigError(
+            f"'warmup_epochs' must be below 'epochs' = {config.epochs}, "
+            f"received {config.warmup_epochs:g}"
+        )
+    if config.label_smoothing and (
+        config.task == "colorization" or config.loss not in SMOOTHED_LOSSES
+    ):
+        raise ConfigError(
+            f"'label_smoothing' has no meaning for {config.loss or 'the loss of ' + config.task}",
+            mend="label_smoothing = 0, or loss = 'crossentropy'",
+        )
+    sizes = config.progressive_sizes
+    if list(sizes) != sorted(set(sizes)) or any(not 10 <= size < 100 for size in sizes):
+        raise ConfigError(
+            f"'progressive_sizes' must be rising percentages of 10 to 99, received {list(sizes)}"
+        )
+    if sizes and config.early_stopping_patience:
+        raise ConfigError(
+            "'early_stopping_patience' could end a run before it sees the full size",
+            mend="progressive_sizes = [], or early_stopping_patience = 0",
+        )
+    if config.freeze and not config.backbone:
+        raise ConfigError("'freeze' without a backbone", mend="--backbone RUN, FILE or imagenet")
