@@ -207,3 +207,30 @@ def test_model_files_of_all_networks_are_accepted(name, options, coarsest, tmp_p
     loaded, _ = open_model(tmp_path / "best.keras")
     x = numpy.random.default_rng(0).random((1, 32, 32, 3), dtype="float32")
     assert numpy.array_equal(model.predict_on_batch(x), loaded.predict_on_batch(x))
+
+
+@pytest.mark.parametrize(
+    ("stem", "skips", "heights"),
+    [
+        ("imagenet", "all", {"up4": 4, "up3": 8, "up2": 16, "up1": 32}),
+        ("small", "all", {"up3": 16, "up2": 32, "up1": 64}),
+        ("imagenet", [2], {"up2": 16}),
+        ("small", "none", {}),
+    ],
+)
+def test_unet_on_resnet18_joins_each_size_once(stem, skips, heights):
+    model = models.build("unet-resnet18", (64, 64, 3), 3, stem=stem, skips=skips, filters=2)
+    joined = {
+        layer.name.removesuffix("_skip"): layer.output.shape[1]
+        for layer in model.layers
+        if isinstance(layer, keras.layers.Concatenate)
+    }
+    assert joined == heights
+    assert model.output_shape == (None, 64, 64, 3)
+
+
+def test_unet_on_resnet18_refuses_other_options():
+    with pytest.raises(ConfigError, match="option 'stem' must be one of imagenet, small"):
+        models.build("unet-resnet18", (64, 64, 3), 3, stem="auto")
+    with pytest.raises(ConfigError, match="a list of levels 1 to 3"):
+        models.build("unet-resnet18", (64, 64, 3), 3, stem="small", skips=[4])
