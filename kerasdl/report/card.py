@@ -118,6 +118,8 @@ def _training(document, config, scores):
     """Pairs of what was set and its value, as far as known."""
     pairs = []
     for key, label in (
+        ("recipe", "recipe"),
+        ("backbone", "backbone"),
         ("epochs", "epochs"),
         ("batch_size", "batch size"),
         ("learning_rate", "learning rate"),
@@ -125,7 +127,7 @@ def _training(document, config, scores):
         ("weight_decay", "weight decay"),
         ("precision", "precision"),
     ):
-        if key in config:
+        if config.get(key, "") != "":
             pairs.append((label, runs.text(config[key])))
     if scores.get("seed") is not None:
         pairs.append(("seed", str(scores["seed"])))
