@@ -17,6 +17,7 @@ import keras
 import numpy
 
 from kerasdl import files, modelfile, resume
+from kerasdl.distribution import ALONE
 from kerasdl.errors import ConfigError, TrainingFailed
 from kerasdl.runfolder import committed, epoch_folder
 
@@ -45,6 +46,7 @@ class RunState(keras.callbacks.Callback):
         epochs: Epochs of the whole run, if `fit` trains a part of them.
         keep_best: Whether the best model is looked for.
         extra: Plain values stored in each state for information.
+        group: The `kerasdl.distribution.Group` that trains together; one of its processes writes.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class RunState(keras.callbacks.Callback):
         epochs=None,
         keep_best=True,
         extra=None,
+        group=ALONE,
     ):
         super().__init__()
         for callback in callbacks:
@@ -82,6 +85,7 @@ class RunState(keras.callbacks.Callback):
         self.best = None
         self.stopped_by = None
         self._set_epoch = set_epoch or (lambda epoch: None)
+        self.group = group
         self._extra = dict(extra or {})
         self._restored = None
         self._learning_rate = math.nan
@@ -97,13 +101,17 @@ class RunState(keras.callbacks.Callback):
                 wrote one.
             WriteError: If the folder cannot be written.
         """
+        return self.group.first(lambda: self._restore(model))
+
+    def _restore(self, model):
         state_dir = self.folder.state_dir
-        try:
-            state_dir.mkdir(exist_ok=True)
-            for leftover in state_dir.glob(files.TEMPORARY_PREFIX + "*"):
-                files.remove(leftover)
-        except OSError as error:
-            raise files.cannot_write(state_dir, error) from error
+        if self.group.writes:
+            try:
+                state_dir.mkdir(exist_ok=True)
+                for leftover in state_dir.glob(files.TEMPORARY_PREFIX + "*"):
+                    files.remove(leftover)
+            except OSError as error:
+                raise files.cannot_write(state_dir, error) from error
         if not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)
         if self.average is not None:
@@ -111,9 +119,10 @@ class RunState(keras.callbacks.Callback):
         state = resume.newest_whole(state_dir, model, self.average)
         self._restored = state or {}
         if state is not None:
-            resume.note_changes(state)
+            resume.note_changes(state, self.group.replicas)
             self.rows = state["rows"]
-            self.best = resume.repair(self.folder, state, self.mode)
+            if self.group.writes:
+                self.best = resume.repair(self.folder, state, self.mode)
             self.stopped_by = state["stopped_by"]
         epoch = len(self.rows)
         self._set_epoch(epoch)
@@ -133,7 +142,7 @@ class RunState(keras.callbacks.Callback):
         self._set_epoch(epoch)
         keras.utils.set_random_seed(derived_seed(self.seed, epoch))
         for number, variable in enumerate(_seed_variables(self.model)):
-            state = [derived_seed(self.seed, epoch, number), 0]
+            state = [derived_seed(self.seed, epoch, number, *self.group.seed), 0]
             variable.assign(
                 numpy.array(state, dtype=keras.backend.standardize_dtype(variable.dtype))
             )
@@ -164,7 +173,11 @@ class RunState(keras.callbacks.Callback):
         else:
             last = self.epochs or self.params["epochs"]
             self.stopped_by = "epochs" if epoch + 1 >= last else None
-        self._commit(epoch + 1)
+        self.group.lead(lambda: self._write(epoch + 1, improved))
+
+    def _write(self, number, improved):
+        """Commits the state after `number` epochs, then makes the copies of what it knows."""
+        self._commit(number)
         if improved:
             with self._averaged():
                 resume.write_best(self.folder, self.model, self.best)
@@ -221,6 +234,7 @@ class RunState(keras.callbacks.Callback):
             "seed": self.seed,
             "stopped_by": self.stopped_by,
             "finished": self.stopped_by is not None,
+            "replicas": self.group.replicas,
             "best": self.best,
             "callbacks": [
                 {

@@ -22,6 +22,7 @@ TASKS = ("classification", "segmentation", "colorization")
 TASK_ALIASES = {"classify": "classification", "segment": "segmentation", "colorize": "colorization"}
 DEFAULT_MODELS = {"classification": "resnet18", "segmentation": "unet", "colorization": "unet"}
 RESIZES = ("crop", "stretch")
+DISTRIBUTIONS = ("none", "data")
 
 # Keys that may differ between the start of a run and its continuation: they change how long or
 # how fast it trains, never what an epoch computes. (`epochs` only where `may_go_on`.)
@@ -42,6 +43,7 @@ class Config:
     data: str = "scenes"  # "scenes", a folder, or "tfds:NAME[/CONFIG][:VERSION]"
     backend: str = "auto"
     precision: str = "float32"
+    distribute: str = "none"  # "data": all devices and processes share each batch
     seed: int = 0
     image_size: tuple[int, int] = (64, 64)  # height, width
     resize: str = ""  # "crop" keeps the aspect ratio, "stretch" does not; empty: by task
@@ -227,6 +229,7 @@ def _check(config):
         ("task", TASKS),
         ("backend", ("auto", *BACKENDS)),
         ("precision", PRECISIONS),
+        ("distribute", DISTRIBUTIONS),
         ("resize", ("", *RESIZES)),
         ("augment", ("auto", "none")),
         ("recipe", recipes.RECIPES),

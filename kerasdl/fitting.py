@@ -23,6 +23,7 @@ from kerasdl import (
 from kerasdl.config import suggest
 from kerasdl.data import transforms
 from kerasdl.data.batches import Batches
+from kerasdl.distribution import ALONE
 from kerasdl.metrics.base import ExpensiveMetricsInValidationOnly, gated_names
 from kerasdl.optimizers import SGD
 
@@ -45,7 +46,7 @@ def build(config, task, dataset, image_size=None):
     )
 
 
-def fit(folder, config, task, dataset, stop, quiet=False):
+def fit(folder, config, task, dataset, stop, quiet=False, group=ALONE):
     """Trains the run in `folder` to its end and leaves its best model there.
 
     A run with progressive sizes is one fit per size, each of which goes on from the state that the
@@ -58,6 +59,7 @@ def fit(folder, config, task, dataset, stop, quiet=False):
         dataset: Data with a training split.
         stop: The `kerasdl.signals.StopOnSignal` in force.
         quiet: No progress on standard error.
+        group: The `kerasdl.distribution.Group` that trains together, in its scope.
 
     Raises:
         TrainingFailed: The loss is not finite, or memory ran out.
@@ -67,10 +69,10 @@ def fit(folder, config, task, dataset, stop, quiet=False):
     while not finished:
         done = runfolder.committed(folder.state_dir)
         stage = stages.at_epoch(config, runfolder.epoch_number(done[0]) if done else 0)
-        finished = _fit_stage(folder, config, stage, task, dataset, stop, quiet)
+        finished = _fit_stage(folder, config, stage, task, dataset, stop, quiet, group)
 
 
-def _fit_stage(folder, config, stage, task, dataset, stop, quiet):
+def _fit_stage(folder, config, stage, task, dataset, stop, quiet, group):
     """Trains the epochs of one stage; returns whether the run has come to its end.
 
     A damaged state may turn out to belong to an earlier stage; then nothing is trained.
@@ -80,12 +82,9 @@ def _fit_stage(folder, config, stage, task, dataset, stop, quiet):
     class_weights = evaluation.class_weights_of(task, config, dataset, source)
     measures = task.metrics(dataset)
     model = build(config, task, dataset, stage.image_size)
-    if not runfolder.committed(folder.state_dir):
-        transfer.start(model, config, folder)
-    transfer.freeze(model, config, folder)
-    folder.require_space(model.count_params())
-    folder.write_json("environment.json", backend.environment())
-    modelfile.write_sidecar(folder.path, sidecar(config, task, dataset))
+    # One after the other, because the first writes down what the others then read.
+    group.first(lambda: _transfer(folder, model, config))
+    group.lead(lambda: _prepare(folder, model, config, task, dataset, group))
     with contextlib.ExitStack() as stack:
         batches = stack.enter_context(
             Batches(
@@ -96,6 +95,7 @@ def _fit_stage(folder, config, stage, task, dataset, stop, quiet):
                 config.seed,
                 workers=config.workers,
                 steps_per_epoch=config.steps_per_epoch,
+                **group.training,
             )
         )
         model.compile(
@@ -109,6 +109,7 @@ def _fit_stage(folder, config, stage, task, dataset, stop, quiet):
             loss=evaluation.loss_of(task, config, dataset, class_weights, config.label_smoothing),
             metrics=measures,
         )
+        group.join(model)
         validation = None
         if len(dataset.splits.get("validation", ())):
             validation = stack.enter_context(
@@ -119,6 +120,7 @@ def _fit_stage(folder, config, stage, task, dataset, stop, quiet):
                     config.batch_size,
                     shuffle=False,
                     workers=config.workers,
+                    **group.validation,
                 )
             )
         monitor = _monitor(config, model, measures, validation)
@@ -154,8 +156,10 @@ def _fit_stage(folder, config, stage, task, dataset, stop, quiet):
             epochs=config.epochs,
             # Scores at another size are not to be compared with those of the finished network.
             keep_best=stage.end == config.epochs,
+            group=group,
         )
         first = state.restore(model)
+        group.require_same(first, model.get_weights(), dataset.fingerprint)
         if state.stopped_by == "early_stopping" or first >= config.epochs:
             return True
         if first < stage.first:
@@ -170,15 +174,15 @@ def _fit_stage(folder, config, stage, task, dataset, stop, quiet):
             failures.training_errors(folder.path, config.batch_size, stage.image_size)
         )
         model.fit(
-            batches,
-            validation_data=validation,
+            group.feed(batches),
+            validation_data=None if validation is None else group.feed(validation),
             initial_epoch=first,
             epochs=stage.end,
             shuffle=False,
             verbose=0,
             callbacks=[
                 callbacks.WithoutTrainingValues(gated_names(measures)),
-                stop,
+                *group.watch(stop, batches, validation),
                 failures.StopOnBadLoss(),
                 ExpensiveMetricsInValidationOnly(measures),
                 *([average] if average else []),
@@ -188,6 +192,23 @@ def _fit_stage(folder, config, stage, task, dataset, stop, quiet):
             ],
         )
     return stage.end == config.epochs or state.stopped_by == "early_stopping"
+
+
+def _transfer(folder, model, config):
+    """Weights and frozen layers from the backbone, if the run has one."""
+    if not runfolder.committed(folder.state_dir):
+        transfer.start(model, config, folder)
+    transfer.freeze(model, config, folder)
+
+
+def _prepare(folder, model, config, task, dataset, group):
+    """What a run folder holds before its first epoch."""
+    folder.require_space(model.count_params())
+    environment = backend.environment()
+    if group.replicas > 1:
+        environment |= {"replicas": group.replicas, "processes": group.processes}
+    folder.write_json("environment.json", environment)
+    modelfile.write_sidecar(folder.path, sidecar(config, task, dataset))
 
 
 def sidecar(config, task, dataset):

@@ -76,6 +76,7 @@ CONFIG_FLAGS = (
     ("--seed", int, "Seed of everything random."),
     ("--precision", str, "float32, mixed_bfloat16 or mixed_float16."),
     ("--backbone", str, "Weights to start from: a run, a .keras file, or imagenet."),
+    ("--distribute", str, "none, or data: all devices share each batch."),
     ("--class-weights", str, "none, auto, or a TOML file: class name = weight."),
 )
 

@@ -136,8 +136,11 @@ def better(value, best, mode):
     return value < best["value"] if mode == "min" else value > best["value"]
 
 
-def note_changes(state):
+def note_changes(state, replicas=1):
     """Says what makes the continuation no longer bit-exact."""
+    before = state.get("replicas", 1)
+    if before != replicas:
+        logger.warning("replicas %s -> %s: going on, but not exactly", before, replicas)
     for name, now in versions().items():
         before = state["versions"].get(name)
         if name != "kerasdl" and before != now:

@@ -37,27 +37,39 @@ def train(config, out=None, overwrite=False, allow_data_change=False, quiet=Fals
     Raises:
         KerasdlError: Of the kind and with the exit code of what went wrong.
     """
-    backend.choose(config.backend)
-    from kerasdl import fitting, publishing, resume, runfolder, signals
+    engine = backend.choose(config.backend)
+    from kerasdl import distribution
+
+    with distribution.start(config.distribute, engine) as group:
+        return _train(group, config, out, overwrite, allow_data_change, quiet or not group.writes)
+
+
+def _train(group, config, out, overwrite, allow_data_change, quiet):
+    """`train` in one of the processes of a group."""
+    from kerasdl import distribution, fitting, publishing, resume, runfolder, signals
 
     task = tasks.get(config.task)
     tasks.require("model", config.model, task.models, config.task)
     tasks.require("loss", config.loss or task.losses[0], task.losses, config.task)
-    dataset = data.load(config)
+    dataset = group.first(lambda: data.load(config))
     if not len(dataset.splits.get("train", ())):
         raise DataError("no training pictures", config.data)
-    folder = runfolder.claim(
-        default_folder(config) if out is None else out,
-        config,
-        dataset.fingerprint,
-        {name: len(split) for name, split in dataset.splits.items()},
-        overwrite=overwrite,
-        allow_data_change=allow_data_change,
-        data_path=None if dataset.name == "scenes" else config.data,
+    path = default_folder(config) if out is None else out
+    claimed = group.lead(
+        lambda: runfolder.claim(
+            path,
+            config,
+            dataset.fingerprint,
+            {name: len(split) for name, split in dataset.splits.items()},
+            overwrite=overwrite,
+            allow_data_change=allow_data_change,
+            data_path=None if dataset.name == "scenes" else config.data,
+        )
     )
+    folder = claimed or runfolder.FollowedFolder(path, config)
     with folder, signals.StopOnSignal(folder.path) as stop:
         if folder.status == "finished" and folder.file("scores.json").exists():
-            resume.repair(folder, mode=fitting.direction(config.monitor))
+            group.lead(lambda: resume.repair(folder, mode=fitting.direction(config.monitor)))
             logger.info(
                 "already finished: %s (nothing was trained; --overwrite trains it again, "
                 "--out starts another run)",
@@ -67,8 +79,10 @@ def train(config, out=None, overwrite=False, allow_data_change=False, quiet=Fals
         _check_data(config, dataset)
         _write_splits(folder, dataset)
         backend.prepare(config.seed, config.precision, config.deterministic)
-        fitting.fit(folder, config, task, dataset, stop, quiet)
-        publishing.finish(folder.path, config, task, dataset)
+        with distribution.scope(group):
+            fitting.fit(folder, config, task, dataset, stop, quiet, group)
+        if group.writes:
+            publishing.finish(folder.path, config, task, dataset)
     return folder.path
 
 

@@ -44,8 +44,9 @@ OWN_NAMES = (
 )
 LOCK_NAME = "lock"
 
-# A continuation may use another backend; it is then no longer exact, which is said, not refused.
-NOTED_KEYS = ("backend",)
+# A continuation may use another backend or other devices; it is then no longer exact, which is
+# said, not refused.
+NOTED_KEYS = ("backend", "distribute")
 
 # Bytes of a checkpoint per parameter: float32 weight and two optimizer slots (Adam).
 CHECKPOINT_BYTES_PER_PARAMETER = 12
@@ -107,6 +108,22 @@ class RunFolder:
 
     def __exit__(self, *exception):
         self.close()
+
+
+class FollowedFolder(RunFolder):
+    """The folder of a run that another process has claimed: it is read, never written."""
+
+    def __init__(self, path, config):
+        super().__init__(path, config, lock=None)
+
+    def write_text(self, name, text):
+        pass
+
+    def require_space(self, num_parameters):
+        pass
+
+    def close(self):
+        pass
 
 
 def claim(

@@ -10,7 +10,7 @@ from PIL import Image
 
 from kerasdl.data import batches as batches_module
 from kerasdl.data.base import Sample
-from kerasdl.data.batches import Batches, EpochSetter, Source
+from kerasdl.data.batches import Batches, EpochSetter, Source, _edges
 from kerasdl.data.transforms import Augmentation
 from kerasdl.errors import ConfigError, DataError, KerasdlError
 
@@ -185,8 +185,44 @@ def test_shards_are_equal_in_a_smaller_last_batch():
         assert len(left) == 2
 
 
+@pytest.mark.parametrize(
+    ("samples", "replicas", "rest", "edges"),
+    [
+        (11, 1, "drop", [0, 4, 8, 11]),
+        (11, 2, "drop", [0, 4, 8, 10]),
+        (9, 2, "drop", [0, 4, 8]),
+        (8, 2, "drop", [0, 4, 8]),
+        (9, 2, "whole", [0, 4, 8, 9]),
+        (10, 2, "share", [0, 4, 8, 10]),
+        (11, 2, "share", [0, 4, 8, 11]),  # 8 and 3: shares of 2 and 1
+        (9, 2, "share", [0, 4, 6, 9]),  # the ninth alone would leave one replica without any
+        (9, 4, "share", [0, 4, 9]),
+        (5, 4, "share", [0, 5]),
+    ],
+)
+def test_where_batches_end_that_replicas_share(samples, replicas, rest, edges):
+    assert _edges(samples, 4, replicas, rest) == edges
+
+
+def test_in_validation_no_sample_is_left_out_or_counted_twice():
+    options = {"shuffle": False, "rest": "share"}
+    with make(9, shard=(0, 2), **options) as left, make(9, shard=(1, 2), **options) as right:
+        parts = [read(left, 0), read(right, 0)]
+        assert [left.is_shared(index) for index in range(3)] == [True, True, False]
+    assert [[len(batch) for batch in part] for part in parts] == [[2, 1, 2], [2, 1, 1]]
+    assert sorted(sum(parts[0] + parts[1], [])) == list(range(9))
+    with make(9, shard=(1, 2), shuffle=False, rest="whole") as right:
+        assert read(right, 0) == [[1, 3], [5, 7], [8]]
+
+
+def test_fewer_samples_than_replicas_are_refused():
+    for rest in ("drop", "share", "whole"):
+        with pytest.raises(DataError, match="3 samples are too few for 4 devices .*fewer devices"):
+            make(3, replicas=4, rest=rest)
+
+
 def test_batch_that_processes_cannot_share_is_refused():
-    with pytest.raises(ConfigError, match="3 processes cannot share a batch of 4"):
+    with pytest.raises(ConfigError, match="3 devices cannot share a batch of 4.*such as 3"):
         make(shard=(0, 3))
 
 

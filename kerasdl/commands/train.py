@@ -39,7 +39,7 @@ def train(settings, task, config_file, assignments, backend, out, resume, overwr
       kerasdl train colorize --set model_args.skips=none --out saved_models/plain
       kerasdl train segment --data photos/ --image-size 360x480
     """
-    from kerasdl import run
+    from kerasdl import distribution, run
 
     if resume:
         if out or config_file:
@@ -55,5 +55,7 @@ def train(settings, task, config_file, assignments, backend, out, resume, overwr
         config = resolve(task, config_file, assignments, backend, flags)
     quiet = settings.get("quiet", False)
     path = run.train(config, out, overwrite, allow_data_change, quiet=quiet)
+    if distribution.follows():
+        return
     document = json.loads((path / "scores.json").read_text(encoding="utf-8"))
     show_scores({"run": str(path), **document}, as_json)

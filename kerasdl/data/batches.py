@@ -43,8 +43,14 @@ class Batches(keras.utils.PyDataset):
         steps_per_epoch: Batches per epoch; 0: one pass over the data.
         drop_last: Whether to leave out the smaller batch at the end of a pass.
         shard: (number of this process, number of processes). A batch is then this process' share
-            of the batch a single process would see; up to `processes - 1` samples at the end of a
-            pass are left out, since unequal shares would weigh samples differently.
+            of the batch a single process would see.
+        replicas: Number of devices, over all processes, that share a batch equally; by default
+            one per process.
+        rest: What becomes of samples at the end of a pass that the replicas cannot share equally.
+            "drop": up to `replicas - 1` are left out, since in training unequal shares would
+            weigh samples differently. "share": the last `replicas + 1` to `2 replicas - 1`
+            samples are a batch of their own, whose shares differ by one sample. "whole": every
+            process gets all of the last batch.
 
     Attributes:
         waited: Seconds since `set_epoch` that callers waited for a batch. With TensorFlow the
@@ -52,7 +58,7 @@ class Batches(keras.utils.PyDataset):
         error: The first exception of a worker since `set_epoch`, or None.
 
     Raises:
-        ConfigError: Empty source, or a batch size that the processes cannot share.
+        ConfigError: Empty source, or a batch size that the replicas cannot share.
     """
 
     def __init__(
@@ -68,6 +74,8 @@ class Batches(keras.utils.PyDataset):
         steps_per_epoch=0,
         drop_last=False,
         shard=(0, 1),
+        replicas=None,
+        rest="drop",
     ):
         super().__init__(workers=1)
         self.source = source
@@ -79,17 +87,25 @@ class Batches(keras.utils.PyDataset):
         self.waited = 0.0
         self.error = None
         self._shard = shard
+        self._replicas = replicas or shard[1]
+        self._rest = rest
         self._epoch = 0
         self._ahead = max(ahead, workers)
         self._orders = {}
         self._pending = {}
         self._lock = threading.Lock()
-        whole, rest = divmod(len(source), batch_size)
-        self._per_pass = whole + (0 if drop_last else rest >= shard[1])
-        if batch_size % shard[1]:
+        self._edges = _edges(len(source), batch_size, self._replicas, "none" if drop_last else rest)
+        self._per_pass = len(self._edges) - 1
+        if batch_size % self._replicas:
+            fitting = max(1, round(batch_size / self._replicas)) * self._replicas
             raise ConfigError(
-                f"{shard[1]} processes cannot share a batch of {batch_size} equally",
-                mend="set batch_size to a multiple of the number of processes",
+                f"{self._replicas} devices cannot share a batch of {batch_size} equally",
+                mend=f"set batch_size to a multiple of {self._replicas}, such as {fitting}",
+            )
+        if 0 < len(source) < self._replicas:
+            raise DataError(
+                f"{len(source)} samples are too few for {self._replicas} devices",
+                mend="use more pictures or fewer devices",
             )
         if self._per_pass == 0:
             raise DataError(
@@ -132,6 +148,10 @@ class Batches(keras.utils.PyDataset):
         """Sample numbers of batch `index` of epoch `epoch`, int64, in their order."""
         return self._samples(epoch * len(self) + index)[1]
 
+    def is_shared(self, index):
+        """Whether the replicas can share batch `index` of the current epoch equally."""
+        return len(self._whole(self._epoch * len(self) + index)[1]) % self._replicas == 0
+
     def set_epoch(self, epoch):
         """Goes to an epoch, counted from 0, and starts counting `waited` anew."""
         with self._lock:
@@ -173,11 +193,17 @@ class Batches(keras.utils.PyDataset):
         return self.prepare(images, labels, masks)
 
     def _samples(self, number):
-        turn, position = divmod(number, self._per_pass)
-        first = position * self.batch_size
-        batch = self._order(turn)[first : first + self.batch_size]
+        """The pass that batch `number` belongs to, and this process' samples of it."""
+        turn, batch = self._whole(number)
         process, processes = self._shard
-        return turn, batch[: len(batch) // processes * processes][process::processes]
+        if self._rest == "whole" and len(batch) % self._replicas:
+            return turn, batch
+        return turn, batch[process::processes]
+
+    def _whole(self, number):
+        """The pass that batch `number` belongs to, and its samples over all processes."""
+        turn, position = divmod(number, self._per_pass)
+        return turn, self._order(turn)[self._edges[position] : self._edges[position + 1]]
 
     def _order(self, turn):
         """Order of the samples in a pass over the data, int64, shape (N,)."""
@@ -193,6 +219,20 @@ class Batches(keras.utils.PyDataset):
             recent = dict(itertools.islice(reversed(list(self._orders.items())), 2))
             self._orders = {**recent, turn: order}
         return order
+
+
+def _edges(samples, batch_size, replicas, rest):
+    """Where the batches of a pass begin, and where the last one ends; `rest` as in `Batches`."""
+    left = samples % batch_size
+    edges = list(range(0, samples - left + 1, batch_size))
+    if rest == "drop" and left >= replicas:
+        edges.append(samples - left % replicas)
+    elif rest == "whole" and left:
+        edges.append(samples)
+    elif rest == "share" and left:
+        unequal = samples % replicas + replicas if samples % replicas else 0
+        edges = sorted({*range(0, samples - unequal, batch_size), samples - unequal, samples})
+    return edges
 
 
 class EpochSetter(keras.callbacks.Callback):

@@ -2,6 +2,7 @@
 
 import keras
 
+from kerasdl import distribution
 from kerasdl.losses.labels import match_rank, split_labels
 
 
@@ -50,11 +51,11 @@ def normalise(losses, weights):
     """Losses scaled so that their plain mean is sum(losses) / sum(weights), and 0 for no weight.
 
     Keras takes the plain mean of what a loss returns; this keeps its handling of distribution
-    strategies and sample weights.
+    strategies and sample weights. Both sums are those of all replicas of a distributed step.
     """
     ops = keras.ops
-    size = ops.cast(ops.size(losses), "float32")
-    return losses * ops.divide_no_nan(size, ops.sum(weights))
+    size, weight = distribution.total([ops.cast(ops.size(losses), "float32"), ops.sum(weights)])
+    return losses * ops.divide_no_nan(size, weight)
 
 
 @keras.saving.register_keras_serializable("kerasdl")

@@ -2,6 +2,7 @@
 
 import keras
 
+from kerasdl import distribution
 from kerasdl.errors import ConfigError
 from kerasdl.losses.labels import match_rank, split_labels
 
@@ -32,7 +33,11 @@ def soft_dice(labels, logits, ignore_labels=()):
     truth = ops.reshape(ops.one_hot(index, classes, dtype="float32") * counted, (-1, classes))
     occurrences = ops.sum(truth, axis=0)
     both = ops.sum(probability * truth, axis=0)
-    dice = ops.divide_no_nan(2.0 * both, ops.sum(probability, axis=0) + occurrences)
+    # The whole batch is that of all replicas of a distributed step.
+    both, predicted, occurrences = distribution.total(
+        [both, ops.sum(probability, axis=0), occurrences]
+    )
+    dice = ops.divide_no_nan(2.0 * both, predicted + occurrences)
     dice = ops.where(ops.any(unknown), float("nan"), dice)
     return dice, ops.cast(occurrences > 0, "float32")
 

@@ -6,9 +6,10 @@ import numpy
 from kerasdl.errors import DataError
 from kerasdl.metrics.base import GatedMetric
 
-# Counts are kept as high * 2**30 + low in two int32: TensorFlow, JAX and torch have no other
-# integer in common (JAX has no int64 by default), and float32 stops counting at 2**24.
-CARRY = 2**30
+# Counts are kept as high * 2**24 + low in two int32: TensorFlow, JAX and torch have no other
+# integer in common (JAX has no int64 by default), and float32 stops counting at 2**24. Replicas
+# add up their `low` without carrying, so it has room for 64 of them.
+CARRY = 2**24
 
 
 def confusion_counts(y_true, logits, classes, ignore_labels=()):
@@ -82,7 +83,7 @@ class MeanIoU(GatedMetric):
     """Mean IoU and pixel accuracy of everything seen since the last reset, from logits.
 
     One confusion matrix over all batches, so the last partial batch counts by its pixels.
-    Counts are exact up to 2**61 pixels per cell and under any precision policy. The result is
+    Counts are exact up to 2**55 pixels per cell and under any precision policy. The result is
     `{"miou", "pixel_accuracy"}` as in `scores_from_confusion`; both are 0 while no pixel has
     been counted, and NaN if a label was neither a class nor ignored, which Keras' own MeanIoU
     leaves out silently.
@@ -115,9 +116,9 @@ class MeanIoU(GatedMetric):
         return counts, keras.ops.zeros_like(counts)
 
     def accumulate(self, increments):
-        # Both terms stay below 2**30, as long as one batch has fewer pixels than that.
+        # No overflow as long as one batch has fewer than 2**30 pixels.
         low = self.low + increments[0]
-        carry = keras.ops.cast(low >= CARRY, "int32")
+        carry = low // CARRY
         self.low.assign(low - carry * CARRY)
         self.high.assign(self.high + carry)
 
