@@ -34,6 +34,7 @@ OWN_NAMES = (
     "history.csv",
     "scores.json",
     "figures",
+    "report.json",
     "report.html",
     "README.md",
     "environment.json",
