@@ -14,6 +14,7 @@ from kerasdl.commands import (
     predict,
     report,
     reproduce,
+    sweep,
     train,
 )
 from kerasdl.errors import KerasdlError
@@ -46,6 +47,7 @@ for command in (
     evaluate.evaluate,
     predict.predict,
     reproduce.reproduce,
+    sweep.sweep,
     report.report,
     config.config_group,
     data.data_group,

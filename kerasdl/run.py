@@ -69,6 +69,8 @@ def train(config, out=None, overwrite=False, allow_data_change=False, quiet=Fals
         backend.prepare(config.seed, config.precision, config.deterministic)
         fitting.fit(folder, config, task, dataset, stop, quiet)
         publishing.finish(folder.path, config, task, dataset)
+        # A signal during the last steps let them complete; whoever sent it wants no next run.
+        stop.check()
     return folder.path
 
 
