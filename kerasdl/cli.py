@@ -6,7 +6,17 @@ import sys
 import click
 
 from kerasdl import __version__
-from kerasdl.commands import config, data, evaluate, models, predict, reproduce, train
+from kerasdl.commands import (
+    config,
+    data,
+    evaluate,
+    models,
+    predict,
+    report,
+    reproduce,
+    sweep,
+    train,
+)
 from kerasdl.errors import KerasdlError
 from kerasdl.options import Words, common_options
 
@@ -37,6 +47,8 @@ for command in (
     evaluate.evaluate,
     predict.predict,
     reproduce.reproduce,
+    sweep.sweep,
+    report.report,
     config.config_group,
     data.data_group,
     models.models,

@@ -97,8 +97,8 @@ def config_options(function):
     )(function)
 
 
-def resolve(task, config_file, assignments, backend, flags):
-    """Configuration from defaults < file < --set < flags."""
+def given(task, config_file, assignments, backend, flags):
+    """What the user set, as a mapping: file < --set < flags."""
     values = configuration.read(config_file) if config_file else {}
     if "task" in values and configuration.resolve_task(values["task"]) != task:
         raise ConfigError(
@@ -109,7 +109,12 @@ def resolve(task, config_file, assignments, backend, flags):
     values |= {key: value for key, value in flags.items() if value is not None}
     if backend is not None:
         values["backend"] = backend
-    config = configuration.make(values)
+    return values
+
+
+def resolve(task, config_file, assignments, backend, flags):
+    """Configuration from defaults < file < --set < flags."""
+    config = configuration.make(given(task, config_file, assignments, backend, flags))
     from kerasdl import models
 
     models.require_known(config.model)

@@ -103,11 +103,11 @@ def _config(network, seed, quick, values):
 
 def _publish(out, folders, quick, seconds):
     """Figures 1 to 3, the tables as Markdown, and the page."""
-    from kerasdl import publishing
+    from kerasdl import rundocument
     from kerasdl.report import figures, history, html, tables
 
     first = {network: folder for (network, seed), folder in folders.items() if seed == 0}
-    runs = [publishing.run_document(folder) for folder in folders.values()]
+    runs = [rundocument.read(folder) for folder in folders.values()]
     documents = [html.scores_of(document) for document in runs]
     target = out / "figures"
     target.mkdir(parents=True, exist_ok=True)

@@ -83,6 +83,8 @@ def _train(group, config, out, overwrite, allow_data_change, quiet):
             fitting.fit(folder, config, task, dataset, stop, quiet, group)
         if group.writes:
             publishing.finish(folder.path, config, task, dataset)
+        # A signal during the last steps let them complete; whoever sent it wants no next run.
+        stop.check()
     return folder.path
 
 

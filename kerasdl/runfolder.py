@@ -34,6 +34,7 @@ OWN_NAMES = (
     "history.csv",
     "scores.json",
     "figures",
+    "report.json",
     "report.html",
     "README.md",
     "environment.json",
@@ -167,7 +168,7 @@ def claim(
     try:
         if overwrite:
             _clear(path)
-        _compare_config(path, config)
+        compare_config(path, config)
         data = {"fingerprint": fingerprint, "samples": dict(num_samples or {})}
         _compare_data(path, data, allow_data_change)
         folder = RunFolder(path, config, lock)
@@ -302,9 +303,12 @@ def _clear(path):
         raise files.cannot_write(path / name, error) from error
 
 
-def _compare_config(path, config):
-    """Raises ConfigError that lists the keys in which the stored configuration differs."""
-    file = path / "config.toml"
+def compare_config(path, config):
+    """Raises ConfigError that lists the keys in which the stored configuration differs.
+
+    A folder without a configuration, or none at all, agrees with any.
+    """
+    file = pathlib.Path(path) / "config.toml"
     if not file.exists():
         return
     try:

@@ -1,6 +1,12 @@
 """Documents of runs that never were, for the tests of the report room."""
 
+import csv
+import json
+
 import numpy
+
+from kerasdl import config as configuration
+from kerasdl.report import stored
 
 HOSTILE = "<script>alert(1)</script>"
 CLASSES = ["house", "tree", HOSTILE]
@@ -65,5 +71,43 @@ def run_document(seed=0, learning_rate=0.1):
             "columns": ["input"],
             "best": [("test/1: house", [picture()])],
             "worst": [("test/2: house & tree", [numpy.zeros((8, 8), "uint8")])],
+        },
+    }
+
+
+def run_folder(path, config, values, seconds=1.5, finished=True):
+    """A run folder as `kerasdl train` leaves it, without a model; needs no Keras."""
+    document = {
+        **scores(config.task, config.model, config.seed, **values),
+        "model_args": config.model_args,
+        "data": config.data,
+    }
+    path.mkdir(parents=True)
+    (path / "config.toml").write_text(configuration.dump(config))
+    (path / "data.json").write_text('{"fingerprint": "f", "samples": {}}')
+    (path / "environment.json").write_text('{"backend": "torch", "python": "3.11.2"}')
+    rows = [{**row, "seconds": seconds} for row in history_rows("miou")]
+    with (path / "history.csv").open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    if finished:
+        stored.write(path, run_extras(document))
+        (path / "scores.json").write_text(json.dumps(document))
+    return path
+
+
+def run_extras(document):
+    row = [picture(value) for value in (0, 100, 200)]
+    return {
+        "calibration": None,
+        "parameters": 1234,
+        "source": "drawn",
+        "licence": "CC0",
+        "legend": [("tree", numpy.array([0, 158, 115], "uint8"))],
+        "pictures": {
+            "columns": ["input", "truth", "prediction"],
+            "best": [(f"test/1: {document['seed']}", row)],
+            "worst": [("test/2: 12.0% of pixels right", row)],
         },
     }

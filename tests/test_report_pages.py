@@ -120,13 +120,16 @@ def test_reproduction_report(tmp_path):
 def test_group_report_tells_runs_apart_by_their_configuration(tmp_path):
     documents = [run_document(0), run_document(1), run_document(0, learning_rate=0.01)]
     short = html.write_group_report(tmp_path / "short.html", documents, details=False)
-    assert "Training" not in check_page(short).text
+    assert "[classification-resnet-18-learning-rate-0-1-scenes]" not in check_page(short).text
     for document in documents:  # drawn and tested above
         del document["calibration"], document["scores"]["confusion_matrix"]
     page = check_page(html.write_group_report(tmp_path / "group.html", documents))
     assert "ResNet-18, learning_rate 0.1" in page.text
     assert "ResNet-18, learning_rate 0.01" in page.text
     assert "Configuration keys in which the runs differ" in page.text
+    assert "[classification-resnet-18-learning-rate-0-1-scenes]" in page.text
+    # What is the same in all runs is told once, what differs is not told there.
+    assert "Configuration of all runs image_size 64, 48" in page.text
     labels = [names.run_label(each["scores"]) for each in runs.told_apart(documents)]
     assert labels == [f"ResNet-18, learning_rate {rate}" for rate in ("0.1", "0.1", "0.01")]
 
@@ -153,6 +156,27 @@ def test_model_card_front_matter_parses():
     assert body.count("How accuracy is computed.") == 1 and "as accuracy" not in body
 
 
+def assert_hub_reads(text, data):
+    """The fields that model hubs require of a card with results, as PyYAML reads them."""
+    yaml = pytest.importorskip("yaml")
+    values = yaml.safe_load(text[4:].partition("\n---\n")[0])
+    assert set(values) == {
+        "license", "library_name", "pipeline_tag", "tags", "datasets", "metrics", "model-index",
+    }  # fmt: skip
+    for key in ("license", "library_name", "pipeline_tag"):
+        assert isinstance(values[key], str)
+    for key in ("tags", "datasets", "metrics"):
+        assert values[key] and all(isinstance(item, str) for item in values[key])
+    assert values["datasets"] == [data]
+    (entry,) = values["model-index"]
+    (result,) = entry["results"]
+    assert isinstance(entry["name"], str) and result["task"]["type"] == values["pipeline_tag"]
+    assert result["dataset"]["type"] == data == result["dataset"]["name"]
+    for metric in result["metrics"]:
+        assert isinstance(metric["type"], str) and math.isfinite(metric["value"])
+    assert result["metrics"]
+
+
 @pytest.mark.parametrize(
     "task, model, pipeline",
     [
@@ -162,6 +186,8 @@ def test_model_card_front_matter_parses():
 )
 def test_model_card_of_each_task(tmp_path, task, model, pipeline):
     document = {**scores(task, model, psnr=20.0, miou=math.nan), "data": "my: pictures"}
+    hostile = {**document, "data": 'a "b": \\ #c', "model": "- x"}
+    assert_hub_reads(card.model_card({"scores": hostile}, "---\n- :"), 'a "b": \\ #c')
     path = card.write_model_card(tmp_path, {"scores": document})
     lines = path.read_text(encoding="utf-8").splitlines()
     assert f"pipeline_tag: {pipeline}" in lines

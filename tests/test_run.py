@@ -3,6 +3,8 @@
 import csv
 import json
 import logging
+import os
+import signal
 
 import keras
 import numpy
@@ -11,7 +13,7 @@ import skimage.color
 from PIL import Image
 
 import kerasdl
-from kerasdl import data, run
+from kerasdl import data, run, signals
 from kerasdl.errors import ConfigError, DataError, ModelFileError
 from kerasdl.report import history
 
@@ -115,6 +117,20 @@ def test_repeating_a_finished_run_trains_nothing(runs, caplog):
     assert "already finished" in caplog.text and "--overwrite" in caplog.text
     after = {path: path.stat().st_mtime_ns for path in before}
     assert after == before
+
+
+def test_a_signal_during_the_papers_is_heard_after_them(tmp_path, monkeypatch):
+    """Else a sweep would go on with its next run."""
+
+    def interrupted(path, config, task, dataset):
+        os.kill(os.getpid(), signal.SIGTERM)
+        (path / "scores.json").write_text("{}")
+
+    monkeypatch.setattr("kerasdl.publishing.finish", interrupted)
+    with pytest.raises(signals.Stopped) as caught:
+        kerasdl.train(config("segmentation", train_size=8, epochs=1), tmp_path / "run", quiet=True)
+    assert caught.value.exit_code == 128 + signal.SIGTERM
+    assert (tmp_path / "run" / "scores.json").exists()
 
 
 def test_another_configuration_in_the_folder_is_refused(runs):

@@ -45,7 +45,7 @@ def build(name, input_shape, outputs, **options):
         ConfigError: Unknown network or option, or an option value it does not take.
     """
     function = builder(name)
-    known = list(inspect.signature(function).parameters)[2:]
+    known = options_of(name)
     for option in options:
         if option not in known:
             if not known:
@@ -69,6 +69,11 @@ def settled(name, image_size, options):
     from kerasdl.models import resnet
 
     return {**options, "stem": resnet.stem_for(image_size)}
+
+
+def options_of(name):
+    """Names of the options that a network takes. Raises ConfigError if there is no such network."""
+    return list(inspect.signature(builder(name)).parameters)[2:]
 
 
 def require_known(name):

@@ -29,23 +29,25 @@ import re
 
 import jinja2
 
-from kerasdl.report import canvas, claims, exhibits, names, runs, sections, tables
+from kerasdl.report import canvas, claims, exhibits, grouping, names, runs, sections, tables
 from kerasdl.report.runs import scores_of
 
 _TEMPLATES = pathlib.Path(__file__).parent / "templates"
 
 
-def write_run_report(folder, document):
-    """Writes report.html of one run into its folder and returns the path.
+def write_run_report(path, document):
+    """Writes the page of one run and returns its path.
 
     Args:
-        folder: Run folder.
+        path: The HTML file; a folder stands for report.html in it.
         document: Run document, see the head of this module.
 
     Raises:
         WriteError: The file cannot be written.
     """
-    path = pathlib.Path(folder) / "report.html"
+    path = pathlib.Path(path)
+    if path.is_dir():
+        path /= "report.html"
     run = sections.run_section([document])
     return _write(path, "run.html.j2", title=f"{run.label} on {run.data}", run=run)
 
@@ -91,14 +93,23 @@ def write_reproduction_report(path, document):
     )
 
 
-def write_group_report(path, documents, title="Runs beside each other", details=True):
-    """Writes a page that compares runs: scores, differences of configuration, curves.
+def write_group_report(
+    path,
+    documents,
+    title="Runs beside each other",
+    details=True,
+    command=None,
+    notes=(),
+):
+    """Writes a page that compares runs: scores, paired differences, configuration, curves.
 
     Args:
         path: The HTML file.
         documents: Run documents; runs that differ in nothing but the seed are taken together.
         title: Heading of the page.
         details: Whether a section with curves, classes and pictures follows for each network.
+        command: What made the page, if it is to be told.
+        notes: Sentences below the heading, such as that a run failed.
 
     Returns:
         The path.
@@ -109,15 +120,21 @@ def write_group_report(path, documents, title="Runs beside each other", details=
     documents = runs.told_apart(documents)
     groups = runs.grouped(documents)
     scores = [scores_of(document) for document in documents]
+    environment, machines = grouping.environments(documents)
     return _write(
         path,
         "group.html.j2",
         title=title,
-        comparisons=sections.comparisons(documents),
-        differences=sections.differences(documents),
+        comparisons=grouping.by_task(documents),
+        differences=grouping.differences(documents),
         runs=[sections.run_section(members) for members in groups.values()] if details else [],
         definitions=sections.definitions(scores),
-        facts=sections.facts({}, scores),
+        facts=grouping.facts(documents),
+        command=command,
+        notes=notes,
+        config=grouping.shared_config(documents),
+        environment=environment,
+        machines=machines,
     )
 
 

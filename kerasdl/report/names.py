@@ -102,13 +102,28 @@ def run_label(document):
     name = MODELS.get(model, model)
     if not model.startswith("unet"):
         return name
-    skips = (document.get("model_args") or {}).get("skips", "all")
+    options = document.get("model_args") or {}
+    skips = levels(options.get("skips", "all"), options.get("depth", 4))
     if skips == "all":
         return f"{name} with skips" if document["task"] == "colorization" else name
-    if skips == "none" or not skips:
-        return f"{name} without skips"
-    levels = skips if isinstance(skips, str) else ", ".join(str(level) for level in skips)
-    return f"{name}, skips {levels}"
+    return f"{name} without skips" if skips == "none" else f"{name}, skips {skips}"
+
+
+def levels(skips, depth=4):
+    """Skip connections kept, in words: "all", "none", "1, 2", "all but 2".
+
+    Args:
+        skips: "all", "none" or a list of levels.
+        depth: Number of levels there are.
+    """
+    if isinstance(skips, str):
+        return skips
+    removed = sorted(set(range(1, depth + 1)) - set(skips))
+    if not skips or not removed:
+        return "all" if skips else "none"
+    if len(removed) == 1 and depth > 2:
+        return f"all but {removed[0]}"
+    return ", ".join(str(level) for level in sorted(skips))
 
 
 def duration(seconds):

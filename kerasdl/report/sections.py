@@ -37,6 +37,7 @@ class Section(NamedTuple):
     baseline_name: str
     curves: exhibits.Curves | None
     bars: embed.Chart | None
+    bars_note: str
     confusion: embed.Chart | None
     calibration: embed.Chart | None
     galleries: list
@@ -71,12 +72,13 @@ def run_section(documents):
         baseline_name=names.BASELINES[task],
         curves=exhibits.curves(documents),
         bars=exhibits.bars(per_class, per_class_name),
+        bars_note=_per_class_note(scores[0]) if per_class else "",
         confusion=exhibits.confusion(scores[0]),
         calibration=exhibits.calibration(first.get("calibration")),
         galleries=exhibits.galleries(first.get("pictures") or {}),
         legend=[(name, exhibits.css(color)) for name, color in first.get("legend") or ()],
         command=first.get("command"),
-        config=_config_rows(first.get("config") or {}, first.get("defaults") or {}),
+        config=config_rows(first.get("config") or {}, first.get("defaults") or {}),
         environment=runs.flat(first.get("environment") or {}),
     )
 
@@ -148,8 +150,8 @@ def _headline(name, scores):
 
 def _score_rows(scores):
     listed = [name for name in scores[0]["scores"] if "/" not in name]
-    known = {name: place for place, name in enumerate(names.SCORES)}
-    listed.sort(key=lambda name: known.get(name, len(known)))
+    order = list(dict.fromkeys([*names.HEADLINES[scores[0]["task"]], *names.SCORES]))
+    listed.sort(key=lambda name: order.index(name) if name in order else len(order))
     told = scores[0].get("definitions") or {}
     return [
         ScoreRow(
@@ -162,39 +164,16 @@ def _score_rows(scores):
     ]
 
 
-def _config_rows(config, defaults):
+def _per_class_note(document):
+    """Definition of the scores per class, which stand in no table."""
+    told = document.get("definitions") or {}
+    return next((_sentence(text) for name, text in told.items() if "/" in name), "")
+
+
+def config_rows(config, defaults):
     """[(key, value, whether it differs from the default), ...]."""
     usual = dict(runs.flat(defaults))
     return [
         (key, value, bool(usual) and usual.get(key, names.ABSENT) != value)
         for key, value in runs.flat(config)
     ]
-
-
-def comparisons(documents):
-    """Per task: (title, table of scores, curves of the runs over each other)."""
-    result = []
-    for task in dict.fromkeys(document["scores"]["task"] for document in documents):
-        members = [each for each in documents if each["scores"]["task"] == task]
-        table = tables.side_by_side([runs.scores_of(each) for each in members])
-        histories = {
-            name: document["history"]
-            for name, document in zip(runs.unique_names(members), members, strict=True)
-            if document.get("history")
-        }
-        curves = exhibits.many_curves(histories) if histories else None
-        result.append((task.capitalize(), table, curves))
-    return result
-
-
-def differences(documents):
-    """Table of the configuration keys in which the runs differ; None if they do not."""
-    keys = runs.differing_keys(documents)
-    if not keys:
-        return None
-    rows = []
-    for name, document in zip(runs.unique_names(documents), documents, strict=True):
-        values = dict(runs.flat(document.get("config") or {}))
-        rows.append((name, *(values.get(key, names.ABSENT) for key in keys)))
-    caption = "Configuration keys in which the runs differ"
-    return tables.Table(caption, ("run", *keys), tuple(rows))

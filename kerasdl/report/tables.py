@@ -32,6 +32,8 @@ TERMINAL = 80  # columns; wider tables may break within a cell
 HEADING = 10  # characters that a line of a heading may have in any column
 LONG_NAME = 24  # characters; longer texts in the first column may break
 MANY = 4  # more networks than this stand below each other
+SPREAD = "Mean ± sample standard deviation (n − 1)"
+FEW = 3  # runs; the spread of fewer is said to be one of too few
 ARROWS = "↑ higher is better, ↓ lower is better."
 
 
@@ -96,11 +98,11 @@ def runs_note(groups):
     different = set(told.values())
     if len(different) == 1:
         text = different.pop()
-        spread = "Mean ± sample standard deviation over " if text != "one run" else "Values of "
+        spread = f"{SPREAD} over " if text != "one run" else "Values of "
         each = " each" if len(groups) > 1 else ""
         return f"{spread}{text}{each}."
     listed = "; ".join(f"{label}: {text}" for label, text in told.items())
-    return f"Mean ± sample standard deviation. {listed}."
+    return f"{SPREAD}. {listed}."
 
 
 def classification_and_segmentation(documents):
@@ -254,9 +256,11 @@ def _runs(documents):
     if len(documents) == 1:
         return "one run"
     seeds = [document.get("seed") for document in documents]
+    few = ", too few to tell the spread" if len(documents) < FEW else ""
     if None in seeds:
-        return f"{len(documents)} runs"
-    return f"{len(documents)} runs (seeds {', '.join(str(seed) for seed in sorted(seeds))})"
+        return f"{len(documents)} runs{few}"
+    listed = ", ".join(str(seed) for seed in sorted(seeds))
+    return f"{len(documents)} runs (seeds {listed}){few}"
 
 
 def _network_place(label):

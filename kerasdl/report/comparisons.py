@@ -1,0 +1,178 @@
+"""Networks or settings beside each other over several seeds: mean, spread and paired tests."""
+
+import math
+from typing import NamedTuple
+
+from kerasdl.report import names, paired, tables
+
+
+class Difference(NamedTuple):
+    """One score of one group of runs against the group that is the reference.
+
+    Attributes:
+        label: The group.
+        reference: The group it is compared with.
+        score: Name of the score.
+        pairs, mean, deviation, low, high, p_t, p_wilcoxon: See `paired.Paired`.
+        p_holm: `p_t` corrected for the number of groups compared in this score.
+    """
+
+    label: str
+    reference: str
+    score: str
+    pairs: int
+    mean: float
+    deviation: float | None
+    low: float | None
+    high: float | None
+    p_t: float | None
+    p_wilcoxon: float | None
+    p_holm: float | None
+
+
+def compare(documents):
+    """Differences of every group of runs from the first one, paired by seed.
+
+    Args:
+        documents: Scores documents of one task; runs with one label are a group.
+
+    Returns:
+        List of `Difference`, score by score; empty where no seed is shared.
+    """
+    groups = {label: _by_seed(members) for label, members in tables.group(documents).items()}
+    if len(groups) < 2:
+        return []
+    reference, *others = groups
+    found = []
+    for score in names.HEADLINES[documents[0]["task"]]:
+        rows = []
+        for label in others:
+            seeds = sorted(set(groups[label]) & set(groups[reference]))
+            result = paired.paired(
+                [groups[label][seed].get(score) for seed in seeds],
+                [groups[reference][seed].get(score) for seed in seeds],
+            )
+            if result is not None:
+                rows.append((label, result))
+        corrected = paired.holm([result.p_t for _, result in rows])
+        found += [
+            Difference(label, reference, score, *result, p_holm)
+            for (label, result), p_holm in zip(rows, corrected, strict=True)
+        ]
+    return found
+
+
+def overview(documents, caption=None):
+    """Table of all groups: mean ± deviation of the task's scores, the baseline in the last row.
+
+    Args:
+        documents: Scores documents of one task.
+        caption: What stands above it; task, data and split if None.
+    """
+    groups = tables.group(documents)
+    first = documents[0]
+    headlines = names.HEADLINES[first["task"]]
+    present = {name for document in documents for name in document["scores"]}
+    listed = [name for name in headlines if name in present]
+    listed += [
+        name for name in names.SCORES
+        if name in present and name not in headlines and name != "loss"
+    ]  # fmt: skip
+    rows = [
+        (label, *(tables.cell(name, members) for name in listed), str(len(members)))
+        for label, members in groups.items()
+    ]
+    data = dict.fromkeys(document["data"] for document in documents)
+    if len(data) == 1:
+        baseline = [tables.cell(name, documents[:1], "baseline") for name in listed]
+        rows.append((names.BASELINES[first["task"]], *baseline, names.ABSENT))
+    columns = ("", *(names.heading(name) for name in listed), "runs")
+    split = first.get("split", "test")
+    caption = caption or f"{first['task'].capitalize()} on {', '.join(data)}, {split} split"
+    return tables.Table(caption, columns, tuple(rows), (tables.runs_note(groups), tables.ARROWS))
+
+
+def differences(found):
+    """Table of differences with 95 % interval and test, in a list; empty without any."""
+    if not found:
+        return []
+    pairs = sorted({each.pairs for each in found})
+    tested = any(each.p_t is not None for each in found)
+    with_wilcoxon = pairs[0] >= paired.WILCOXON_PAIRS
+    rows = []
+    for each in sorted(found, key=lambda each: _place(found, each)):
+        interval = names.ABSENT
+        if each.low is not None:
+            interval = f"{_signed(each.score, each.low)} to {_signed(each.score, each.high)}"
+        row = [each.label, names.heading(each.score), _signed(each.score, each.mean), interval]
+        row.append(p_text(each.p_holm))
+        if with_wilcoxon:
+            row.append(p_text(each.p_wilcoxon))
+        rows.append(tuple(row))
+    columns = ("", "score", "difference", "95 % interval", "p")
+    if with_wilcoxon:
+        columns = (*columns, "p Wilcoxon")
+    caption = f"Difference from {found[0].reference}, paired by seed"
+    notes = _notes(found, pairs, tested, with_wilcoxon)
+    return [tables.Table(caption, columns, tuple(rows), notes)]
+
+
+def summary(documents):
+    """Mean and deviation of every score of one group of runs, for JSON."""
+    listed = dict.fromkeys(name for document in documents for name in document["scores"])
+    result = {"mean": {}, "deviation": {}}
+    for name in listed:
+        mean, deviation = tables.mean_and_deviation(
+            [document["scores"].get(name) for document in documents]
+        )
+        result["mean"][name], result["deviation"][name] = mean, deviation
+    return result
+
+
+def p_text(p):
+    """A p-value as text: "0.012", "<0.001", "1", "–"."""
+    if p is None or not math.isfinite(p):
+        return names.ABSENT
+    if p < 0.001:
+        return "<0.001"
+    return f"{p:.3f}" if p < 0.0995 else f"{p:.2f}".replace("1.00", "1")
+
+
+def _by_seed(documents):
+    """{seed: scores}; a seed that occurs twice tells no pair and is left out."""
+    seeds = [document.get("seed") for document in documents]
+    return {
+        seed: document["scores"]
+        for seed, document in zip(seeds, documents, strict=True)
+        if seed is not None and seeds.count(seed) == 1
+    }
+
+
+def _place(found, difference):
+    labels = list(dict.fromkeys(each.label for each in found))
+    return labels.index(difference.label)
+
+
+def _signed(name, value):
+    shown = names.score(name)
+    return f"{value * shown.factor:+.{shown.digits}f}".replace("-", "−")
+
+
+def _notes(found, pairs, tested, with_wilcoxon):
+    told = " or ".join(map(str, pairs))
+    if not tested:
+        return (f"{told} pair: one run each tells nothing of the spread, so there is no test.",)
+    compared = max(sum(each.score == name for each in found) for name in {e.score for e in found})
+    notes = [
+        f"{told} pairs (seeds). Percentages differ in points. Interval: Student's t, each by "
+        "itself. p: paired t-test, two-sided"
+        + (f", corrected for {compared} comparisons per score (Holm)." if compared > 1 else ".")
+    ]
+    if not with_wilcoxon:
+        floor = paired.wilcoxon_floor(pairs[-1])
+        notes.append(
+            f"With so few pairs a p-value is weak evidence: the t-test assumes normal differences, "
+            f"and Wilcoxon's test, which does not, cannot fall below {floor:.2g}. "
+            "Read the interval."
+        )
+    return tuple(notes)

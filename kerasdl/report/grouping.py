@@ -1,0 +1,146 @@
+"""What the pages show of several runs: scores, differences, curves, configuration, machines."""
+
+from typing import NamedTuple
+
+from kerasdl.report import (
+    comparisons,
+    embed,
+    exhibits,
+    figures_compared,
+    names,
+    runs,
+    sections,
+    tables,
+)
+
+MANY_CURVES = 7  # more lines than colours are told apart no longer
+
+
+class Comparison(NamedTuple):
+    """The runs of one task beside each other."""
+
+    title: str
+    scores: tables.Table
+    dots: exhibits.Curves | None
+    differences: list
+    curves: exhibits.Curves | None
+
+
+def by_task(documents):
+    """One `Comparison` per task."""
+    result = []
+    for task in dict.fromkeys(document["scores"]["task"] for document in documents):
+        members = [each for each in documents if each["scores"]["task"] == task]
+        scores = [runs.scores_of(each) for each in members]
+        groups = tables.group(scores)
+        result.append(
+            Comparison(
+                task.capitalize(),
+                _table(scores, groups),
+                _dots(scores) if len(groups) > 1 else None,
+                comparisons.differences(comparisons.compare(scores)),
+                _curves(members),
+            )
+        )
+    return result
+
+
+def facts(documents):
+    """Pairs of terms and texts for the head of the page; what differs between the runs is told
+    in the tables below it."""
+    first = documents[0]
+    for key in ("backend", "precision"):
+        if len({document.get(key) for document in documents}) > 1:
+            first = {**first, key: None, "config": {}}
+    times = [document["seconds"] for document in documents if document.get("seconds")]
+    shared = {key: first.get(key) for key in ("backend", "precision", "config")}
+    pairs = sections.facts(
+        {**shared, "seconds": sum(times)},
+        [runs.scores_of(document) for document in documents],
+        "training time of all",
+    )
+    return [("runs", str(len(documents))), *pairs]
+
+
+def differences(documents):
+    """Table of the configuration keys in which the runs differ; None if they do not.
+
+    Runs that differ in the seed only are one row.
+    """
+    keys = [key for key in runs.differing_keys(documents) if key != "seed"]
+    if not keys:
+        return None
+    rows = {}
+    for document in documents:
+        scores = runs.scores_of(document)
+        values = dict(runs.flat(document.get("config") or {}))
+        cells = (names.run_label(scores), *(values.get(key, names.ABSENT) for key in keys))
+        rows.setdefault(cells, []).append(scores.get("seed"))
+    several = any(len(seeds) > 1 for seeds in rows.values())
+    columns = ("runs" if several else "run", *keys)
+    listed = list(rows)
+    if several:
+        columns = (*columns, "seeds")
+        listed = [(*row, runs.text(seeds)) for row, seeds in rows.items()]
+    return tables.Table("Configuration keys in which the runs differ", columns, tuple(listed))
+
+
+def shared_config(documents):
+    """[(key, value, whether it differs from the default), ...] of what all runs have in common."""
+    different = runs.differing_keys(documents)
+    first = documents[0]
+    rows = sections.config_rows(first.get("config") or {}, first.get("defaults") or {})
+    return [row for row in rows if row[0] not in different]
+
+
+def environments(documents):
+    """What all runs have in common of their environment, and a table of what differs or None."""
+    values = [dict(runs.flat(document.get("environment") or {})) for document in documents]
+    keys = list(dict.fromkeys(key for each in values for key in each))
+    different = [key for key in keys if len({each.get(key) for each in values}) > 1]
+    common = [(key, values[0][key]) for key in keys if key not in different]
+    if not different:
+        return common, None
+    rows = [
+        (name, *(each.get(key, names.ABSENT) for key in different))
+        for name, each in zip(runs.unique_names(documents), values, strict=True)
+    ]
+    caption = "In what the machines or versions differ"
+    return common, tables.Table(caption, ("run", *different), tuple(rows))
+
+
+def _table(scores, groups):
+    if len(groups) > 1:
+        return comparisons.overview(scores, "Scores, test split")
+    return tables.side_by_side(scores)
+
+
+def _dots(scores):
+    """One chart per score, so that they stand below each other on a phone."""
+    groups = tables.group(scores)
+    charts = []
+    for name in figures_compared.shown(scores):
+        told = "; ".join(f"{label} {tables.cell(name, each)}" for label, each in groups.items())
+        alt = f"{names.heading(name)}, every run a dot, mean and standard deviation: {told}."
+        charts.append(embed.chart(figures_compared.dots, alt, documents=scores, scores=[name]))
+    return exhibits.Curves(charts, "Every run is a dot; bars: mean and sample standard deviation.")
+
+
+def _curves(documents):
+    """Curves of the runs; of many runs those of the first seed of each network."""
+    recorded = [document for document in documents if document.get("history")]
+    note = ""
+    if len(recorded) > MANY_CURVES:
+        firsts = {}
+        for document in recorded:
+            firsts.setdefault(names.run_label(runs.scores_of(document)), document)
+        if len(firsts) < len(recorded):
+            note = f" Of {len(recorded)} runs the first seed of each is drawn."
+        recorded = list(firsts.values())
+    if not recorded:
+        return None
+    histories = dict(
+        zip(runs.unique_names(recorded), (each["history"] for each in recorded), strict=True)
+    )
+    curves = exhibits.many_curves(histories)
+    return curves._replace(caption=curves.caption + note)

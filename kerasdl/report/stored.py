@@ -1,0 +1,89 @@
+"""What a report shows and scores.json does not hold: pictures, calibration, source of the data.
+
+It lies in the run folder, as report.json and small PNG files under figures/pictures, so that a
+report can be written again, alone or beside other runs, without the data and without Keras.
+"""
+
+import json
+import pathlib
+
+import numpy
+from PIL import Image
+
+from kerasdl import files
+from kerasdl.errors import ModelFileError
+from kerasdl.report import canvas
+
+NAME = "report.json"
+FOLDER = pathlib.Path("figures") / "pictures"
+WIDEST = 320  # pixels; a page shows three pictures beside each other, and has to be mailed
+KEYS = ("calibration", "parameters", "source", "licence", "legend")
+
+
+def write(folder, document):
+    """Writes the parts of a run document that are its own into the run folder.
+
+    Args:
+        folder: Run folder.
+        document: Run document, see `html.py`.
+
+    Raises:
+        WriteError: A file cannot be written.
+    """
+    folder = pathlib.Path(folder)
+    values = {key: document[key] for key in KEYS if document.get(key) is not None}
+    pictures = document.get("pictures")
+    if pictures:
+        files.remove(folder / FOLDER)
+        values["pictures"] = {"columns": list(pictures["columns"])}
+        for kind in ("best", "worst"):
+            values["pictures"][kind] = [
+                [title, _write_pictures(folder, f"{kind}-{place}", pictures["columns"], row)]
+                for place, (title, row) in enumerate(pictures[kind], 1)
+            ]
+    text = json.dumps(values, indent=1, ensure_ascii=False, default=_plain)
+    files.write_text(folder / NAME, text + "\n")
+
+
+def read(folder):
+    """The parts of a run document that `write` left; {} in a folder of an older version.
+
+    Raises:
+        ModelFileError: They are damaged.
+    """
+    path = pathlib.Path(folder) / NAME
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        for kind in ("best", "worst") if "pictures" in values else ():
+            values["pictures"][kind] = [
+                (title, [_pixels(path.parent / name) for name in names])
+                for title, names in values["pictures"][kind]
+            ]
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
+        raise ModelFileError(
+            f"damaged file ({error})", path, "remove it; `kerasdl report` makes it anew"
+        ) from error
+    return values
+
+
+def _write_pictures(folder, name, columns, pictures):
+    paths = []
+    for column, pixels in zip(columns, pictures, strict=True):
+        image = Image.fromarray(numpy.asarray(pixels, "uint8"))
+        image = image.reduce(max(1, -(-image.width // WIDEST)))
+        path = FOLDER / f"{name}-{column}.png"
+        canvas.write(canvas.png(image), folder / path)
+        paths.append(path.as_posix())
+    return paths
+
+
+def _pixels(path):
+    with Image.open(path) as image:
+        return numpy.asarray(image.convert("RGB"))
+
+
+def _plain(value):
+    """numpy's numbers and arrays as Python's."""
+    return value.tolist()

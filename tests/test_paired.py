@@ -1,0 +1,120 @@
+"""Paired differences: by hand, and as scipy has them."""
+
+import math
+
+import pytest
+import scipy.stats
+from report_fixtures import scores
+
+from kerasdl.report import comparisons, paired, tables
+
+
+def test_paired_by_hand():
+    found = paired.paired([3.0, 5.0, 7.0], [2.0, 3.0, 4.0])
+    # Differences 1, 2, 3: mean 2, deviation 1, standard error 1 / sqrt(3); the 97.5 % point of t
+    # with two degrees of freedom is 4.3027 (any table). t = 2 sqrt(3), and for two degrees of
+    # freedom p = 1 - t / sqrt(t**2 + 2).
+    assert (found.pairs, found.mean, found.deviation) == (3, 2.0, 1.0)
+    assert found.low == pytest.approx(2 - 4.302653 / math.sqrt(3), abs=1e-5)
+    assert found.high == pytest.approx(2 + 4.302653 / math.sqrt(3), abs=1e-5)
+    t = 2 * math.sqrt(3)
+    assert found.p_t == pytest.approx(1 - t / math.sqrt(t * t + 2))
+    # All three of one sign: 2 of the 8 equally likely patterns of signs are as extreme.
+    assert found.p_wilcoxon == pytest.approx(0.25) == paired.wilcoxon_floor(3)
+
+
+def test_paired_as_scipy():
+    ours, reference = [0.71, 0.74, 0.69, 0.77, 0.73, 0.7], [0.66, 0.75, 0.61, 0.7, 0.7, 0.68]
+    found = paired.paired(ours, reference)
+    test = scipy.stats.ttest_rel(ours, reference)
+    interval = test.confidence_interval(0.95)
+    assert found.p_t == pytest.approx(test.pvalue)
+    assert (found.low, found.high) == pytest.approx((interval.low, interval.high))
+
+
+def test_pairs_without_a_number_are_left_out():
+    assert paired.paired([1.0, None, math.nan], [2.0, 3.0, 4.0]) == (1, -1.0, *[None] * 5)
+    assert paired.paired([None], [1.0]) is None
+    same = paired.paired([1.0, 2.0], [1.0, 2.0])
+    assert (same.low, same.high, same.p_t, same.p_wilcoxon) == (0.0, 0.0, 1.0, None)
+    assert paired.paired([2.0, 3.0], [1.0, 2.0]).p_t is None  # equal differences: no spread
+
+
+def test_holm():
+    # Sorted 0.01, 0.02, 0.04 times 3, 2, 1 = 0.03, 0.04, 0.04.
+    assert paired.holm([0.04, None, 0.01, 0.02]) == pytest.approx([0.04, None, 0.03, 0.04])
+    assert paired.holm([0.5, 0.6]) == [1.0, 1.0]
+
+
+def runs(label, values, seeds=(0, 1, 2)):
+    return [
+        {**scores("segmentation", "unet", seed=seed, miou=value), "label": label}
+        for seed, value in zip(seeds, values, strict=True)
+    ]
+
+
+def test_groups_are_compared_with_the_first_by_seed():
+    documents = [
+        *runs("all", [0.8, 0.7, 0.9]),
+        *runs("none", [0.6, 0.5, 0.4], seeds=(2, 1, 0)),  # of seed 0: 0.4 - 0.8 = -0.4
+        *runs("one", [0.9], seeds=(0,)),
+    ]
+    found = {each.label: each for each in comparisons.compare(documents)}
+    assert set(found) == {"none", "one"} and found["none"].reference == "all"
+    # Differences -0.4, -0.2, -0.3.
+    assert found["none"].mean == pytest.approx(-0.3)
+    assert found["none"].deviation == pytest.approx(0.1)
+    assert found["none"].p_holm == found["none"].p_t  # one test only: "one" has a single pair
+    assert (found["one"].pairs, found["one"].low) == (1, None)
+    (table,) = comparisons.differences(list(found.values()))
+    assert table.caption == "Difference from all, paired by seed"
+    rows = {row[0]: row[1:] for row in table.rows}
+    # 4.3027 * 10 / sqrt(3) = 24.84 points on both sides.
+    assert rows["none"][:3] == ("mean IoU (%) ↑", "−30.00", "−54.84 to −5.16")
+    assert rows["one"] == ("mean IoU (%) ↑", "+10.00", "–", "–")
+    assert "cannot fall below" in " ".join(table.notes)
+
+
+def test_overview_has_mean_deviation_number_of_runs_and_baseline():
+    documents = [*runs("all", [0.8, 0.7, 0.9]), *runs("none", [0.5], seeds=(0,))]
+    documents[0]["baseline"] = {"miou": 0.03}
+    table = comparisons.overview(documents)
+    assert table.rows == (
+        ("all", "80.00 ± 10.00", "3"),
+        ("none", "50.00", "1"),
+        ("most frequent class", "3.00", "–"),
+    )
+    assert "none: one run" in table.notes[0] and "n − 1" in table.notes[0]
+
+
+def test_six_pairs_have_wilcoxons_test_too():
+    seeds = range(6)
+    documents = [*runs("all", [0.8 + 0.01 * s for s in seeds], seeds),
+                 *runs("none", [0.5 + 0.02 * s for s in seeds], seeds)]  # fmt: skip
+    (table,) = comparisons.differences(comparisons.compare(documents))
+    assert table.columns[-1] == "p Wilcoxon" and table.rows[0][-1] == "0.031"  # 2 / 2**6
+
+
+def test_a_single_group_or_seed_gives_no_test():
+    assert comparisons.compare(runs("all", [0.8, 0.7, 0.9])) == []
+    one = [*runs("all", [0.8], (0,)), *runs("none", [0.7], (0,))]
+    (table,) = comparisons.differences(comparisons.compare(one))
+    assert table.rows[0][2:] == ("−10.00", "–", "–") and "no test" in table.notes[0]
+    apart = [*runs("all", [0.8], (0,)), *runs("none", [0.7], (1,))]
+    assert comparisons.differences(comparisons.compare(apart)) == []
+
+
+def test_spread_of_two_runs_is_said_to_be_of_too_few():
+    groups = {"all": runs("all", [0.8, 0.7], (0, 1))}
+    assert "2 runs (seeds 0, 1), too few to tell the spread" in tables.runs_note(groups)
+    groups = {"all": runs("all", [0.8, 0.7, 0.9])}
+    assert tables.runs_note(groups) == (
+        "Mean ± sample standard deviation (n − 1) over 3 runs (seeds 0, 1, 2)."
+    )
+
+
+@pytest.mark.parametrize(
+    ("p", "text"), [(0.0004, "<0.001"), (0.0123, "0.012"), (0.25, "0.25"), (1.0, "1"), (None, "–")]
+)
+def test_p_text(p, text):
+    assert comparisons.p_text(p) == text
