@@ -23,7 +23,7 @@ RESIZES = ("crop", "stretch")
 
 # Keys that may differ between the start of a run and its continuation: they change how long or
 # how fast it trains, never what an epoch computes.
-RESUMABLE_KEYS = ("epochs", "workers", "cache_megabytes")
+RESUMABLE_KEYS = ("epochs", "workers", "cache_megabytes", "download")
 
 
 @dataclasses.dataclass(frozen=True)
