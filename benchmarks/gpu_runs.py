@@ -86,8 +86,8 @@ def main():
     parser.add_argument("--only", nargs="*", default=NAMES, choices=NAMES, metavar="NAME")
     parser.add_argument("--trial", action="store_true", help="a few steps of each")
     arguments = parser.parse_args()
-    began = time.monotonic()
-    deadline = began + 60 * arguments.minutes
+    deadline = time.monotonic() + 60 * arguments.minutes
+    arguments.out.mkdir(parents=True, exist_ok=True)
     results = []
     for seed in range(arguments.seeds):
         for name in arguments.only:

@@ -137,31 +137,24 @@ def interrupted(monkeypatch, epoch, batch):
     monkeypatch.setattr(signals.StopOnSignal, "on_train_batch_end", end)
 
 
-PIECES = {
-    "whole": {},
-    "cosine": {"schedule": "cosine", "warmup_epochs": 0.5, "ema": 0.0, "progressive_sizes": []},
-}
-
-
-@pytest.mark.parametrize("piece", PIECES)
-def test_interrupted_equals_uninterrupted_bit_for_bit(piece, tmp_path, monkeypatch, without_papers):
-    config = kerasdl.make_config(**{**TINY, **PIECES[piece]})
-    kerasdl.train(config, tmp_path / "whole", quiet=True)
-    # Within the first stage, at the first batch of the second one, and within that.
-    for epoch, batch in ((2, 3), (3, 1), (4, 2)):
+def test_interrupted_equals_uninterrupted_bit_for_bit(
+    finished, tmp_path, monkeypatch, without_papers
+):
+    config = kerasdl.make_config(**TINY)
+    # At the first batch of the second size, which follows a commit, and within that size.
+    for epoch, batch in ((3, 1), (4, 2)):
         with monkeypatch.context() as patched:
             interrupted(patched, epoch, batch)
             with pytest.raises(signals.Stopped):
                 kerasdl.train(config, tmp_path / "parts", quiet=True)
         assert len(history.read(tmp_path / "parts" / "history.csv")) == epoch - 1
     kerasdl.train(config, tmp_path / "parts", quiet=True)
-    whole, parts = (toy_run.outcome(tmp_path / name) for name in ("whole", "parts"))
+    whole, parts = (toy_run.outcome(path) for path in (finished, tmp_path / "parts"))
     for part in whole:
         assert parts[part] == whole[part], part
-    newest = [runfolder.committed(tmp_path / name / "state")[0] for name in ("whole", "parts")]
-    if config.ema:
-        one, other = (toy_run.weights(path / "average.keras") for path in newest)
-        assert one == other and one != toy_run.weights(newest[0] / "model.keras")
+    newest = [runfolder.committed(path / "state")[0] for path in (finished, tmp_path / "parts")]
+    one, other = (toy_run.weights(path / "average.keras") for path in newest)
+    assert one == other and one != toy_run.weights(newest[0] / "model.keras")
 
 
 @pytest.fixture(scope="module")
