@@ -1,6 +1,7 @@
 """Input pipeline of kerasdl against tf.data, torch's DataLoader and grain, on the same work.
 
-    python benchmarks/input_pipeline.py [--files FOLDER] [--repeats 5] [--seconds 2] [--output FILE]
+    python benchmarks/input_pipeline.py [--files FOLDER] [--parts arrays files waiting]
+                                        [--repeats 5] [--seconds 2] [--output FILE]
 
 (a) arrays: 50,000 pictures of 32x32 in memory, each mirrored with probability 1/2 and cropped out
     of a zero border of 4 pixels at its own place, to float32 batches of 128;
@@ -11,8 +12,9 @@
 
 All feeders run in one process, in turns, `repeats` times; shown are the median and the range of
 samples per second, and samples per second of processor time (one core), which other programs on
-the machine disturb less. The ratio is to the fastest of the others. "per sample" feeders use the
-library as its documentation shows; "whole batches" are the fastest vectorised forms we could find.
+the machine disturb less. The ratio is to the fastest of the others, turn by turn. Feeders "per
+sample" use the library as its documentation shows; "whole batches" are the fastest vectorised forms
+that we found.
 """
 
 import argparse
@@ -43,6 +45,7 @@ from kerasdl.tasks import classification, segmentation
 
 CORES = len(os.sched_getaffinity(0))
 SIZE = (256, 320)
+PARTS = ("arrays", "files", "waiting")
 
 
 class Arrays:
@@ -260,47 +263,92 @@ def measure(iterator, seconds):
 
 
 def compare(work, names, repeats, seconds):
-    """Measures feeders in turns; the first is ours."""
+    """Measures feeders in turns; the first is ours.
+
+    A ratio is taken within a turn, to the rival that is the fastest over all turns, so that what
+    other programs take from the machine in that turn concerns both.
+    """
     iterators = {name: getattr(work, name)() for name in names}
-    found = {name: ([], []) for name in names}
+    found = {name: {"per_second": [], "per_core": []} for name in names}
     for _ in range(repeats):
         for name, iterator in iterators.items():
-            for values, value in zip(found[name], measure(iterator, seconds), strict=True):
+            for values, value in zip(found[name].values(), measure(iterator, seconds), strict=True):
                 values.append(value)
-    rows = {}
-    for name, (wall, processor) in found.items():
-        rows[name] = {
-            "per_second": [statistics.median(wall), min(wall), max(wall)],
-            "per_core": [statistics.median(processor), min(processor), max(processor)],
-        }
-    others = [row for name, row in rows.items() if not name.startswith("kerasdl")]
-    for row in rows.values():
-        for kind in ("per_second", "per_core"):
-            row[f"ratio_{kind}"] = row[kind][0] / max(other[kind][0] for other in others)
+    rivals = [name for name in names if not name.startswith("kerasdl")]
+    rows = {name: {} for name in names}
+    for kind in ("per_second", "per_core"):
+        best = max(rivals, key=lambda name: statistics.median(found[name][kind]))
+        for name in names:
+            values = found[name][kind]
+            ratios = [value / other for value, other in zip(values, found[best][kind], strict=True)]
+            for key, numbers in ((kind, values), (f"ratio_{kind}", ratios)):
+                rows[name][key] = [statistics.median(numbers), min(numbers), max(numbers)]
     return rows
 
 
-def waiting(name, inputs, outputs, batch_size, split, task, augment, steps=6):
-    """Seconds per step of a short training, and the part of them spent waiting for data."""
-    model = models.build(name, inputs, outputs)
+def wait(arrays, files, epochs):
+    """Part (c), printed and returned."""
+    names = [str(index) for index in range(2000)]
+    split = ArraySplit(arrays.images[:2000], arrays.labels[:2000], names)
+    augment = Augmentation("classification")
+    shape, outputs = (128, 160, 3), files.classes
+    street = Augmentation("segmentation")
+    found = {
+        "resnet18 32x32 x 128, arrays": waiting(
+            "resnet18", (32, 32, 3), 10, 128, split, classification, augment, epochs
+        ),
+        "unet 8 filters, files, cached": waiting(
+            "unet", shape, outputs, 8, files.split, segmentation, street, epochs, filters=8
+        ),
+        "unet 8 filters, files, decoded": waiting(
+            "unet", shape, outputs, 8, files.split, segmentation, street, epochs, 0, filters=8
+        ),
+    }
+    print(f"\n(c) waiting for data per training step, backend {keras.backend.backend()}")
+    for name, row in found.items():
+        cells = ["{:.1f} ms ({:.1f}-{:.1f})".format(*row[key]) for key in ("step", "waiting")]
+        share = row["waiting"][0] / row["step"][0]
+        print(f"{name:32} step {cells[0]}, of it waiting {cells[1]}: {share:.2%}")
+    return found
+
+
+def waiting(name, inputs, outputs, batch_size, split, task, augment, epochs, cache=4096, **options):
+    """Milliseconds per step of a short training, and those spent waiting for data.
+
+    One epoch more than asked for is trained; the first, which compiles and fills the cache, does
+    not count.
+    """
+    steps = 6
+    model = models.build(name, inputs, outputs, **options)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.SGD(0.01), loss)
-    source = Source(split, inputs[:2], "stretch")
+    source = Source(split, inputs[:2], "stretch", cache)
+    if cache:
+        source.take(range(min(len(source), 512)))
     with Batches(source, task.prepare, augment, batch_size, steps_per_epoch=steps) as batches:
-        clock = Clock()
+        clock = Clock(batches)
         callbacks = [EpochSetter(batches), clock]
-        model.fit(batches, epochs=2, shuffle=False, verbose=0, callbacks=callbacks)
-        return {"step": clock.seconds / steps, "waiting": batches.waited / steps}
+        model.fit(batches, epochs=epochs + 1, shuffle=False, verbose=0, callbacks=callbacks)
+    found = {}
+    for key, seconds in (("step", clock.seconds), ("waiting", clock.waited)):
+        values = [1000 * value / steps for value in seconds[1:]]
+        found[key] = [statistics.median(values), min(values), max(values)]
+    return found
 
 
 class Clock(keras.callbacks.Callback):
-    """Seconds of the last epoch."""
+    """Seconds of each epoch, and those of them that the batches were waited for."""
+
+    def __init__(self, batches):
+        super().__init__()
+        self.batches, self.seconds, self.waited = batches, [], []
 
     def on_epoch_begin(self, epoch, logs=None):
         self.start = time.perf_counter()
 
     def on_epoch_end(self, epoch, logs=None):
-        self.seconds = time.perf_counter() - self.start
+        self.seconds.append(time.perf_counter() - self.start)
+        self.waited.append(self.batches.waited)
 
 
 def draw_files(folder, count=64):
@@ -318,20 +366,22 @@ def draw_files(folder, count=64):
 
 
 def show(title, rows):
-    print(f"\n{title}\n{'feeder':28} {'samples/s':>24} {'per core':>24}  ratio  per core")
+    head = ("samples/s", "per core", "ratio", "ratio per core")
+    print(f"\n{title}\n{'feeder':26}" + "".join(f"{text:>22}" for text in head))
     for name, row in rows.items():
-        cells = ["{:8.0f} ({:.0f}-{:.0f})".format(*row[key]) for key in ("per_second", "per_core")]
-        ratios = f"{row['ratio_per_second']:6.2f} {row['ratio_per_core']:8.2f}"
-        print(f"{name:28} {cells[0]:>24} {cells[1]:>24} {ratios}")
+        cells = ["{:.0f} ({:.0f}-{:.0f})".format(*row[key]) for key in ("per_second", "per_core")]
+        for key in ("ratio_per_second", "ratio_per_core"):
+            cells.append("{:.2f} ({:.2f}-{:.2f})".format(*row[key]))
+        print(f"{name:26}" + "".join(f"{cell:>22}" for cell in cells))
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--files", type=pathlib.Path)
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2.0)
-    default = pathlib.Path(__file__).parent / "results" / "input_pipeline.json"
-    parser.add_argument("--output", type=pathlib.Path, default=default)
+    parser.add_argument("--output", type=pathlib.Path, help="also write the numbers as JSON")
     options = parser.parse_args()
     torch.set_num_threads(1)
     result = {
@@ -342,34 +392,27 @@ def main():
         "backend": keras.backend.backend(),
         "load": os.getloadavg(),
     }
+    print(", ".join(f"{key} {value}" for key, value in result.items()))
     arrays = Arrays()
-    names = [name for name in vars(Arrays) if name[0] != "_"]
-    result["arrays"] = compare(arrays, names, options.repeats, options.seconds)
-    show("(a) 32x32 arrays, flip and crop", result["arrays"])
+    if "arrays" in options.parts:
+        names = [name for name in vars(Arrays) if name[0] != "_"]
+        result["arrays"] = compare(arrays, names, options.repeats, options.seconds)
+        show("(a) 32x32 arrays, flip and crop", result["arrays"])
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
         if options.files is None:
             draw_files(folder)
         files = Files(options.files or folder)
-        names = [name for name in vars(Files) if name[0] != "_"]
-        result["files"] = compare(files, names, options.repeats, options.seconds)
-        show("(b) JPEG and PNG files, resize and flip", result["files"])
-        names = [str(index) for index in range(2000)]
-        split = ArraySplit(arrays.images[:2000], arrays.labels[:2000], names)
-        augment = Augmentation("classification")
-        result["waiting"] = {
-            "resnet18 32x32 x 128": waiting(
-                "resnet18", (32, 32, 3), 10, 128, split, classification, augment
-            ),
-            "unet 128x160 x 8, files": waiting(
-                "unet", (128, 160, 3), files.classes, 8, files.split, segmentation, None
-            ),
-        }
-    print(f"\n(c) backend {result['backend']}")
-    for name, row in result["waiting"].items():
-        print(f"{name:28} step {row['step']:.3f} s, of it waiting {row['waiting'] * 1000:.2f} ms")
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(json.dumps(result, indent=2) + "\n")
+        if "files" in options.parts:
+            names = [name for name in vars(Files) if name[0] != "_"]
+            result["files"] = compare(files, names, options.repeats, options.seconds)
+            show("(b) JPEG and PNG files, resize and flip", result["files"])
+        if "waiting" in options.parts:
+            result["waiting"] = wait(arrays, files, options.repeats)
+    print(f"load at the end: {os.getloadavg()}")
+    if options.output is not None:
+        options.output.parent.mkdir(parents=True, exist_ok=True)
+        options.output.write_text(json.dumps(result, indent=2) + "\n")
 
 
 if __name__ == "__main__":

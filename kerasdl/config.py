@@ -26,7 +26,7 @@ DISTRIBUTIONS = ("none", "data")
 
 # Keys that may differ between the start of a run and its continuation: they change how long or
 # how fast it trains, never what an epoch computes. (`epochs` only where `may_go_on`.)
-RESUMABLE_KEYS = ("epochs", "workers", "cache_megabytes")
+RESUMABLE_KEYS = ("epochs", "workers", "cache_megabytes", "download")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -64,6 +64,14 @@ def json_option(function):
     )
 
 
+def download_option(function):
+    return click.option(
+        "--download/--no-download",
+        default=None,
+        help="Whether a tfds: set may be downloaded and prepared; default: no.",
+    )(function)
+
+
 # Flags of `train` that are keys of the configuration: flag, type, help.
 CONFIG_FLAGS = (
     ("--model", str, "Network: resnet18, fcn32, fcn16, fcn8, unet or unet-resnet18."),
@@ -88,6 +96,7 @@ def config_options(function):
     )(function)
     for flag, kind, text in reversed(CONFIG_FLAGS):
         function = click.option(flag, type=kind, help=text)(function)
+    function = download_option(function)
     function = click.option(
         "--set", "assignments", multiple=True, metavar="KEY=VALUE",
         help="Any key of the configuration; tables as model_args.skips=none. Repeatable.",

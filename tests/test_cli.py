@@ -76,6 +76,13 @@ def test_precedence_default_file_set_flag(kerasdl, tmp_path):
     assert config["momentum"] == 0.9
 
 
+def test_download_is_a_flag_that_wins_over_the_file(kerasdl, tmp_path):
+    (tmp_path / "run.toml").write_text("download = true")
+    words = ["config", "show", "classify", "--json", "--config", "run.toml"]
+    for flags, expected in (([], True), (["--no-download"], False), (["--download"], True)):
+        assert json.loads(kerasdl(*words, *flags)[1])["download"] is expected
+
+
 def test_file_of_another_task_is_refused(kerasdl, tmp_path):
     (tmp_path / "run.toml").write_text('task = "segmentation"\n')
     words = ["train", "classify", "--config", "run.toml"]

@@ -8,6 +8,7 @@ import pathlib
 import socket
 import subprocess
 import sys
+from typing import NamedTuple
 
 import numpy
 import pytest
@@ -330,8 +331,9 @@ class Builder:
 
     data_path = pathlib.Path("sets/mnist/3.0.1")
 
-    def __init__(self, error):
+    def __init__(self, error, url_infos=None):
         self.error = error
+        self.url_infos = url_infos
 
     def is_prepared(self):
         return False
@@ -351,7 +353,7 @@ class NonMatchingChecksumError(Exception):
     [
         (OSError(errno.ENOSPC, "No space left on device"), WriteError, "No space .*TFDS_DATA_DIR"),
         (OSError(errno.EACCES, "Permission denied"), WriteError, "Permission denied"),
-        (ConnectionError("refused"), DataError, "refused.*check the connection"),
+        (ConnectionError("refused"), DataError, "refused.*TFDS_DATA_DIR"),
         (NonMatchingChecksumError("Artifact x\nhas"), DataError, "Artifact x:.*delete it from"),
         (ModuleNotFoundError("no", name="tensorflow"), DataError, "module 'tensorflow'"),
         (AssertionError("Manual files"), DataError, "Manual files"),
@@ -363,6 +365,68 @@ def test_failed_preparation_is_one_line(monkeypatch, load, capsys, error, kind, 
         load("mnist", download=True)
     assert "\n" not in str(caught.value)
     assert capsys.readouterr().out == ""  # standard output belongs to results
+
+
+class Info(NamedTuple):
+    """What TFDS has registered about a file."""
+
+    filename: str
+
+
+ADDRESSES = {
+    "https://one.example/a.gz": Info("a.gz"),
+    "http://two.example:8080/b.gz": Info("b.gz"),
+    "ftp://three.example/c.gz": Info("c.gz"),
+}
+
+
+@pytest.fixture
+def network(monkeypatch, tmp_path):
+    """A network with the hosts that are put into the set; the list names who was asked for."""
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
+    monkeypatch.setattr(tfds_builder.urllib.request, "getproxies", dict)
+    builder = Builder(ConnectionError("downloads begin"), ADDRESSES)
+    monkeypatch.setattr(library, "builder", lambda name, **options: builder)
+    there, asked = set(), []
+
+    def connect(address, timeout):
+        asked.append(address)
+        if address[0] not in there:
+            raise socket.gaierror("name not known")
+        return io.BytesIO()
+
+    monkeypatch.setattr(tfds_builder.socket, "create_connection", connect)
+    return there, asked
+
+
+def test_download_without_a_network_ends_before_tfds_begins(load, network):
+    _, asked = network
+    with pytest.raises(DataError, match="no connection to one.example or two.example") as caught:
+        load("mnist", download=True)
+    assert asked == [("one.example", 443), ("two.example", 8080)]
+    for mend in ("data check tfds:mnist --download", "TFDS_DATA_DIR", "--no-download"):
+        assert mend in caught.value.mend
+
+
+def test_download_begins_where_one_host_answers(load, network):
+    there, _ = network
+    there.add("two.example")
+    with pytest.raises(DataError, match="downloads begin"):
+        load("mnist", download=True)
+
+
+def test_files_that_are_there_need_no_network(load, network, tmp_path):
+    """One was put there by hand, the other comes from an earlier attempt."""
+    manual = tmp_path / "downloads" / "manual" / "a.gz"
+    manual.parent.mkdir(parents=True)
+    manual.touch()
+    earlier = tmp_path / "downloads" / "mnist" / "b.gz.INFO"
+    earlier.parent.mkdir()
+    earlier.write_text(json.dumps({"urls": ["http://two.example:8080/b.gz"]}))
+    (earlier.parent / "torn.INFO").write_text("{")
+    with pytest.raises(DataError, match="downloads begin"):
+        load("mnist", download=True)
+    assert network[1] == []
 
 
 def test_download_prepares_for_random_access(tmp_path, monkeypatch):

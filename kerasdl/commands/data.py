@@ -6,7 +6,7 @@ import sys
 import click
 
 from kerasdl import config as configuration
-from kerasdl.options import TaskName, Words, common_options, json_option
+from kerasdl.options import TaskName, Words, common_options, download_option, json_option
 
 
 @click.group("data", cls=Words)
@@ -23,19 +23,25 @@ def data_group():
 @click.option("--masks/--no-masks", default=False, help="Draw masks beside the pictures.")
 @click.option("--augmented", is_flag=True, help="As training sees them, epoch after epoch.")
 @click.option("--baselines", is_flag=True, help="Also print what trivial methods reach.")
+@click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Any key.")
 @click.option("--out", type=click.Path(), help="The PNG file; default: DATA-sheet.png.")
+@download_option
 @common_options
-def data_show(name, task, split, count, image_size, masks, augmented, baselines, out):
+def data_show(name, task, split, count, image_size, masks, augmented, baselines, assignments, out,
+              download):  # fmt: skip
     """Draw a contact sheet of a data set.
 
     \b
     Examples:
       kerasdl data show scenes --baselines
       kerasdl data show photos/ --masks --out sheet.png
+      kerasdl data show photos/ --augmented --set augment_args.rotate=15
     """
     from kerasdl import datashow
 
-    config = {"task": task, "data": name}
+    config = configuration.override({"task": task, "data": name}, assignments)
+    if download is not None:
+        config["download"] = download
     if image_size:
         config["image_size"] = image_size
     for line in datashow.show(config, split, count, masks, augmented, baselines, out):
@@ -48,9 +54,10 @@ def data_show(name, task, split, count, image_size, masks, augmented, baselines,
 @click.option("--quick", is_flag=True, help="The cheap part, which train runs first.")
 @click.option("--sheet", type=click.Path(), help="Also draw a contact sheet with masks: a PNG.")
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Any key.")
+@download_option
 @json_option
 @common_options
-def data_check(name, task, quick, sheet, assignments, as_json):
+def data_check(name, task, quick, sheet, assignments, download, as_json):
     """Find what is wrong with data before training does; nothing is changed.
 
     One line per finding: what, where, the probable cause and the mend. Exit code 3 if something
@@ -60,10 +67,13 @@ def data_check(name, task, quick, sheet, assignments, as_json):
     Examples:
       kerasdl data check photos/ --task segmentation
       kerasdl data check scenes --json
+      kerasdl data check tfds:cifar10 --download
     """
     from kerasdl import datashow
 
     values = configuration.override({"data": name}, assignments)
+    if download is not None:
+        values["download"] = download
     report = datashow.check(values, task, quick)
     if as_json:
         click.echo(json.dumps(report.as_dict(), ensure_ascii=False, indent=1))

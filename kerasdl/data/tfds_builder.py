@@ -8,13 +8,20 @@ import contextlib
 import difflib
 import errno
 import importlib
+import json
 import logging
 import os
+import pathlib
 import re
+import socket
 import sys
+import urllib.parse
+import urllib.request
 
 from kerasdl.errors import DataError, WriteError
 
+MOST_HOSTS = 3  # that are asked whether there is a connection
+PATIENCE = 5.0  # seconds to wait for one of them
 NAME = re.compile(r"(?P<name>\w+)(/(?P<config>[\w.+-]+))?(:(?P<version>\d+\.\d+\.\d+))?")
 
 
@@ -28,7 +35,8 @@ def library():
             mend="pip install kerasdl[tfds]",
         ) from error
     # Its notes, such as that a set is not prepared, come as errors of ours where they matter.
-    logging.getLogger("absl").setLevel(logging.ERROR)
+    for noisy in ("absl", "urllib3"):
+        logging.getLogger(noisy).setLevel(logging.ERROR)
     return module
 
 
@@ -102,6 +110,9 @@ def _builder(tfds, name, match, **options):
 def _prepare(tfds, builder, name):
     """Downloads and prepares; what an interrupted attempt leaves is not taken for a set by TFDS."""
     settings = tfds.download.DownloadConfig(try_download_gcs=False)
+    _require_network(builder, name)
+    if not sys.stderr.isatty():
+        tfds.disable_progress_bar()
     try:
         # Progress and notes of TFDS are no result: standard output belongs to those.
         with contextlib.redirect_stdout(sys.stderr):
@@ -126,9 +137,65 @@ def _failed(name, builder, error):
     if type(error).__name__ == "NonMatchingChecksumError":
         mend = "the file has changed or was cut short: delete it from downloads and try again"
     else:
-        mend = "check the connection and try again"
+        mend = _elsewhere(name)
     what = f"'tfds:{name}' could not be prepared: {first_line(error)}"
     return DataError(what, builder.data_path, mend)
+
+
+def _require_network(builder, name):
+    """Raises DataError where files are missing and no host that has them can be reached.
+
+    TFDS would try each file ten times, which takes minutes, and warn of each attempt.
+    """
+    hosts = {}
+    for url in _missing_files(builder):
+        parts = urllib.parse.urlsplit(url)
+        if parts.scheme in ("http", "https") and parts.hostname:
+            hosts[parts.hostname] = parts.port or (80 if parts.scheme == "http" else 443)
+    if not hosts or urllib.request.getproxies():
+        return
+    asked = dict(list(hosts.items())[:MOST_HOSTS])
+    if not any(_reachable(*host) for host in asked.items()):
+        raise DataError(
+            f"'tfds:{name}' cannot be downloaded, no connection to {listed(asked, ' or ')}",
+            builder.data_path,
+            _elsewhere(name),
+        )
+
+
+def _missing_files(builder):
+    """Addresses of the registered files that lie neither among the downloads nor in `manual`."""
+    downloads = data_folder() / "downloads"
+    present = set()
+    for path in downloads.rglob("*.INFO"):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            present.update(json.loads(path.read_text(encoding="utf-8"))["urls"])
+    for url, info in (builder.url_infos or {}).items():
+        if url not in present and not (
+            info.filename and (downloads / "manual" / info.filename).exists()
+        ):
+            yield url
+
+
+def _reachable(host, port):
+    try:
+        socket.create_connection((host, port), timeout=PATIENCE).close()
+    except OSError:
+        return False
+    return True
+
+
+def _elsewhere(name):
+    """What to do without a connection."""
+    return (
+        f"prepare it where there is one with `kerasdl data check tfds:{name} --download`, copy the "
+        "folder and set TFDS_DATA_DIR to it; with --no-download nothing is tried"
+    )
+
+
+def data_folder():
+    """Where TFDS keeps its sets and downloads."""
+    return pathlib.Path(os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
 
 
 def listed(items, separator=", "):
