@@ -4,6 +4,7 @@ import numpy
 import pytest
 
 from kerasdl.config import Config
+from kerasdl.data import geometry
 from kerasdl.data.transforms import DEFAULTS, OFF, Augmentation, make, uniforms
 from kerasdl.errors import ConfigError
 
@@ -124,6 +125,26 @@ def test_half_a_turn_reverses_rows_and_columns_and_a_quarter_transposes():
     assert (apply_mask(mask, {"rotate": 0.0}, rotate=180) == mask[::-1, ::-1]).all()
     turned = apply_mask(mask, {"rotate": 0.0}, rotate=90)
     assert (turned == numpy.rot90(mask, 1)).all() or (turned == numpy.rot90(mask, -1)).all()
+
+
+@pytest.mark.parametrize("size", [(6, 9), (50, 47)])  # below and above geometry.SMALL
+@pytest.mark.parametrize("channels", [(), (3,)])
+@pytest.mark.parametrize("outside", [None, 0, 200])
+def test_shifted_is_a_window_of_the_padded_picture(size, channels, outside):
+    random = numpy.random.default_rng(0)
+    pictures = random.integers(0, 256, (40, *size, *channels), dtype=numpy.uint8)
+    pads = [(side - 1) // 2 for side in size]
+    down, right = (random.integers(-pad, pad + 1, 40) for pad in pads)
+    flips = random.random(40) < 0.5
+    moved = geometry.shifted(pictures, flips, down, right, outside)
+    border = [(0, 0), *((pad, pad) for pad in pads), (0, 0)][: pictures.ndim]
+    how = {"mode": "reflect"} if outside is None else {"constant_values": outside}
+    padded = numpy.pad(pictures, border, **how)
+    for index, found in enumerate(moved):
+        top, left = pads[0] + down[index], pads[1] + right[index]
+        expected = padded[index, top : top + size[0], left : left + size[1]]
+        expected = expected[:, ::-1] if flips[index] else expected
+        numpy.testing.assert_array_equal(found, expected)
 
 
 def test_resampling_agrees_with_slicing_for_flips_and_shifts():
