@@ -9,6 +9,7 @@ from kerasdl import config as configuration
 from kerasdl import data
 from kerasdl.data import transforms
 from kerasdl.data.base import Sample
+from kerasdl.data.layout import SPLIT_NAMES
 from kerasdl.errors import DataError
 
 EPOCHS_SHOWN = 4  # how often an augmented sample is drawn
@@ -79,7 +80,9 @@ def _guess_task(source):
     if source == "scenes" or not path.is_dir():
         return "classification"
     names = {item.name.lower() for item in path.iterdir() if item.is_dir()}
-    if "masks" in names or any(name.endswith("annot") for name in names):
+    # images/ + masks/, SPLIT/images + SPLIT/masks, or SPLIT/ + SPLITannot/.
+    inner = {item.name.lower() for name in SPLIT_NAMES for item in path.glob(f"{name}/*/")}
+    if {"masks", "mask"} & (names | inner) or any(name.endswith("annot") for name in names):
         return "segmentation"
     return "classification" if names else "colorization"
 

@@ -19,8 +19,9 @@ from data_fixtures import (
     tree_hash,
 )
 
-from kerasdl import config
+from kerasdl import config, datashow
 from kerasdl.data import arrays
+from kerasdl.data import check as checking
 from kerasdl.data.base import Dataset
 from kerasdl.data.check import MOST_LINES, check
 
@@ -337,3 +338,65 @@ def test_inputs_are_never_changed(tmp_path, task, quick):
     before = tree_hash(root)
     check(root, task, quick=quick)
     assert tree_hash(root) == before
+
+
+def test_balance_counts_all_samples_though_few_are_looked_at(tmp_path, monkeypatch):
+    monkeypatch.setattr(checking, "QUICK_HEADERS", 4)
+    report = check(class_folder(tmp_path, (12, 12)), "classification", quick=True)
+    assert report.statistics["samples"] == {"all": 24}
+    assert report.statistics["per_class"]["all"] == {"cat": 12, "dog": 12}
+    assert not findings(report, "balance")
+
+
+def test_quick_look_at_other_data_sets_tells_no_balance():
+    images = numpy.random.default_rng(0).integers(0, 256, (60, 8, 8, 3), dtype=numpy.uint8)
+    split = arrays.ArraySplit(images, numpy.arange(60) // 6, [str(index) for index in range(60)])
+    names = tuple("abcdefghij")
+    report = check(Dataset("tiny", {"train": split}, names), "classification", quick=True)
+    assert not findings(report, "balance") and report.statistics["samples"] == {"train": 60}
+    report = check(Dataset("tiny", {"train": split}, names), "classification")
+    assert "fewer than 10" in only(report, "balance").what
+
+
+def test_split_folders_of_pictures_and_masks_are_no_classes(tmp_path):
+    for split in ("train", "test"):
+        mask_folder(tmp_path / split, 2)
+    report = check(tmp_path, "classification")
+    assert "pictures and masks, not class folders" in report.findings[0].what
+    assert datashow.check({"data": str(tmp_path)}, quick=True).task == "segmentation"
+
+
+def test_file_of_ultralytics_is_mentioned_until_it_is_copied(tmp_path):
+    root = mask_folder(tmp_path, 2)
+    (root / "dataset.toml").unlink(missing_ok=True)
+    (root / "data.yaml").write_text("names: [background, thing]")
+    assert any("data.yaml is not read" in line for line in check(root, "segmentation").lines())
+    (root / "dataset.toml").write_text('nc = 2\nnames = ["background", "thing"]')
+    report = check(root, "segmentation")
+    assert not report.failed and not any("data.yaml" in line for line in report.lines())
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [("nc = 3", "'nc' is 3, but there are 2 names"), ('path = "/data"', "'path' must lie within")],
+)
+def test_keys_of_ultralytics_are_compared(tmp_path, line, message):
+    root = mask_folder(tmp_path, 2)
+    (root / "dataset.toml").write_text(f'names = ["background", "thing"]\n{line}\n')
+    assert message in check(root, "segmentation").findings[0].what
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP"])
+def test_damaged_bytes_never_do_more_than_make_a_finding(tmp_path, kind):
+    """Bytes overwritten at places drawn from a seed, in picture and mask alike."""
+    root = mask_folder(tmp_path, 12)
+    random = numpy.random.default_rng(5)
+    files = sorted((root / "images").iterdir()) + sorted((root / "masks").iterdir())
+    for path in files:
+        data = bytearray(content(picture(1)[..., 0] % 2, kind))
+        for place in random.integers(0, len(data), 6):
+            data[place] = random.integers(0, 256)
+        path.write_bytes(bytes(data[: random.integers(1, len(data) + 1)]))
+    report = check(root, "segmentation")
+    assert report.failed
+    assert all("\n" not in line for line in report.lines())

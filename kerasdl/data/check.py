@@ -12,6 +12,7 @@ import time
 import kerasdl.config
 from kerasdl import data
 from kerasdl.data import discover, mask_scan, masks, summary
+from kerasdl.data.dataset_file import FILE_NAME
 from kerasdl.data.examine import examine_files, examine_sample
 from kerasdl.data.findings import SEVERITIES, Finding, counted
 from kerasdl.data.layout import UNDIVIDED
@@ -20,6 +21,7 @@ from kerasdl.errors import ConfigError, DataError
 QUICK_HEADERS = 2000  # pictures whose head the quick check reads
 QUICK_MASKS = 64  # masks whose values the quick check reads
 QUICK_SAMPLES = 16  # samples of other data sets that the quick check reads
+YAML_FILES = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")  # as Ultralytics has them
 MOST_LINES = 20  # findings of one kind that the text shows; JSON holds all
 
 
@@ -78,7 +80,7 @@ class Report:
         """One closing line."""
         parts = ", ".join(counted(self.count(severity), severity) for severity in SEVERITIES)
         state = "must be mended before training" if self.failed else "ready to train"
-        return f"{self.source}: {state} ({parts})"
+        return f"{self.source}, {self.task}: {state} ({parts})"
 
 
 def check(source, task, config=None, quick=False):
@@ -139,7 +141,8 @@ def _check_folder(path, task, config, quick, findings, statistics):
         count = None if finding else _class_count(found, rule)
         rule = masks.rule_for(layout.file, count, config.ignore_labels)
         names = tuple(f"class_{index}" for index in range(count or 0))
-    _summarize(records, task, rule if names else None, names, quick, findings, statistics)
+    labels = [(split, entry.label) for split, entry in jobs]
+    _summarize(records, labels, task, rule if names else None, names, quick, findings, statistics)
 
 
 def _check_dataset(dataset, task, quick, findings, statistics):
@@ -150,14 +153,17 @@ def _check_dataset(dataset, task, quick, findings, statistics):
         indices = _spread(len(split), QUICK_SAMPLES if quick else len(split))
         jobs += [(name, split, index) for index in indices]
     records = _parallel(lambda index: examine_sample(*jobs[index]), range(len(jobs)))
-    _summarize(records, task, rule, dataset.class_names, quick, findings, statistics)
+    # A few samples say nothing about how many there are of each class.
+    labels = [] if quick else [(record.split, record.label) for record in records]
+    _summarize(records, labels, task, rule, dataset.class_names, quick, findings, statistics)
     statistics["samples"] = {name: len(split) for name, split in dataset.splits.items()}
 
 
-def _summarize(records, task, rule, names, quick, findings, statistics):
+def _summarize(records, labels, task, rule, names, quick, findings, statistics):
+    """Fills in what all records together tell; `labels` holds (split, label) of all samples."""
     for record in records:
         findings += record.findings
-    statistics.update(summary.statistics_of(records, names))
+    statistics.update(summary.statistics_of(records, names, labels))
     findings += summary.picture_findings(records, task)
     if task == "classification":
         findings += summary.class_findings(records, names, statistics)
@@ -181,6 +187,10 @@ def _notes(layout, config):
     if layout.file.path is None and layout.file.ignore:
         what = f"value {layout.file.ignore[0]} is ignored: the last line of classes.txt"
         yield Finding("note", what, str(tree.root / "classes.txt"))
+    for name in [name for name in YAML_FILES if (tree.root / name).is_file()]:
+        if layout.file.path is None:
+            mend = f"copy its keys (names, train, val, ...) into {FILE_NAME}, as TOML"
+            yield Finding("note", f"{name} is not read", str(tree.root / name), mend=mend)
     if UNDIVIDED in layout.entries:
         shares = f"{config.validation_split:.0%} validation, {config.test_split:.0%} test"
         what = f"no split folders: {shares} are drawn with seed {config.seed}"
@@ -227,6 +237,7 @@ def _statistics_lines(statistics):
             parts = ", ".join(
                 f"{name} {value:.2%}" if key == "pixel_share" else f"{name} {value}"
                 for name, value in values.items()
+                if value or name != "(ignored)"
             )
             lines.append(f"{title}, {split}: {parts}")
     return lines

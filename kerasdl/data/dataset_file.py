@@ -1,9 +1,11 @@
 """The optional `dataset.toml` (or `classes.txt`) at the top of a data folder.
 
-All keys are optional. `names`, `path`, `train`, `val`, `test`, `label_mapping` and `ignore_label`
-mean what they mean in an Ultralytics data file, so that they can be copied (as TOML):
+All keys are optional. `names`, `nc`, `path`, `train`, `val`, `test`, `label_mapping` and
+`ignore_label` mean what they mean in an Ultralytics data file, so that they can be copied (as
+TOML):
 
     names = ["background", "cat"]        # or a table: names = { 0 = "background", 1 = "cat" }
+    nc = 2                               # number of names, compared with them
     palette = ["#000000", [220, 20, 60]] # one colour per class: for drawing and for colour masks
     ignore_label = 255                   # stored mask value(s) left out of loss and metrics
     mask_values = { 0 = 0, 255 = 1 }     # stored value or "#rrggbb" = class index, name or "ignore"
@@ -32,6 +34,7 @@ FILE_NAME = "dataset.toml"
 NAMES_FILE = "classes.txt"
 KEYS = (
     "names",
+    "nc",
     "palette",
     "ignore_label",
     "mask_values",
@@ -129,6 +132,10 @@ def _parse(values, path, names, ignore):
             raise ConfigError(error.what, path, error.mend)
     if "names" in values:
         names, ignore = _names(values["names"], path), ()
+    if values.get("nc", len(names)) != len(names):
+        raise ConfigError(
+            f"'nc' is {values['nc']!r}, but there are {len(names)} names", path, "leave 'nc' out"
+        )
     if "ignore_label" in values:
         ignore = _ignore(values["ignore_label"], path)
     stored, colors = {}, {}
@@ -137,6 +144,12 @@ def _parse(values, path, names, ignore):
     palette = _palette(values.get("palette", []), names, path)
     folders = {}
     base = _text(values, "path", path) or "."
+    if ".." in base.split("/") or base.startswith("/"):
+        raise ConfigError(
+            f"'path' must lie within the data folder, received {base!r}",
+            path,
+            "leave it out: folders are relative to dataset.toml",
+        )
     for key, split in (("train", "train"), ("val", "validation"), ("test", "test")):
         if key in values:
             folders[split] = _inside(base, _text(values, key, path), key, path)
@@ -163,7 +176,7 @@ def _text(values, key, path):
 def _inside(base, folder, key, path):
     """Relative folder of a split; outside the data folder nothing is read."""
     parts = [part for part in (*base.split("/"), *folder.split("/")) if part not in ("", ".")]
-    if ".." in parts or base.startswith("/") or folder.startswith("/"):
+    if ".." in parts or folder.startswith("/"):
         raise ConfigError(
             f"'{key}' must lie within the data folder, received {folder!r}",
             path,

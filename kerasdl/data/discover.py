@@ -62,7 +62,8 @@ def _entry(layout, name, label=None, mask=None):
 def _add_classes(layout, folders):
     """The first folder below the split names the class."""
     tree = layout.tree
-    if UNDIVIDED in folders and mask_folder(tree, IMAGE_FOLDERS[0]) is not None:
+    tops = [f"{folder}/" if folder else "" for folder in folders.values()]
+    if any(mask_folder(tree, top + IMAGE_FOLDERS[0]) is not None for top in tops):
         layout.error(
             "pictures and masks, not class folders",
             "",

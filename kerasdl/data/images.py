@@ -217,7 +217,8 @@ def open_picture(path, max_pixels=MAX_PIXELS):
         raise DataError(
             f"damaged picture, cannot be decoded: {str(error) or type(error).__name__}",
             path,
-            "replace or remove the file, or leave bad files out: --set skip_bad=true",
+            "often cut short by a copy or a download; replace or remove the file, or leave bad "
+            "files out: --set skip_bad=true",
         ) from error
 
 

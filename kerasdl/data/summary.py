@@ -15,12 +15,18 @@ LEAST_PIXEL_SHARE = 0.001
 IMBALANCE = 10  # largest class / smallest class
 
 
-def statistics_of(records, class_names):
-    """Counts, sizes and kinds of the pictures, as plain JSON types."""
+def statistics_of(records, class_names, labels):
+    """Counts, sizes and kinds of the pictures, as plain JSON types.
+
+    Args:
+        records: Records of the samples that were looked at.
+        class_names: Names of the classes.
+        labels: (split, class index) of all samples; empty where they are not known.
+    """
     readable = [record for record in records if record.size]
     headers = [record.header for record in readable if record.header]
     statistics = {
-        "samples": dict(collections.Counter(record.split for record in records)),
+        "samples": dict(collections.Counter(split for split, _ in labels)),
         "unreadable": len(records) - len(readable),
         "modes": dict(collections.Counter(header.mode for header in headers).most_common()),
         "formats": dict(collections.Counter(header.format for header in headers).most_common()),
@@ -37,8 +43,8 @@ def statistics_of(records, class_names):
             "median": [int(side) for side in numpy.median(sizes, axis=0)],
             "largest": sizes[sizes.prod(axis=1).argmax()].tolist(),
         }
-    if records and records[0].label is not None:
-        counts = collections.Counter((record.split, record.label) for record in records)
+    if labels and labels[0][1] is not None:
+        counts = collections.Counter(labels)
         statistics["per_class"] = {
             split: {name: counts[split, label] for label, name in enumerate(class_names)}
             for split in statistics["samples"]
@@ -139,7 +145,8 @@ def class_findings(records, class_names, statistics):
         few = [f"{name} ({count})" for name, count in counts.items() if 0 < count < LEAST_SAMPLES]
         if few and split in ("train", UNDIVIDED):
             what = f"classes with fewer than {LEAST_SAMPLES} training pictures: {listing(few, 20)}"
-            yield Finding("warning", what, mend="add pictures", kind="balance")
+            mend = "add pictures, or merge or remove these classes"
+            yield Finding("warning", what, mend=mend, kind="balance")
         least, most = min(counts.values()), max(counts.values())
         if least and most > IMBALANCE * least and split in ("train", UNDIVIDED):
             what = f"the largest class has {most / least:.0f} times the pictures of the smallest"
@@ -161,12 +168,15 @@ def duplicate_findings(records, class_names):
         if len(labels) > 1:
             classes = " and ".join(class_names[label] for label in labels)
             what, kind = f"the same picture in the classes {classes}: {names}", "duplicate-class"
+            mend = "keep the one in the right class, remove the others"
         elif len(splits) > 1:
             what = f"the same picture in the splits {' and '.join(splits)}: {names}"
             kind = "duplicate-split"
+            mend = "remove all but one: a network is not judged by what it was trained on"
         else:
             what, kind = f"the same picture {len(group)} times: {names}", "duplicate"
-        yield Finding("warning", what, group[0].path, mend="remove the copies", kind=kind)
+            mend = "remove the copies"
+        yield Finding("warning", what, group[0].path, mend=mend, kind=kind)
 
 
 def mask_findings(records, rule, class_names, statistics):
