@@ -37,7 +37,10 @@ def show(values, split="train", count=64, masks=False, augmented=False, baseline
     dataset = data.load(config)
     if not len(dataset.splits.get(split, ())):
         raise DataError(f"no {split} pictures", config.data)
-    shown, columns = dataset.splits[split], 8
+    # A picture and its mask side by side take two places.
+    shown, columns = dataset.splits[split], 4 if masks else 8
+    if config.data != "scenes":
+        shown = _Spread(shown, max(count // (EPOCHS_SHOWN + 1), 1) if augmented else count)
     if augmented:
         count = max(count // (EPOCHS_SHOWN + 1), 1)
         shown, columns = _Augmented(shown, config, dataset, count), EPOCHS_SHOWN + 1
@@ -49,6 +52,7 @@ def show(values, split="train", count=64, masks=False, augmented=False, baseline
         masks,
         dataset.palette,
         dataset.class_names if config.task == "classification" else (),
+        dataset.class_names if masks else (),
     )
     path = pathlib.Path(out or f"{data.short_name(config.data)}-sheet.png")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -112,6 +116,24 @@ def _baselines(config, dataset):
         )
         yield f"most frequent class of each colour: mean IoU {miou:.1%}"
     yield f"grey picture: PSNR {baselines.grey_psnr(test):.2f} dB"
+
+
+class _Spread:
+    """At most `count` samples of a split, from all over it: folders are sorted by class."""
+
+    def __init__(self, split, count):
+        self.split = split
+        places = min(count, len(split))
+        self.indices = [place * len(split) // places for place in range(places)]
+
+    def __len__(self):
+        return len(self.indices)
+
+    def __getitem__(self, index):
+        return self.split[self.indices[index]]
+
+    def name(self, index):
+        return self.split.name(self.indices[index])
 
 
 class _Augmented:

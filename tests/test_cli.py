@@ -2,6 +2,7 @@
 
 import json
 
+import PIL.Image
 import pytest
 
 from kerasdl import cli, run
@@ -130,3 +131,16 @@ def test_data_show_draws_a_sheet(kerasdl, tmp_path):
     assert code == 0
     assert out.strip() == "sheet.png: 4 of 2000 train pictures"
     assert (tmp_path / "sheet.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_data_show_takes_samples_from_all_over_a_folder(kerasdl, tmp_path):
+    for name, level in (("black", 0), ("white", 255)):
+        (tmp_path / "tones" / name).mkdir(parents=True)
+        for index in range(6):
+            PIL.Image.new("RGB", (128, 128), (level,) * 3).save(
+                tmp_path / "tones" / name / f"{index}.png"
+            )
+    words = ["data", "show", "tones", "--task", "classify", "--count", "2", "--out", "sheet.png"]
+    assert kerasdl(*words)[0] == 0
+    sheet = PIL.Image.open(tmp_path / "sheet.png")
+    assert [sheet.getpixel((left, 64)) for left in (64, 196)] == [(0,) * 3, (255,) * 3]

@@ -63,3 +63,16 @@ def test_missing_masks_and_samples_are_named():
         sheet.contact_sheet([plain((0, 0, 0))], masks=True)
     with pytest.raises(DataError, match="no samples"):
         sheet.contact_sheet([])
+
+
+def test_legend_names_the_colours_at_the_foot():
+    samples = [plain(0, 128, 128, numpy.zeros((128, 128), int))]
+    palette = [(250, 0, 0), (0, 250, 0), (0, 0, 250)]
+    without = sheet.contact_sheet(samples, masks=True, palette=palette)
+    names = ("sky", "a class with a name as long as the sheet is wide", "sea")
+    legend = sheet.contact_sheet(samples, masks=True, palette=palette, legend=names)
+    assert legend.width == without.width
+    foot = numpy.asarray(legend)[without.height :]
+    assert len(foot) == 3 * (sheet.TITLE + sheet.GAP)
+    for row, color in enumerate(palette):
+        assert (foot[row * (sheet.TITLE + sheet.GAP) + 5, sheet.GAP + 4] == color).all()

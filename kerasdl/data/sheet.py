@@ -12,7 +12,7 @@ PAPER, INK = (255, 255, 255), (40, 40, 40)
 OPACITY = 0.6  # of the mask over the picture
 
 
-def contact_sheet(split, count=64, columns=8, masks=False, palette=(), class_names=()):
+def contact_sheet(split, count=64, columns=8, masks=False, palette=(), class_names=(), legend=()):
     """A sheet with the first `count` samples of a split, row by row.
 
     Small pictures are enlarged by a whole factor (each pixel stays one colour), large ones are
@@ -25,6 +25,7 @@ def contact_sheet(split, count=64, columns=8, masks=False, palette=(), class_nam
         masks: Whether to show masks.
         palette: One (red, green, blue) per class of the masks, 0-255.
         class_names: If given, the class of each sample is written beneath it.
+        legend: If given, the names of the palette's colours, written at the foot of the sheet.
 
     Returns: a PIL.Image, RGB.
     Raises: DataError where masks are asked for and there are none, or the split is empty.
@@ -38,10 +39,15 @@ def contact_sheet(split, count=64, columns=8, masks=False, palette=(), class_nam
     width = max(cell.width for row in rows for cell in row)
     height = max(cell.height for row in rows for cell in row)
     step_x, step_y = width + GAP, height + GAP + (TITLE if class_names else 0)
-    size = (min(columns, len(samples)) * step_x + GAP, len(rows) * step_y + GAP)
-    sheet = Image.new("RGB", size, PAPER)
-    draw = ImageDraw.Draw(sheet)
     font = ImageFont.load_default(11)
+    across, foot = min(columns, len(samples)) * step_x + GAP, len(rows) * step_y + GAP
+    places, end = _legend_places(legend, across, foot, font)
+    sheet = Image.new("RGB", (across, end), PAPER)
+    draw = ImageDraw.Draw(sheet)
+    for (left, top), name, color in zip(places, legend, palette, strict=False):
+        square = (left, top + 1, left + TITLE - 5, top + TITLE - 4)
+        draw.rectangle(square, tuple(color), outline=INK)
+        draw.text((left + TITLE, top - 1), name, fill=INK, font=font)
     for row, cells in enumerate(rows):
         for column, cell in enumerate(cells):
             left, top = GAP + column * step_x, GAP + row * step_y
@@ -69,6 +75,18 @@ def overlay(image, mask, palette, opacity=OPACITY):
     mixed = image.astype(numpy.float32)
     mixed[known] += (colors[mask[known]] - mixed[known]) * numpy.float32(opacity)
     return (mixed + numpy.float32(0.5)).astype(numpy.uint8)
+
+
+def _legend_places(names, across, top, font):
+    """Left upper corners of the entries of a legend, row by row, and where it ends."""
+    places, left = [], GAP
+    for name in names:
+        width = TITLE + round(font.getlength(name)) + 3 * GAP
+        if left + width > across and left > GAP:
+            left, top = GAP, top + TITLE + GAP
+        places.append((left, top))
+        left += width
+    return places, top + (TITLE + GAP if places else 0)
 
 
 def _cell(sample, masks, palette):

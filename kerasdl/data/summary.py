@@ -176,6 +176,8 @@ def duplicate_findings(records, class_names):
         else:
             what, kind = f"the same picture {len(group)} times: {names}", "duplicate"
             mend = "remove the copies"
+        if group[0].header is None:  # a published set or an array, not files to be removed
+            mend = "the data came so; know it when you compare scores"
         yield Finding("warning", what, group[0].path, mend=mend, kind=kind)
 
 
