@@ -320,7 +320,8 @@ def waiting(name, inputs, outputs, batch_size, split, task, augment, epochs, cac
     """
     steps = 6
     model = models.build(name, inputs, outputs, **options)
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    # A value beyond the classes is one that the data ignore, such as CamVid's 11.
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=outputs)
     model.compile(keras.optimizers.SGD(0.01), loss)
     source = Source(split, inputs[:2], "stretch", cache)
     if cache:
