@@ -6,8 +6,7 @@ import rich.table
 from kerasdl.benchmark.cells import PLAIN
 
 PRECISION_NAMES = {"mixed_bfloat16": "bfloat16", "mixed_float16": "float16"}
-COLUMNS = ("backend", "images/s", "quartiles", "best", "of plain", "best", "1st step", "memory",
-           "waiting")  # fmt: skip
+COLUMNS = ("backend", "median", "quartiles", "best", "x plain", "best", "first s", "MiB", "wait")
 
 
 def table(rows, image_size):
@@ -25,7 +24,7 @@ def table(rows, image_size):
         padding=(0, 1, 0, 0),
     )
     for number, heading in enumerate(COLUMNS):
-        made.add_column(heading, justify="right" if number else "left", overflow="fold")
+        made.add_column(heading, justify="right" if number else "left", no_wrap=True)
     good = [row for row in rows if "error" not in row]
     good.sort(key=lambda row: -row["images_per_second"]["median"])
     for row in good:
@@ -41,17 +40,18 @@ def cells(row):
         _number(speed["median"]),
         f"{_number(speed['low'])}-{_number(speed['high'])}",
         _number(speed["best"]),
-        f"{row['ratio_median']:.2f}x" if "ratio_median" in row else "",
-        f"{row['ratio_best']:.2f}x" if "ratio_best" in row else "",
-        f"{row['first_step_seconds']:.1f} s",
-        "" if row["peak_bytes"] is None else f"{row['peak_bytes'] / 2**20:,.0f} MiB",
+        f"{row['ratio_median']:.2f}" if "ratio_median" in row else "",
+        f"{row['ratio_best']:.2f}" if "ratio_best" in row else "",
+        f"{row['first_step_seconds']:.1f}",
+        "" if row["peak_bytes"] is None else f"{row['peak_bytes'] / 2**20:,.0f}",
         "" if row["backend"] == PLAIN else f"{row['waiting']:.0%}",
     )
 
 
 def label(row):
     """A cell in words: "torch float32", "tensorflow bfloat16 jit"."""
-    words = [row["backend"], PRECISION_NAMES.get(row["precision"], row["precision"])]
+    name = "plain loop" if row["backend"] == PLAIN else row["backend"]
+    words = [name, PRECISION_NAMES.get(row["precision"], row["precision"])]
     if row["jit"] != "auto" and not (row["backend"] == PLAIN and row["jit"] == "off"):
         words.append({"on": "jit", "off": "no jit"}[row["jit"]])
     return " ".join(words)
@@ -68,11 +68,12 @@ def failures(rows):
 
 def notes(rows):
     """What the columns mean, and what a reader must know."""
-    lines = ["images/s: median over the steps; memory: peak of the process, or of the GPU"]
+    lines = ["median, quartiles, best: images per second; first s: seconds of the first step"]
     if any("ratio_median" in row for row in rows):
-        lines.append(
-            "of plain: speed relative to the plain PyTorch loop in the same rounds; best to best"
-        )
+        lines.append("x plain, best: speed relative to the plain PyTorch loop in the same rounds")
+    lines.append(
+        "MiB: most memory of the process, or of the GPU; wait: time spent waiting for data"
+    )
     return lines
 
 
