@@ -213,3 +213,30 @@ def test_arranged_kernels_have_the_same_values_and_learn_the_same():
         assert kernel.permute(3, 0, 1, 2).is_contiguous()
         momenta = [v.value for v in arranged.optimizer.momentums if len(v.shape) == 4]
         assert all(each.permute(3, 0, 1, 2).is_contiguous() for each in momenta)
+
+
+@pytest.mark.parametrize(
+    ("plugins", "before", "after"),
+    [
+        ((), None, "--xla_disable_hlo_passes=algsimp"),
+        ((), "--own", "--own"),
+        (("jax_plugins",), None, None),
+    ],
+)
+def test_jax_on_processors_gets_its_flag(settings, monkeypatch, plugins, before, after):
+    import importlib.util
+    import os
+    import sys
+    import types
+
+    found = (*backend.BACKENDS, *plugins)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name in found or None)
+    without = {name: each for name, each in sys.modules.items() if name not in ("jax", "keras")}
+    monkeypatch.setattr(backend, "sys", types.SimpleNamespace(modules=without))
+    monkeypatch.setenv("KERAS_BACKEND", BACKEND)  # put back at the end
+    monkeypatch.delenv("XLA_FLAGS", raising=False)
+    if before is not None:
+        monkeypatch.setenv("XLA_FLAGS", before)
+    assert backend.choose("jax") == "jax"
+    assert os.environ.get("XLA_FLAGS") == after
+    os.environ.pop("XLA_FLAGS", None)
