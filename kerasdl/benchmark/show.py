@@ -22,6 +22,7 @@ def table(rows, image_size):
         title_justify="left",
         box=rich.box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
+        pad_edge=False,
     )
     for number, heading in enumerate(COLUMNS):
         made.add_column(heading, justify="right" if number else "left", no_wrap=True)

@@ -14,6 +14,8 @@ from kerasdl import precision as precisions
 from kerasdl.benchmark import subject
 from kerasdl.errors import ConfigError
 
+NETWORKS = ("resnet18", "fcn32", "fcn16", "fcn8", "unet")
+
 
 class Loop:
     """A plain training loop; has what `kerasdl.benchmark.subject.Subject` has.
@@ -86,8 +88,11 @@ def network(name, image_size, outputs):
     """The network that `kerasdl.models.build(name, (*image_size, 3), outputs)` is.
 
     Raises:
-        ConfigError: The sides are no multiple of the stride, for which kerasdl would pad.
+        ConfigError: There is no such network here, or the sides are no multiple of the stride, for
+            which kerasdl would pad.
     """
+    if name not in NETWORKS:
+        raise ConfigError(f"there is no plain PyTorch {name}", mend="take --yardstick none")
     stride = {"resnet18": 1, "unet": 16}.get(name, 32)
     if any(side % stride for side in image_size):
         raise ConfigError(
