@@ -7,8 +7,10 @@ import click
 
 from kerasdl import __version__
 from kerasdl.commands import (
+    benchmark,
     config,
     data,
+    doctor,
     evaluate,
     models,
     predict,
@@ -52,6 +54,8 @@ for command in (
     config.config_group,
     data.data_group,
     models.models,
+    benchmark.benchmark,
+    doctor.doctor,
 ):
     cli.add_command(command)
 

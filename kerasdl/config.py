@@ -17,7 +17,8 @@ from kerasdl import recipes
 from kerasdl.errors import ConfigError
 
 BACKENDS = ("tensorflow", "jax", "torch")
-PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16", "auto")
+JITS = ("auto", "on", "off")
 TASKS = ("classification", "segmentation", "colorization")
 TASK_ALIASES = {"classify": "classification", "segment": "segmentation", "colorize": "colorization"}
 DEFAULT_MODELS = {"classification": "resnet18", "segmentation": "unet", "colorization": "unet"}
@@ -42,7 +43,8 @@ class Config:
     model: str = ""  # empty: the task's default model
     data: str = "scenes"  # "scenes", a folder, or "tfds:NAME[/CONFIG][:VERSION]"
     backend: str = "auto"
-    precision: str = "float32"
+    precision: str = "float32"  # "auto": bfloat16 where that is faster on this machine
+    jit: str = "auto"  # compile the step as a whole: "auto" leaves it to Keras
     distribute: str = "none"  # "data": all devices and processes share each batch
     seed: int = 0
     image_size: tuple[int, int] = (64, 64)  # height, width
@@ -230,6 +232,7 @@ def _check(config):
         ("backend", ("auto", *BACKENDS)),
         ("precision", PRECISIONS),
         ("distribute", DISTRIBUTIONS),
+        ("jit", JITS),
         ("resize", ("", *RESIZES)),
         ("augment", ("auto", "none")),
         ("recipe", recipes.RECIPES),

@@ -27,6 +27,8 @@ from kerasdl.distribution import ALONE
 from kerasdl.metrics.base import ExpensiveMetricsInValidationOnly, gated_names
 from kerasdl.optimizers import SGD
 
+JIT = {"auto": "auto", "on": True, "off": False}  # what `compile` understands
+
 logger = logging.getLogger("kerasdl")
 
 
@@ -108,6 +110,7 @@ def _fit_stage(folder, config, stage, task, dataset, stop, quiet, group):
             ),
             loss=evaluation.loss_of(task, config, dataset, class_weights, config.label_smoothing),
             metrics=measures,
+            jit_compile=JIT[config.jit],
         )
         group.join(model)
         validation = None
@@ -168,6 +171,7 @@ def _fit_stage(folder, config, stage, task, dataset, stop, quiet, group):
             logger.info("going on after epoch %d: %s", first, folder.path)
         if config.progressive_sizes:
             logger.info("epochs %d to %d: %dx%d", first + 1, stage.end, *stage.image_size)
+        backend.arrange(model)
         progress = callbacks.Progress(batches, quiet, config.epochs)
         stack.callback(progress.close)
         stack.enter_context(

@@ -48,7 +48,8 @@ def backend_option(function):
     return click.option(
         "--backend",
         metavar="NAME",
-        help="tensorflow, jax, torch or auto; default: KERAS_BACKEND, else the first installed.",
+        help="tensorflow, jax, torch or auto: KERAS_BACKEND, else what `kerasdl benchmark` "
+        "recommends, else the first installed.",
     )(function)
 
 
@@ -82,7 +83,7 @@ CONFIG_FLAGS = (
     ("--learning-rate", float, "Learning rate at the start."),
     ("--image-size", str, "HEIGHTxWIDTH, or one number for both."),
     ("--seed", int, "Seed of everything random."),
-    ("--precision", str, "float32, mixed_bfloat16 or mixed_float16."),
+    ("--precision", str, "float32, mixed_bfloat16, mixed_float16 or auto."),
     ("--backbone", str, "Weights to start from: a run, a .keras file, or imagenet."),
     ("--distribute", str, "none, or data: all devices share each batch."),
     ("--class-weights", str, "none, auto, or a TOML file: class name = weight."),

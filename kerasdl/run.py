@@ -4,10 +4,12 @@
 trainer: `model.compile`, `model.fit` and callbacks are the trainer.
 """
 
+import json
 import logging
+import os
 import pathlib
 
-from kerasdl import backend, data, tasks
+from kerasdl import backend, data, precision, tasks
 from kerasdl import config as configuration
 from kerasdl.errors import ConfigError, DataError, ModelFileError
 
@@ -37,10 +39,13 @@ def train(config, out=None, overwrite=False, allow_data_change=False, quiet=Fals
     Raises:
         KerasdlError: Of the kind and with the exit code of what went wrong.
     """
-    engine = backend.choose(config.backend)
+    path = default_folder(config) if out is None else pathlib.Path(out)
+    engine = chosen_backend(config, path, overwrite)
     from kerasdl import distribution
 
     with distribution.start(config.distribute, engine) as group:
+        # Not earlier: asking JAX for its GPUs would keep it from joining other hosts.
+        config = changed(config, precision=decided_precision(config, engine, path, overwrite))
         return _train(group, config, out, overwrite, allow_data_change, quiet or not group.writes)
 
 
@@ -86,6 +91,43 @@ def _train(group, config, out, overwrite, allow_data_change, quiet):
         # A signal during the last steps let them complete; whoever sent it wants no next run.
         stop.check()
     return folder.path
+
+
+def chosen_backend(config, folder, overwrite=False):
+    """Fixes the backend of this process and gives its name; see `kerasdl.backend.choose`.
+
+    A run that has begun in the folder goes on with its own backend where the configuration and the
+    variable KERAS_BACKEND name none, whatever has been measured or installed since.
+
+    Raises:
+        ConfigError: The backend is unknown or not installed.
+    """
+    name = config.backend
+    if name == "auto" and not overwrite and not os.environ.get("KERAS_BACKEND"):
+        before = _backend_of(folder)
+        name = before if before in backend.installed() else name
+    return backend.choose(name)
+
+
+def decided_precision(config, engine, folder, overwrite=False):
+    """The precision to train in: what "auto" meant when the run in the folder began, else now.
+
+    Raises:
+        ConfigError: The backend `engine` cannot compute in that precision here.
+    """
+    wanted = config.precision
+    if wanted == "auto" and not overwrite and (pathlib.Path(folder) / "config.toml").exists():
+        wanted = read_config(folder).precision
+    return precision.resolve(wanted, engine)
+
+
+def _backend_of(folder):
+    """The backend that a run was trained on, or None if that is not known."""
+    try:
+        file = pathlib.Path(folder) / "environment.json"
+        return json.loads(file.read_text(encoding="utf-8"))["backend"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def evaluate(run, split="test", data_name=None, batch_size=None):

@@ -8,8 +8,8 @@ import pytest
 
 from kerasdl import backend
 
-# Before anything imports Keras. The suite is run once per backend, see the Makefile.
-backend.choose("auto")
+# What was measured on this machine for its user must not decide which backend is tested.
+os.environ["KERASDL_SETTINGS"] = str(pathlib.Path(__file__).parents[1] / ".pytest_cache/settings")
 os.environ.setdefault("MPLBACKEND", "Agg")
 # JAX compiles every network for every shape, which takes longer than all the tests compute. The
 # results stay those of the same program; only its compilation is cheaper, and kept for next time.
@@ -22,6 +22,8 @@ os.environ.setdefault(
 )
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "0")
+# Before anything imports Keras. The suite is run once per backend, see the Makefile.
+backend.choose("auto")
 
 
 def pytest_collection_modifyitems(items):

@@ -47,9 +47,9 @@ def pad_to_multiple(x, multiple):
 
 
 def crop_back(x, padding):
-    """Undoes `pad_to_multiple`."""
+    """Undoes `pad_to_multiple`; float32, as outputs are under every precision."""
     if any(any(sides) for sides in padding):
-        x = keras.layers.Cropping2D(padding, name="crop_to_input")(x)
+        x = keras.layers.Cropping2D(padding, dtype="float32", name="crop_to_input")(x)
     return x
 
 

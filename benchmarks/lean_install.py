@@ -1,0 +1,120 @@
+"""Clean installations with one backend and no TensorFlow, and every command in them.
+
+    python benchmarks/lean_install.py [jax torch] [--work FOLDER]
+
+Makes a virtual environment per backend, installs this checkout with only that extra and the
+versions of constraints.txt, asserts that no other backend came with it, and runs the commands.
+The data are tiny.
+Prints one line per command with its exit code and seconds; exits 1 if any is not as expected.
+"""
+
+import argparse
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+import venv
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+BACKENDS = ("tensorflow", "jax", "torch")
+TINY = [
+    "--image-size", "32", "--epochs", "1", "--batch-size", "8",
+    *(word for pair in ("train_size=16", "validation_size=8", "test_size=8")
+      for word in ("--set", pair)),
+]  # fmt: skip
+SEGMENT = [*TINY, "--set", "model_args.filters=4", "--set", "model_args.depth=2"]
+COMMANDS = (
+    (["--version"], 0),
+    (["doctor"], 0),
+    (["models", "--image-size", "32"], 0),
+    (["config", "show", "segmentation"], 0),
+    (["data", "check", "scenes", "--task", "segmentation"], 0),
+    (["data", "show", "scenes", "--count", "4", "--out", "sheet.png"], 0),
+    (["train", "segmentation", *SEGMENT, "--out", "runs/unet"], 0),
+    (["train", "segmentation", *SEGMENT, "--out", "runs/unet"], 0),  # nothing left to do
+    (["evaluate", "segmentation", "--run", "runs/unet"], 0),
+    (["predict", "segmentation", "sheet.png", "--run", "runs/unet", "--out", "masks"], 0),
+    (["train", "colorization", *SEGMENT, "--out", "runs/color"], 0),
+    (["predict", "colorization", "sheet.png", "--run", "runs/color", "--out", "colors"], 0),
+    (["train", "classification", *TINY, "--set", "model_args.stem=imagenet",
+      "--out", "runs/resnet"], 0),
+    (["predict", "classification", "sheet.png", "--run", "runs/resnet"], 0),
+    # What needs a package that is not there is refused in one line.
+    (["train", "segmentation", "--backend", "tensorflow"], 2),
+    (["train", "segmentation", "--data", "tfds:cmaterdb"], None),
+)  # fmt: skip
+
+
+def python(environment):
+    folder = "Scripts" if os.name == "nt" else "bin"
+    return pathlib.Path(environment) / folder / "python"
+
+
+def install(backend, work):
+    """A virtual environment with this checkout and one extra; gives its Python."""
+    environment = work / f"with-{backend}"
+    venv.create(environment, with_pip=True, clear=True)
+    interpreter = python(environment)
+    constraints = ROOT / "constraints.txt"
+    command = [interpreter, "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
+               "-c", constraints, f"{ROOT}[{backend}]"]  # fmt: skip
+    subprocess.run(command, check=True)
+    return interpreter
+
+
+def others_installed(interpreter, backend):
+    """Names of the other backends that can be imported there; must be none."""
+    code = (
+        "import importlib.util as u\n"
+        f"print(*(n for n in {BACKENDS} if n != {backend!r} and u.find_spec(n)))"
+    )
+    run = subprocess.run([interpreter, "-c", code], capture_output=True, text=True, check=True)
+    return run.stdout.split()
+
+
+def run_commands(interpreter, folder):
+    """Runs all commands in a folder; gives the number of those that did not end as expected."""
+    folder.mkdir(parents=True, exist_ok=True)
+    drop = ("KERAS_BACKEND", "PYTHONPATH")
+    environment = {key: value for key, value in os.environ.items() if key not in drop}
+    wrong = 0
+    for words, expected in COMMANDS:
+        began = time.monotonic()
+        run = subprocess.run(
+            [interpreter, "-m", "kerasdl", *words],
+            cwd=folder, env=environment, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        seconds = time.monotonic() - began
+        ok = run.returncode == expected
+        if expected is None:  # any refusal that is a message and no defect
+            ok = run.returncode in (2, 3) and run.stderr.strip().startswith("error: ")
+        wrong += not ok
+        print(f"  {'ok' if ok else 'WRONG'}  {run.returncode}  {seconds:4.0f} s  "
+              f"kerasdl {' '.join(words[:2])}", flush=True)  # fmt: skip
+        if not ok or run.returncode:
+            print("      " + (run.stderr.strip().splitlines() or ["nothing said"])[-1][:300])
+    return wrong
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("backends", nargs="*", default=["jax", "torch"])
+    parser.add_argument("--work", type=pathlib.Path, help="default: a temporary folder")
+    arguments = parser.parse_args()
+    wrong = 0
+    with tempfile.TemporaryDirectory() as temporary:
+        work = arguments.work or pathlib.Path(temporary)
+        for backend in arguments.backends:
+            interpreter = install(backend, work)
+            others = others_installed(interpreter, backend)
+            print(f"[{backend}]: other backends installed: {', '.join(others) or 'none'}")
+            wrong += bool(others)
+            wrong += run_commands(interpreter, work / f"runs-{backend}")
+    print("all as expected" if not wrong else f"{wrong} not as expected")
+    return bool(wrong)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

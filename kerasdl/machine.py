@@ -1,0 +1,75 @@
+"""The machine at hand, as far as it can be known without importing a framework."""
+
+import os
+import pathlib
+import platform
+
+# Instructions that multiply bfloat16 numbers, as Linux calls them: x86-64, then 64-bit ARM.
+BFLOAT16_FLAGS = frozenset(("avx512_bf16", "amx_bf16", "bf16", "svebf16"))
+
+_PROCESSORS = pathlib.Path("/proc/cpuinfo")
+_GRAPHICS = pathlib.Path("/proc/driver/nvidia/gpus")
+
+
+def processors():
+    """Number of processor cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def processor(text=None):
+    """Name of the processor, such as "AMD EPYC 7763".
+
+    Args:
+        text: Content of /proc/cpuinfo; read from there if None.
+    """
+    fields = _fields(text)
+    name = fields.get("model name") or fields.get("Model") or platform.processor()
+    return " ".join(name.split()) or platform.machine() or "unknown processor"
+
+
+def bfloat16_in_hardware(text=None):
+    """Whether the processor multiplies bfloat16 itself; False where Linux cannot be asked.
+
+    Args:
+        text: Content of /proc/cpuinfo; read from there if None.
+    """
+    fields = _fields(text)
+    flags = f"{fields.get('flags', '')} {fields.get('Features', '')}".split()
+    return not BFLOAT16_FLAGS.isdisjoint(flags)
+
+
+def graphics(folder=_GRAPHICS):
+    """Names of the NVIDIA GPUs whose driver is loaded, sorted; others are not seen."""
+    names = []
+    try:
+        for path in pathlib.Path(folder).glob("*/information"):
+            names.append(_fields(path.read_text(encoding="utf-8")).get("Model", "GPU"))
+    except OSError:
+        return []
+    return sorted(names)
+
+
+def description():
+    """Name of this kind of machine: processor, cores, GPUs, operating system.
+
+    Two machines of the same description are taken to be equally fast.
+    """
+    parts = [processor(), f"{processors()} cores", *graphics(), platform.system()]
+    return ", ".join(parts)
+
+
+def _fields(text):
+    """Mapping of the first "name : value" line of each name."""
+    if text is None:
+        try:
+            text = _PROCESSORS.read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return {}
+    fields = {}
+    for line in text.splitlines():
+        name, separator, value = line.partition(":")
+        if separator:
+            fields.setdefault(name.strip(), value.strip())
+    return fields
