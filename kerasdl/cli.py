@@ -7,6 +7,7 @@ import click
 
 from kerasdl import __version__
 from kerasdl.commands import (
+    compare,
     config,
     data,
     evaluate,
@@ -49,6 +50,7 @@ for command in (
     reproduce.reproduce,
     sweep.sweep,
     report.report,
+    compare.compare_group,
     config.config_group,
     data.data_group,
     models.models,
