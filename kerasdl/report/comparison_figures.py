@@ -53,7 +53,7 @@ def layers_figure(case, path, theme=canvas.LIGHT):
 
 def times_figure(cases, path, theme=canvas.LIGHT):
     """Time of a training step, median with quartiles, per case and variant."""
-    drawing = canvas.figure(4.6, _height(cases), theme)
+    drawing = canvas.figure(4.6 if len(cases) > 1 else 3.3, _height(cases), theme)
     _times(drawing.add_subplot(), cases, theme)
     canvas.save(drawing, path)
 
@@ -157,7 +157,7 @@ def _agreement(axes, cases, theme):
     axes.minorticks_off()
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0e}"))
     canvas.style(axes, theme, grid="x")
-    canvas.title(axes, "Largest difference of any two; dashed: allowed", theme, pad=8)
+    canvas.title(axes, "Largest difference; dashed: allowed", theme, pad=8)
     _legend(axes, theme, below=True, columns=2)
 
 
