@@ -32,6 +32,8 @@ def worker(backend="jax", precision="float32", seconds=0.1, apart=0.0, step_apar
         "outputs": numpy.array([[1.0, 2.0 + apart]]),
         "step_0": numpy.array([3.0]),
         "step_1": numpy.array([4.0 + step_apart]),
+        "exact_0": numpy.array([3.0]),
+        "exact_1": numpy.array([4.0 + step_apart]),
         "statistics_0": numpy.array([1.0]),
         "layer_0": numpy.array([1.0, -4.0]),
         "layer_1": numpy.array([1.0, 2.0 + apart]),

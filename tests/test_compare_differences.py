@@ -55,6 +55,17 @@ def test_pair_names_the_first_layer_that_differs():
     assert found["beyond"] == ["logits", "gradient_step"] and not found["agrees"]
 
 
+def test_the_step_in_float64_is_judged_and_the_other_one_told():
+    first, second = ("jax", *worker()), ("torch", *worker("torch"))
+    second[2]["step_1"] = numpy.array([5.0])
+    found = differences.pair(CASE, first, second, differences.TOLERANCES["float32"])
+    assert found["agrees"] and found["gradient_step"]["relative"] == 0.0
+    assert found["own_step"]["relative"] == pytest.approx(1 / math.sqrt(34))
+    del second[2]["exact_0"], second[2]["exact_1"]  # as at lower precisions
+    found = differences.pair(CASE, first, second, differences.TOLERANCES["mixed_float16"])
+    assert found["beyond"] == ["gradient_step"]
+
+
 def test_small_logits_are_compared_absolutely():
     (result, arrays), (other, others) = worker(), worker("torch")
     arrays["outputs"], others["outputs"] = numpy.array([[0.5]]), numpy.array([[0.25]])

@@ -107,7 +107,13 @@ def pair(case, first, second, tolerance):
     logits["scaled"] = logits["largest"] / max(1.0, logits["magnitude"]) if (
         math.isfinite(logits["magnitude"])
     ) else math.inf  # fmt: skip
-    step = step_difference(_list(arrays, "step"), _list(other_arrays, "step"), result["weights"])
+    own = step_difference(_list(arrays, "step"), _list(other_arrays, "step"), result["weights"])
+    if "exact_0" in arrays and "exact_0" in other_arrays:
+        step = step_difference(
+            _list(arrays, "exact"), _list(other_arrays, "exact"), result["weights"]
+        )
+    else:
+        step = own  # a lower precision beside float32
     moving = [
         difference(x, y)["relative_largest"]
         for x, y in zip(_list(arrays, "statistics"), _list(other_arrays, "statistics"), strict=True)
@@ -124,6 +130,7 @@ def pair(case, first, second, tolerance):
         "logits": logits,
         "same_answers": same_answers(arrays["outputs"], other_arrays["outputs"], case["task"]),
         "gradient_step": step,
+        "own_step": own,
         "statistics": max(moving, default=0.0),
         "scores": {
             key: _apart(value, other["scores"].get(key)) for key, value in result["scores"].items()

@@ -29,8 +29,8 @@ def measure(job):
 
     Returns:
         A mapping of JSON types and a mapping of arrays:
-        `outputs` (N, ...), `step_I` and `statistics_I` for each trainable and other weight,
-        `layer_I` for each layer, flat.
+        `outputs` (N, ...), `step_I` and, at float32, `exact_I` for each trainable weight,
+        `statistics_I` for each other one, `layer_I` for each layer, flat.
     """
     config = configuration.make(job["config"])
     task = tasks.get(config.task)
@@ -62,7 +62,8 @@ def measure(job):
     result["prediction_seconds"] = _times(
         lambda: model.predict_on_batch(inputs["test"][0][0]), job["predictions"]
     )
-    trained, steps = _training(model, config, loss, noisy(inputs["train"], config.seed))
+    training = list(dithered(inputs["train"], config.seed))
+    trained, steps = _training(model, config, loss, training)
     result |= trained
     arrays |= steps
     result |= {
@@ -74,6 +75,8 @@ def measure(job):
     }
     model.set_weights(initial)
     result["layers"], outputs = _layers(model, inputs["test"][0][0][:LAYER_SAMPLES])
+    if job["precision"] == "float32":  # last, as it changes the whole process
+        arrays |= exact_step(model, config, loss, training[0], initial)
     return result, arrays | outputs
 
 
@@ -93,16 +96,37 @@ def at_precision(model, config, precision):
     return rebuilt
 
 
-def noisy(batches, seed):
-    """The batches with noise of up to 16 grey levels, +-1/16, on their inputs.
+def exact_step(model, config, loss, batch, weights):
+    """The gradient step of the first batch with everything but the head in float64.
 
-    Drawn pictures have areas of one colour. There all values in a pooling window are equal but for
-    rounding, which decides which of them gets the gradient, and another way to round is another
-    gradient, just as right. The noise takes that choice away, and none from what is compared.
+    In float32 rounding decides about rectifiers whose input is almost zero and about pooling
+    windows with two almost equal values, and one of these in another way changes the step of a
+    small network by up to a hundredth. In float64 that does not happen, and what backends compute
+    can be told from how they round.
+    """
+    if keras.config.backend() == "jax":
+        import jax
+
+        jax.config.update("jax_enable_x64", True)
+    keras.config.set_dtype_policy("float64")
+    exact = models.build(
+        config.model, model.input_shape[1:], model.output_shape[-1], **config.model_args
+    )
+    exact.set_weights(weights)
+    exact.compile(_optimizer(config), loss)
+    exact.train_on_batch(*batch)
+    return _numbered("exact", exact.optimizer.momentums)
+
+
+def dithered(batches, seed):
+    """The batches with noise of up to half a grey level, +-1/510, on their inputs.
+
+    Drawn pictures have areas of one colour, where all values in a pooling window are equal but for
+    rounding, even in float64. The noise, below what 8 bits can hold, makes them differ.
     """
     generator = numpy.random.default_rng(seed)
     for x, y in batches:
-        yield x + (generator.random(x.shape, dtype="float32") - 0.5) / 8, y
+        yield x + (generator.random(x.shape, dtype="float32") - 0.5) / 255, y
 
 
 def _batches(path, kind, size):
@@ -131,9 +155,7 @@ def _answers(model, task, dataset, loss, batches):
 
 def _training(model, config, loss, batches):
     """A short training from the model's weights; the first step of it in full."""
-    model.compile(
-        SGD(config.learning_rate, max(config.momentum, LEAST_MOMENTUM), config.weight_decay), loss
-    )
+    model.compile(_optimizer(config), loss)
     losses, seconds, arrays = [], [], {}
     for number, (x, y) in enumerate(batches):
         # Keras would give the mean over all batches so far.
@@ -151,6 +173,10 @@ def _training(model, config, loss, batches):
         "step_seconds": seconds,
         "weights": [weight.path for weight in model.trainable_weights],
     }, arrays
+
+
+def _optimizer(config):
+    return SGD(config.learning_rate, max(config.momentum, LEAST_MOMENTUM), config.weight_decay)
 
 
 def _layers(model, x):

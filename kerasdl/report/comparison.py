@@ -16,7 +16,10 @@ DEFINITIONS = (
      "largest output, or by 1 if that is smaller. Compared with what is allowed."),
     ("mean", "Mean absolute difference of the outputs, divided by their mean size."),
     ("gradient step", "Difference of one step of the optimizer from the same weights on the same "
-     "batch: length of the difference over all weights, divided by the length of the step."),
+     "batch, computed in float64: length of the difference over all weights, divided by the length "
+     "of the step. A lower precision is compared as it trains."),
+    ("as trained", "The same at the precision of the training. A rectifier at zero or a tie in a "
+     "pooling window, decided by rounding, can change it by a thousandth; it is not judged."),
     ("same answer", "Share of equal classes (of pictures or pixels), or of equal colours in 8 "
      "bits."),
     ("first difference", "The first layer, from input to output, whose output differs by more than "
@@ -46,14 +49,15 @@ def agreement(case):
             power(pair["logits"]["largest"]),
             power(pair["logits"]["relative_mean"]),
             power(pair["gradient_step"]["relative"]),
+            power(pair["own_step"]["relative"]),
             share(pair["same_answers"]),
             pair["first_difference"] or "none",
             "yes" if pair["agrees"] else "no",
         )
         for pair in case["pairs"]
     ]
-    columns = ("backends", "outputs", "absolute", "mean", "gradient step", "same answer (%)",
-               "first difference", "agrees")  # fmt: skip
+    columns = ("backends", "outputs", "absolute", "mean", "gradient step", "as trained",
+               "same answer (%)", "first difference", "agrees")  # fmt: skip
     return tables.Table("Differences", columns, tuple(rows), (_allowed([case]),))
 
 
@@ -63,7 +67,7 @@ def agreement_of_many(cases):
     for case in cases:
         pairs = case["pairs"]
         if not pairs:
-            rows.append((case["name"], *(names.ABSENT,) * 5, "no"))
+            rows.append((case["name"], *(names.ABSENT,) * 6, "no"))
             continue
         first = [pair["first_difference"] for pair in pairs if pair["first_difference"]]
         rows.append(
@@ -72,13 +76,14 @@ def agreement_of_many(cases):
                 power(max(_or_inf(pair["logits"]["scaled"]) for pair in pairs)),
                 power(max(_or_inf(pair["logits"]["largest"]) for pair in pairs)),
                 power(max(_or_inf(pair["gradient_step"]["relative"]) for pair in pairs)),
+                power(max(_or_inf(pair["own_step"]["relative"]) for pair in pairs)),
                 share(min(pair["same_answers"] for pair in pairs)),
                 first[0] if first else "none",
                 "yes" if all(pair["agrees"] for pair in pairs) else "no",
             )
         )
-    columns = ("network", "outputs", "absolute", "gradient step", "same answer (%)",
-               "first difference", "agrees")  # fmt: skip
+    columns = ("network", "outputs", "absolute", "gradient step", "as trained",
+               "same answer (%)", "first difference", "agrees")  # fmt: skip
     notes = ("Worst of all pairs of backends.", _allowed(cases))
     return tables.Table("Differences", columns, tuple(rows), notes)
 
