@@ -13,7 +13,7 @@ from test_report_pages import check_page
 from kerasdl import backend
 from kerasdl.compare import backends, cases, processes
 from kerasdl.errors import ConfigError
-from kerasdl.report import comparison, html
+from kerasdl.report import comparison_page, html
 
 TINY = ("image_size=16", "model_args.filters=2", "model_args.depth=1", "batch_size=2")
 
@@ -93,7 +93,7 @@ def test_page_of_several_networks(tmp_path):
 def test_a_runs_report_gets_the_comparison_once(tmp_path):
     path = html.write_run_report(tmp_path, run_document())
     for seconds in (0.1, 0.2):
-        comparison.insert(path, document(jax={"seconds": seconds}, torch={}))
+        comparison_page.insert(path, document(jax={"seconds": seconds}, torch={}))
     page = check_page(path)
     assert page.text.count("Speed and memory") == 1
     assert "200 (200–200)" in page.text and "[backends]" in page.text

@@ -152,7 +152,7 @@ def publish(document, out, run=None):
     Raises:
         WriteError: They cannot be written.
     """
-    from kerasdl.report import comparison, comparison_figures
+    from kerasdl.report import comparison_figures, comparison_page
 
     out = pathlib.Path(out)
     try:
@@ -161,9 +161,9 @@ def publish(document, out, run=None):
         raise files.cannot_write(out, error) from error
     files.write_text(out / "compare.json", as_json(document) + "\n")
     comparison_figures.comparison_figure(document, out / "compare.png")
-    page = comparison.write_page(out / "report.html", document)
+    page = comparison_page.write_page(out / "report.html", document)
     if run is not None:
-        comparison.insert(pathlib.Path(run) / "report.html", document)
+        comparison_page.insert(pathlib.Path(run) / "report.html", document)
     return page
 
 
