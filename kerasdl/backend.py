@@ -18,6 +18,19 @@ def installed():
     return [name for name in BACKENDS if importlib.util.find_spec(name) is not None]
 
 
+def require_installed(name):
+    """Raises ConfigError unless `name` is a backend that can be imported."""
+    if name not in BACKENDS:
+        raise suggest("backend", name, BACKENDS)
+    available = installed()
+    if name not in available:
+        there = ", ".join(available) or "none"
+        raise ConfigError(
+            f"backend '{name}' is not installed",
+            mend=f"pip install 'kerasdl[{name}]'; installed: {there}",
+        )
+
+
 def choose(name="auto"):
     """Fixes the backend of this process; call it before anything imports Keras.
 
@@ -31,8 +44,8 @@ def choose(name="auto"):
         ConfigError: Unknown or not installed, or Keras already runs on another one.
     """
     wanted = name if name != "auto" else os.environ.get("KERAS_BACKEND") or "auto"
-    available = installed()
     if wanted == "auto":
+        available = installed()
         if not available:
             raise ConfigError(
                 "no backend is installed",
@@ -40,14 +53,7 @@ def choose(name="auto"):
             )
         recommended = recommendation.read().get("backend")
         wanted = recommended if recommended in available else available[0]
-    if wanted not in BACKENDS:
-        raise suggest("backend", wanted, BACKENDS)
-    if wanted not in available:
-        there = ", ".join(available) or "none"
-        raise ConfigError(
-            f"backend '{wanted}' is not installed",
-            mend=f"pip install 'kerasdl[{wanted}]'; installed: {there}",
-        )
+    require_installed(wanted)
     if "keras" in sys.modules and sys.modules["keras"].config.backend() != wanted:
         running = sys.modules["keras"].config.backend()
         raise ConfigError(

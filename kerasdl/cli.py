@@ -8,6 +8,7 @@ import click
 from kerasdl import __version__
 from kerasdl.commands import (
     benchmark,
+    compare,
     config,
     data,
     doctor,
@@ -51,6 +52,7 @@ for command in (
     reproduce.reproduce,
     sweep.sweep,
     report.report,
+    compare.compare_group,
     config.config_group,
     data.data_group,
     models.models,

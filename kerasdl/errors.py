@@ -1,7 +1,7 @@
 """Errors a user can mend: one line with what is wrong, the path and the mend, and an exit code.
 
-Exit codes: 0 done, 1 defect in kerasdl, 2 usage or configuration, 3 data, 4 model file, 5 training
-failed, 6 cannot write, 130 and 143 stopped by a signal.
+Exit codes: 0 done, 1 defect in kerasdl, 2 usage or configuration, 3 data (or backends that differ),
+4 model file, 5 training failed, 6 cannot write, 130 and 143 stopped by a signal.
 """
 
 

@@ -49,7 +49,7 @@ def write_run_report(path, document):
     if path.is_dir():
         path /= "report.html"
     run = sections.run_section([document])
-    return _write(path, "run.html.j2", title=f"{run.label} on {run.data}", run=run)
+    return write(path, "run.html.j2", title=f"{run.label} on {run.data}", run=run)
 
 
 def write_reproduction_report(path, document):
@@ -75,7 +75,7 @@ def write_reproduction_report(path, document):
         claims.claims(documents),
     )
     classifiers = [members for key, members in groups.items() if key[0] == "classification"]
-    return _write(
+    return write(
         path,
         "reproduction.html.j2",
         title="The report and its reproduction",
@@ -121,7 +121,7 @@ def write_group_report(
     groups = runs.grouped(documents)
     scores = [scores_of(document) for document in documents]
     environment, machines = grouping.environments(documents)
-    return _write(
+    return write(
         path,
         "group.html.j2",
         title=title,
@@ -149,7 +149,14 @@ def _glue(text):
     return re.sub(r" (?=[↑↓→(]|1$)", "\u00a0", text)
 
 
-def _write(path, template, **context):
+def write(path, template, **context):
+    """Renders a template into a page, whole or not at all. Raises WriteError."""
+    canvas.write(render(template, **context).encode("utf-8"), path)
+    return pathlib.Path(path)
+
+
+def render(template, **context):
+    """Text of a template of this room."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES),
         autoescape=True,
@@ -160,6 +167,4 @@ def _write(path, template, **context):
     environment.filters["slug"] = sections.slug
     environment.filters["glue"] = _glue
     written = datetime.datetime.now().astimezone().strftime("%Y-%m-%d %H:%M")
-    text = environment.get_template(template).render(written=written, **context)
-    canvas.write(text.encode("utf-8"), path)
-    return pathlib.Path(path)
+    return environment.get_template(template).render(written=written, **context)

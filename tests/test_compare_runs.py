@@ -1,0 +1,79 @@
+"""`kerasdl compare runs`: seeds together, differences, refusals."""
+
+import json
+
+import pytest
+import tomli_w
+from report_fixtures import history_rows, scores
+from test_cli import assert_one_error_line, kerasdl  # noqa: F401
+from test_report_pages import check_page
+
+from kerasdl import config
+
+
+def run_folder(folder, seed=0, task="classification", backend="jax", accuracy=0.9, **values):
+    """A finished run that never was."""
+    folder.mkdir(parents=True)
+    document = scores(task, "resnet18" if task == "classification" else "unet", seed)
+    document["scores"] = {"accuracy": accuracy, "loss": 1 - accuracy}
+    (folder / "scores.json").write_text(json.dumps(document))
+    made = config.make({"task": task, "seed": seed, **values})
+    (folder / "config.toml").write_text(tomli_w.dumps(config.as_dict(made)))
+    (folder / "environment.json").write_text(json.dumps({"backend": backend}))
+    rows = [{**row, "seconds": 1.0} for row in history_rows()]
+    lines = [",".join(rows[0]), *(",".join(map(str, row.values())) for row in rows)]
+    (folder / "history.csv").write_text("\n".join(lines) + "\n")
+    return str(folder)
+
+
+def test_seeds_are_taken_together_and_differences_told(kerasdl, tmp_path):  # noqa: F811
+    words = [
+        run_folder(tmp_path / "a", 0, accuracy=0.90),
+        run_folder(tmp_path / "b", 1, accuracy=0.94, workers=1),
+        run_folder(tmp_path / "c", 0, accuracy=0.80, learning_rate=0.5),
+    ]
+    code, out, _ = kerasdl("compare", "runs", *words, "--json")
+    found = json.loads(out)
+    assert code == 0 and found["differences"] == ["learning_rate"]
+    first, second = found["groups"]
+    assert first["seeds"] == [0, 1] and first["runs"] == words[:2]
+    assert first["scores"]["accuracy"]["mean"] == pytest.approx(0.92)
+    # sqrt((0.02² + 0.02²) / 1)
+    assert first["scores"]["accuracy"]["deviation"] == pytest.approx(0.0282843, rel=1e-5)
+    assert second["scores"]["accuracy"]["deviation"] is None
+    assert second["configuration"] == {"learning_rate": "0.5"}
+    page = check_page(tmp_path / "saved_models/compare/runs.html")
+    assert "ResNet-18, learning_rate 0.5" in page.text
+
+    code, out, _ = kerasdl("compare", "runs", *words)
+    assert code == 0
+    assert out.startswith(
+        "best accuracy: ResNet-18, learning_rate 0.1, 92.00 ± 2.83 %, "
+        "before ResNet-18, learning_rate 0.5, 80.00 %."
+    )
+    assert "workers" not in out and "batch_size" not in out
+
+
+def test_the_backend_that_was_used_is_a_difference(kerasdl, tmp_path):  # noqa: F811
+    words = [
+        run_folder(tmp_path / "a", 0, accuracy=0.90),
+        run_folder(tmp_path / "b", 1, accuracy=0.92),
+        run_folder(tmp_path / "c", 0, backend="torch", accuracy=0.905),
+    ]
+    code, out, _ = kerasdl("compare", "runs", *words)
+    assert code == 0
+    assert "(no further apart than seeds are)" in out.splitlines()[0]
+    assert "torch" in out and "jax" in out
+
+
+def test_what_cannot_be_compared_is_refused(kerasdl, tmp_path):  # noqa: F811
+    one = run_folder(tmp_path / "a")
+    other = run_folder(tmp_path / "b", task="segmentation")
+    (tmp_path / "empty").mkdir()
+    call = ["compare", "runs"]
+    assert_one_error_line(
+        kerasdl(*call, one, other), 2, "a run of segmentation", "with one of classification"
+    )
+    assert_one_error_line(kerasdl(*call, one), 2, "there is only one run")
+    assert_one_error_line(kerasdl(*call, one, one), 2, "named twice")
+    assert_one_error_line(kerasdl(*call, one, str(tmp_path / "empty")), 4, "scores.json is missing")
