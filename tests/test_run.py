@@ -180,7 +180,7 @@ def test_memory_that_runs_out_is_no_defect(runs, tmp_path, monkeypatch, command)
 
 
 def test_a_signal_before_the_report_ends_the_run_there(runs, tmp_path, monkeypatch):
-    def fit_and_signal(folder, config, task, dataset, stop, quiet):
+    def fit_and_signal(folder, config, task, dataset, stop, *others):
         stop.received = signal.SIGTERM
 
     monkeypatch.setattr("kerasdl.fitting.fit", fit_and_signal)
