@@ -19,13 +19,8 @@ import numpy
 from kerasdl import files, modelfile, resume
 from kerasdl.distribution import ALONE
 from kerasdl.errors import ConfigError, TrainingFailed
+from kerasdl.resume import CALLBACK_FIELDS
 from kerasdl.runfolder import committed, epoch_folder
-
-# Everything these callbacks change while training, as of Keras 3.15; a test pins it.
-CALLBACK_FIELDS = {
-    "ReduceLROnPlateau": ("best", "wait", "cooldown_counter"),
-    "EarlyStopping": ("best", "wait", "stopped_epoch", "best_epoch"),
-}
 
 
 class RunState(keras.callbacks.Callback):
@@ -116,7 +111,8 @@ class RunState(keras.callbacks.Callback):
             model.optimizer.build(model.trainable_variables)
         if self.average is not None:
             self.average.start(model)
-        state = resume.newest_whole(state_dir, model, self.average)
+        kept = [type(callback).__name__ for callback in self.callbacks]
+        state = resume.newest_whole(state_dir, model, kept, self.average)
         self._restored = state or {}
         if state is not None:
             resume.note_changes(state, self.group.replicas)
@@ -132,9 +128,8 @@ class RunState(keras.callbacks.Callback):
         if self._restored is None:
             raise RuntimeError("call restore(model) before fit")
         # The other callbacks have just reset themselves, because this one is the last.
-        for callback, stored in zip(
-            self.callbacks, self._restored.get("callbacks", ()), strict=False
-        ):
+        stored_callbacks = self._restored.get("callbacks", ())
+        for callback, stored in zip(self.callbacks, stored_callbacks, strict=bool(self._restored)):
             for name, value in stored["fields"].items():
                 setattr(callback, name, value)
 
@@ -218,7 +213,7 @@ class RunState(keras.callbacks.Callback):
             needed = 3 * sum(weight.nbytes for weight in weights)
             raise files.cannot_write(temporary, error, needed) from error
         finally:
-            if temporary.exists():
+            with contextlib.suppress(OSError):  # the cause is told already; a start removes it
                 files.remove(temporary)
 
     def _averaged(self):

@@ -74,7 +74,7 @@ def main(arguments=None):
     except click.exceptions.Exit as error:
         sys.exit(error.exit_code)
     except click.Abort:
-        sys.exit(130)
+        fail("stopped by SIGINT", 130, debug)
     except click.ClickException as error:
         fail(error.format_message(), 2, debug)
     except BrokenPipeError:

@@ -13,6 +13,8 @@ from kerasdl.files import cannot_write
 # not imported, because that would load backends that are not in use.
 _MEMORY_CLASSES = ("MemoryError", "ResourceExhaustedError", "OutOfMemoryError")
 _MEMORY_WORDS = ("RESOURCE_EXHAUSTED", "out of memory", "can't allocate memory", "failed to alloc")
+# Errors of the operating system that only writing can meet.
+_WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 
 class StopOnBadLoss(keras.callbacks.Callback):
@@ -49,7 +51,7 @@ def training_errors(path=None, batch_size=None, image_size=None):
 
     Raises:
         TrainingFailed: Out of memory.
-        WriteError: Disk full.
+        WriteError: Disk full or read-only.
     """
     try:
         yield
@@ -58,8 +60,8 @@ def training_errors(path=None, batch_size=None, image_size=None):
     except Exception as error:
         if out_of_memory(error):
             raise TrainingFailed("out of memory", path, _smaller(batch_size, image_size)) from error
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EFBIG):
-            raise cannot_write(path, error) from error
+        if isinstance(error, OSError) and error.errno in _WRITING:
+            raise cannot_write(error.filename or path, error) from error
         raise
 
 
@@ -78,4 +80,4 @@ def _smaller(batch_size, image_size):
     if image_size is not None:
         height, width = image_size
         advice.append(f"a smaller --image-size, now {height}x{width}")
-    return "try " + " or ".join(advice) if advice else "try a smaller --batch-size"
+    return "try " + " or ".join(advice) if advice else "try smaller pictures"

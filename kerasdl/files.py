@@ -25,7 +25,7 @@ def cannot_write(path, error, needed_bytes=None):
     mend = None
     if error.errno in _NO_SPACE:
         if needed_bytes:
-            what += f", {needed_bytes / 1e6:.1f} MB needed"
+            what += f", {max(needed_bytes / 1e6, 0.1):.1f} MB needed"
         mend = "free some space, then repeat the command"
     elif error.errno in _NO_RIGHTS:
         mend = "choose a folder that you may write to with --out"
@@ -77,6 +77,14 @@ def replacing(path, needed_bytes=None):
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def make_folder(path):
+    """Makes a folder and its parents, if they are missing. Raises WriteError."""
+    try:
+        pathlib.Path(path).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(path, error) from error
 
 
 def write_text(path, text):

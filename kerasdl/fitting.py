@@ -24,6 +24,7 @@ from kerasdl.config import suggest
 from kerasdl.data import transforms
 from kerasdl.data.batches import Batches
 from kerasdl.distribution import ALONE
+from kerasdl.errors import TrainingFailed
 from kerasdl.metrics.base import ExpensiveMetricsInValidationOnly, gated_names
 from kerasdl.optimizers import SGD
 
@@ -64,7 +65,7 @@ def fit(folder, config, task, dataset, stop, quiet=False, group=ALONE):
         group: The `kerasdl.distribution.Group` that trains together, in its scope.
 
     Raises:
-        TrainingFailed: The loss is not finite, or memory ran out.
+        TrainingFailed: The loss is not finite, or there is no best model at the end.
         WriteError: The state cannot be written.
     """
     finished = False
@@ -164,6 +165,7 @@ def _fit_stage(folder, config, stage, task, dataset, stop, quiet, group):
         first = state.restore(model)
         group.require_same(first, model.get_weights(), dataset.fingerprint)
         if state.stopped_by == "early_stopping" or first >= config.epochs:
+            group.lead(lambda: _require_best(folder, monitor))
             return True
         if first < stage.first:
             return False
@@ -195,7 +197,10 @@ def _fit_stage(folder, config, stage, task, dataset, stop, quiet, group):
                 state,
             ],
         )
-    return stage.end == config.epochs or state.stopped_by == "early_stopping"
+    if stage.end < config.epochs and state.stopped_by != "early_stopping":
+        return False
+    group.lead(lambda: _require_best(folder, monitor))
+    return True
 
 
 def _transfer(folder, model, config):
@@ -213,6 +218,16 @@ def _prepare(folder, model, config, task, dataset, group):
         environment |= {"replicas": group.replicas, "processes": group.processes}
     folder.write_json("environment.json", environment)
     modelfile.write_sidecar(folder.path, sidecar(config, task, dataset))
+
+
+def _require_best(folder, monitor):
+    """Raises TrainingFailed if a run came to its end without a best model."""
+    if not folder.file("best.keras").exists():
+        raise TrainingFailed(
+            f"no epoch has a best model ({monitor} was never finite, or best.keras is gone)",
+            folder.path,
+            "train anew with --overwrite, after nan with a smaller --learning-rate",
+        )
 
 
 def sidecar(config, task, dataset):

@@ -14,7 +14,7 @@ import zipfile
 import keras
 import numpy
 
-from kerasdl import files
+from kerasdl import files, modelsize
 from kerasdl.config import TASKS
 from kerasdl.errors import ModelFileError
 
@@ -129,7 +129,9 @@ def open_model(path):
 def load_architecture_and_weights(path):
     """The uncompiled model in a `.keras` file, after every check. Raises ModelFileError."""
     path = _local_file(path)
-    check_config(check_archive(path), path)
+    config = check_config(check_archive(path), path)
+    with zipfile.ZipFile(path) as archive:
+        modelsize.check_size(config, archive.getinfo("model.weights.h5").file_size, path)
     try:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # damaged or crafted HDF5 can make Keras and h5py raise anything
@@ -180,7 +182,7 @@ def check_archive(path):
 
 
 def check_config(text, path=None):
-    """Raises ModelFileError if `config.json` names anything that kerasdl does not build."""
+    """The parsed `config.json`; ModelFileError if it names anything that kerasdl never builds."""
     try:
         config = json.loads(text)
     except RecursionError:
@@ -192,6 +194,7 @@ def check_config(text, path=None):
     # Loss, metrics and optimizer are never restored: the model is loaded with compile=False.
     config.pop("compile_config", None)
     _walk(config, path, 0)
+    return config
 
 
 def _walk(value, path, depth):
@@ -297,7 +300,7 @@ def _check_sidecar(sidecar, path):
     checks = {
         "class_names": lambda value: _all(value, lambda name: isinstance(name, str)),
         "palette": lambda value: _all(value, lambda colour: _integers(colour, 3, 0, 255)),
-        "image_size": lambda value: _integers(value, 2, 1, 2**16),
+        "image_size": lambda value: _integers(value, 2, 1, 8192),
         "ignore_labels": lambda value: _all(value, lambda label: type(label) is int),
     }
     for key, check in checks.items():

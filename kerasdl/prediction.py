@@ -231,7 +231,7 @@ class Predictor:
                 image = PIL.Image.fromarray(numpy.round(mixed).astype("uint8"))
             else:
                 image = PIL.Image.fromarray(found.image)
-            path.parent.mkdir(parents=True, exist_ok=True)
+            files.make_folder(path.parent)
             with files.replacing(path) as temporary:
                 image.save(temporary, format="PNG")
         return dataclasses.replace(found, files={k: str(path) for k, path in written.items()})
@@ -239,7 +239,7 @@ class Predictor:
 
 def write_index(predictions, out):
     """Writes predictions.json: names, classes or shares, and files."""
-    pathlib.Path(out).mkdir(parents=True, exist_ok=True)
+    files.make_folder(out)
     plain = [prediction.as_dict() for prediction in predictions]
     files.write_text(
         pathlib.Path(out) / "predictions.json",

@@ -30,7 +30,7 @@ def finish(path, config, task, dataset):
     found, extras = examine(path, config, task, dataset)
     stored.write(path, extras)
     document = rundocument.read(path, found.document)
-    (path / "figures").mkdir(exist_ok=True)
+    files.make_folder(path / "figures")
     rows = document["history"]
     figures.training_curves(rows, path / "figures" / "curves.png", title=path.name)
     html.write_run_report(path, document)
@@ -40,6 +40,15 @@ def finish(path, config, task, dataset):
         path / "scores.json", json.dumps(found.document, indent=1, ensure_ascii=False) + "\n"
     )
     return found.document
+
+
+def is_published(path):
+    """Whether the scores of a run are there and whole."""
+    try:
+        stored_scores = json.loads((pathlib.Path(path) / "scores.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(stored_scores, dict)
 
 
 def examine(path, config, task, dataset):

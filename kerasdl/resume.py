@@ -19,6 +19,13 @@ from kerasdl.runfolder import committed, epoch_folder
 STATE_FORMAT = 1
 AVERAGE = "average.keras"  # the averaged weights, beside model.keras in states that have any
 
+# Everything these callbacks change while training, as of Keras 3.15; a test pins it.
+CALLBACK_FIELDS = {
+    "ReduceLROnPlateau": ("best", "wait", "cooldown_counter"),
+    "EarlyStopping": ("best", "wait", "stopped_epoch", "best_epoch"),
+}
+STOPPED_BY = (None, "epochs", "early_stopping")
+
 logger = logging.getLogger("kerasdl")
 
 
@@ -26,16 +33,25 @@ class NewerState(ModelFileError):
     """The state was written by a later kerasdl."""
 
 
-def newest_whole(state_dir, model, average=None):
+def newest_whole(state_dir, model, callbacks=(), average=None):
     """Loads the newest whole state into the model and its average, if there is one.
 
     The damaged ones above it are set aside.
+
+    Args:
+        state_dir: Where the committed states are.
+        model: The compiled model.
+        callbacks: Class names of the callbacks whose fields the state must have.
+        average: The averaged weights of the model, or None.
+
+    Returns:
+        The state, or None if there is none.
     """
     candidates = committed(state_dir)
     damaged = []
     for candidate in candidates:
         try:
-            state = _load(candidate, model, average)
+            state = _load(candidate, model, callbacks, average)
             break
         except NewerState:
             raise
@@ -62,6 +78,28 @@ def newest_whole(state_dir, model, average=None):
             state["epoch"],
         )
     return state
+
+
+def complete(folder, mode="min", repairs=True):
+    """True if the newest state is whole and of a finished run; its copies are then set right.
+
+    A newest state that is damaged makes the run go on from the one before.
+
+    Raises:
+        ModelFileError: A later kerasdl wrote the state.
+        WriteError: If the folder cannot be written.
+    """
+    if folder.status != "finished":
+        return False
+    try:
+        state = _read_state(committed(folder.state_dir)[0])
+    except NewerState:
+        raise
+    except ModelFileError:
+        return False
+    if repairs:
+        repair(folder, state, mode)
+    return folder.file("best.keras").exists()
 
 
 def repair(folder, state=None, mode="min"):
@@ -159,9 +197,12 @@ def number(value):
     return float(keras.ops.convert_to_numpy(value))
 
 
-def _load(folder, model, average):
+def _load(folder, model, callbacks, average):
     """Reads one state and loads its weights and optimizer; raises if anything is amiss."""
     state = _read_state(folder)
+    stored = [entry["class"] for entry in state["callbacks"]]
+    if stored != list(callbacks):
+        raise ModelFileError(f"the state is one of other callbacks ({', '.join(stored)})", folder)
     weights = folder / "model.keras"
     modelfile.check_archive(weights)
     model.load_weights(weights)
@@ -182,25 +223,47 @@ def _read_state(folder):
     path = folder / "state.json"
     try:
         state = json.loads(path.read_text(encoding="utf-8"))
-        written_as = state["format"]
-        if written_as > STATE_FORMAT:
+        if state["format"] > STATE_FORMAT:
+            versions = state.get("versions")
+            writer = versions.get("kerasdl") if isinstance(versions, dict) else None
             raise NewerState(
-                f"the state was written by kerasdl {state['versions']['kerasdl']}, "
+                f"the state was written by kerasdl {writer or 'of a later version'}, "
                 f"this is kerasdl {kerasdl.__version__}",
                 path,
                 "upgrade kerasdl",
             )
-        whole = (
-            len(state["rows"]) == state["epoch"] == int(folder.name.removeprefix("epoch-"))
-            and all(isinstance(stored["fields"], dict) for stored in state["callbacks"])
-            and (state["best"] is None or {"epoch", "value"} <= set(state["best"]))
-            and {"iterations", "stopped_by", "versions"} <= set(state)
-        )
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        whole = _fits(state, int(folder.name.removeprefix("epoch-")))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ModelFileError(f"damaged state ({_first_line(error)})", path) from error
     if not whole:
         raise ModelFileError("damaged state (fields do not fit together)", path)
     return state
+
+
+def _fits(state, epoch):
+    """Whether a state's fields have their types and agree; may raise what wrong types raise."""
+    best = state["best"]
+    return (
+        state["epoch"] == epoch
+        and [row["epoch"] for row in state["rows"]] == list(range(1, epoch + 1))
+        and all(_is_number(value) for row in state["rows"] for value in row.values())
+        and (best is None or (type(best["epoch"]) is int and _is_number(best["value"])))
+        and state["stopped_by"] in STOPPED_BY
+        and type(state["iterations"]) is int
+        and all(isinstance(text, str) for text in state["versions"].values())
+        and all(_is_kept(entry["class"], entry["fields"]) for entry in state["callbacks"])
+    )
+
+
+def _is_kept(name, fields):
+    """Whether these are the fields of a callback; nothing else may be set on one."""
+    return set(fields) == set(CALLBACK_FIELDS[name]) and all(
+        value is None or _is_number(value) for value in fields.values()
+    )
+
+
+def _is_number(value):
+    return type(value) in (int, float)
 
 
 def _read_best_record(folder):
@@ -209,7 +272,7 @@ def _read_best_record(folder):
         record = json.loads(folder.file("best.json").read_text(encoding="utf-8"))
         same = files.sha256(folder.file("best.keras")) == record["sha256"]
         return record if same and {"epoch", "value"} <= set(record) else None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 

@@ -51,7 +51,7 @@ def train(config, out=None, overwrite=False, allow_data_change=False, quiet=Fals
 
 def _train(group, config, out, overwrite, allow_data_change, quiet):
     """`train` in one of the processes of a group."""
-    from kerasdl import distribution, fitting, publishing, resume, runfolder, signals
+    from kerasdl import distribution, failures, fitting, publishing, resume, runfolder, signals
 
     task = tasks.get(config.task)
     tasks.require("model", config.model, task.models, config.task)
@@ -73,8 +73,9 @@ def _train(group, config, out, overwrite, allow_data_change, quiet):
     )
     folder = claimed or runfolder.FollowedFolder(path, config)
     with folder, signals.StopOnSignal(folder.path) as stop:
-        if folder.status == "finished" and folder.file("scores.json").exists():
-            group.lead(lambda: resume.repair(folder, mode=fitting.direction(config.monitor)))
+        mode = fitting.direction(config.monitor)
+        whole = group.first(lambda: resume.complete(folder, mode, repairs=group.writes))
+        if whole and publishing.is_published(folder.path):
             logger.info(
                 "already finished: %s (nothing was trained; --overwrite trains it again, "
                 "--out starts another run)",
@@ -83,11 +84,14 @@ def _train(group, config, out, overwrite, allow_data_change, quiet):
             return folder.path
         _check_data(config, dataset)
         _write_splits(folder, dataset)
+        stop.check()
         backend.prepare(config.seed, config.precision, config.deterministic)
-        with distribution.scope(group):
-            fitting.fit(folder, config, task, dataset, stop, quiet, group)
-        if group.writes:
-            publishing.finish(folder.path, config, task, dataset)
+        with failures.training_errors(folder.path, config.batch_size, config.image_size):
+            with distribution.scope(group):
+                fitting.fit(folder, config, task, dataset, stop, quiet, group)
+            stop.check()
+            if group.writes:
+                publishing.finish(folder.path, config, task, dataset)
         # A signal during the last steps let them complete; whoever sent it wants no next run.
         stop.check()
     return folder.path
@@ -153,13 +157,14 @@ def evaluate(run, split="test", data_name=None, batch_size=None):
     if batch_size is not None:
         config = changed(config, batch_size=batch_size)
     backend.choose("auto")
-    from kerasdl import evaluation
+    from kerasdl import evaluation, failures
 
     task = tasks.get(config.task)
     model, sidecar = open_run(run)
     dataset = data.load(config)
     _same_classes(sidecar, dataset, run)
-    found = evaluation.evaluate(model, task, dataset, config, split)
+    with failures.training_errors(run, config.batch_size):
+        found = evaluation.evaluate(model, task, dataset, config, split)
     return {"run": str(run), **found.document}
 
 
@@ -180,11 +185,12 @@ def predict(run, images, out=None, overwrite=False, top=3):
     run = pathlib.Path(run)
     config = read_config(run)
     backend.choose("auto")
-    from kerasdl import prediction
+    from kerasdl import failures, prediction
 
     model, sidecar = open_run(run)
     predictor = prediction.Predictor(model, tasks.get(config.task), config, sidecar, top)
-    return list(predictor.run(images, out, overwrite))
+    with failures.training_errors(run):
+        return list(predictor.run(images, out, overwrite))
 
 
 def read_config(run):

@@ -101,5 +101,5 @@ def _read(path):
         raise ModelFileError(
             f"the run is not finished, {path.name} is missing", path.parent, "train it to the end"
         ) from None
-    except ValueError as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelFileError(f"damaged file ({error})", path) from error

@@ -7,6 +7,7 @@ state/          epoch-00012/{model.keras,state.json}: see `kerasdl.checkpoint`
 best.keras, best.json, model.json, history.csv, scores.json, figures/, report.html, ...
 """
 
+import contextlib
 import datetime
 import errno
 import json
@@ -39,9 +40,9 @@ OWN_NAMES = (
     "README.md",
     "environment.json",
     "running.json",
+    "splits.json",
     "config.toml",
     "data.json",
-    "splits.json",
 )
 LOCK_NAME = "lock"
 
@@ -101,7 +102,8 @@ class RunFolder:
 
     def close(self):
         """Frees the folder for other processes."""
-        files.remove(self.path / "running.json")
+        with contextlib.suppress(OSError):  # it only tells who has the lock
+            files.remove(self.path / "running.json")
         self._lock.release()
 
     def __enter__(self):
@@ -217,7 +219,7 @@ def training_status(state_dir, epochs):
     try:
         state = json.loads(_read_text(folders[0] / "state.json") or "")
         finished = state["stopped_by"] == "early_stopping" or state["epoch"] >= epochs
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return "resume"  # damaged: the one before it decides, once it is loaded
     return "finished" if finished else "resume"
 
@@ -240,10 +242,10 @@ def _make(path):
 
 def _refuse_foreign_files(path):
     """A folder that is not of a run must hold nothing but traces of a claim cut short."""
-    # Many programs have a config.toml; data.json tells that this one is ours.
-    if (path / "config.toml").exists() and '"fingerprint"' in (
-        _read_text(path / "data.json") or ""
-    ):
+    # Many programs have a config.toml; data.json and the states tell that this one is ours.
+    with_config = (path / "config.toml").exists()
+    with_data = '"fingerprint"' in (_read_text(path / "data.json") or "")
+    if with_config + with_data + bool(committed(path / "state")) >= 2:
         return
     known = {LOCK_NAME, f"{LOCK_NAME}.soft", "running.json", "data.json"}
     foreign = sorted(
@@ -310,6 +312,10 @@ def compare_config(path, config):
     """
     file = pathlib.Path(path) / "config.toml"
     if not file.exists():
+        if committed(path / "state"):
+            raise ConfigError(
+                "the run's configuration is gone", file, "put it back, or start anew: --overwrite"
+            )
         return
     try:
         stored = kerasdl.config.as_dict(kerasdl.config.make(kerasdl.config.read(file)))
@@ -337,12 +343,18 @@ def _compare_data(path, data, allow_change):
     """Raises DataError if a run that has finished epochs was started with other data."""
     try:
         stored = json.loads(_read_text(path / "data.json") or "")
-        same = stored["fingerprint"] == data["fingerprint"]
-    except (ValueError, KeyError, TypeError):
-        return
+        same, before = stored["fingerprint"] == data["fingerprint"], dict(stored["samples"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        same, before = False, None
     if same or allow_change or not committed(path / "state"):
         return
-    before, after = stored.get("samples", {}), data["samples"]
+    if before is None:
+        raise DataError(
+            "the record of the run's data is gone or damaged",
+            path / "data.json",
+            "if they are the same: --allow-data-change, else start anew with --overwrite",
+        )
+    after = data["samples"]
     counts = ", ".join(
         f"{name} {before.get(name, 0)} -> {after.get(name, 0)}" for name in {**before, **after}
     )

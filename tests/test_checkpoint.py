@@ -1,6 +1,7 @@
 """The run state, driven by hand: `fit` is only simulated, except in the last tests."""
 
 import copy
+import errno
 import json
 import logging
 import math
@@ -104,6 +105,13 @@ def change_state(folder, **values):
     path.write_text(json.dumps(state))
 
 
+SETS_A_METHOD = {"class": "EarlyStopping", "fields": {"on_epoch_end": 1}}
+OTHER_CALLBACK = {
+    "class": "ReduceLROnPlateau",
+    "fields": {"best": 1.5, "wait": 0, "cooldown_counter": 0},
+}
+
+
 def test_what_four_epochs_leave(trained):
     names = sorted(os.listdir(trained))
     assert names == "best.json best.keras config.toml data.json history.csv lock state".split()
@@ -159,6 +167,13 @@ def test_an_empty_folder_starts_at_the_beginning(tmp_path):
         ("state.json", cut),
         ("state.json", os.remove),
         ("state.json", lambda path: path.write_text("[]")),
+        ("state.json", lambda path: path.write_text("[" * 100_000)),
+        ("state.json", lambda path: change_state(path.parent, rows=["a", "b", "c", "d"])),
+        ("state.json", lambda path: change_state(path.parent, best={"epoch": "2", "value": 1.5})),
+        ("state.json", lambda path: change_state(path.parent, versions=[1])),
+        ("state.json", lambda path: change_state(path.parent, stopped_by="the weather")),
+        ("state.json", lambda path: change_state(path.parent, callbacks=[SETS_A_METHOD])),
+        ("state.json", lambda path: change_state(path.parent, callbacks=[OTHER_CALLBACK])),
     ],
 )
 def test_a_damaged_state_is_set_aside_and_the_one_before_is_used(copied, caplog, name, damage):
@@ -207,6 +222,35 @@ def test_a_state_of_a_later_kerasdl_is_left_alone(copied):
         Run(copied).__enter__()
     assert caught.value.exit_code == 4
     assert newest.is_dir()
+
+
+def test_a_state_of_a_later_kerasdl_need_not_say_which(copied):
+    newest = copied / "state" / "epoch-00004"
+    change_state(newest, format=resume.STATE_FORMAT + 1, versions=None, epoch="four")
+    with pytest.raises(ModelFileError, match="later version"):
+        Run(copied).__enter__()
+    assert newest.is_dir()
+
+
+@pytest.mark.parametrize("damage", [cut, lambda path: change_state(path.parent, rows=None)])
+def test_a_finished_run_with_a_damaged_state_is_not_taken_for_complete(copied, damage):
+    with Run(copied) as run:
+        run.train((0.5,), stop=True)
+    with runfolder.claim(copied, config.make({"epochs": 20}), "data") as folder:
+        assert resume.complete(folder)
+    damage(copied / "state" / "epoch-00005" / "state.json")
+    with runfolder.claim(copied, config.make({"epochs": 20}), "data") as folder:
+        assert not resume.complete(folder)
+    with Run(copied) as run:
+        assert run.first == 4
+
+
+def test_a_finished_run_without_its_best_model_is_not_complete(copied):
+    with Run(copied) as run:
+        run.train((5.0,), stop=True)
+    (copied / "best.keras").unlink()
+    with runfolder.claim(copied, config.make({"epochs": 20}), "data") as folder:
+        assert not resume.complete(folder)
 
 
 @pytest.mark.parametrize("key", ["keras", "backend"])
@@ -336,6 +380,24 @@ def test_a_full_disk_costs_only_the_epoch(copied):
         assert before == {p: p.read_bytes() for p in copied.rglob("*") if p.is_file()}
     with Run(copied) as run:
         assert run.first == 4
+
+
+def test_a_disk_that_turns_read_only_is_told_once(copied, monkeypatch):
+    """The clearing up fails as well, and must not hide what happened."""
+
+    def refuse(*arguments, **options):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    with Run(copied) as run:
+        monkeypatch.setattr(os, "rename", refuse)
+        monkeypatch.setattr(files, "remove", refuse)
+        with pytest.raises(WriteError, match="Read-only.*choose a folder") as caught:
+            run.train((0.5,))
+    assert caught.value.exit_code == 6
+    monkeypatch.undo()
+    with Run(copied) as run:  # the lock is free, and what was left is cleared away
+        assert run.first == 4
+        assert sorted(os.listdir(copied / "state")) == ["epoch-00003", "epoch-00004"]
 
 
 def test_a_folder_removed_while_running_is_noticed_and_not_made_again(tmp_path):

@@ -45,6 +45,8 @@ def assert_one_error_line(result, code, *words):
         (["train", "classify", "--config", "none.toml"], "no such configuration file: none.toml"),
         (["train", "classify", "--set", "loss=l1"], "unknown loss for classification 'l1'"),
         (["evaluate", "colorize"], "kerasdl train colorization"),
+        (["train", "classify", "--resume", "a", "--overwrite"], "--overwrite starts anew"),
+        (["train", "classify", "--resume", "a", "--out", "b"], "configuration from the folder"),
         (["config", "shwo", "classify"], "did you mean 'show'"),
     ],
 )
@@ -144,3 +146,15 @@ def test_data_show_takes_samples_from_all_over_a_folder(kerasdl, tmp_path):
     assert kerasdl(*words)[0] == 0
     sheet = PIL.Image.open(tmp_path / "sheet.png")
     assert [sheet.getpixel((left, 64)) for left in (64, 196)] == [(0,) * 3, (255,) * 3]
+
+
+def test_an_interruption_outside_training_is_one_line(kerasdl, monkeypatch):
+    def interrupted(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run, "train", interrupted)
+    assert_one_error_line(kerasdl("train", "classify"), 130, "stopped by SIGINT")
+
+
+def test_resume_without_a_run(kerasdl):
+    assert_one_error_line(kerasdl("train", "classify", "--resume", "none"), 4, "not a run folder")

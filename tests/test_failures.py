@@ -42,10 +42,19 @@ def test_out_of_memory_names_what_to_make_smaller(make):
     )
 
 
-def test_a_full_disk_is_not_a_defect():
-    with pytest.raises(WriteError, match="No space left.*free some space"):
+@pytest.mark.parametrize(
+    ("number", "mend"), [(errno.ENOSPC, "free some space"), (errno.EROFS, "may write to")]
+)
+def test_a_full_or_read_only_disk_is_not_a_defect(number, mend):
+    with pytest.raises(WriteError, match=f"the error.: runs/a/figure.png .*{mend}"):
         with training_errors("runs/a"):
-            raise OSError(errno.ENOSPC, "No space left on device")
+            raise OSError(number, "the error", "runs/a/figure.png")
+
+
+def test_out_of_memory_for_a_picture():
+    with pytest.raises(TrainingFailed, match="out of memory.*try smaller pictures"):
+        with training_errors("runs/a"):
+            raise MemoryError
 
 
 @pytest.mark.parametrize("error", [ValueError("shapes"), DataError("bad", "a.png"), KeyError(1)])

@@ -9,7 +9,7 @@ import keras
 import numpy
 import pytest
 
-from kerasdl import modelfile
+from kerasdl import modelfile, modelsize
 from kerasdl.errors import ModelFileError, WriteError
 
 SIDECAR = {
@@ -256,6 +256,75 @@ def test_a_configuration_nested_beyond_the_parser(good, tmp_path):
 @pytest.mark.parametrize("text", [b"", b"{", b"\xff\xfe", b"[]", b"null"])
 def test_a_configuration_that_is_none(good, tmp_path, text):
     refuse(altered(good, tmp_path, members={"config.json": text}), "config.json|read|functional")
+
+
+def of_layer(kind, **values):
+    """Changes the configuration of the first layer of a class."""
+
+    def change(config):
+        layers = config["config"]["layers"]
+        next(item for item in layers if item["class_name"] == kind)["config"].update(values)
+        return config
+
+    return change
+
+
+def built_for(channels):
+    """Changes the shape for which the first convolution is built."""
+
+    def change(config):
+        layers = config["config"]["layers"]
+        layer = next(item for item in layers if item["class_name"] == "Conv2D")
+        layer["build_config"] = {"input_shape": [None, 10, 10, channels]} if channels else {}
+        return config
+
+    return change
+
+
+def many_layers(config):
+    config["config"]["layers"] *= 80
+    return config
+
+
+TOO_LARGE = {
+    "units": (of_layer("Dense", units=10**10), "units 10000000000, at most"),
+    "filters within the limit": (of_layer("Conv2D", filters=60_000), "declares 16.* weights"),
+    "channels within the limit": (built_for(60_000), "declares 21.* weights"),
+    "no shape to build for": (built_for(None), "not the form"),
+    "window": (of_layer("Conv2D", kernel_size=[10**5, 10**5]), "kernel_size"),
+    "window by a word": (of_layer("Conv2D", kernel_size="33"), "not the form"),
+    "border": (of_layer("ZeroPadding2D", padding=[[10**9, 0], [0, 0]]), "padding"),
+    "enlargement": (of_layer("UpSampling2D", size=[10**9, 10**9]), "size"),
+    "input": (of_layer("InputLayer", batch_shape=[None, 10**9, 8, 3]), "batch_shape"),
+    "batch": (of_layer("InputLayer", batch_shape=[10**9, 8, 8, 3]), "fixed batch size"),
+    "low-rank weights": (of_layer("Dense", lora_rank=5), "lora_rank"),
+    "other order of axes": (of_layer("Conv2D", data_format="channels_first"), "data format"),
+    "layers": (many_layers, "layers, allowed are 1000"),
+    "layers that are none": (lambda config: {**config, "config": {"layers": 5}}, "not the form"),
+}
+
+
+@pytest.mark.parametrize("kind", TOO_LARGE)
+def test_more_memory_than_the_file_can_fill_is_never_taken(good, tmp_path, monkeypatch, kind):
+    change, match = TOO_LARGE[kind]
+    path = altered(good, tmp_path, config=change)
+    monkeypatch.setattr(keras.saving, "load_model", lambda *a, **k: pytest.fail("Keras was asked"))
+    refuse(path, match)
+
+
+def test_each_allowed_layer_has_its_weights_counted():
+    layers = {name for module, name in modelfile.ALLOWED if module == "keras.layers"}
+    assert layers == modelsize.WITHOUT_WEIGHTS | set(modelsize.WEIGHTS)
+
+
+def test_counted_weights_are_those_of_keras(good):
+    model = modelfile.open_model(good)[0]
+    biases = sum(layer.bias.shape[0] for layer in model.layers if getattr(layer, "use_bias", False))
+    config = json.loads(modelfile.check_archive(good))
+    weights = model.count_params() - biases
+    modelsize.check_size(config, 2 * weights)
+    with pytest.raises(ModelFileError, match=f"declares {weights} weights"):
+        modelsize.check_size(config, 2 * weights - 1)
 
 
 def test_compile_config_is_never_looked_at(good, tmp_path):

@@ -3,7 +3,9 @@
 import csv
 import json
 import logging
+import math
 import os
+import shutil
 import signal
 
 import keras
@@ -13,8 +15,15 @@ import skimage.color
 from PIL import Image
 
 import kerasdl
-from kerasdl import data, run, signals
-from kerasdl.errors import ConfigError, DataError, ModelFileError
+from kerasdl import checkpoint, data, run, signals
+from kerasdl.errors import (
+    ConfigError,
+    DataError,
+    KerasdlError,
+    ModelFileError,
+    TrainingFailed,
+    WriteError,
+)
 from kerasdl.report import history
 
 TINY = {
@@ -131,6 +140,64 @@ def test_a_signal_during_the_papers_is_heard_after_them(tmp_path, monkeypatch):
         kerasdl.train(config("segmentation", train_size=8, epochs=1), tmp_path / "run", quiet=True)
     assert caught.value.exit_code == 128 + signal.SIGTERM
     assert (tmp_path / "run" / "scores.json").exists()
+
+
+def test_scores_that_are_damaged_are_written_again(runs, tmp_path, without_papers):
+    folder = shutil.copytree(runs["segmentation"], tmp_path / "run")
+    (folder / "scores.json").write_text("{")
+    kerasdl.train(config("segmentation"), folder, quiet=True)
+    assert json.loads((folder / "scores.json").read_text()) == {}
+
+
+def test_a_run_that_was_never_finite_has_no_best_model(tmp_path, monkeypatch):
+    def always_nan(self, epoch, logs=None):
+        original(self, epoch, {**logs, "val_loss": math.nan})
+
+    original = checkpoint.RunState.on_epoch_end
+    monkeypatch.setattr(checkpoint.RunState, "on_epoch_end", always_nan)
+    for _ in range(2):  # the second time nothing is left to train, and the end is the same
+        with pytest.raises(TrainingFailed, match="val_loss was never finite") as caught:
+            kerasdl.train(config("segmentation", train_size=8, epochs=1), tmp_path / "run",
+                          quiet=True)  # fmt: skip
+        assert caught.value.exit_code == 5
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate", "predict"])
+def test_memory_that_runs_out_is_no_defect(runs, tmp_path, monkeypatch, command):
+    def out_of_memory(*arguments, **options):
+        raise MemoryError
+
+    monkeypatch.setattr(keras.Model, "predict_on_batch", out_of_memory)
+    folder = shutil.copytree(runs["segmentation"], tmp_path / "run")
+    (folder / "scores.json").unlink()
+    call = {
+        "train": lambda: kerasdl.train(config("segmentation"), folder, quiet=True),
+        "evaluate": lambda: kerasdl.evaluate(folder),
+        "predict": lambda: kerasdl.predict(folder, numpy.zeros((16, 16, 3), "uint8")),
+    }[command]
+    with pytest.raises(TrainingFailed, match="out of memory"):
+        call()
+
+
+def test_a_signal_before_the_report_ends_the_run_there(runs, tmp_path, monkeypatch):
+    def fit_and_signal(folder, config, task, dataset, stop, *others):
+        stop.received = signal.SIGTERM
+
+    monkeypatch.setattr("kerasdl.fitting.fit", fit_and_signal)
+    folder = shutil.copytree(runs["segmentation"], tmp_path / "run")
+    (folder / "scores.json").unlink()
+    with pytest.raises(KerasdlError, match="stopped by SIGTERM") as caught:
+        kerasdl.train(config("segmentation"), folder, quiet=True)
+    assert caught.value.exit_code == 143
+    assert not (folder / "scores.json").exists()
+
+
+def test_predictions_into_a_file_in_place_of_a_folder(runs, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(WriteError, match="cannot write.*file"):
+        kerasdl.predict(
+            runs["segmentation"], numpy.zeros((16, 16, 3), "uint8"), tmp_path / "file" / "out"
+        )
 
 
 def test_another_configuration_in_the_folder_is_refused(runs):

@@ -78,6 +78,24 @@ def test_another_configuration_is_refused_with_every_key_that_differs(tmp_path):
     claim_and_leave(tmp_path)  # the lock of the refused claim is free again
 
 
+def test_a_run_without_its_configuration_is_not_continued_with_another(tmp_path):
+    claim_and_leave(tmp_path, epoch=2)
+    (tmp_path / "config.toml").unlink()
+    with pytest.raises(ConfigError, match="configuration is gone.*--overwrite"):
+        runfolder.claim(tmp_path, config.make({"seed": 3}), "data 1")
+    claim_and_leave(tmp_path, overwrite=True)
+
+
+@pytest.mark.parametrize("damage", [os.remove, lambda path: path.write_text("[" * 100_000)])
+def test_a_run_without_its_record_of_the_data_asks(tmp_path, damage):
+    claim_and_leave(tmp_path, epoch=2)
+    damage(tmp_path / "data.json")
+    with pytest.raises(DataError, match="gone or damaged.*data.json.*--allow-data-change"):
+        runfolder.claim(tmp_path, SETTINGS, "data 1")
+    claim_and_leave(tmp_path, allow_data_change=True)
+    claim_and_leave(tmp_path)
+
+
 def test_overwrite_removes_the_run_and_nothing_else(tmp_path):
     claim_and_leave(tmp_path, epoch=2)
     for name in ("best.keras", "history.csv", "my notes.txt"):
@@ -88,13 +106,15 @@ def test_overwrite_removes_the_run_and_nothing_else(tmp_path):
     assert sorted(os.listdir(tmp_path)) == ["config.toml", "data.json", "lock", "my notes.txt"]
 
 
-def test_overwrite_cut_short_can_be_repeated(tmp_path, monkeypatch):
+@pytest.mark.parametrize("last", ["best.keras", "config.toml", "data.json"])
+def test_overwrite_cut_short_can_be_repeated(tmp_path, monkeypatch, last):
     claim_and_leave(tmp_path, epoch=2)
-    (tmp_path / "best.keras").write_text("old")
+    for name in ("best.keras", "splits.json"):
+        (tmp_path / name).write_text("old")
     remove = files.remove
 
     def killed(path):
-        if path.name == "best.keras":
+        if path.name == last:
             raise KeyboardInterrupt
         remove(path)
 

@@ -18,6 +18,7 @@ import warnings
 import zipfile
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # as every kerasdl process has it
 
 import h5py
 import keras

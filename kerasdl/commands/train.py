@@ -44,6 +44,8 @@ def train(settings, task, config_file, assignments, backend, out, resume, overwr
     if resume:
         if out or config_file:
             raise ConfigError("--resume takes its configuration from the folder", resume)
+        if overwrite:
+            raise ConfigError("--resume goes on, --overwrite starts anew", resume, "give one")
         stored = configuration.as_dict(run.read_config(resume))
         values = configuration.override(stored, assignments)
         values |= {key: value for key, value in flags.items() if value is not None}
