@@ -31,8 +31,8 @@ logger = logging.getLogger("kerasdl")
 
 
 def direction(monitor):
-    """ "min" for a loss, "max" for a score. Keras would guess, and fail on its first guess."""
-    return "min" if monitor.endswith("loss") else "max"
+    """ "min" for a loss or an error, else "max". Keras would guess, and fail on its first guess."""
+    return "min" if monitor.endswith(("loss", "error")) else "max"
 
 
 def build(config, task, dataset, image_size=None):
@@ -188,6 +188,7 @@ def _fit_stage(folder, config, stage, task, dataset, stop, quiet, group):
                 *([average] if average else []),
                 *resumable,
                 progress,
+                callbacks.WarnOfGrey(),
                 state,
             ],
         )
@@ -223,6 +224,7 @@ def sidecar(config, task, dataset):
         "image_size": list(config.image_size),
         "resize": config.resize,
         "channels": task.channels,
+        **({"target": config.target} if config.target else {}),
         "data": dataset.name,
         "licence": dataset.licence,
     }
