@@ -162,6 +162,34 @@ def test_colour_scores_of_nothing_and_of_grey_pictures():
     assert again.target == "ab"
 
 
+@pytest.mark.parametrize("loss", ["chroma", "bins"])
+def test_a_network_learns_which_colour_a_lightness_has(loss):
+    """Dark is blue, light is yellow: what a network of two 1x1 convolutions can learn."""
+    keras.utils.set_random_seed(0)
+    images = numpy.zeros((2, 8, 8, 3), "uint8")
+    images[:, :4] = (20, 30, 160)
+    images[:, 4:] = (240, 220, 90)
+    settings = config("ab", loss)
+    task = tasks.of(settings)
+    x, y = task.prepare(images, None, None)
+    inputs = keras.Input(x.shape[1:])
+    hidden = keras.layers.Conv2D(16, 1, activation="relu")(inputs)
+    model = keras.Model(inputs, keras.layers.Conv2D(task.outputs(None), 1)(hidden))
+    counts = numpy.bincount(bins.nearest(100 * y[..., 1:]).ravel(), minlength=313)
+    weights = bins.rebalancing_weights(counts) if loss == "bins" else None
+    model.compile(
+        keras.optimizers.Adam(0.05),
+        kerasdl.losses.build(loss, class_weights=weights, target="ab"),
+        metrics=task.metrics(None),
+    )
+    before = model.evaluate(x, y, verbose=0, return_dict=True)
+    model.fit(x, y, epochs=100, verbose=0)
+    after = model.evaluate(x, y, verbose=0, return_dict=True)
+    assert before["ab_error"] > 20 and after["ab_error"] < 4
+    assert after["psnr"] > before["psnr"] + 8
+    assert after["colorfulness_ratio"] == pytest.approx(1, abs=0.15)
+
+
 def test_training_warns_of_grey_predictions(caplog):
     """A network that paints grey, trained with a rate that changes nothing."""
     x, y = colorization.prepare(photos(4), None, None, "ab")
