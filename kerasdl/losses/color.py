@@ -4,6 +4,7 @@ import keras
 
 from kerasdl.colors.bins import soft_encoding
 from kerasdl.colors.targets import LAB_SCALE
+from kerasdl.losses.crossentropy import normalise
 
 HUBER_DELTA = 0.1  # 10 units of CIELAB; as in RGB, where 0.1 is 25 of 255 levels
 CHROMA_UNIT = 10.0  # chroma at which a pixel counts twice as much as a grey one
@@ -43,7 +44,7 @@ class ABError(keras.losses.Loss):
         if self.chroma_weighted:
             chroma = LAB_SCALE * ops.sqrt(ops.sum(ops.square(truth), axis=-1))
             weights = 1.0 + chroma / CHROMA_UNIT
-            error = error * weights / ops.mean(weights)
+            error = normalise(error * weights, weights)
         return error
 
     def get_config(self):
