@@ -1,5 +1,6 @@
 """What a person sees of an epoch, and which columns its logs have."""
 
+import logging
 import math
 import time
 
@@ -8,6 +9,8 @@ import rich.console
 import rich.progress
 
 SHOWN_DIGITS = 4
+
+logger = logging.getLogger("kerasdl")
 
 
 class WithoutTrainingValues(keras.callbacks.Callback):
@@ -23,6 +26,34 @@ class WithoutTrainingValues(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         for name in self.names:
             logs.pop(name, None)
+
+
+class WarnOfGrey(keras.callbacks.Callback):
+    """Warns when a colorizer's predictions on the validation pictures are almost grey.
+
+    Colours that cannot be known are best guessed grey under most losses, and PSNR and SSIM hardly
+    notice. Said once, and again only after the colours had come back. Without the score
+    `val_colorfulness_ratio` in the logs nothing is said.
+
+    Args:
+        least: Least colourfulness of the predictions, as a share of the truth's.
+    """
+
+    def __init__(self, least=0.2):
+        super().__init__()
+        self.least = least
+        self._grey = False
+
+    def on_epoch_end(self, epoch, logs=None):
+        ratio = (logs or {}).get("val_colorfulness_ratio", math.nan)
+        was_grey, self._grey = self._grey, ratio < self.least
+        if self._grey and not was_grey:
+            logger.warning(
+                "epoch %d: the predictions are almost grey, %.0f %% as colourful as the truth; if "
+                "this lasts, train with --target ab --set loss=chroma, or loss=bins",
+                epoch + 1,
+                100 * ratio,
+            )
 
 
 class Progress(keras.callbacks.Callback):

@@ -24,6 +24,7 @@ TASK_ALIASES = {"classify": "classification", "segment": "segmentation", "colori
 DEFAULT_MODELS = {"classification": "resnet18", "segmentation": "unet", "colorization": "unet"}
 RESIZES = ("crop", "stretch")
 DISTRIBUTIONS = ("none", "data")
+TARGETS = ("rgb", "ab")
 
 # Keys that may differ between the start of a run and its continuation: they change how long or
 # how fast it trains, never what an epoch computes. (`epochs` only where `may_go_on`.)
@@ -72,6 +73,7 @@ class Config:
     early_stopping_patience: int = 0  # 0: off
     loss: str = ""  # empty: the task's default loss
     label_smoothing: float = 0.0  # share of the target spread over all classes, in training only
+    target: str = ""  # colorization: "rgb" (the report) or "ab" (CIELAB); empty: "rgb"
     class_weights: str = "none"  # "none", "auto", or a TOML file: class name = weight
     ignore_labels: tuple[int, ...] = ()  # added to those the data name
     augment: str = "auto"  # "auto": what suits the task, "none": off
@@ -130,6 +132,8 @@ def make(values):
     if not typed.get("resize"):
         # A mask can be scaled back whatever its shape was; a cropped label or colour is lost.
         typed["resize"] = "stretch" if task == "segmentation" else "crop"
+    if task == "colorization" and not typed.get("target"):
+        typed["target"] = "rgb"
     return Config(**typed)
 
 
@@ -234,12 +238,17 @@ def _check(config):
         ("distribute", DISTRIBUTIONS),
         ("jit", JITS),
         ("resize", ("", *RESIZES)),
+        ("target", ("", *TARGETS)),
         ("augment", ("auto", "none")),
         ("recipe", recipes.RECIPES),
         ("schedule", recipes.SCHEDULES),
     ):
         if getattr(config, key) not in choices:
             raise suggest(key, getattr(config, key), [choice for choice in choices if choice])
+    if config.target and config.task != "colorization":
+        raise ConfigError(
+            f"'target' is for colorization, the task is {config.task}", mend="unset it"
+        )
     at_least = {
         "epochs": 1,
         "batch_size": 1,

@@ -9,7 +9,7 @@ import kerasdl
 from kerasdl import data, inference, losses
 from kerasdl.data.batches import Batches
 from kerasdl.data.source import Source
-from kerasdl.errors import DataError, ModelFileError
+from kerasdl.errors import ConfigError, DataError, ModelFileError
 from kerasdl.losses.weights import balanced_class_weights
 from kerasdl.metrics.definitions import definition
 
@@ -49,15 +49,23 @@ def loss_of(task, config, dataset, class_weights=None, label_smoothing=0.0):
     """The loss a configuration names, or the task's first one; smoothed labels train only."""
     name = config.loss or task.losses[0]
     ignore = dataset.ignore_labels if task.masks else ()
-    return losses.build(name, ignore, class_weights, label_smoothing)
+    return losses.build(name, ignore, class_weights, label_smoothing, config.target)
 
 
 def class_weights_of(task, config, dataset, source):
     """One weight per class from "auto" (median frequency) or a file; None for "none".
 
+    A loss whose weights come from the data in another way has the task's `loss_weights`.
+
     Raises:
-        ConfigError: The file cannot be read or leaves a class out.
+        ConfigError: The file cannot be read or leaves a class out, or the loss has own weights.
     """
+    if task.loss_weights is not None:
+        if config.class_weights != "none":
+            raise ConfigError(
+                f"loss '{config.loss}' finds its own weights", mend="unset class_weights"
+            )
+        return task.loss_weights(source)
     if config.class_weights == "none":
         return None
     if config.class_weights != "auto":
@@ -110,6 +118,7 @@ def evaluate(model, task, dataset, config, split):
         "task": task.name,
         "model": config.model,
         "model_args": config.model_args,
+        **({"target": config.target} if config.target else {}),
         "data": dataset.name,
         "split": split,
         "samples": len(source),

@@ -34,8 +34,8 @@ logger = logging.getLogger("kerasdl")
 
 
 def direction(monitor):
-    """ "min" for a loss, "max" for a score. Keras would guess, and fail on its first guess."""
-    return "min" if monitor.endswith("loss") else "max"
+    """ "min" for a loss or an error, else "max". Keras would guess, and fail on its first guess."""
+    return "min" if monitor.endswith(("loss", "error")) else "max"
 
 
 def build(config, task, dataset, image_size=None):
@@ -194,6 +194,7 @@ def _fit_stage(folder, config, stage, task, dataset, stop, quiet, group):
                 *([average] if average else []),
                 *resumable,
                 progress,
+                callbacks.WarnOfGrey(),
                 state,
             ],
         )
@@ -242,6 +243,7 @@ def sidecar(config, task, dataset):
         "image_size": list(config.image_size),
         "resize": config.resize,
         "channels": task.channels,
+        **({"target": config.target} if config.target else {}),
         "data": dataset.name,
         "licence": dataset.licence,
     }

@@ -15,7 +15,8 @@ import keras
 import numpy
 
 from kerasdl import files, modelsize
-from kerasdl.config import TASKS
+from kerasdl.colors.targets import OUTPUTS
+from kerasdl.config import TARGETS, TASKS
 from kerasdl.errors import ModelFileError
 
 MEMBERS = ("metadata.json", "config.json", "model.weights.h5")
@@ -121,6 +122,13 @@ def open_model(path):
     if names and model.output_shape[-1] != len(names):
         raise ModelFileError(
             f"the model has {model.output_shape[-1]} outputs, {SIDECAR} names {len(names)} classes",
+            path,
+        )
+    target = sidecar.get("target", "rgb")
+    if sidecar["task"] == "colorization" and model.output_shape[-1] not in OUTPUTS[target]:
+        raise ModelFileError(
+            f"the model has {model.output_shape[-1]} outputs, the target {target} of {SIDECAR} has "
+            f"{' or '.join(map(str, OUTPUTS[target]))}",
             path,
         )
     return model, sidecar
@@ -300,6 +308,7 @@ def _check_sidecar(sidecar, path):
     checks = {
         "class_names": lambda value: _all(value, lambda name: isinstance(name, str)),
         "palette": lambda value: _all(value, lambda colour: _integers(colour, 3, 0, 255)),
+        "target": lambda value: value in TARGETS,
         "image_size": lambda value: _integers(value, 2, 1, 8192),
         "ignore_labels": lambda value: _all(value, lambda label: type(label) is int),
     }

@@ -86,6 +86,7 @@ CONFIG_FLAGS = (
     ("--precision", str, "float32, mixed_bfloat16, mixed_float16 or auto."),
     ("--backbone", str, "Weights to start from: a run, a .keras file, or imagenet."),
     ("--distribute", str, "none, or data: all devices share each batch."),
+    ("--target", str, "Colorization: rgb (default), or ab, the lightness kept from the input."),
     ("--class-weights", str, "none, auto, or a TOML file: class name = weight."),
 )
 

@@ -7,15 +7,16 @@ import logging
 import os
 import pathlib
 
+import keras
 import numpy
 import PIL.Image
-import skimage.color
 
 from kerasdl import files, inference, models
+from kerasdl.colors.lab import fit_gamut, lab_to_rgb
 from kerasdl.data.images import read_image, resize_image
 from kerasdl.errors import ConfigError, DataError
 from kerasdl.tasks.classification import probabilities
-from kerasdl.tasks.colorization import grey, to_bytes
+from kerasdl.tasks.colorization import predicted_chroma, to_bytes, to_lab
 from kerasdl.tasks.scoring import to_unit
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
@@ -68,15 +69,17 @@ class Predictor:
         config: Configuration of the run.
         sidecar: Content of the run's model.json: class names and palette.
         top: Classification: how many classes to name.
+        saturation: Colorization: factor of the predicted chroma.
     """
 
-    def __init__(self, model, task, config, sidecar, top=3):
+    def __init__(self, model, task, config, sidecar, top=3, saturation=1.0):
         self.model = model
         self.task = task
         self.config = config
         self.class_names = sidecar.get("class_names") or []
         self.palette = numpy.array(sidecar.get("palette") or [[0, 0, 0]], dtype="uint8")
         self.top = top
+        self.saturation = saturation
         self._networks = {tuple(config.image_size): model}
 
     def run(self, images, out=None, overwrite=False):
@@ -162,15 +165,18 @@ class Predictor:
         return Prediction(name, mask=mask, shares=shares)
 
     def _colorize(self, name, pixels):
-        """Colours of the network, lightness of the picture at its full sharpness."""
+        """Colours of the network, lightness of the picture at its full sharpness.
+
+        Colours that sRGB does not have at that lightness become as saturated as it has them.
+        """
         size = self._network_size(pixels.shape[:2])
-        small = to_unit(resize_image(pixels, size, "stretch"))
-        outputs = self._outputs(self._network(size), grey(small)[None])
-        colors = numpy.clip(numpy.asarray(outputs, dtype="float32")[0], 0.0, 1.0)
-        chroma = _enlarge(skimage.color.rgb2lab(colors)[..., 1:], pixels.shape[:2])
-        lightness = skimage.color.rgb2lab(numpy.repeat(grey(to_unit(pixels)), 3, axis=-1))[..., :1]
-        lab = numpy.concatenate([lightness, chroma], axis=-1)
-        return Prediction(name, image=to_bytes(skimage.color.lab2rgb(lab).clip(0.0, 1.0)))
+        x, _ = self.task.prepare(resize_image(pixels, size, "stretch")[None], None, None)
+        outputs = self._outputs(self._network(size), x)[0]
+        chroma = _enlarge(predicted_chroma(outputs, self.config.target), pixels.shape[:2])
+        lightness = to_lab(to_unit(pixels))[..., :1]
+        lab = fit_gamut(numpy.concatenate([lightness, self.saturation * chroma], axis=-1))
+        image = keras.ops.convert_to_numpy(lab_to_rgb(lab))
+        return Prediction(name, image=to_bytes(image.clip(0.0, 1.0)))
 
     def _outputs(self, network, x):
         return inference.outputs(network, x, self.config.test_time_flip)

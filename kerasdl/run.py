@@ -53,7 +53,7 @@ def _train(group, config, out, overwrite, allow_data_change, quiet):
     """`train` in one of the processes of a group."""
     from kerasdl import distribution, failures, fitting, publishing, resume, runfolder, signals
 
-    task = tasks.get(config.task)
+    task = tasks.of(config)
     tasks.require("model", config.model, task.models, config.task)
     tasks.require("loss", config.loss or task.losses[0], task.losses, config.task)
     dataset = group.first(lambda: data.load(config))
@@ -159,8 +159,9 @@ def evaluate(run, split="test", data_name=None, batch_size=None):
     backend.choose("auto")
     from kerasdl import evaluation, failures
 
-    task = tasks.get(config.task)
     model, sidecar = open_run(run)
+    config = _as_trained(config, sidecar)
+    task = tasks.of(config)
     dataset = data.load(config)
     _same_classes(sidecar, dataset, run)
     with failures.training_errors(run, config.batch_size):
@@ -168,7 +169,7 @@ def evaluate(run, split="test", data_name=None, batch_size=None):
     return {"run": str(run), **found.document}
 
 
-def predict(run, images, out=None, overwrite=False, top=3):
+def predict(run, images, out=None, overwrite=False, top=3, saturation=1.0):
     """Predictions of a run's best model for pictures of any size.
 
     Args:
@@ -178,6 +179,7 @@ def predict(run, images, out=None, overwrite=False, top=3):
         out: Folder for masks and coloured pictures; nothing is written if None.
         overwrite: Whether files there may be replaced.
         top: Classification: how many classes to name.
+        saturation: Colorization: factor of the predicted chroma; 0 is grey, 1 as predicted.
 
     Returns:
         A list of `kerasdl.prediction.Prediction`, in the order of the pictures.
@@ -188,7 +190,8 @@ def predict(run, images, out=None, overwrite=False, top=3):
     from kerasdl import failures, prediction
 
     model, sidecar = open_run(run)
-    predictor = prediction.Predictor(model, tasks.get(config.task), config, sidecar, top)
+    config = _as_trained(config, sidecar)
+    predictor = prediction.Predictor(model, tasks.of(config), config, sidecar, top, saturation)
     with failures.training_errors(run):
         return list(predictor.run(images, out, overwrite))
 
@@ -214,6 +217,13 @@ def open_run(run):
     if not path.exists():
         raise ModelFileError("the run has no best model yet", run, "train it to the end first")
     return modelfile.open_model(path)
+
+
+def _as_trained(config, sidecar):
+    """The configuration with what the model puts out, which its sidecar says (once: only rgb)."""
+    if config.task != "colorization":
+        return config
+    return changed(config, target=sidecar.get("target", "rgb"))
 
 
 def newest(task, root=ROOT):

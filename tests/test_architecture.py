@@ -17,11 +17,12 @@ FRAMEWORKS = {"tensorflow", "jax", "torch", "keras_cv", "tensorflow_datasets"}
 # Rooms that know each other; what is not listed must not be imported. The files of the package's
 # top level are the places where rooms meet.
 MAY_IMPORT = {
-    "losses": {"losses", "distribution", "config", "errors"},
-    "metrics": {"metrics", "errors"},
+    "colors": {"colors"},
+    "losses": {"losses", "colors", "distribution", "config", "errors"},
+    "metrics": {"metrics", "colors", "errors"},
     "distribution": {"distribution", "signals", "errors"},
     "models": {"models", "config", "errors"},
-    "tasks": {"tasks", "losses", "metrics", "config", "errors"},
+    "tasks": {"tasks", "losses", "metrics", "colors", "config", "errors"},
     "data": {"data", "config", "errors"},
     "report": {"report", "errors", "files", "data"},
 }

@@ -174,6 +174,8 @@ def test_chroma_error_and_delta_e_equal_a_loop_over_scikit_image():
             for p, q in zip(lab.reshape(-1, 3), other.reshape(-1, 3), strict=True)
         ]
         assert color.chroma_error(truth, prediction)[index] == pytest.approx(numpy.mean(distances))
+        absolute = numpy.abs(lab - other)[..., 1:].mean()
+        assert color.ab_error(truth, prediction)[index] == pytest.approx(absolute)
         differences = [
             skimage.color.deltaE_ciede2000(p, q)
             for p, q in zip(lab.reshape(-1, 3)[:50], other.reshape(-1, 3)[:50], strict=True)
@@ -182,6 +184,14 @@ def test_chroma_error_and_delta_e_equal_a_loop_over_scikit_image():
             truth[index].reshape(-1, 3)[None, :50], prediction[index].reshape(-1, 3)[None, :50]
         )
         assert strip == pytest.approx(numpy.mean(differences))
+
+
+def test_out_of_gamut_counts_pixels_that_clipping_changes():
+    picture = numpy.full((1, 2, 2, 3), 0.5)
+    picture[0, 0, 0, 1] = 1.01
+    picture[0, 1, 1] = (-0.01, 1.5, 0.0)
+    picture[0, 0, 1] = (-0.001, 1.001, 0.0)  # half a step of 8 bits is 0.00196
+    assert color.out_of_gamut(picture) == pytest.approx([0.5])
 
 
 def test_colorfulness_by_hand():
@@ -203,6 +213,7 @@ def test_color_scores_of_batches_of_any_size():
     scores.update(truth[3:], prediction[3:])
     expected = {
         "chroma_error": color.chroma_error(truth, prediction).mean(),
+        "ab_error": color.ab_error(truth, prediction).mean(),
         "delta_e": color.delta_e(truth, prediction).mean(),
         "colorfulness_ratio": color.colorfulness(prediction).mean()
         / color.colorfulness(truth).mean(),
@@ -212,7 +223,7 @@ def test_color_scores_of_batches_of_any_size():
     identical = color.ColorScores()
     identical.update(truth, truth)
     assert identical.result() == pytest.approx(
-        {"chroma_error": 0.0, "delta_e": 0.0, "colorfulness_ratio": 1.0}
+        {"chroma_error": 0.0, "ab_error": 0.0, "delta_e": 0.0, "colorfulness_ratio": 1.0}
     )
     colourless = color.ColorScores()
     colourless.update(truth, grey)

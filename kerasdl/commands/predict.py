@@ -23,27 +23,30 @@ from kerasdl.options import (
 @click.option("--overwrite", is_flag=True, help="Replace results that are there.")
 @click.option("--top", type=click.IntRange(1), default=3, show_default=True,
               help="Classification: how many classes to name.")  # fmt: skip
+@click.option("--saturation", type=click.FloatRange(0), default=1.0, metavar="FACTOR",
+              help="Colorization: factor of the chroma; 0 is grey, default 1.")  # fmt: skip
 @backend_option
 @json_option
 @common_options
-def predict(task, images, run, out, overwrite, top, backend, as_json):
+def predict(task, images, run, out, overwrite, top, saturation, backend, as_json):
     """Predict for pictures or folders of pictures of any size.
 
     Classification names classes and probabilities; segmentation writes the mask and an overlay,
-    colorization the coloured picture, at the picture's own size, below --out (default:
-    predictions).
+    colorization the coloured picture with its own lightness, at the picture's own size, below
+    --out (default: predictions).
 
     \b
     Examples:
       kerasdl predict classify cat.jpg dog.jpg
       kerasdl predict segment photos/ --out masks/
+      kerasdl predict colorize old.jpg --saturation 1.3
     """
     from kerasdl import run as rooms
 
     run = chosen_run(task, run, backend)
     if out is None and task != "classification":
         out = "predictions"
-    found = rooms.predict(run, list(images), out, overwrite, top)
+    found = rooms.predict(run, list(images), out, overwrite, top, saturation)
     if out is not None:
         from kerasdl.prediction import write_index
 

@@ -4,6 +4,7 @@ import keras
 
 from kerasdl.config import suggest
 from kerasdl.errors import ConfigError
+from kerasdl.losses.color import ABError, BinsCrossentropy
 from kerasdl.losses.crossentropy import SparseCrossentropy
 from kerasdl.losses.dice import SparseDice, Sum
 from kerasdl.losses.focal import SparseFocal
@@ -30,28 +31,40 @@ PICTURE_LOSSES = {
     # Quadratic below an error of 0.1; Keras' default of 1 would be the squared error everywhere.
     "huber": lambda: keras.losses.Huber(delta=0.1, name="huber"),
 }
+# For a and b of CIELAB, the target "ab" of colorization: builder().
+AB_LOSSES = {
+    "l1": lambda: ABError("l1", name="l1"),
+    "huber": lambda: ABError("huber", name="huber"),
+    "chroma": lambda: ABError("l1", chroma_weighted=True, name="chroma"),
+    "bins": BinsCrossentropy,
+}
 LOSSES = {**LABEL_LOSSES, **PICTURE_LOSSES}
 
 
-def build(name, ignore_labels=(), class_weights=None, label_smoothing=0.0):
+def build(name, ignore_labels=(), class_weights=None, label_smoothing=0.0, target=""):
     """Keras loss for a name of `LOSSES`.
 
     Args:
         name: Such as "crossentropy" (labels) or "l1" (pictures).
         ignore_labels: Label values that do not count.
-        class_weights: One weight per class, or None.
+        class_weights: One weight per class (for "bins": per colour bin), or None.
         label_smoothing: Share of the target spread over all classes; cross-entropy only.
+        target: Colorization: "rgb" or "ab", what the network puts out.
 
     Raises:
         ConfigError: Unknown name, or class weights for a loss that has no classes.
     """
-    if name not in LOSSES:
-        raise suggest("loss", name, LOSSES)
+    pictures = AB_LOSSES if target == "ab" else PICTURE_LOSSES
+    known = {**LABEL_LOSSES, **pictures}
+    if name not in known:
+        raise suggest("loss", name, known)
     if name in LABEL_LOSSES:
         options = {"label_smoothing": label_smoothing} if label_smoothing else {}
         return LABEL_LOSSES[name](
             ignore_labels=ignore_labels, class_weights=class_weights, **options
         )
+    if name == "bins":
+        return BinsCrossentropy(class_weights)
     if class_weights is not None:
         raise ConfigError(f"loss '{name}' has no classes, so no class weights", mend="unset them")
-    return PICTURE_LOSSES[name]()
+    return pictures[name]()

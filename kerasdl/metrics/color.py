@@ -5,6 +5,9 @@ import skimage.color
 
 from kerasdl.errors import DataError
 
+GREY = 0.01  # colourfulness below which pictures are grey: what rounding leaves, on 0-255
+SUMS = ("chroma_error", "ab_error", "delta_e", "truth", "prediction")
+
 
 def chroma_error(truth, prediction):
     """Mean over pixels of sqrt(da^2 + db^2) in CIELAB (D65), lightness left aside.
@@ -17,6 +20,28 @@ def chroma_error(truth, prediction):
         float64 (...): one value per picture, 0 for the same colours.
     """
     return _chroma_error(_lab(truth), _lab(prediction))
+
+
+def ab_error(truth, prediction):
+    """Mean over pixels of (|da| + |db|) / 2 in CIELAB (D65), lightness left aside.
+
+    Arguments and shape of the result as in `chroma_error`.
+    """
+    return _ab_error(_lab(truth), _lab(prediction))
+
+
+def out_of_gamut(prediction):
+    """Share of the pixels that clipping to [0, 1] changes by more than half a step of 8 bits.
+
+    Args:
+        prediction: RGB before it is clipped, shape (..., H, W, 3).
+
+    Returns:
+        float64 (...).
+    """
+    prediction = numpy.asarray(prediction)
+    outside = (prediction < -0.5 / 255) | (prediction > 1 + 0.5 / 255)
+    return outside.any(axis=-1).mean(axis=(-2, -1))
 
 
 def delta_e(truth, prediction):
@@ -58,7 +83,7 @@ class ColorScores:
 
     def __init__(self):
         self._pictures = 0
-        self._sums = dict.fromkeys(("chroma_error", "delta_e", "truth", "prediction"), 0.0)
+        self._sums = dict.fromkeys(SUMS, 0.0)
 
     def update(self, truth, prediction):
         """Adds a batch of pictures (B, H, W, 3), RGB in [0, 1]."""
@@ -66,12 +91,13 @@ class ColorScores:
         true_lab, predicted_lab = _lab(truth), _lab(prediction)
         self._pictures += len(truth)
         self._sums["chroma_error"] += _chroma_error(true_lab, predicted_lab).sum()
+        self._sums["ab_error"] += _ab_error(true_lab, predicted_lab).sum()
         self._sums["delta_e"] += _delta_e(true_lab, predicted_lab).sum()
         self._sums["truth"] += colorfulness(truth).sum()
         self._sums["prediction"] += colorfulness(prediction).sum()
 
     def result(self):
-        """dict of `chroma_error`, `delta_e` and `colorfulness_ratio`.
+        """dict of `chroma_error`, `ab_error`, `delta_e` and `colorfulness_ratio`.
 
         The ratio is the mean colourfulness of the predictions over that of the truth: 1 is as
         colourful, 0 is grey, NaN if the truth itself is grey.
@@ -82,9 +108,10 @@ class ColorScores:
         if not self._pictures:
             raise DataError("colour scores need at least one picture")
         sums = self._sums
-        grey = sums["truth"] <= 1e-9 * self._pictures
+        grey = sums["truth"] < GREY * self._pictures
         return {
             "chroma_error": float(sums["chroma_error"] / self._pictures),
+            "ab_error": float(sums["ab_error"] / self._pictures),
             "delta_e": float(sums["delta_e"] / self._pictures),
             "colorfulness_ratio": float("nan" if grey else sums["prediction"] / sums["truth"]),
         }
@@ -101,6 +128,10 @@ def _lab(pictures):
 def _chroma_error(true_lab, predicted_lab):
     difference = true_lab[..., 1:] - predicted_lab[..., 1:]
     return numpy.linalg.norm(difference, axis=-1).mean(axis=(-2, -1))
+
+
+def _ab_error(true_lab, predicted_lab):
+    return numpy.abs(true_lab[..., 1:] - predicted_lab[..., 1:]).mean(axis=(-3, -2, -1))
 
 
 def _delta_e(true_lab, predicted_lab):

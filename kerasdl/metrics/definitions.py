@@ -1,7 +1,7 @@
 """What each score means, in one sentence; stored beside its value."""
 
 DEFINITIONS = {
-    "loss": "mean over the split of the training loss, without weight decay",
+    "loss": "mean over the split of the training loss, without weight decay and class weights",
     "accuracy": "share of pictures whose class has the largest logit",
     "top5": "share of pictures whose class is among the five largest logits",
     "calibration_error": (
@@ -28,6 +28,14 @@ DEFINITIONS = {
     ),
     "chroma_error": (
         "distance in the ab plane of CIELAB (D65), mean over pixels, then pictures; 0 is best"
+    ),
+    "ab_error": (
+        "mean absolute error of a and b in CIELAB (D65), mean over pixels and the two, then "
+        "pictures; 0 is best"
+    ),
+    "out_of_gamut": (
+        "share of the pixels whose predicted RGB lies outside [0, 1] by more than half a step of 8 "
+        "bits and was clipped before scoring"
     ),
     "delta_e": "CIEDE2000 colour difference, mean over pixels, then pictures; 0 is best",
     "colorfulness_ratio": (

@@ -34,6 +34,8 @@ SCORES = {
     "ssim": Score("SSIM", "%", 100.0, 2),
     "chroma_error": Score("chroma error", digits=2, better="lower"),
     "delta_e": Score("ΔE 2000", digits=2, better="lower"),
+    "ab_error": Score("ab error", digits=2, better="lower"),
+    "out_of_gamut": Score("out of gamut", "%", 100.0, 2, better="lower"),
     "colorfulness_ratio": Score("colourfulness", digits=3, better="1"),
     "calibration_error": Score("calibration error", "%", 100.0, 2, "lower"),
 }
@@ -94,12 +96,14 @@ def run_label(document):
 
     Args:
         document: Scores document; reads `label` if there is one, else `task`, `model` and
-            `model_args["skips"]` ("all", "none" or a list of levels).
+            `model_args["skips"]` ("all", "none" or a list of levels), and `target`.
     """
     if document.get("label"):
         return document["label"]
     model = document["model"]
     name = MODELS.get(model, model)
+    if document.get("target") == "ab":  # never in one cell with runs that put out RGB
+        return f"{run_label({**document, 'target': 'rgb'})}, target ab"
     if not model.startswith("unet"):
         return name
     options = document.get("model_args") or {}

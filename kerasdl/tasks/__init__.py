@@ -38,6 +38,10 @@ class Task:
         captions: Function (y, outputs, dataset) -> one line of text per sample.
         pictures: Function (x, y, outputs, dataset) -> uint8 RGB pictures of input, truth and
             prediction, each (B, H, W, 3), as far as they are pictures.
+        loss_weights: Function (source) -> weights that the loss takes from the training data, or
+            None where there are none but the class weights a user may ask for.
+        variant: Function (config) -> the task as that configuration wants it, or None where no
+            key changes it; see `of`.
     """
 
     name: str
@@ -53,10 +57,18 @@ class Task:
     sample_score: Callable
     captions: Callable
     pictures: Callable
+    loss_weights: Callable | None = None
+    variant: Callable | None = None
+
+
+def of(config):
+    """The task of a configuration. Raises ConfigError where its keys do not fit together."""
+    task = get(config.task)
+    return task if task.variant is None else task.variant(config)
 
 
 def get(name):
-    """The task of that name or alias. Raises ConfigError with the closest known name."""
+    """The task of that name or alias, by default keys; ConfigError with the closest known name."""
     return importlib.import_module(TASKS[resolve_task(name)]).TASK
 
 

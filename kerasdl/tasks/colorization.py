@@ -1,21 +1,42 @@
-"""Which colours a grey picture had: PSNR and SSIM, and scores that really see colour."""
+"""Which colours a grey picture had: PSNR and SSIM, and scores that really see colour.
+
+What the network puts out is the target of the configuration: "rgb", colours and lightness at once,
+or "ab", the chroma that is put under the lightness of the input; see `kerasdl.colors.targets` and
+docs/colorization.md. The scores are those of the RGB picture, so they compare across targets.
+"""
+
+import dataclasses
+import functools
 
 import keras
 import numpy
+import skimage.color
 
-from kerasdl.metrics.color import ColorScores
-from kerasdl.metrics.psnr import PSNR, psnr
-from kerasdl.metrics.ssim import SSIM, ssim
+from kerasdl.colors import bins
+from kerasdl.colors.targets import LAB_SCALE, chroma, truth_and_prediction
+from kerasdl.errors import ConfigError
+from kerasdl.losses import AB_LOSSES
+from kerasdl.metrics.color import ColorScores, out_of_gamut
+from kerasdl.metrics.colorization import ColorizationScores
+from kerasdl.metrics.psnr import psnr
+from kerasdl.metrics.ssim import ssim
 from kerasdl.tasks import Task
 from kerasdl.tasks.scoring import MeanLoss, to_unit
 
 LUMA = numpy.array([0.299, 0.587, 0.114], dtype="float32")  # Rec. 601, as JPEG and Pillow
+COUNTED_AT_ONCE = 64  # pictures whose colours are counted in one piece
 
 
-def prepare(images, labels, masks):
-    """x grey float32 (B, H, W, 1) and y RGB float32 (B, H, W, 3), both in [0, 1]."""
+def prepare(images, labels, masks, target="rgb"):
+    """x (B, H, W, 1) and y (B, H, W, 3), float32.
+
+    Target rgb: luma and RGB, both in [0, 1]. Target ab: L / 100 and (L, a, b) / 100.
+    """
     colors = to_unit(images)
-    return grey(colors), colors
+    if target == "rgb":
+        return grey(colors), colors
+    lab = to_lab(colors) / numpy.float32(LAB_SCALE)
+    return lab[..., :1], lab
 
 
 def grey(colors):
@@ -23,18 +44,51 @@ def grey(colors):
     return (colors @ LUMA)[..., None]
 
 
-class Scorer:
-    """Scores of the prediction and, as the baseline, of the grey picture itself."""
+def to_lab(colors):
+    """CIELAB (D65) float32 of RGB float32 in [0, 1], shape (..., 3)."""
+    return skimage.color.rgb2lab(colors).astype("float32", copy=False)
 
-    def __init__(self, dataset, loss):
+
+def predicted_chroma(outputs, target="rgb"):
+    """a and b of CIELAB that the network's outputs say, float32 (..., 2), a NumPy array."""
+    outputs = numpy.asarray(outputs, dtype="float32")
+    if target == "rgb":
+        return to_lab(numpy.clip(outputs, 0.0, 1.0))[..., 1:]
+    return keras.ops.convert_to_numpy(chroma(outputs))
+
+
+def bin_weights(source):
+    """Weights of the 313 colour bins from the training pictures; see `bins.rebalancing_weights`."""
+    counts = numpy.zeros(len(bins.BINS), dtype="int64")
+    for start in range(0, len(source), COUNTED_AT_ONCE):
+        images, _, _ = source.take(numpy.arange(start, min(start + COUNTED_AT_ONCE, len(source))))
+        found = bins.nearest(to_lab(to_unit(images))[..., 1:])
+        counts += numpy.bincount(found.ravel(), minlength=len(counts))
+    return bins.rebalancing_weights(counts)
+
+
+def as_pictures(y, outputs, target):
+    """True and predicted RGB, float32 NumPy arrays (B, H, W, 3); the prediction is not clipped."""
+    pair = truth_and_prediction(
+        numpy.asarray(y, dtype="float32"), numpy.asarray(outputs, dtype="float32"), target
+    )
+    return tuple(keras.ops.convert_to_numpy(part) for part in pair)
+
+
+class Scorer:
+    """Scores of the prediction and, as the baseline, of the grey picture (luma)."""
+
+    def __init__(self, dataset, loss, target="rgb"):
         self.loss = MeanLoss(loss)
+        self.target = target
         self.predicted, self.baseline = _PictureScores(), _PictureScores()
 
-    def update(self, colors, outputs):
-        """Adds a batch: true and predicted RGB, both (B, H, W, 3)."""
-        self.loss.update(colors, outputs)
-        self.predicted.update(colors, numpy.clip(outputs, 0.0, 1.0))
-        self.baseline.update(colors, numpy.repeat(grey(colors), 3, axis=-1))
+    def update(self, y, outputs):
+        """Adds a batch: truth (B, H, W, 3) and outputs of the network."""
+        self.loss.update(y, outputs)
+        truth, prediction = as_pictures(y, outputs, self.target)
+        self.predicted.update(truth, prediction)
+        self.baseline.update(truth, numpy.repeat(grey(truth), 3, axis=-1))
 
     def result(self):
         """Scores, the grey picture's scores, no further details."""
@@ -42,13 +96,14 @@ class Scorer:
 
 
 class _PictureScores:
-    """PSNR, SSIM and the colour scores, means over pictures."""
+    """PSNR, SSIM and the colour scores of clipped RGB, means over pictures."""
 
     def __init__(self):
-        self.psnr, self.ssim, self.colors = [], [], ColorScores()
+        self.psnr, self.ssim, self.outside, self.colors = [], [], [], ColorScores()
 
     def update(self, truth, prediction):
-        prediction = numpy.asarray(prediction, dtype="float32")
+        self.outside.append(out_of_gamut(prediction))
+        prediction = numpy.clip(prediction, 0.0, 1.0)
         self.psnr.append(keras.ops.convert_to_numpy(psnr(truth, prediction)))
         self.ssim.append(keras.ops.convert_to_numpy(ssim(truth, prediction)))
         self.colors.update(truth, prediction)
@@ -58,24 +113,27 @@ class _PictureScores:
             "psnr": float(numpy.concatenate(self.psnr).mean(dtype="float64")),
             "ssim": float(numpy.concatenate(self.ssim).mean(dtype="float64")),
             **self.colors.result(),
+            "out_of_gamut": float(numpy.concatenate(self.outside).mean(dtype="float64")),
         }
 
 
-def sample_score(colors, outputs, dataset):
+def sample_score(y, outputs, dataset, target="rgb"):
     """PSNR in dB, per picture."""
-    outputs = numpy.asarray(outputs, dtype="float32")
-    return keras.ops.convert_to_numpy(psnr(colors, outputs))
+    return keras.ops.convert_to_numpy(psnr(*as_pictures(y, outputs, target)))
 
 
-def captions(colors, outputs, dataset):
+def captions(y, outputs, dataset, target="rgb"):
     """One line per picture: its PSNR."""
-    return [f"{score:.1f} dB" for score in sample_score(colors, outputs, dataset)]
+    return [f"{score:.1f} dB" for score in sample_score(y, outputs, dataset, target)]
 
 
-def pictures(x, y, outputs, dataset):
+def pictures(x, y, outputs, dataset, target="rgb"):
     """Grey input, true colours and predicted colours."""
-    predicted = numpy.clip(outputs, 0.0, 1.0)
-    return tuple(to_bytes(part) for part in (numpy.repeat(x, 3, axis=-1), y, predicted))
+    truth, prediction = as_pictures(y, outputs, target)
+    if target == "ab":  # lightness as a picture: the grey that has it
+        x = as_pictures(y, numpy.zeros((*y.shape[:-1], 2)), target)[1][..., :1]
+    shown = (numpy.repeat(x, 3, axis=-1), truth, prediction)
+    return tuple(to_bytes(numpy.clip(part, 0.0, 1.0)) for part in shown)
 
 
 def to_bytes(pictures):
@@ -83,18 +141,44 @@ def to_bytes(pictures):
     return numpy.round(numpy.asarray(pictures, dtype="float32") * 255).astype("uint8")
 
 
-TASK = Task(
-    name="colorization",
-    models=("unet", "unet-resnet18", "fcn8", "fcn16", "fcn32"),
-    losses=("l1", "huber"),
-    score="psnr",
-    channels=1,
-    masks=False,
-    outputs=lambda dataset: 3,
-    prepare=prepare,
-    metrics=lambda dataset: [PSNR(), SSIM()],
-    scorer=Scorer,
-    sample_score=sample_score,
-    captions=captions,
-    pictures=pictures,
-)
+def variant(config):
+    """The task for the configuration's target and loss.
+
+    Raises:
+        ConfigError: The loss needs the other target, or the network cannot have 313 outputs.
+    """
+    if config.target != "ab":
+        if config.loss in AB_LOSSES and config.loss not in TASK.losses:
+            raise ConfigError(f"loss '{config.loss}' is for the target ab", mend="--target ab")
+        return TASK
+    if config.loss != "bins":
+        return _task("ab", outputs=2)
+    if config.model.startswith("fcn"):
+        raise ConfigError(
+            f"loss 'bins' has {len(bins.BINS)} outputs, which {config.model} enlarges with tens of "
+            "millions of weights or more",
+            mend="--model unet, or another loss",
+        )
+    return dataclasses.replace(_task("ab", outputs=len(bins.BINS)), loss_weights=bin_weights)
+
+
+def _task(target, outputs):
+    return Task(
+        name="colorization",
+        models=("unet", "unet-resnet18", "fcn8", "fcn16", "fcn32"),
+        losses=tuple(AB_LOSSES) if target == "ab" else ("l1", "huber"),
+        score="psnr",
+        channels=1,
+        masks=False,
+        outputs=lambda dataset: outputs,
+        prepare=functools.partial(prepare, target=target),
+        metrics=lambda dataset: [ColorizationScores(target)],
+        scorer=functools.partial(Scorer, target=target),
+        sample_score=functools.partial(sample_score, target=target),
+        captions=functools.partial(captions, target=target),
+        pictures=functools.partial(pictures, target=target),
+        variant=variant,
+    )
+
+
+TASK = _task("rgb", outputs=3)

@@ -1,0 +1,129 @@
+"""The 313 colours of Zhang, Isola and Efros 2016, "Colorful Image Colorization" (arXiv 1603.08511).
+
+Colorization as classification: the ab plane of CIELAB is cut into bins of 10x10, the network
+gives one logit per bin, and the colour of a pixel is an annealed mean of the bins.
+"""
+
+import keras
+import numpy
+
+GRID = 10  # width of a bin
+NEIGHBOURS = 5  # bins that a true colour is spread over
+SIGMA = 5.0  # of that spread, and of the smoothing of the colours' frequencies
+UNIFORM_SHARE = 0.5  # lambda of the paper: 0 weighs by rarity alone, 1 not at all
+TEMPERATURE = 0.38  # of the annealed mean
+
+# Lowest and highest b of the bins with that a. The authors publish the list, not its rule. The
+# corners of all grid squares that sRGB touches are 309 of the 313; (40, 90), (100, -90),
+# (100, -10) and (100, 0) lie beyond (tests/test_colors.py).
+ROWS = {
+    -90: (50, 90),
+    -80: (20, 90),
+    -70: (0, 90),
+    -60: (-20, 90),
+    -50: (-30, 100),
+    -40: (-40, 100),
+    -30: (-50, 100),
+    -20: (-50, 100),
+    -10: (-60, 100),
+    0: (-70, 100),
+    10: (-80, 90),
+    20: (-80, 90),
+    30: (-90, 90),
+    40: (-100, 90),
+    50: (-100, 80),
+    60: (-110, 80),
+    70: (-110, 80),
+    80: (-110, 70),
+    90: (-110, 70),
+    100: (-90, 0),
+}
+BINS = numpy.array(
+    [(a, b) for a, (low, high) in ROWS.items() for b in range(low, high + GRID, GRID)],
+    dtype="float32",
+)
+_FIRST = BINS.min(axis=0)  # a and b of the table's first entry
+_TABLE = numpy.full(((BINS.max(axis=0) - _FIRST) / GRID + 1).astype(int), -1)
+_TABLE[tuple(((BINS - _FIRST) / GRID).astype(int).T)] = numpy.arange(len(BINS))
+
+
+def nearest(ab):
+    """Number of the nearest bin of each colour, shape (...), from ab of shape (..., 2), NumPy.
+
+    A colour of sRGB lies in a grid square whose four corners are bins, so rounding finds it.
+    """
+    cells = numpy.rint((numpy.asarray(ab) - _FIRST) / GRID).astype(int)
+    return _TABLE[cells[..., 0], cells[..., 1]]
+
+
+def soft_encoding(ab):
+    """The five nearest bins of each colour and their shares.
+
+    Shares are Gaussian: exp(-d^2 / (2 sigma^2)), d the distance to the bin, sigma 5, scaled to
+    the sum 1. Section 2.1 of the paper.
+
+    Args:
+        ab: Colours, shape (..., 2), in units of CIELAB.
+
+    Returns:
+        `(bins, shares)`: int32 and float32, shape (..., 5), the nearest first.
+    """
+    ops = keras.ops
+    ab = ops.cast(ab, "float32")
+    a, b = _axes()
+    squared = ops.square(ab[..., :1] - a) + ops.square(ab[..., 1:] - b)
+    closeness, bins = ops.top_k(-squared, NEIGHBOURS)
+    return ops.cast(bins, "int32"), ops.softmax(closeness / (2 * SIGMA**2), axis=-1)
+
+
+def annealed_mean(logits, temperature=TEMPERATURE):
+    """Colour of each pixel: sum_q softmax(z / T)_q BINS_q, section 2.3 of the paper.
+
+    T = 1 is the mean of the predicted distribution, which is greyish; T -> 0 is its mode, which
+    is vivid and blotchy.
+
+    Args:
+        logits: Shape (..., 313).
+        temperature: T > 0.
+
+    Returns:
+        ab float32 (..., 2).
+    """
+    ops = keras.ops
+    shares = ops.softmax(ops.cast(logits, "float32") / temperature, axis=-1)
+    return ops.stack([ops.sum(shares * axis, axis=-1) for axis in _axes()], axis=-1)
+
+
+def smoothed_frequencies(counts):
+    """Frequencies of the bins after Gaussian smoothing over the ab plane (sigma 5), sum 1.
+
+    Each bin gives its share away to all bins, itself included, by their distance.
+    """
+    distances = ((BINS[:, None] - BINS[None]) ** 2).sum(axis=-1).astype("float64")
+    kernel = numpy.exp(-distances / (2 * SIGMA**2))
+    kernel /= kernel.sum(axis=0)
+    counts = numpy.asarray(counts, dtype="float64")
+    return kernel @ (counts / counts.sum())
+
+
+def rebalancing_weights(counts):
+    """Weights that make rare colours count: w_q ~ 1 / ((1 - lambda) p_q + lambda / 313).
+
+    p are the smoothed frequencies of the training pixels, lambda = 0.5, and the weights are
+    scaled so that sum_q p_q w_q = 1. Equations 3 and 4 of the paper, there with the colours of
+    ImageNet.
+
+    Args:
+        counts: Training pixels per nearest bin, shape (313,), not all 0.
+
+    Returns:
+        float64 array (313,).
+    """
+    frequencies = smoothed_frequencies(counts)
+    weights = 1 / ((1 - UNIFORM_SHARE) * frequencies + UNIFORM_SHARE / len(BINS))
+    return weights / (frequencies * weights).sum()
+
+
+def _axes():
+    """a and b of the bins, two tensors (313,)."""
+    return [keras.ops.convert_to_tensor(axis) for axis in BINS.T.copy()]

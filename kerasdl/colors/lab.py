@@ -1,0 +1,99 @@
+"""sRGB and CIELAB, converted with `keras.ops` on any backend, without a layer.
+
+White point D65, 2 degree observer; constants and the treatment of colours that do not exist are
+those of scikit-image, so that scores can be checked with it. Source: IEC 61966-2-1 (sRGB),
+CIE 15:2004 (CIELAB).
+"""
+
+import keras
+import numpy
+
+WHITE = (0.95047, 1.0, 1.08883)
+XYZ_OF_RGB = numpy.array(
+    [
+        [0.412453, 0.357580, 0.180423],
+        [0.212671, 0.715160, 0.072169],
+        [0.019334, 0.119193, 0.950227],
+    ]
+)
+RGB_OF_XYZ = numpy.linalg.inv(XYZ_OF_RGB)
+HALVINGS = 10  # of the chroma's scale in `fit_gamut`: 1/1024 of the chroma
+
+
+def rgb_to_lab(rgb):
+    """sRGB in [0, 1] to CIELAB: L in [0, 100], a and b about -110 to 100.
+
+    Shape (..., 3), float32 whatever the precision policy.
+    """
+    ops = keras.ops
+    rgb = ops.cast(rgb, "float32")
+    linear = ops.where(rgb > 0.04045, _power((rgb + 0.055) / 1.055, 2.4), rgb / 12.92)
+    xyz = _mixed(linear, XYZ_OF_RGB / numpy.array(WHITE)[:, None])
+    x, y, z = (
+        ops.where(t > 0.008856, _power(t, 1 / 3), 7.787 * t + 16 / 116) for t in _channels(xyz)
+    )
+    return ops.stack([116.0 * y - 16.0, 500.0 * (x - y), 200.0 * (y - z)], axis=-1)
+
+
+def lab_to_rgb(lab):
+    """CIELAB to sRGB, shape (..., 3), float32; outside [0, 1] where sRGB has no such colour."""
+    ops = keras.ops
+    lightness, a, b = _channels(ops.cast(lab, "float32"))
+    y = (lightness + 16.0) / 116.0
+    # A negative Z is no light at all; scikit-image takes it as 0 too.
+    f = ops.stack([y + a / 500.0, y, ops.maximum(y - b / 200.0, 0.0)], axis=-1)
+    # f where x > 0.008856, written for f itself.
+    xyz = ops.where(f > 0.2068966, f * f * f, (f - 16 / 116) / 7.787)
+    linear = _mixed(xyz, RGB_OF_XYZ * numpy.array(WHITE))
+    return ops.where(linear > 0.0031308, 1.055 * _power(linear, 1 / 2.4) - 0.055, 12.92 * linear)
+
+
+def fit_gamut(lab):
+    """CIELAB colours that sRGB can show: the same lightness and hue, chroma as large as possible.
+
+    Colours that sRGB has are left alone; of the others, a and b are scaled down until red, green
+    and blue lie in [0, 1]. Clipping RGB instead would change the lightness.
+
+    Args:
+        lab: NumPy array (..., 3), L in [0, 100].
+
+    Returns:
+        float32 array of the same shape.
+    """
+    fitted = numpy.array(lab, dtype="float32")
+    outside = ~_shown(fitted)
+    colors = fitted[outside]
+    if len(colors):
+        low, high = numpy.zeros(len(colors), "float32"), numpy.ones(len(colors), "float32")
+        for _ in range(HALVINGS):
+            middle = (low + high) / 2
+            inside = _shown(_scaled(colors, middle))
+            low, high = numpy.where(inside, middle, low), numpy.where(inside, high, middle)
+        fitted[outside] = _scaled(colors, low)
+    return fitted
+
+
+def _shown(lab):
+    """Which colours sRGB has, up to half a step of 8 bits."""
+    rgb = keras.ops.convert_to_numpy(lab_to_rgb(lab))
+    return ((rgb >= -0.5 / 255) & (rgb <= 1 + 0.5 / 255)).all(axis=-1)
+
+
+def _scaled(lab, factor):
+    return numpy.concatenate([lab[:, :1], lab[:, 1:] * factor[:, None]], axis=-1)
+
+
+def _channels(colors):
+    return colors[..., 0], colors[..., 1], colors[..., 2]
+
+
+def _mixed(colors, matrix):
+    """Matrix times colour, as sums: a matrix product has 10 bits only on some GPUs."""
+    first, second, third = _channels(colors)
+    rows = [float(p) * first + float(q) * second + float(r) * third for p, q, r in matrix]
+    return keras.ops.stack(rows, axis=-1)
+
+
+def _power(base, exponent):
+    # A negative base belongs to the other branch of a `where`; it must not make a NaN here.
+    return keras.ops.power(keras.ops.maximum(base, 0.0), exponent)

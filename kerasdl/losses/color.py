@@ -1,0 +1,88 @@
+"""Losses of colorization in CIELAB. Truth is (L, a, b) / 100, shape (B, H, W, 3)."""
+
+import keras
+
+from kerasdl.colors.bins import soft_encoding
+from kerasdl.colors.targets import LAB_SCALE
+from kerasdl.losses.crossentropy import normalise
+
+HUBER_DELTA = 0.1  # 10 units of CIELAB; as in RGB, where 0.1 is 25 of 255 levels
+CHROMA_UNIT = 10.0  # chroma at which a pixel counts twice as much as a grey one
+
+
+@keras.saving.register_keras_serializable("kerasdl")
+class ABError(keras.losses.Loss):
+    """Mean error of a and b, both divided by 100.
+
+    e = mean over a, b of h(d), d = truth - prediction. Without `chroma_weighted` the value of a
+    batch is the mean of e over its pixels; with it sum(w e) / sum(w), w = 1 + C / 10, C the true
+    chroma sqrt(a^2 + b^2): a saturated pixel (C = 50) counts six times as much as a grey one, so
+    that painting everything grey is no longer cheap.
+
+    Args:
+        kind: "l1": h(d) = |d|; "huber": h(d) = d^2 / 2 up to |d| = 0.1, 0.1 (|d| - 0.05) beyond.
+        chroma_weighted: Whether pixels are weighted by their true chroma.
+        name: Name of the loss.
+        reduction: As in Keras.
+    """
+
+    def __init__(
+        self, kind="l1", chroma_weighted=False, name="ab_error", reduction="sum_over_batch_size"
+    ):
+        super().__init__(name=name, reduction=reduction, dtype="float32")
+        self.kind = kind
+        self.chroma_weighted = bool(chroma_weighted)
+
+    def call(self, y_true, y_pred):
+        ops = keras.ops
+        truth = y_true[..., 1:]
+        error = ops.abs(truth - y_pred)
+        if self.kind == "huber":
+            tail = HUBER_DELTA * (error - HUBER_DELTA / 2)
+            error = ops.where(error <= HUBER_DELTA, 0.5 * ops.square(error), tail)
+        error = ops.mean(error, axis=-1)
+        if self.chroma_weighted:
+            chroma = LAB_SCALE * ops.sqrt(ops.sum(ops.square(truth), axis=-1))
+            weights = 1.0 + chroma / CHROMA_UNIT
+            error = normalise(error * weights, weights)
+        return error
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "kind": self.kind,
+            "chroma_weighted": self.chroma_weighted,
+        }
+
+
+@keras.saving.register_keras_serializable("kerasdl")
+class BinsCrossentropy(keras.losses.Loss):
+    """Cross-entropy of the 313 colour bins: mean over pixels of v sum_q Z_q (lse(z) - z_q).
+
+    Z is the soft encoding of the true colour, z the logits, lse log-sum-exp, and v the weight of
+    the bin nearest to the true colour.
+
+    Args:
+        weights: One weight per bin (`kerasdl.colors.bins.rebalancing_weights`), or None for 1.
+        name: Name of the loss.
+        reduction: As in Keras.
+
+    Source: Zhang, Isola and Efros 2016, "Colorful Image Colorization", equation 2.
+    """
+
+    def __init__(self, weights=None, name="bins", reduction="sum_over_batch_size"):
+        super().__init__(name=name, reduction=reduction, dtype="float32")
+        self.weights = None if weights is None else [float(weight) for weight in weights]
+
+    def call(self, y_true, y_pred):
+        ops = keras.ops
+        bins, shares = soft_encoding(y_true[..., 1:] * LAB_SCALE)
+        found = ops.sum(shares * ops.take_along_axis(y_pred, bins, axis=-1), axis=-1)
+        losses = ops.logsumexp(y_pred, axis=-1) - found
+        if self.weights is None:
+            return losses
+        weights = ops.convert_to_tensor(self.weights, dtype="float32")
+        return losses * ops.take(weights, bins[..., 0], axis=0)
+
+    def get_config(self):
+        return {**super().get_config(), "weights": self.weights}

@@ -1,0 +1,78 @@
+"""The scores of colorization while a network trains, on the pictures its outputs stand for."""
+
+import keras
+
+from kerasdl.colors.lab import rgb_to_lab
+from kerasdl.colors.targets import truth_and_prediction
+from kerasdl.metrics.base import GatedMetric
+from kerasdl.metrics.color import GREY
+from kerasdl.metrics.psnr import psnr
+from kerasdl.metrics.ssim import ssim
+
+
+def ab_error(truth, prediction):
+    """Mean absolute error of a and b of CIELAB, per picture, from RGB (B, H, W, 3) in [0, 1]."""
+    error = keras.ops.abs(rgb_to_lab(truth) - rgb_to_lab(prediction))
+    return keras.ops.mean(error[..., 1:], axis=(1, 2, 3))
+
+
+def colorfulness(pictures):
+    """As `kerasdl.metrics.color.colorfulness`, float32 (B,), with `keras.ops`."""
+    ops = keras.ops
+    red, green, blue = (255.0 * pictures[..., channel] for channel in range(3))
+    opponents = ops.stack([red - green, (red + green) / 2.0 - blue], axis=-1)
+    spread = ops.sum(ops.var(opponents, axis=(1, 2)), axis=-1)
+    shift = ops.sum(ops.square(ops.mean(opponents, axis=(1, 2))), axis=-1)
+    return ops.sqrt(spread) + 0.3 * ops.sqrt(shift)
+
+
+@keras.saving.register_keras_serializable("kerasdl")
+class ColorizationScores(GatedMetric):
+    """PSNR, SSIM, ab error and colourfulness ratio, all on clipped RGB, whatever the target.
+
+    One metric, so that the outputs are decoded once. All are means over pictures; the ratio is
+    that of the means, NaN for a grey truth. All are 0 while nothing has been measured.
+
+    Args:
+        target: "rgb" or "ab", what the network puts out; see `kerasdl.colors.targets`.
+        name: Name of the metric; the logs have the names of the scores.
+        gated: Whether it may be switched off in training.
+    """
+
+    def __init__(self, target="rgb", name="colorization", gated=True):
+        super().__init__(name, gated)
+        self.target = target
+        self.sums = self.add_variable((5,), "zeros", dtype="float32", name="sums")
+        self.pictures = self.add_variable((), "zeros", dtype="int32", name="pictures")
+
+    @property
+    def accumulators(self):
+        return self.sums, self.pictures
+
+    @property
+    def result_names(self):
+        return ("psnr", "ssim", "ab_error", "colorfulness_ratio")
+
+    def increments(self, y_true, y_pred):
+        ops = keras.ops
+        truth, prediction = truth_and_prediction(y_true, y_pred, self.target)
+        prediction = ops.clip(prediction, 0.0, 1.0)
+        scores = [
+            psnr(truth, prediction),
+            ssim(truth, prediction),
+            ab_error(truth, prediction),
+            colorfulness(prediction),
+            colorfulness(truth),
+        ]
+        count = ops.sum(ops.ones_like(scores[0], dtype="int32"))
+        return ops.stack([ops.sum(score) for score in scores]), count
+
+    def result(self):
+        ops = keras.ops
+        means = ops.divide_no_nan(self.sums, ops.cast(self.pictures, "float32"))
+        grey_truth = ops.logical_and(self.pictures > 0, means[4] < GREY)
+        ratio = ops.where(grey_truth, float("nan"), ops.divide_no_nan(means[3], means[4]))
+        return dict(zip(self.result_names, (means[0], means[1], means[2], ratio), strict=True))
+
+    def get_config(self):
+        return {**super().get_config(), "target": self.target}
