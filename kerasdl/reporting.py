@@ -68,7 +68,7 @@ def _examine(folder, backend_name):
     from kerasdl import publishing
 
     logger.info("looking for the best and worst pictures: %s", folder)
-    _, extras = publishing.examine(folder, config, tasks.get(config.task), dataset)
+    _, extras = publishing.examine(folder, config, tasks.of(config), dataset)
     stored.write(folder, extras)
 
 

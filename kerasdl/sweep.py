@@ -222,7 +222,7 @@ def _check(runs):
     built = []
     for _, config, folder in runs:
         runfolder.compare_config(folder, config)
-        task = tasks.get(config.task)
+        task = tasks.of(config)
         tasks.require("model", config.model, task.models, config.task)
         tasks.require("loss", config.loss or task.losses[0], task.losses, config.task)
         network = (config.model, config.model_args, config.image_size)

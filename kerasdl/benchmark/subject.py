@@ -31,7 +31,7 @@ def settings(job):
 
 def open_batches(config, dataset, steps):
     """Batches as training gets them, an epoch being one step to warm up and `steps` more."""
-    task = tasks.get(config.task)
+    task = tasks.of(config)
     return Batches(
         evaluation.source_of(dataset, "train", task, config),
         task.prepare,

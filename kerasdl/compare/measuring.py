@@ -33,7 +33,7 @@ def measure(job):
         `statistics_I` for each other one, `layer_I` for each layer, flat.
     """
     config = configuration.make(job["config"])
-    task = tasks.get(config.task)
+    task = tasks.of(config)
     known = job["dataset"]
     dataset = Dataset(
         known["name"],
