@@ -8,20 +8,15 @@ best.keras, best.json, model.json, history.csv, scores.json, figures/, report.ht
 """
 
 import contextlib
-import datetime
-import errno
 import json
 import logging
 import os
 import pathlib
 import re
 import shutil
-import socket
-
-import filelock
 
 import kerasdl.config
-from kerasdl import files
+from kerasdl import files, runlock
 from kerasdl.errors import ConfigError, DataError, KerasdlError, WriteError
 
 # Everything that kerasdl writes into a run folder, in the order in which `--overwrite` removes
@@ -44,7 +39,6 @@ OWN_NAMES = (
     "config.toml",
     "data.json",
 )
-LOCK_NAME = "lock"
 
 # A continuation may use another backend or other devices; it is then no longer exact, which is
 # said, not refused.
@@ -54,8 +48,6 @@ NOTED_KEYS = ("backend", "distribute")
 CHECKPOINT_BYTES_PER_PARAMETER = 12
 # Two checkpoints are kept and a third is being written while the best model is saved.
 CHECKPOINTS_NEEDED = 2.5
-
-_NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL)
 
 logger = logging.getLogger("kerasdl")
 
@@ -166,7 +158,7 @@ def claim(
         )
     _make(path)
     _refuse_foreign_files(path)
-    lock = _take_lock(path)
+    lock = runlock.take(path)
     try:
         if overwrite:
             _clear(path)
@@ -181,7 +173,7 @@ def claim(
             # A file that is right already is left alone, so a finished run stays untouched.
             if _read_text(path / name) != text:
                 folder.write_text(name, text)
-        folder.write_json("running.json", _holder())
+        folder.write_json("running.json", runlock.holder())
     except BaseException:
         lock.release()
         raise
@@ -247,7 +239,7 @@ def _refuse_foreign_files(path):
     with_data = '"fingerprint"' in (_read_text(path / "data.json") or "")
     if with_config + with_data + bool(committed(path / "state")) >= 2:
         return
-    known = {LOCK_NAME, f"{LOCK_NAME}.soft", "running.json", "data.json"}
+    known = {runlock.NAME, f"{runlock.NAME}.soft", "running.json", "data.json"}
     foreign = sorted(
         name for name in os.listdir(path) if name not in known and not name.startswith(".")
     )
@@ -257,43 +249,6 @@ def _refuse_foreign_files(path):
             path,
             "choose an empty or new folder with --out",
         )
-
-
-def _take_lock(path):
-    """The lock of the folder, taken. Raises WriteError naming the process that has it."""
-    file = path / LOCK_NAME
-    try:
-        try:
-            lock = filelock.FileLock(file, timeout=0)
-            lock.acquire()
-        except (OSError, NotImplementedError) as error:
-            if isinstance(error, filelock.Timeout):
-                raise
-            if isinstance(error, OSError) and error.errno not in _NO_LOCKS:
-                raise files.cannot_write(file, error) from error
-            logger.warning(
-                "this file system has no locks: %s (an ordinary file stands for the lock)", path
-            )
-            lock = filelock.SoftFileLock(f"{file}.soft", timeout=0)
-            lock.acquire()
-    except filelock.Timeout:
-        raise WriteError(
-            f"in use by {_holder_text(path)}", path, "wait for it, or choose another --out"
-        ) from None
-    return lock
-
-
-def _holder():
-    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    return {"pid": os.getpid(), "host": socket.gethostname(), "started": now}
-
-
-def _holder_text(path):
-    try:
-        holder = json.loads(_read_text(path / "running.json") or "")
-        return f"pid {holder['pid']} on host {holder['host']}"
-    except (ValueError, KeyError, TypeError):
-        return "another process"
 
 
 def _clear(path):
