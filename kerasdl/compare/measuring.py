@@ -59,6 +59,7 @@ def measure(job):
     }
     loss = evaluation.loss_of(task, config, dataset)
     result, arrays = _answers(model, task, dataset, loss, inputs["test"])
+    loss = evaluation.loss_of(task, config, dataset, label_smoothing=config.label_smoothing)
     result["prediction_seconds"] = _times(
         lambda: model.predict_on_batch(inputs["test"][0][0]), job["predictions"]
     )
@@ -176,7 +177,13 @@ def _training(model, config, loss, batches):
 
 
 def _optimizer(config):
-    return SGD(config.learning_rate, max(config.momentum, LEAST_MOMENTUM), config.weight_decay)
+    return SGD(
+        config.learning_rate,
+        max(config.momentum, LEAST_MOMENTUM),
+        config.weight_decay,
+        config.nesterov,
+        config.decay_norms,
+    )
 
 
 def _layers(model, x):
