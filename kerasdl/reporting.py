@@ -40,9 +40,20 @@ def report(paths, out=None, title=None, details=True, command=None, backend_name
     from kerasdl.report import html
 
     if single:
-        return html.write_run_report(out, documents[0])
+        html.write_run_report(out, documents[0])
+        _add_comparison(out, folders[0])
+        return out
     title = title or f"{len(documents)} runs beside each other"
     return html.write_group_report(out, documents, title, details, command)
+
+
+def _add_comparison(page, folder):
+    """The section that `kerasdl compare backends` had put into the page, from what it left."""
+    path = folder / "compare" / "compare.json"
+    if path.exists():
+        from kerasdl.report import comparison_page
+
+        comparison_page.insert(page, json.loads(path.read_text(encoding="utf-8")))
 
 
 def _document(folder, backend_name):

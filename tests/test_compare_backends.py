@@ -28,7 +28,7 @@ def document(**workers):
 
 def test_fresh_cases_are_all_networks_at_all_sizes():
     found = cases.fresh("all", ["64x64", "50x70"])
-    assert len(found) == 12
+    assert len(found) == 14
     assert {case.config.task for case in found} == {
         "classification", "segmentation", "colorization",
     }  # fmt: skip

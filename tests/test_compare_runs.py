@@ -14,11 +14,12 @@ from kerasdl import config
 def run_folder(folder, seed=0, task="classification", backend="jax", accuracy=0.9, **values):
     """A finished run that never was."""
     folder.mkdir(parents=True)
-    document = scores(task, "resnet18" if task == "classification" else "unet", seed)
-    document["scores"] = {"accuracy": accuracy, "loss": 1 - accuracy}
+    model = "resnet18" if task == "classification" else "unet"
+    document = scores(task, model, seed, accuracy=accuracy, loss=1 - accuracy)
     (folder / "scores.json").write_text(json.dumps(document))
     made = config.make({"task": task, "seed": seed, **values})
     (folder / "config.toml").write_text(tomli_w.dumps(config.as_dict(made)))
+    (folder / "data.json").write_text("{}")
     (folder / "environment.json").write_text(json.dumps({"backend": backend}))
     rows = [{**row, "seconds": 1.0} for row in history_rows()]
     lines = [",".join(rows[0]), *(",".join(map(str, row.values())) for row in rows)]
@@ -75,5 +76,5 @@ def test_what_cannot_be_compared_is_refused(kerasdl, tmp_path):  # noqa: F811
         kerasdl(*call, one, other), 2, "a run of segmentation", "with one of classification"
     )
     assert_one_error_line(kerasdl(*call, one), 2, "there is only one run")
-    assert_one_error_line(kerasdl(*call, one, one), 2, "named twice")
-    assert_one_error_line(kerasdl(*call, one, str(tmp_path / "empty")), 4, "scores.json is missing")
+    assert_one_error_line(kerasdl(*call, one, one), 2, "there is only one run")
+    assert_one_error_line(kerasdl(*call, one, str(tmp_path / "empty")), 4, "there is no run")

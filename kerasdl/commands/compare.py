@@ -29,8 +29,8 @@ def compare_group():
 @compare_group.command("backends")
 @click.argument("run", required=False, type=click.Path())
 @click.option("--model", "models", type=Names(), metavar="NAMES",
-              help="Without RUN: all (default), or resnet18, fcn32, fcn16, fcn8, unet, unet-plain "
-              "(no skips, colours), separated by commas.")  # fmt: skip
+              help="Without RUN: all (default), or resnet18, fcn32, fcn16, fcn8, unet, "
+              "unet-resnet18, unet-plain (no skips, colours), separated by commas.")  # fmt: skip
 @click.option("--image-size", "sizes", type=Names(), metavar="SIZES",
               help="Without RUN: sizes such as 64x64,50x70.  [default: 64x64]")  # fmt: skip
 @click.option("--backends", type=Names(), default="", metavar="NAMES",

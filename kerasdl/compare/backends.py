@@ -49,12 +49,15 @@ def chosen_backends(names=()):
 
 
 def chosen_precisions(names, config):
-    """float32 first, then the other precisions named, or that of the run if none are."""
+    """float32 first, then the other precisions named, or that of the run if none are.
+
+    "auto" stands for another precision on another backend, so here it adds none.
+    """
     names = tuple(names) or (config.precision,)
     for name in names:
         if name not in PRECISIONS:
             raise suggest("precision", name, PRECISIONS)
-    return tuple(dict.fromkeys(("float32", *names)))
+    return tuple(dict.fromkeys(("float32", *(name for name in names if name != "auto"))))
 
 
 def compare(cases, names, precisions=(), samples=64, steps=12, tolerance=None, measure=None):

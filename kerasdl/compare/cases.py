@@ -19,6 +19,7 @@ NETWORKS = {
     "fcn16": {"task": "segmentation", "model": "fcn16"},
     "fcn8": {"task": "segmentation", "model": "fcn8"},
     "unet": {"task": "segmentation", "model": "unet"},
+    "unet-resnet18": {"task": "segmentation", "model": "unet-resnet18"},
     "unet-plain": {"task": "colorization", "model": "unet", "model_args": {"skips": "none"}},
 }
 # From random weights the recipe's rate of 0.1 on batches of 8 is chaotic: differences in the last

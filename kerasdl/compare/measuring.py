@@ -8,7 +8,7 @@ import time
 import keras
 import numpy
 
-from kerasdl import backend, evaluation, modelfile, models, tasks
+from kerasdl import backend, evaluation, fitting, modelfile, models, tasks
 from kerasdl import config as configuration
 from kerasdl.data.base import Dataset
 from kerasdl.optimizers import SGD
@@ -59,6 +59,7 @@ def measure(job):
     }
     loss = evaluation.loss_of(task, config, dataset)
     result, arrays = _answers(model, task, dataset, loss, inputs["test"])
+    loss = evaluation.loss_of(task, config, dataset, label_smoothing=config.label_smoothing)
     result["prediction_seconds"] = _times(
         lambda: model.predict_on_batch(inputs["test"][0][0]), job["predictions"]
     )
@@ -155,7 +156,9 @@ def _answers(model, task, dataset, loss, batches):
 
 def _training(model, config, loss, batches):
     """A short training from the model's weights; the first step of it in full."""
-    model.compile(_optimizer(config), loss)
+    model.compile(_optimizer(config), loss, jit_compile=fitting.JIT[config.jit])
+    model.optimizer.build(model.trainable_variables)
+    backend.arrange(model)
     losses, seconds, arrays = [], [], {}
     for number, (x, y) in enumerate(batches):
         # Keras would give the mean over all batches so far.
@@ -176,7 +179,13 @@ def _training(model, config, loss, batches):
 
 
 def _optimizer(config):
-    return SGD(config.learning_rate, max(config.momentum, LEAST_MOMENTUM), config.weight_decay)
+    return SGD(
+        config.learning_rate,
+        max(config.momentum, LEAST_MOMENTUM),
+        config.weight_decay,
+        config.nesterov,
+        config.decay_norms,
+    )
 
 
 def _layers(model, x):

@@ -1,7 +1,5 @@
 """`kerasdl compare runs`: scores of finished runs and what their configurations differ in."""
 
-import pathlib
-
 from kerasdl import rundocument
 from kerasdl.errors import ConfigError
 from kerasdl.report import html, names, runs, tables
@@ -11,26 +9,21 @@ def compare(folders):
     """Run documents of the folders, told apart by what their configurations differ in.
 
     Args:
-        folders: Two or more run folders of one task.
+        folders: Run folders of one task, or folders with runs below them.
 
     Returns:
         The run documents, in the order given; see `kerasdl.report.html`.
 
     Raises:
-        ConfigError: Fewer than two, one named twice, or different tasks.
+        ConfigError: Fewer than two, or different tasks.
         ModelFileError: A folder holds no finished run.
     """
-    folders = [pathlib.Path(folder) for folder in folders]
+    folders = rundocument.find(folders)
     if len(folders) < 2:
         raise ConfigError("there is only one run", mend="name two or more run folders")
-    seen = set()
-    for folder in folders:
-        if folder.resolve() in seen:
-            raise ConfigError("the run is named twice", folder)
-        seen.add(folder.resolve())
     documents = []
     for folder in folders:
-        document = rundocument.run_document(folder)
+        document = rundocument.read(folder)
         # The configuration may say "auto"; what counts is what it came to.
         document["config"] = {**document["config"], "backend": document["backend"]}
         documents.append({**document, "run": str(folder)})
