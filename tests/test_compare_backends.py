@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 
 import numpy
 import pytest
@@ -10,9 +11,9 @@ from report_fixtures import run_document
 from test_cli import assert_one_error_line, kerasdl  # noqa: F401
 from test_report_pages import check_page
 
-from kerasdl import backend
+from kerasdl import backend, config
 from kerasdl.compare import backends, cases, processes
-from kerasdl.errors import ConfigError
+from kerasdl.errors import ConfigError, ModelFileError
 from kerasdl.report import comparison_page, html
 
 TINY = ("image_size=16", "model_args.filters=2", "model_args.depth=1", "batch_size=2")
@@ -36,6 +37,19 @@ def test_fresh_cases_are_all_networks_at_all_sizes():
     assert found[-1].config.image_size == (50, 70)
     with pytest.raises(ConfigError, match="did you mean 'unet'"):
         cases.fresh(["unett"])
+
+
+def test_case_of_a_run(tmp_path):
+    made = config.make({"task": "segmentation", "batch_size": 4, "momentum": 0.5})
+    (tmp_path / "config.toml").write_text(config.dump(made))
+    with pytest.raises(ModelFileError, match="no best model yet"):
+        cases.of_run(tmp_path)
+    (tmp_path / "best.keras").touch()
+    case = cases.of_run(tmp_path, ["momentum=0.0"], batch_size=2)
+    assert case.model_file == tmp_path / "best.keras"
+    assert (case.config.batch_size, case.config.momentum) == (2, 0.0)
+    with pytest.raises(ConfigError, match="'image_size' is fixed"):
+        cases.of_run(tmp_path, ["image_size=32"])
 
 
 def test_every_backend_gets_the_same_stored_pictures(tmp_path):
@@ -103,6 +117,19 @@ def test_a_worker_without_a_result_is_one_line(tmp_path, monkeypatch):
     monkeypatch.setattr(processes.sys, "executable", "/bin/false")
     result, arrays = processes.measure({"backend": "jax"}, tmp_path)
     assert result == {"error": "ended with code 1"} and arrays == {}
+
+
+@pytest.mark.process
+def test_sigterm_ends_the_worker_too(tmp_path, monkeypatch):
+    worker = tmp_path / "worker"
+    worker.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nkill -TERM $PPID\nexec sleep 60\n")
+    worker.chmod(0o755)
+    monkeypatch.setattr(processes.sys, "executable", str(worker))
+    with pytest.raises(SystemExit) as caught:
+        processes.measure({"backend": "jax"}, tmp_path / "job")
+    assert caught.value.code == 143
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
 
 
 @pytest.mark.parametrize(("apart", "code"), [(1e-6, 0), (0.1, 3)])

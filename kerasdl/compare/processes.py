@@ -1,10 +1,13 @@
 """Starts one worker process after the other: they must not disturb each other's times."""
 
+import contextlib
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
+import threading
 
 import numpy
 
@@ -32,7 +35,7 @@ def measure(job, folder):
     job_file.write_text(json.dumps({**job, "out": str(folder)}), encoding="utf-8")
     command = [sys.executable, "-m", "kerasdl.compare.worker", str(job_file)]
     try:
-        with open(folder / "log.txt", "wb") as log:
+        with open(folder / "log.txt", "wb") as log, _ending_with_sigterm():
             code = subprocess.run(
                 command,
                 stdin=subprocess.DEVNULL,
@@ -51,6 +54,23 @@ def measure(job, folder):
         return result, {}
     with numpy.load(folder / "arrays.npz") as stored:
         return result, dict(stored)
+
+
+@contextlib.contextmanager
+def _ending_with_sigterm():
+    """Makes SIGTERM an exception, at which `subprocess.run` ends the worker as well."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may set handlers
+        return
+
+    def end(number, frame):
+        sys.exit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def environment(backend):
