@@ -122,7 +122,9 @@ def test_a_worker_without_a_result_is_one_line(tmp_path, monkeypatch):
 @pytest.mark.process
 def test_sigterm_ends_the_worker_too(tmp_path, monkeypatch):
     worker = tmp_path / "worker"
-    worker.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nsleep 1\nkill -TERM $PPID\nexec sleep 60\n")
+    # Not at once: until the program knows its worker, it cannot end it.
+    lines = ("#!/bin/sh", f"echo $$ > {tmp_path}/pid", "sleep 1", "kill -TERM $PPID", "sleep 60")
+    worker.write_text("\n".join(lines))
     worker.chmod(0o755)
     monkeypatch.setattr(processes.sys, "executable", str(worker))
     with pytest.raises(SystemExit) as caught:
