@@ -26,8 +26,10 @@ BACKEND = keras.config.backend()
 PER_PROCESS = BACKEND == "torch"
 
 # Ignored labels and Dice make the loss more than a mean over pictures; 9 validation pictures are
-# no multiple of two; batch norm is in every block.
+# no multiple of two; batch norm is in every block. Of seed 0 a rectifier has an input of zero but for
+# rounding: one device alone then ends 1e-5 apart if the pictures of a batch come in reverse order.
 CONFIG = {
+    "seed": 1,
     "task": "segmentation",
     "image_size": 16,
     "train_size": 21,
@@ -80,11 +82,6 @@ def rows(path):
 
 
 @pytest.mark.process
-@pytest.mark.xfail(
-    BACKEND == "tensorflow",
-    reason="weights differ by 6e-5 after two epochs (allowed: 1e-5); the cause is not found yet",
-    strict=False,
-)
 def test_two_replicas_stopped_and_resumed_equal_one(tmp_path, monkeypatch):
     shared, alone = tmp_path / "shared", tmp_path / "alone"
     job = {"out": str(shared), "config": {**CONFIG, "distribute": "data"}}

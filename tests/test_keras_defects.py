@@ -161,3 +161,18 @@ def test_keras_resumes_the_counters_of_callbacks(tmp_path):
 
     assert life(3) == 2  # the first epoch counts as an improvement
     assert life(4) == 3
+
+
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="reads tf.data")
+@defect("tensorflow", cure="_of_length in distribution/tensorflow_replicas.py")
+def test_data_of_unknown_length_count_no_step_too_many():
+    import tensorflow
+
+    def pairs():
+        yield from [(numpy.ones((2, 1), "float32"), numpy.zeros((2, 1), "float32"))] * 3
+
+    spec = tensorflow.TensorSpec((None, 1))
+    data = tensorflow.data.Dataset.from_generator(pairs, output_signature=(spec, spec))
+    model = identity()
+    model.fit(data, epochs=2, verbose=0)
+    assert int(model.optimizer.iterations.numpy()) == 6

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import warnings
 
 import keras
 
@@ -55,9 +54,7 @@ class Replicas(Group):
 
     @contextlib.contextmanager
     def scope(self):
-        with self._strategy.scope(), warnings.catch_warnings():
-            # An epoch ends where the data of it end; Keras takes this for a mistake.
-            warnings.filterwarnings("ignore", "Your input ran out of data")
+        with self._strategy.scope():
             yield
 
     def join(self, model):
@@ -87,15 +84,17 @@ class Replicas(Group):
         signature = tuple(
             tensorflow.TensorSpec((None, *part.shape[1:]), part.dtype) for part in batches[0]
         )
-        return self._strategy.distribute_datasets_from_function(
-            lambda context: tensorflow.data.Dataset.from_generator(
-                shares, output_signature=signature
-            ).prefetch(here)
+        return _of_length(
+            self._strategy.distribute_datasets_from_function(
+                lambda context: tensorflow.data.Dataset.from_generator(
+                    shares, output_signature=signature
+                ).prefetch(here)
+            ),
+            len(batches),
         )
 
     def watch(self, stop, batches, validation):
-        end = stop if self.processes == 1 else EndTogether(self, stop)
-        return [end, KnownLength(batches)]
+        return [stop if self.processes == 1 else EndTogether(self, stop)]
 
     def total(self, values):
         import tensorflow
@@ -121,12 +120,17 @@ class Replicas(Group):
         return (local * self.processes / self.replicas).tolist()
 
 
-class KnownLength(keras.callbacks.Callback):
-    """Tells the callbacks the steps of an epoch, which Keras cannot see in the shares."""
+def _of_length(dataset, batches):
+    """A distributed data set that tells Keras how many batches it has.
 
-    def __init__(self, batches):
-        super().__init__()
-        self.batches = batches
+    TensorFlow counts the elements of the function's data set, one per replica, if it counts at all.
+    Where Keras does not know the end, it begins one more step after the last batch; the data run out
+    within it, but by then the optimizer's counter has moved, and with it every schedule.
+    """
 
-    def on_train_begin(self, logs=None):
-        self.params["steps"] = len(self.batches)  # one mapping for all callbacks
+    class Counted(type(dataset)):
+        # The length of an epoch, in global batches.
+        cardinality = batches
+
+    dataset.__class__ = Counted
+    return dataset
