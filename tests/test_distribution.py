@@ -26,8 +26,8 @@ BACKEND = keras.config.backend()
 PER_PROCESS = BACKEND == "torch"
 
 # Ignored labels and Dice make the loss more than a mean over pictures; 9 validation pictures are
-# no multiple of two; batch norm is in every block. Of seed 0 a rectifier has an input of zero but for
-# rounding: one device alone then ends 1e-5 apart if the pictures of a batch come in reverse order.
+# no multiple of two; batch norm is in every block. Not seed 0: its gradient hangs on rounding (one
+# device alone gets losses 1e-5 apart when the pictures of each batch come in reverse order).
 CONFIG = {
     "seed": 1,
     "task": "segmentation",

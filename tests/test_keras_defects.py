@@ -164,6 +164,7 @@ def test_keras_resumes_the_counters_of_callbacks(tmp_path):
 
 
 @pytest.mark.skipif(BACKEND != "tensorflow", reason="reads tf.data")
+@pytest.mark.filterwarnings("ignore:Your input ran out of data")
 @defect("tensorflow", cure="_of_length in distribution/tensorflow_replicas.py")
 def test_data_of_unknown_length_count_no_step_too_many():
     import tensorflow

@@ -123,9 +123,9 @@ class Replicas(Group):
 def _of_length(dataset, batches):
     """A distributed data set that tells Keras how many batches it has.
 
-    TensorFlow counts the elements of the function's data set, one per replica, if it counts at all.
-    Where Keras does not know the end, it begins one more step after the last batch; the data run out
-    within it, but by then the optimizer's counter has moved, and with it every schedule.
+    TensorFlow counts the elements of the function's data set, one per replica, if it counts at
+    all. Where Keras does not know the end, it begins one more step after the last batch; the data
+    run out within it, but by then the optimizer's counter has moved, and with it every schedule.
     """
 
     class Counted(type(dataset)):
