@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import importlib.util
+import logging
 import os
 import platform
 import sys
@@ -97,6 +98,8 @@ def _import_tensorflow_silently():
         import tensorflow
 
         tensorflow.config.list_physical_devices()
+        # Else it warns of every network after the fifth that answers in one process.
+        logging.getLogger("tensorflow").setLevel(logging.ERROR)
     finally:
         if standard_error is not None:
             os.dup2(standard_error, 2)

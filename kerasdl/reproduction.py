@@ -36,7 +36,7 @@ NETWORKS = {
         **COLORS,
     },
 }
-QUICK = {"epochs": 5, "train_size": 512, "validation_size": 128, "test_size": 128}
+QUICK = {"epochs": 5, "train_size": 400, "validation_size": 100, "test_size": 100}
 QUICK_NETWORKS = ("resnet18", "unet", "fcn32", "colors-skips", "colors-plain")
 FIGURE_PICTURES = 5
 
