@@ -37,6 +37,7 @@ import torch
 from PIL import Image
 
 from kerasdl import config, data, models
+from kerasdl.data import feeding
 from kerasdl.data import images as pictures
 from kerasdl.data.arrays import ArraySplit
 from kerasdl.data.batches import Batches, EpochSetter, Source
@@ -329,7 +330,13 @@ def waiting(name, inputs, outputs, batch_size, split, task, augment, epochs, cac
     with Batches(source, task.prepare, augment, batch_size, steps_per_epoch=steps) as batches:
         clock = Clock(batches)
         callbacks = [EpochSetter(batches), clock]
-        model.fit(batches, epochs=epochs + 1, shuffle=False, verbose=0, callbacks=callbacks)
+        model.fit(
+            feeding.feed(batches),
+            epochs=epochs + 1,
+            shuffle=False,
+            verbose=0,
+            callbacks=callbacks,
+        )
     found = {}
     for key, seconds in (("step", clock.seconds), ("waiting", clock.waited)):
         values = [1000 * value / steps for value in seconds[1:]]

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from kerasdl.data import batches as batches_module
+from kerasdl.data import feeding
 from kerasdl.data.base import Sample
 from kerasdl.data.batches import Batches, EpochSetter, Source, _edges
 from kerasdl.data.transforms import Augmentation
@@ -509,3 +510,25 @@ def test_keras_is_the_only_framework_named():
         for line in text.splitlines()
         if line.lstrip().startswith(("import ", "from "))
     }
+
+
+@pytest.mark.skipif(keras.config.backend() != "tensorflow", reason="only there a data set")
+def test_tensorflow_is_fed_the_same_batches_by_a_data_set_that_tunes_nothing():
+    with make() as batches:
+        dataset = feeding.feed(batches)
+        assert dataset.options().autotune.enabled is False  # else its end can take 16 seconds
+        # A length that is not known costs one step of the optimizer's counter per epoch.
+        assert int(dataset.cardinality()) == len(batches) == 3
+        for epoch in (0, 1):
+            expected = read(batches, epoch)
+            batches.set_epoch(epoch)
+            found = list(dataset)
+            assert [labels.numpy().tolist() for _, labels in found] == expected
+            for images, labels in found:
+                assert images.numpy()[:, 0, 0, 0].tolist() == labels.numpy().tolist()
+
+
+@pytest.mark.skipif(keras.config.backend() == "tensorflow", reason="there a data set")
+def test_the_other_backends_are_fed_the_batches_themselves():
+    with make() as batches:
+        assert feeding.feed(batches) is batches

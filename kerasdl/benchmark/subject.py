@@ -11,7 +11,7 @@ import numpy
 from kerasdl import backend, data, evaluation, fitting, tasks
 from kerasdl import config as configuration
 from kerasdl import precision as precisions
-from kerasdl.data import transforms
+from kerasdl.data import feeding, transforms
 from kerasdl.data.batches import Batches
 from kerasdl.optimizers import SGD
 
@@ -78,14 +78,14 @@ class Subject:
         self.model.optimizer.build(self.model.trainable_variables)
         backend.arrange(self.model)
         self.parameters = sum(int(keras.ops.size(w)) for w in self.model.trainable_weights)
-        self.model.fit(self.batches, steps_per_epoch=1, shuffle=False, verbose=0)
+        self.model.fit(feeding.feed(self.batches), steps_per_epoch=1, shuffle=False, verbose=0)
 
     def block(self):
         """Seconds of each step of a block, and those that its steps waited for data."""
         self.epoch += 1
         self.batches.set_epoch(self.epoch)
         clock = StepClock(self.batches)
-        self.model.fit(self.batches, shuffle=False, verbose=0, callbacks=[clock])
+        self.model.fit(feeding.feed(self.batches), shuffle=False, verbose=0, callbacks=[clock])
         return clock.seconds, clock.waited
 
 

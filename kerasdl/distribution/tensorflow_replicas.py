@@ -6,6 +6,7 @@ import os
 
 import keras
 
+from kerasdl.data import feeding
 from kerasdl.distribution.group import Group
 from kerasdl.distribution.together import EndTogether, synchronise_norms
 from kerasdl.errors import ConfigError, DataError
@@ -81,14 +82,14 @@ class Replicas(Group):
                 for replica in range(here):
                     yield tuple(part[replica::here] for part in batch)
 
-        signature = tuple(
-            tensorflow.TensorSpec((None, *part.shape[1:]), part.dtype) for part in batches[0]
-        )
+        signature = feeding.signature(batches)
         return _of_length(
             self._strategy.distribute_datasets_from_function(
-                lambda context: tensorflow.data.Dataset.from_generator(
-                    shares, output_signature=signature
-                ).prefetch(here)
+                lambda context: feeding.untuned(
+                    tensorflow.data.Dataset.from_generator(
+                        shares, output_signature=signature
+                    ).prefetch(here)
+                )
             ),
             len(batches),
         )
