@@ -14,42 +14,32 @@ import argparse
 import statistics
 import time
 
-import keras
-import numpy
+from kerasdl import backend
 
-from kerasdl import losses, models
-from kerasdl.metrics.base import ExpensiveMetricsInValidationOnly
-from kerasdl.metrics.confusion import MeanIoU
-from kerasdl.metrics.psnr import PSNR
-from kerasdl.metrics.ssim import SSIM
+backend.choose()  # with the settings that training has, before Keras is imported
 
-CLASSES = 10
+import keras  # noqa: E402
+import numpy  # noqa: E402
 
+from kerasdl import config, data, losses, models, tasks  # noqa: E402
+from kerasdl.metrics.base import ExpensiveMetricsInValidationOnly  # noqa: E402
 
-def classification():
-    metrics = [
-        keras.metrics.SparseCategoricalAccuracy(name="accuracy"),
-        keras.metrics.SparseTopKCategoricalAccuracy(k=5, name="top5"),
-    ]
-    return "resnet18", (3, CLASSES, "crossentropy"), metrics
-
-
-def segmentation():
-    return "unet", (3, CLASSES, "crossentropy"), [MeanIoU(CLASSES, (255,))]
-
-
-def colorization():
-    return "unet", (1, 3, "l1"), [PSNR(), SSIM()]
-
-
-TASKS = {task.__name__: task for task in (classification, segmentation, colorization)}
+# task -> network, channels of the input, loss
+TASKS = {
+    "classification": ("resnet18", 3, "crossentropy"),
+    "segmentation": ("unet", 3, "crossentropy"),
+    "colorization": ("unet", 1, "l1"),
+}
 VARIANTS = ("none", "validation only", "every step")
 
 
 def prepare(task, variant, size, samples):
     """A compiled model, its callbacks and a random batch for one variant."""
     keras.utils.set_random_seed(0)
-    name, (channels, outputs, loss), metrics = TASKS[task]()
+    name, channels, loss = TASKS[task]
+    dataset = data.load(config.make({"task": task}))
+    outputs = 3 if task == "colorization" else len(dataset.class_names)
+    metrics = tasks.get(task).metrics(dataset)
     model = models.build(name, (size, size, channels), outputs)
     metrics = [] if variant == "none" else metrics
     model.compile(keras.optimizers.SGD(0.01, 0.9), losses.build(loss), metrics=metrics)
