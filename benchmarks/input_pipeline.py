@@ -37,11 +37,11 @@ import torch
 from PIL import Image
 
 from kerasdl import config, data, models
-from kerasdl.data import feeding
 from kerasdl.data import images as pictures
 from kerasdl.data.arrays import ArraySplit
 from kerasdl.data.batches import Batches, EpochSetter, Source
 from kerasdl.data.transforms import OFF, Augmentation
+from kerasdl.distribution import feeding
 from kerasdl.tasks import classification, segmentation
 
 CORES = len(os.sched_getaffinity(0))

@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 
 from kerasdl.data import batches as batches_module
-from kerasdl.data import feeding
 from kerasdl.data.base import Sample
 from kerasdl.data.batches import Batches, EpochSetter, Source, _edges
 from kerasdl.data.transforms import Augmentation
+from kerasdl.distribution import feeding
 from kerasdl.errors import ConfigError, DataError, KerasdlError
 
 SIZE = (8, 8)

@@ -11,8 +11,9 @@ import numpy
 from kerasdl import backend, data, evaluation, fitting, tasks
 from kerasdl import config as configuration
 from kerasdl import precision as precisions
-from kerasdl.data import feeding, transforms
+from kerasdl.data import transforms
 from kerasdl.data.batches import Batches
+from kerasdl.distribution import feeding
 from kerasdl.optimizers import SGD
 
 PASS = 4  # batches of data, which repeat

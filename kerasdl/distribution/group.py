@@ -56,7 +56,7 @@ class Group:
 
     def feed(self, batches):
         """What `model.fit` reads in place of the batches."""
-        from kerasdl.data import feeding
+        from kerasdl.distribution import feeding
 
         return feeding.feed(batches)
 

@@ -6,7 +6,7 @@ import os
 
 import keras
 
-from kerasdl.data import feeding
+from kerasdl.distribution import feeding
 from kerasdl.distribution.group import Group
 from kerasdl.distribution.together import EndTogether, synchronise_norms
 from kerasdl.errors import ConfigError, DataError
