@@ -29,20 +29,24 @@ import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import grain
-import keras
-import numpy
-import tensorflow
-import torch
-from PIL import Image
+from kerasdl import backend
 
-from kerasdl import config, data, models
-from kerasdl.data import images as pictures
-from kerasdl.data.arrays import ArraySplit
-from kerasdl.data.batches import Batches, EpochSetter, Source
-from kerasdl.data.transforms import OFF, Augmentation
-from kerasdl.distribution import feeding
-from kerasdl.tasks import classification, segmentation
+backend.choose()  # with the settings that training has, before Keras is imported
+
+import grain  # noqa: E402
+import keras  # noqa: E402
+import numpy  # noqa: E402
+import tensorflow  # noqa: E402
+import torch  # noqa: E402
+from PIL import Image  # noqa: E402
+
+from kerasdl import config, data, models  # noqa: E402
+from kerasdl.data import images as pictures  # noqa: E402
+from kerasdl.data.arrays import ArraySplit  # noqa: E402
+from kerasdl.data.batches import Batches, EpochSetter, Source  # noqa: E402
+from kerasdl.data.transforms import OFF, Augmentation  # noqa: E402
+from kerasdl.distribution import feeding  # noqa: E402
+from kerasdl.tasks import classification, segmentation  # noqa: E402
 
 CORES = len(os.sched_getaffinity(0))
 SIZE = (256, 320)
@@ -263,6 +267,16 @@ def measure(iterator, seconds):
     return count / (time.perf_counter() - start), count / (busy() - processor)
 
 
+def settle(longest=5.0):
+    """Waits until the feeders that were measured before have filled their buffers again."""
+    end = time.perf_counter() + longest
+    while time.perf_counter() < end:
+        processor = busy()
+        time.sleep(0.2)
+        if busy() - processor < 0.01:
+            return
+
+
 def compare(work, names, repeats, seconds):
     """Measures feeders in turns; the first is ours.
 
@@ -273,6 +287,7 @@ def compare(work, names, repeats, seconds):
     found = {name: {"per_second": [], "per_core": []} for name in names}
     for _ in range(repeats):
         for name, iterator in iterators.items():
+            settle()
             for values, value in zip(found[name].values(), measure(iterator, seconds), strict=True):
                 values.append(value)
     rivals = [name for name in names if not name.startswith("kerasdl")]
@@ -391,7 +406,8 @@ def main():
     parser.add_argument("--seconds", type=float, default=2.0)
     parser.add_argument("--output", type=pathlib.Path, help="also write the numbers as JSON")
     options = parser.parse_args()
-    torch.set_num_threads(1)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # as in the workers of a DataLoader
     result = {
         "machine": f"{platform.machine()}, {CORES} cores, Python {platform.python_version()}",
         "versions": {
@@ -416,6 +432,7 @@ def main():
             result["files"] = compare(files, names, options.repeats, options.seconds)
             show("(b) JPEG and PNG files, resize and flip", result["files"])
         if "waiting" in options.parts:
+            torch.set_num_threads(threads)
             result["waiting"] = wait(arrays, files, options.repeats)
     print(f"load at the end: {os.getloadavg()}")
     if options.output is not None:

@@ -3,9 +3,9 @@
     KERAS_BACKEND=tensorflow TF_NUM_INTRAOP_THREADS=1 taskset -c 1 \\
         python benchmarks/transfer_camvid.py --camvid camvid --out transfer --seeds 3
 
-Trains ResNet-18 on scenes once, then FCN-8s on a part of CamVid from scratch, from that backbone,
-and from it frozen. Repeated, it goes on where it was interrupted. Writes a table in Markdown and
-one JSON file.
+Trains ResNet-18 on scenes once, or takes the run given with `--backbone`, then FCN-8s on a part of
+CamVid from scratch, from that backbone, and from it frozen. Repeated, it goes on where it was
+interrupted. Writes a table in Markdown and one JSON file.
 """
 
 import argparse
@@ -14,7 +14,8 @@ import pathlib
 import statistics
 
 import kerasdl
-from kerasdl import files
+from kerasdl import config as configuration
+from kerasdl import files, run
 from kerasdl.report import history
 
 BACKBONE = {
@@ -26,7 +27,7 @@ BACKBONE = {
     "validation_size": 200,
     "test_size": 500,
     "batch_size": 32,
-    "epochs": 6,
+    "epochs": 16,
     "model_args": {"stem": "imagenet"},
 }
 REDUCED = {
@@ -70,11 +71,15 @@ def table(results):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--camvid", type=pathlib.Path, required=True)
+    parser.add_argument(
+        "--backbone", type=pathlib.Path, help="run to start from; else one is trained"
+    )
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("transfer-camvid"))
     parser.add_argument("--seeds", type=int, default=3)
     arguments = parser.parse_args()
-    backbone = arguments.out / "backbone"
-    kerasdl.train(kerasdl.make_config(**BACKBONE), backbone, quiet=True)
+    backbone = arguments.backbone or arguments.out / "backbone"
+    if arguments.backbone is None:
+        kerasdl.train(kerasdl.make_config(**BACKBONE), backbone, quiet=True)
     document = json.loads((backbone / "scores.json").read_text())
     print("backbone:", document["scores"]["accuracy"], flush=True)
     results = {}
@@ -92,7 +97,10 @@ def main():
             arguments.out / "transfer_camvid.json",
             json.dumps(
                 {
-                    "backbone": {**BACKBONE, "accuracy": document["scores"]["accuracy"]},
+                    "backbone": {
+                        **configuration.as_dict(run.read_config(backbone)),
+                        "accuracy": document["scores"]["accuracy"],
+                    },
                     "reduced": REDUCED,
                     "results": results,
                 },

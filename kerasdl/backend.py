@@ -7,7 +7,7 @@ import os
 import platform
 import sys
 
-from kerasdl import recommendation
+from kerasdl import machine, recommendation
 from kerasdl.config import BACKENDS, suggest
 from kerasdl.errors import ConfigError
 
@@ -62,6 +62,7 @@ def choose(name="auto"):
             mend="one process, one backend: start another one",
         )
     os.environ["KERAS_BACKEND"] = wanted
+    machine.keep_freed_memory()
     if wanted == "tensorflow" and "tensorflow" not in sys.modules:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
         # TensorFlow turns its own oneDNN kernels on only where the processor has AVX-512 VNNI or
@@ -128,32 +129,9 @@ def prepare(seed, precision="float32", deterministic=True):
         # CUDA's matrix products are only reproducible with a fixed workspace.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True, warn_only=True)
-
-
-def arrange(model):
-    """Stores kernels and their momenta in the order in which torch computes; no value changes.
-
-    Keras' kernels are (height, width, inputs, outputs). PyTorch wants (outputs, inputs, height,
-    width), channels last in memory, and Keras turns every kernel at every step and its gradient
-    back. Kept in memory in PyTorch's order from the start, turning them is only a view. Files are
-    the same. Call it once the optimizer is built; does nothing on other backends.
-    """
-    import keras
-
-    if keras.config.backend() != "torch":
-        return
-    kernels = {
-        id(layer.kernel)
-        for layer in model.layers
-        if type(layer).__name__ in ("Conv2D", "Conv2DTranspose")
-    }
-    trained = model.trainable_variables
-    variables = [variable for variable in trained if id(variable) in kernels]
-    shapes = {tuple(variable.shape) for variable in variables}
-    slots = [each for each in model.optimizer.variables if tuple(each.shape) in shapes]
-    for variable in (*variables, *slots):
-        tensor = variable.value
-        tensor.data = tensor.data.permute(3, 0, 1, 2).contiguous().permute(1, 2, 3, 0)
+        # Else every new tensor is filled with NaN first, for operations that would read it
+        # before it is written. There are none here, and it is 4 % of a step.
+        torch.utils.deterministic.fill_uninitialized_memory = False
 
 
 def environment():

@@ -19,6 +19,7 @@ from kerasdl import (
     schedules,
     stages,
     transfer,
+    tuning,
 )
 from kerasdl.config import suggest
 from kerasdl.data import transforms
@@ -173,7 +174,7 @@ def _fit_stage(folder, config, stage, task, dataset, stop, quiet, group):
             logger.info("going on after epoch %d: %s", first, folder.path)
         if config.progressive_sizes:
             logger.info("epochs %d to %d: %dx%d", first + 1, stage.end, *stage.image_size)
-        backend.arrange(model)
+        tuning.tune(model)
         progress = callbacks.Progress(batches, quiet, config.epochs)
         stack.callback(progress.close)
         stack.enter_context(

@@ -1,11 +1,16 @@
 """The machine at hand, as far as it can be known without importing a framework."""
 
+import ctypes
 import os
 import pathlib
 import platform
 
 # Instructions that multiply bfloat16 numbers, as Linux calls them: x86-64, then 64-bit ARM.
 BFLOAT16_FLAGS = frozenset(("avx512_bf16", "amx_bf16", "bf16", "svebf16"))
+
+# Parameters of mallopt(3), and values that leave every block to the process.
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+_NEVER_TRIM, _MAP_FROM = 2**31 - 1, 2**30
 
 _PROCESSORS = pathlib.Path("/proc/cpuinfo")
 _GRAPHICS = pathlib.Path("/proc/driver/nvidia/gpus")
@@ -58,6 +63,26 @@ def description():
     """
     parts = [processor(), f"{processors()} cores", *graphics(), platform.system()]
     return ", ".join(parts)
+
+
+def keep_freed_memory():
+    """Has the C library keep freed blocks for the next step instead of returning them.
+
+    Each batch and each activation is otherwise mapped anew, zeroed by the system page by page. Does
+    nothing without glibc, or where its variables say what the user wants.
+    """
+    if platform.libc_ver()[0] != "glibc" or _allocator_is_set(os.environ):
+        return
+    mallopt = ctypes.CDLL(None).mallopt
+    mallopt(_MMAP_THRESHOLD, _MAP_FROM)
+    mallopt(_TRIM_THRESHOLD, _NEVER_TRIM)
+
+
+def _allocator_is_set(environment):
+    return any(
+        name.startswith("MALLOC_") or (name == "GLIBC_TUNABLES" and "malloc" in value)
+        for name, value in environment.items()
+    )
 
 
 def _fields(text):

@@ -189,32 +189,6 @@ def test_float16_gradients_are_scaled_and_the_scale_survives_a_file(policy, tmp_
         numpy.testing.assert_array_equal(a, b)
 
 
-def test_arranged_kernels_have_the_same_values_and_learn_the_same():
-    def trained(arranged):
-        keras.utils.set_random_seed(0)
-        model = models.build("unet", (8, 8, 3), 2, filters=2, depth=1)
-        model.compile(SGD(0.1, 0.9, 1e-3), losses.build("crossentropy"), jit_compile=False)
-        model.optimizer.build(model.trainable_variables)
-        start = model.get_weights()
-        if arranged:
-            backend.arrange(model)
-            for a, b in zip(start, model.get_weights(), strict=True):
-                numpy.testing.assert_array_equal(a, b)
-        x = numpy.random.default_rng(1).random((2, 8, 8, 3), dtype="float32")
-        for _ in range(2):
-            model.train_on_batch(x, numpy.zeros((2, 8, 8), "int32"))
-        return model
-
-    plain, arranged = trained(False), trained(True)
-    for a, b in zip(plain.get_weights(), arranged.get_weights(), strict=True):
-        numpy.testing.assert_allclose(a, b, atol=1e-6)
-    if BACKEND == "torch":
-        kernel = arranged.get_layer("down1_1_convolution").kernel.value
-        assert kernel.permute(3, 0, 1, 2).is_contiguous()
-        momenta = [v.value for v in arranged.optimizer.momentums if len(v.shape) == 4]
-        assert all(each.permute(3, 0, 1, 2).is_contiguous() for each in momenta)
-
-
 @pytest.mark.parametrize(
     ("plugins", "before", "after"),
     [

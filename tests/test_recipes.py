@@ -29,6 +29,12 @@ def test_fast_sets_what_the_user_did_not():
     assert config.label_smoothing == 0.1
 
 
+def test_the_rate_of_fast_grows_with_the_batch():
+    assert fast().learning_rate == 0.1  # 128 pictures
+    assert fast(batch_size=32).learning_rate == 0.025
+    assert fast(batch_size=32, learning_rate=0.5).learning_rate == 0.5
+
+
 PIECES = (
     {"schedule": "plateau"},
     {"schedule": "cosine"},

@@ -8,7 +8,7 @@ import time
 import keras
 import numpy
 
-from kerasdl import backend, data, evaluation, fitting, tasks
+from kerasdl import backend, data, evaluation, fitting, tasks, tuning
 from kerasdl import config as configuration
 from kerasdl import precision as precisions
 from kerasdl.data import transforms
@@ -77,7 +77,7 @@ class Subject:
             jit_compile=fitting.JIT[self.config.jit],
         )
         self.model.optimizer.build(self.model.trainable_variables)
-        backend.arrange(self.model)
+        tuning.tune(self.model)
         self.parameters = sum(int(keras.ops.size(w)) for w in self.model.trainable_weights)
         self.model.fit(feeding.feed(self.batches), steps_per_epoch=1, shuffle=False, verbose=0)
 

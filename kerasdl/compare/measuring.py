@@ -8,7 +8,7 @@ import time
 import keras
 import numpy
 
-from kerasdl import backend, evaluation, fitting, modelfile, models, tasks
+from kerasdl import backend, evaluation, fitting, modelfile, models, tasks, tuning
 from kerasdl import config as configuration
 from kerasdl.data.base import Dataset
 from kerasdl.optimizers import SGD
@@ -158,7 +158,7 @@ def _training(model, config, loss, batches):
     """A short training from the model's weights; the first step of it in full."""
     model.compile(_optimizer(config), loss, jit_compile=fitting.JIT[config.jit])
     model.optimizer.build(model.trainable_variables)
-    backend.arrange(model)
+    tuning.tune(model)
     losses, seconds, arrays = [], [], {}
     for number, (x, y) in enumerate(batches):
         # Keras would give the mean over all batches so far.

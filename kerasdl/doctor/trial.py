@@ -37,7 +37,7 @@ def trial(name):
     backend.prepare(0)
     import numpy
 
-    from kerasdl import losses, models
+    from kerasdl import losses, models, tuning
     from kerasdl.optimizers import SGD
 
     imported = time.perf_counter()
@@ -56,7 +56,7 @@ def trial(name):
     before = numpy.asarray(network.predict_on_batch(x))
     network.compile(SGD(0.1, 0.9, 1e-5), losses.build("crossentropy"))
     network.optimizer.build(network.trainable_variables)
-    backend.arrange(network)
+    tuning.tune(network)
     loss = float(network.train_on_batch(x, y))
     after = numpy.asarray(network.predict_on_batch(x))
     environment = backend.environment()

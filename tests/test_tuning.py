@@ -1,0 +1,212 @@
+"""The layers' exchanged methods compute what Keras' own do."""
+
+import copy
+
+import keras
+import numpy
+import pytest
+
+from kerasdl import losses, machine, models, tuning
+from kerasdl.optimizers import SGD
+from kerasdl.tuning import jax_layers, torch_layers
+
+BACKEND = keras.config.backend()
+# Side of the pictures and options; norms over very few values would magnify rounding.
+NETWORKS = {"unet": (8, {"filters": 2, "depth": 1}), "fcn8": (32, {"stem": "small"})}
+
+
+def numbers(*shape, seed=0):
+    return numpy.random.default_rng(seed).random(shape, dtype="float32")
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_tuned_network_has_the_same_values_and_learns_the_same(name):
+    side, options = NETWORKS[name]
+    x = numbers(4, side, side, 3)
+
+    def trained(tuned):
+        keras.utils.set_random_seed(0)
+        model = models.build(name, (side, side, 3), 2, **options)
+        model.compile(SGD(0.001, 0.9, 1e-3), losses.build("crossentropy"), jit_compile=False)
+        model.optimizer.build(model.trainable_variables)
+        start = model.get_weights()
+        if tuned:
+            tuning.tune(model)
+            tuning.tune(model)  # a second time changes nothing more
+            for a, b in zip(start, model.get_weights(), strict=True):
+                numpy.testing.assert_array_equal(a, b)
+        for _ in range(2):
+            model.train_on_batch(x, numpy.zeros((4, side, side), "int32"))
+        return model, numpy.asarray(keras.ops.convert_to_numpy(model(x)))
+
+    (plain, expected), (tuned, found) = trained(False), trained(True)
+    for a, b in zip(plain.get_weights(), tuned.get_weights(), strict=True):
+        numpy.testing.assert_allclose(b, a, atol=2e-4)
+    numpy.testing.assert_allclose(found, expected, atol=1e-3)
+    assert tuned.to_json() == plain.to_json()
+    if BACKEND == "torch" and name == "unet":
+        kernel = tuned.get_layer("down1_1_convolution").kernel.value
+        assert kernel.permute(3, 0, 1, 2).is_contiguous()
+        momenta = [v.value for v in tuned.optimizer.momentums if len(v.shape) == 4]
+        assert all(each.permute(3, 0, 1, 2).is_contiguous() for each in momenta)
+
+
+@pytest.mark.skipif(BACKEND != "torch", reason="torch only")
+@pytest.mark.parametrize(("training", "trainable"), [(True, True), (True, False), (False, True)])
+@pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16", "float64"])
+def test_fused_norm(training, trainable, dtype):
+    import torch
+
+    layer = keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-2, dtype=dtype)
+    layer.build((None, 3, 5, 4))
+    layer.set_weights([numbers(4, seed=seed) + 0.5 for seed in range(4)])
+    layer.trainable = trainable
+    other = copy.deepcopy(layer)
+    other.call = torch_layers.fused_norm(other, other.call)
+    results = []
+    for each in (layer, other):
+        x = torch.tensor(numbers(2, 3, 5, 4, seed=9), requires_grad=True)
+        y = each(x, training=training)
+        (y.float() * torch.tensor(numbers(2, 3, 5, 4, seed=8))).sum().backward()
+        gradients = [x.grad, each.gamma.value.grad, each.beta.value.grad]
+        statistics = each.get_weights()
+        results.append((y.dtype, y.detach().float().numpy(), gradients, statistics))
+    (kind, values, gradients, statistics), (other_kind, *found) = results
+    assert kind == other_kind
+    numpy.testing.assert_allclose(
+        found[0], values, atol=1e-5 if dtype != "mixed_bfloat16" else 2e-2
+    )
+    for a, b in zip(gradients, found[1], strict=True):
+        assert (a is None) == (b is None)
+        if a is not None:
+            numpy.testing.assert_allclose(b, a, atol=2e-5 if dtype != "mixed_bfloat16" else 2e-2)
+    for a, b in zip(statistics, found[2], strict=True):
+        numpy.testing.assert_allclose(b, a, atol=1e-6)
+
+
+@pytest.mark.skipif(BACKEND != "torch", reason="torch only")
+def test_the_variance_that_is_kept_is_the_biased_one():
+    layer = keras.layers.BatchNormalization(momentum=0.5)
+    layer.build((None, 1, 1, 1))
+    layer.call = torch_layers.fused_norm(layer, layer.call)
+    layer(numpy.array([1.0, 3.0], "float32").reshape(2, 1, 1, 1), training=True)
+    # mean (0 + 2) / 2; variance of 1 and 3 is 1 (biased) or 2: (1 + 1) / 2
+    assert [float(weight[0]) for weight in layer.get_weights()[2:]] == [1.0, 1.0]
+    # A single value has no variance; PyTorch refuses it, Keras gives 0.
+    layer(numpy.full((1, 1, 1, 1), 1.0, "float32"), training=True)
+    assert [float(weight[0]) for weight in layer.get_weights()[2:]] == [1.0, 0.5]
+
+
+LAYERS = {
+    "same": (keras.layers.Conv2D, (2, 3), {"padding": "same", "activation": "relu"}),
+    "valid with stride": (keras.layers.Conv2D, (2, 3), {"strides": 2, "use_bias": False}),
+    "one by one": (keras.layers.Conv2D, (2, 1), {}),
+    "enlarged": (keras.layers.Conv2DTranspose, (2, 2), {"strides": 2, "activation": "relu"}),
+    "overlapping": (keras.layers.Conv2DTranspose, (2, 4), {"strides": 3, "use_bias": False}),
+    "pooled": (keras.layers.MaxPooling2D, (2,), {}),
+    "overlapping windows": (keras.layers.MaxPooling2D, (3,), {"strides": 2}),
+}
+
+
+@pytest.mark.skipif(BACKEND != "torch", reason="torch only")
+@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
+def test_layers_on_a_view(name, dtype):
+    import torch
+
+    kind, arguments, options = LAYERS[name]
+    layer = kind(*arguments, **options, dtype=dtype)
+    layer.build((None, 7, 5, 3))
+    layer.set_weights(
+        [numbers(*weight.shape, seed=seed) - 0.5 for seed, weight in enumerate(layer.weights)]
+    )
+    own = layer.call
+    results = []
+    for call in (own, torch_layers.CALLS[kind](layer, own)):
+        assert results == [] or call is not own
+        layer.call = call
+        x = torch.tensor(numbers(2, 7, 5, 3, seed=9), requires_grad=True)
+        for weight in layer.trainable_weights:
+            weight.value.grad = None
+        y = layer(x)
+        (y.float() * torch.tensor(numbers(*y.shape, seed=8))).sum().backward()
+        gradients = [x.grad, *(weight.value.grad for weight in layer.trainable_weights)]
+        results.append([y.detach().float(), *(gradient.clone() for gradient in gradients)])
+    for expected, found in zip(*results, strict=True):
+        assert expected.dtype == found.dtype
+        close = 1e-5 if dtype == "float32" else 0.03
+        numpy.testing.assert_allclose(found, expected, rtol=close, atol=close)
+
+
+@pytest.mark.skipif(BACKEND != "torch", reason="torch only")
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        (keras.layers.Conv2D, {"padding": "same", "strides": 2}),
+        (keras.layers.Conv2D, {"padding": "same", "kernel_size": 2}),
+        (keras.layers.Conv2D, {"dilation_rate": 2}),
+        (keras.layers.Conv2D, {"groups": 2}),
+        (keras.layers.Conv2DTranspose, {"padding": "same", "strides": 2}),
+        (keras.layers.Conv2DTranspose, {"strides": 4}),
+    ],
+)
+def test_other_layers_are_left_alone_on_torch(kind, options):
+    layer = kind(**{"filters": 2, "kernel_size": 3, **options})
+    call = layer.call
+    assert torch_layers.CALLS[kind](layer, call) is call
+
+
+@pytest.mark.skipif(BACKEND != "jax", reason="JAX only")
+@pytest.mark.parametrize(
+    ("size", "stride", "height", "width"), [(2, 2, 5, 3), (4, 2, 3, 4), (3, 2, 4, 3), (16, 8, 2, 1)]
+)
+@pytest.mark.parametrize("padding", ["same", "valid"])
+@pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
+def test_transposed_convolution(size, stride, height, width, padding, dtype):
+    import jax
+
+    layer = keras.layers.Conv2DTranspose(
+        2, size, stride, padding=padding, activation="tanh", dtype=dtype
+    )
+    layer.build((None, height, width, 3))
+    layer.set_weights([numbers(size, size, 2, 3) - 0.5, numbers(2)])
+    x = numbers(2, height, width, 3, seed=1)
+    weight = numbers(*layer.compute_output_shape(x.shape), seed=2)
+    variables = [variable.value for variable in layer.trainable_variables]
+
+    def value(variables, x):
+        y, _ = layer.stateless_call(variables, [], x)
+        return (y.astype("float32") * weight).sum()
+
+    expected = jax.value_and_grad(value, (0, 1))(variables, x)
+    before = layer.call
+    layer.call = jax_layers.transposed_convolution(layer, before)
+    assert layer.call is not before
+    found = jax.value_and_grad(value, (0, 1))(variables, x)
+    close = 1e-5 if dtype == "float32" else 0.05
+    for a, b in zip(jax.tree.leaves(expected), jax.tree.leaves(found), strict=True):
+        assert a.dtype == b.dtype
+        numpy.testing.assert_allclose(b, a, rtol=close, atol=close * abs(numpy.asarray(a)).max())
+
+
+@pytest.mark.skipif(BACKEND != "jax", reason="JAX only")
+@pytest.mark.parametrize("options", [{"output_padding": 1}, {"strides": 3, "kernel_size": 2}])
+def test_other_transposed_convolutions_are_left_alone(options):
+    options = {"filters": 1, "kernel_size": 3, "strides": 2, "padding": "same", **options}
+    layer = keras.layers.Conv2DTranspose(**options)
+    call = layer.call
+    assert jax_layers.transposed_convolution(layer, call) is call
+
+
+@pytest.mark.parametrize(
+    ("environment", "own"),
+    [
+        ({}, False),
+        ({"HOME": "/malloc"}, False),
+        ({"MALLOC_ARENA_MAX": "2"}, True),
+        ({"GLIBC_TUNABLES": "glibc.malloc.trim_threshold=1"}, True),
+        ({"GLIBC_TUNABLES": "glibc.rtld.nns=2"}, False),
+    ],
+)
+def test_the_users_own_settings_of_the_allocator_are_left_alone(environment, own):
+    assert machine._allocator_is_set(environment) is own
