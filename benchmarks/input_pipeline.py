@@ -40,7 +40,7 @@ import tensorflow  # noqa: E402
 import torch  # noqa: E402
 from PIL import Image  # noqa: E402
 
-from kerasdl import config, data, models  # noqa: E402
+from kerasdl import config, data, models, tuning  # noqa: E402
 from kerasdl.data import images as pictures  # noqa: E402
 from kerasdl.data.arrays import ArraySplit  # noqa: E402
 from kerasdl.data.batches import Batches, EpochSetter, Source  # noqa: E402
@@ -339,6 +339,8 @@ def waiting(name, inputs, outputs, batch_size, split, task, augment, epochs, cac
     # A value beyond the classes is one that the data ignore, such as CamVid's 11.
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=outputs)
     model.compile(keras.optimizers.SGD(0.01), loss)
+    model.optimizer.build(model.trainable_variables)
+    tuning.tune(model)
     source = Source(split, inputs[:2], "stretch", cache)
     if cache:
         source.take(range(min(len(source), 512)))

@@ -21,7 +21,7 @@ backend.choose()  # with the settings that training has, before Keras is importe
 import keras  # noqa: E402
 import numpy  # noqa: E402
 
-from kerasdl import config, data, losses, models, tasks  # noqa: E402
+from kerasdl import config, data, losses, models, tasks, tuning  # noqa: E402
 from kerasdl.metrics.base import ExpensiveMetricsInValidationOnly  # noqa: E402
 
 # task -> network, channels of the input, loss
@@ -43,6 +43,8 @@ def prepare(task, variant, size, samples):
     model = models.build(name, (size, size, channels), outputs)
     metrics = [] if variant == "none" else metrics
     model.compile(keras.optimizers.SGD(0.01, 0.9), losses.build(loss), metrics=metrics)
+    model.optimizer.build(model.trainable_variables)
+    tuning.tune(model)
     callbacks = []
     if variant == "validation only":
         callbacks.append(ExpensiveMetricsInValidationOnly(metrics))

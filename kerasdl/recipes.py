@@ -5,6 +5,8 @@ bring small convolutional networks to their score in few epochs; each piece is o
 that key takes the piece out: docs/recipes.md names the key, the source and the measured worth.
 """
 
+import re
+
 from kerasdl.errors import ConfigError
 
 RECIPES = ("report", "fast")
@@ -28,6 +30,7 @@ WARMUP_SHARE = 0.2  # of the epochs
 # section 4.2, for small pictures: 0.1 for 128.
 RATE, RATE_BATCH_SIZE = 0.1, 128
 LABEL_SMOOTHING = 0.1
+LEAST_SIDE = 64  # of pictures that are trained at smaller sizes first
 ERASE = 0.25
 
 
@@ -51,12 +54,22 @@ def complete(values):
     task, augmented = found.get("task"), found.get("augment") != "none"
     if task == "classification" and found.get("loss", "") in SMOOTHED_LOSSES:
         found.setdefault("label_smoothing", LABEL_SMOOTHING)
-    if found.get("early_stopping_patience") and "progressive_sizes" not in values:
-        found["progressive_sizes"] = []  # a stop before the full size would leave no model
+    # A stop before the full size would leave no model; and on small pictures the first sizes teach
+    # little: 16 and 24 of 32 pixels cost ResNet-18 seven points of accuracy and saved no time.
+    if "progressive_sizes" not in values and (
+        found.get("early_stopping_patience") or _smaller_side(found) < LEAST_SIDE
+    ):
+        found["progressive_sizes"] = []
     arguments = found.get("augment_args", {})
     if task == "classification" and augmented and isinstance(arguments, dict):
         found["augment_args"] = {"erase": ERASE, **arguments}
     return found
+
+
+def _smaller_side(values):
+    """Of `image_size` as it was given: 64, [64, 48] or "64x48"."""
+    sides = re.findall(r"\d+", str(values.get("image_size", LEAST_SIDE)))
+    return min(map(int, sides), default=LEAST_SIDE)
 
 
 def check(config):

@@ -29,6 +29,17 @@ def test_fast_sets_what_the_user_did_not():
     assert config.label_smoothing == 0.1
 
 
+@pytest.mark.parametrize("size", [32, "64x48", [63, 64], (128, 8)])
+def test_small_pictures_have_one_size(size):
+    assert fast(image_size=size).progressive_sizes == ()
+    assert fast(image_size=size, progressive_sizes=[50]).progressive_sizes == (50,)
+
+
+@pytest.mark.parametrize("size", [64, "90x120", [64, 100]])
+def test_larger_ones_grow(size):
+    assert fast(image_size=size).progressive_sizes == (50, 75)
+
+
 def test_the_rate_of_fast_grows_with_the_batch():
     assert fast().learning_rate == 0.1  # 128 pictures
     assert fast(batch_size=32).learning_rate == 0.025
