@@ -18,6 +18,7 @@ that we found.
 """
 
 import argparse
+import gc
 import json
 import multiprocessing
 import os
@@ -239,11 +240,15 @@ def to_unit(images, labels):
 def endless(feeder):
     """Batches of a feeder, epoch after epoch."""
     epoch = 0
-    while True:
+    try:
+        while True:
+            if isinstance(feeder, Batches):
+                feeder.set_epoch(epoch)
+            yield from feeder
+            epoch += 1
+    finally:
         if isinstance(feeder, Batches):
-            feeder.set_epoch(epoch)
-        yield from feeder
-        epoch += 1
+            feeder.close()
 
 
 def busy():
@@ -267,29 +272,21 @@ def measure(iterator, seconds):
     return count / (time.perf_counter() - start), count / (busy() - processor)
 
 
-def settle(longest=5.0):
-    """Waits until the feeders that were measured before have filled their buffers again."""
-    end = time.perf_counter() + longest
-    while time.perf_counter() < end:
-        processor = busy()
-        time.sleep(0.2)
-        if busy() - processor < 0.01:
-            return
-
-
 def compare(work, names, repeats, seconds):
     """Measures feeders in turns; the first is ours.
 
     A ratio is taken within a turn, to the rival that is the fastest over all turns, so that what
-    other programs take from the machine in that turn concerns both.
+    other programs take from the machine in that turn concerns both. Each feeder is made for its
+    turn and taken down after it: what one reads ahead would be done at the cost of the next.
     """
-    iterators = {name: getattr(work, name)() for name in names}
     found = {name: {"per_second": [], "per_core": []} for name in names}
     for _ in range(repeats):
-        for name, iterator in iterators.items():
-            settle()
+        for name in names:
+            iterator = getattr(work, name)()
             for values, value in zip(found[name].values(), measure(iterator, seconds), strict=True):
                 values.append(value)
+            del iterator
+            gc.collect()
     rivals = [name for name in names if not name.startswith("kerasdl")]
     rows = {name: {} for name in names}
     for kind in ("per_second", "per_core"):
