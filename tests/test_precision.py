@@ -162,7 +162,9 @@ def test_float16_gradients_are_scaled_and_the_scale_survives_a_file(policy, tmp_
 
     def compiled():
         inputs = keras.Input((4,))
-        outputs = keras.layers.Dense(2, dtype="float32")(keras.layers.Dense(3)(inputs))
+        small = keras.initializers.Constant(0.1)  # larger weights can overflow at the first scale
+        hidden = keras.layers.Dense(3, kernel_initializer=small)(inputs)
+        outputs = keras.layers.Dense(2, kernel_initializer=small, dtype="float32")(hidden)
         model = keras.Model(inputs, outputs)
         model.compile(SGD(0.1, 0.9, 0.01), keras.losses.MeanSquaredError())
         return model
