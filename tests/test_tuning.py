@@ -53,7 +53,7 @@ def test_a_tuned_network_has_the_same_values_and_learns_the_same(name):
 
 @pytest.mark.skipif(BACKEND != "torch", reason="torch only")
 @pytest.mark.parametrize(("training", "trainable"), [(True, True), (True, False), (False, True)])
-@pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16", "float64"])
+@pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
 def test_fused_norm(training, trainable, dtype):
     import torch
 
@@ -69,6 +69,7 @@ def test_fused_norm(training, trainable, dtype):
         y = each(x, training=training)
         (y.float() * torch.tensor(numbers(2, 3, 5, 4, seed=8))).sum().backward()
         gradients = [x.grad, each.gamma.value.grad, each.beta.value.grad]
+        assert (gradients[1] is not None) == trainable
         statistics = each.get_weights()
         results.append((y.dtype, y.detach().float().numpy(), gradients, statistics))
     (kind, values, gradients, statistics), (other_kind, *found) = results
@@ -77,7 +78,6 @@ def test_fused_norm(training, trainable, dtype):
         found[0], values, atol=1e-5 if dtype != "mixed_bfloat16" else 2e-2
     )
     for a, b in zip(gradients, found[1], strict=True):
-        assert (a is None) == (b is None)
         if a is not None:
             numpy.testing.assert_allclose(b, a, atol=2e-5 if dtype != "mixed_bfloat16" else 2e-2)
     for a, b in zip(statistics, found[2], strict=True):

@@ -10,6 +10,7 @@ import numpy
 
 from kerasdl import backend, evaluation, fitting, modelfile, models, tasks, tuning
 from kerasdl import config as configuration
+from kerasdl.compare import exact
 from kerasdl.data.base import Dataset
 from kerasdl.optimizers import SGD
 
@@ -77,7 +78,8 @@ def measure(job):
     model.set_weights(initial)
     result["layers"], outputs = _layers(model, inputs["test"][0][0][:LAYER_SAMPLES])
     if job["precision"] == "float32":  # last, as it changes the whole process
-        arrays |= exact_step(model, config, loss, training[0], initial)
+        momenta = exact.step(model, config, _optimizer(config), loss, training[0], initial)
+        arrays |= _numbered("exact", momenta)
     return result, arrays | outputs
 
 
@@ -95,28 +97,6 @@ def at_precision(model, config, precision):
     )
     rebuilt.set_weights(model.get_weights())
     return rebuilt
-
-
-def exact_step(model, config, loss, batch, weights):
-    """The gradient step of the first batch with everything but the head in float64.
-
-    In float32 rounding decides about rectifiers whose input is almost zero and about pooling
-    windows with two almost equal values, and one of these in another way changes the step of a
-    small network by up to a hundredth. In float64 that does not happen, and what backends compute
-    can be told from how they round.
-    """
-    if keras.config.backend() == "jax":
-        import jax
-
-        jax.config.update("jax_enable_x64", True)
-    keras.config.set_dtype_policy("float64")
-    exact = models.build(
-        config.model, model.input_shape[1:], model.output_shape[-1], **config.model_args
-    )
-    exact.set_weights(weights)
-    exact.compile(_optimizer(config), loss)
-    exact.train_on_batch(*batch)
-    return _numbered("exact", exact.optimizer.momentums)
 
 
 def dithered(batches, seed):

@@ -174,7 +174,7 @@ def resize_mask(mask, size, how):
     top, left, bottom, right = _region(mask.shape, size, how)
     rows = (top + (numpy.arange(height) + 0.5) * (bottom - top) / height).astype(int)
     columns = (left + (numpy.arange(width) + 0.5) * (right - left) / width).astype(int)
-    # Whole rows first: five times as fast as one gather of all pixels.
+    # Whole rows first: three times as fast as one gather of all pixels.
     return mask.take(rows, 0).take(columns, 1)
 
 

@@ -107,10 +107,8 @@ def fused_norm(layer, call):
     def fused(inputs, training=None, mask=None):
         values = inputs.numel() // inputs.shape[layer.axis]
         plain = layer.scale and layer.center and not layer.renorm and mask is None
-        # Several processes exchange their moments in the method that Keras' call asks. Float64 is
-        # for comparing backends, where another rounding sends units at zero the other way.
-        exact = inputs.dtype == torch.float64
-        if not plain or exact or values < 2 or "_moments" in vars(layer):
+        # Several processes exchange their moments in the method that Keras' call asks.
+        if not plain or values < 2 or "_moments" in vars(layer):
             return call(inputs, training=training, mask=mask)
         x = inputs.to(torch.promote_types(inputs.dtype, torch.float32)).movedim(layer.axis, 1)
         mean, variance, gamma, beta = (
