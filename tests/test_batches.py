@@ -1,6 +1,10 @@
 """Batches: every sample once per pass, the same whatever the workers, errors with their path."""
 
+import os
 import pathlib
+import platform
+import subprocess
+import sys
 import threading
 
 import keras
@@ -526,6 +530,40 @@ def test_tensorflow_is_fed_the_same_batches_by_a_data_set_that_tunes_nothing():
             assert [labels.numpy().tolist() for _, labels in found] == expected
             for images, labels in found:
                 assert images.numpy()[:, 0, 0, 0].tolist() == labels.numpy().tolist()
+
+
+@pytest.mark.skipif(
+    keras.config.backend() != "tensorflow" or platform.libc_ver()[0] != "glibc",
+    reason="what TensorFlow sets in glibc",
+)
+def test_memory_freed_while_tensorflow_is_fed_stays_with_the_process():
+    program = """
+import resource, numpy
+from kerasdl import backend
+backend.choose("tensorflow")
+from kerasdl.distribution import feeding
+
+class Batches:
+    def __len__(self):
+        return 2
+    def __getitem__(self, index):
+        return (numpy.zeros((1, 1), "float32"),)
+
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    numpy.ones(2**21, "uint8")
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+for _ in feeding.feed(Batches()):
+    faults()
+print(faults())
+"""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("MALLOC_", "GLIBC"))}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True
+    )
+    # A block of 2 MiB has 512 pages of 4 KiB, and each that the system gives is a fault.
+    assert int(done.stdout) < 50, done.stderr
 
 
 @pytest.mark.skipif(keras.config.backend() == "tensorflow", reason="there a data set")

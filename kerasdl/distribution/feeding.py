@@ -2,6 +2,8 @@
 
 import keras
 
+from kerasdl import machine
+
 
 def feed(batches):
     """The batches themselves; on TensorFlow a `tf.data.Dataset` of them.
@@ -16,6 +18,9 @@ def feed(batches):
     import tensorflow
 
     def read():
+        # Here and not earlier: the operation that calls this has just told the C library to return
+        # freed memory again, which costs a fifth of the speed.
+        machine.keep_freed_memory()
         for index in range(len(batches)):
             yield batches[index]
 

@@ -6,6 +6,7 @@ import os
 
 import keras
 
+from kerasdl import machine
 from kerasdl.distribution import feeding
 from kerasdl.distribution.group import Group
 from kerasdl.distribution.together import EndTogether, synchronise_norms
@@ -77,6 +78,7 @@ class Replicas(Group):
         here = self.replicas // self.processes
 
         def shares():
+            machine.keep_freed_memory()  # see `feeding.feed`
             for index in range(len(batches)):
                 batch = batches[index]
                 for replica in range(here):
