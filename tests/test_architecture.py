@@ -20,7 +20,7 @@ MAY_IMPORT = {
     "colors": {"colors"},
     "losses": {"losses", "colors", "distribution", "config", "errors"},
     "metrics": {"metrics", "colors", "errors"},
-    "distribution": {"distribution", "signals", "errors"},
+    "distribution": {"distribution", "machine", "signals", "errors"},
     "models": {"models", "config", "errors"},
     "tasks": {"tasks", "losses", "metrics", "colors", "config", "errors"},
     "data": {"data", "config", "errors"},
