@@ -19,7 +19,7 @@ def feed(batches):
 
     def read():
         # Here and not earlier: the operation that calls this has just told the C library to return
-        # freed memory again, which costs a fifth of the speed.
+        # freed memory again, which costs a fifth of the speed or more.
         machine.keep_freed_memory()
         for index in range(len(batches)):
             yield batches[index]
