@@ -18,19 +18,28 @@ _WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 
 class StopOnBadLoss(keras.callbacks.Callback):
-    """Raises TrainingFailed at the batch whose loss is NaN or infinite.
+    """Raises TrainingFailed at the batch after the one whose loss is NaN or infinite.
 
-    Nothing is saved after that batch, so the last checkpoint and the best model stay as they were.
-    Place it before the callbacks that save.
+    One batch late, so that no step has to wait for the one before it to be computed. Nothing is
+    saved between the two, so the last checkpoint and the best model stay as they were. Place it
+    before the callbacks that save.
     """
 
     def on_epoch_begin(self, epoch, logs=None):
         self._epoch = epoch
+        self._unread = None
         # Read here: in the middle of an epoch the JAX trainer keeps the variables to itself.
         self._learning_rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
 
     def on_train_batch_end(self, batch, logs=None):
-        loss = (logs or {}).get("loss")
+        unread, self._unread = self._unread, (batch, (logs or {}).get("loss"))
+        self._check(unread)
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._check(self._unread)
+
+    def _check(self, unread):
+        batch, loss = unread or (0, None)
         if loss is not None and not math.isfinite(loss):
             raise TrainingFailed(
                 f"the loss became {float(loss)} in epoch {self._epoch + 1}, batch {batch + 1}, "

@@ -66,15 +66,17 @@ def test_other_errors_pass_unchanged(error):
 
 
 @pytest.mark.parametrize("loss", [math.nan, math.inf])
-def test_a_loss_that_is_not_finite_ends_training_at_its_batch(loss):
+@pytest.mark.parametrize("last", [False, True])
+def test_a_loss_that_is_not_finite_ends_training_and_names_its_batch(loss, last):
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     model.compile(keras.optimizers.SGD(0.25), "mse")
     guard = StopOnBadLoss()
     guard.set_model(model)
     guard.on_epoch_begin(4)
-    guard.on_train_batch_end(0, {"loss": 3.0})
+    guard.on_train_batch_end(1, {"loss": 3.0})
+    guard.on_train_batch_end(2, {"loss": loss})
     with pytest.raises(
         TrainingFailed, match="in epoch 5, batch 3, at learning rate 0.25"
     ) as caught:
-        guard.on_train_batch_end(2, {"loss": loss})
+        guard.on_epoch_end(4, {}) if last else guard.on_train_batch_end(3, {"loss": 3.0})
     assert caught.value.exit_code == 5
