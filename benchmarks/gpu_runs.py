@@ -1,16 +1,21 @@
-"""All full-size configurations one after the other, for a machine with one GPU and little time.
+"""All full-size configurations, for a machine with one GPU and little time.
 
     python benchmarks/gpu_runs.py --cifar10 cifar10.npz --camvid camvid --out gpu --minutes 28
 
+With `--jobs 4` four of them share the GPU, which one run alone does not keep busy.
+
 Each run is a process of its own, so that none leaves memory behind or takes the others down. At
-the end of the time the run in progress is told to stop (SIGTERM), which it does with its last epoch
-committed: the same command, there or on the next machine with the folder copied, goes on exactly.
+the end of the time the runs in progress are told to stop (SIGTERM), which they do with their last
+epoch committed: the same command, there or on the next machine with the folder copied, goes on.
 After each run gpu_runs.json is written anew. `--trial` takes a few steps of each instead, to see on
 any machine that they work.
 """
 
 import argparse
+import concurrent.futures
+import itertools
 import json
+import os
 import pathlib
 import signal
 import subprocess
@@ -37,6 +42,7 @@ NAMES = (
 )
 TRIAL = {
     "epochs": 1,
+    "steps_per_epoch": 2,
     "warmup_epochs": 0.5,
     "train_size": 4,
     "validation_size": 2,
@@ -44,6 +50,8 @@ TRIAL = {
     "batch_size": 2,
     "precision": "float32",
 }
+# JAX would take most of the GPU's memory at once, and leave none to the other runs.
+ENVIRONMENT = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
 GRACE_SECONDS = 60  # from SIGTERM to SIGKILL, which loses no more than the epoch
 
 
@@ -61,9 +69,11 @@ def command(name, folder, data, seed, trial):
     return found
 
 
-def run(arguments, deadline):
+def run(arguments, deadline, log):
     """Runs a process until its end or the deadline; (exit code, its JSON document or None)."""
-    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        arguments, stdout=subprocess.PIPE, stderr=log, text=True, env={**ENVIRONMENT, **os.environ}
+    )
     try:
         output, _ = process.communicate(timeout=max(1, deadline - time.monotonic()))
     except subprocess.TimeoutExpired:
@@ -82,33 +92,42 @@ def main():
     parser.add_argument("--camvid", type=pathlib.Path, help="the folder; without: no CamVid")
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("gpu-runs"))
     parser.add_argument("--minutes", type=float, default=28.0)
+    parser.add_argument("--jobs", type=int, default=1, help="runs at the same time")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--only", nargs="*", default=NAMES, choices=NAMES, metavar="NAME")
     parser.add_argument("--trial", action="store_true", help="a few steps of each")
     arguments = parser.parse_args()
     deadline = time.monotonic() + 60 * arguments.minutes
     arguments.out.mkdir(parents=True, exist_ok=True)
+
+    def measure(seed, name):
+        data = arguments.cifar10 if "cifar10" in name else arguments.camvid
+        result = {"config": name, "seed": seed, "trial": arguments.trial}
+        if time.monotonic() >= deadline:
+            return result | {"status": "not begun"}
+        folder = arguments.out / f"seed-{seed}" / name
+        folder.parent.mkdir(exist_ok=True)
+        started = time.monotonic()
+        with open(folder.with_suffix(".log"), "a", encoding="utf-8") as log:
+            code, document = run(command(name, folder, data, seed, arguments.trial), deadline, log)
+        status = "finished" if code == 0 else f"stopped or failed, exit code {code}"
+        result |= {"status": status, "seconds_of_this_call": round(time.monotonic() - started, 1)}
+        if document is not None:
+            result |= {key: document[key] for key in ("scores", "baseline", "samples")}
+            environment = (folder / "environment.json").read_text(encoding="utf-8")
+            result["environment"] = json.loads(environment)
+        print(f"{name}, seed {seed}: {status}, {result['seconds_of_this_call']} s", flush=True)
+        return result
+
+    wanted = [
+        (seed, name)
+        for seed, name in itertools.product(range(arguments.seeds), arguments.only)
+        if (arguments.cifar10 if "cifar10" in name else arguments.camvid)
+    ]
     results = []
-    for seed in range(arguments.seeds):
-        for name in arguments.only:
-            data = arguments.cifar10 if "cifar10" in name else arguments.camvid
-            if data is None:
-                continue
-            if time.monotonic() >= deadline:
-                results.append({"config": name, "seed": seed, "status": "not begun"})
-                continue
-            folder = arguments.out / f"seed-{seed}" / name
-            started = time.monotonic()
-            code, document = run(command(name, folder, data, seed, arguments.trial), deadline)
-            status = "finished" if code == 0 else f"stopped or failed, exit code {code}"
-            result = {"config": name, "seed": seed, "status": status, "trial": arguments.trial}
-            result["seconds_of_this_call"] = round(time.monotonic() - started, 1)
-            if document is not None:
-                result |= {key: document[key] for key in ("scores", "baseline", "samples")}
-                environment = (folder / "environment.json").read_text(encoding="utf-8")
-                result["environment"] = json.loads(environment)
-            results.append(result)
-            print(f"{name}, seed {seed}: {status}, {result['seconds_of_this_call']} s", flush=True)
+    with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
+        for result in concurrent.futures.as_completed(pool.submit(measure, *w) for w in wanted):
+            results.append(result.result())
             files.write_text(arguments.out / "gpu_runs.json", json.dumps(results, indent=1) + "\n")
     return 0 if all(result["status"] == "finished" for result in results) else 1
 

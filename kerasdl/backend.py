@@ -134,6 +134,31 @@ def prepare(seed, precision="float32", deterministic=True):
         torch.utils.deterministic.fill_uninitialized_memory = False
 
 
+def without_tensor_float_32():
+    """Has GPUs multiply float32 with all its 24 bits, in this process.
+
+    By default all three frameworks let the GPU round the factors of a convolution to the 11 bits of
+    TensorFloat-32, each where it likes.
+    """
+    import keras
+
+    backend = keras.config.backend()
+    if backend == "torch":
+        import torch
+
+        torch.backends.cudnn.allow_tf32 = False
+        torch.backends.cuda.matmul.allow_tf32 = False
+    elif backend == "jax":
+        import jax
+
+        if jax.default_backend() != "cpu":
+            jax.config.update("jax_default_matmul_precision", "highest")
+    else:
+        import tensorflow
+
+        tensorflow.config.experimental.enable_tensor_float_32_execution(False)
+
+
 def environment():
     """What a result depends on beside configuration and data, as a JSON-able mapping."""
     import keras

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import sys
 import types
 
 import pytest
@@ -23,7 +24,19 @@ os.environ.setdefault(
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "0")
 # Before anything imports Keras. The suite is run once per backend, see the Makefile.
-backend.choose("auto")
+if backend.choose("auto") == "torch":
+    import torch
+
+    to_array = torch.Tensor.__array__
+
+    def to_array_outside_kerasdl(tensor, *arguments, **keywords):
+        """NumPy takes tensors of the processor, but none of a GPU, which no test has."""
+        caller = sys._getframe(1).f_code.co_filename
+        if pathlib.Path(caller).is_relative_to(pathlib.Path(backend.__file__).parent):
+            raise TypeError("kerasdl must use keras.ops.convert_to_numpy")
+        return to_array(tensor, *arguments, **keywords)
+
+    torch.Tensor.__array__ = to_array_outside_kerasdl
 
 
 def pytest_collection_modifyitems(items):

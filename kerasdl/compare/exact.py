@@ -1,31 +1,8 @@
-"""Computing so exactly that what backends compute can be told from how they round."""
+"""One gradient step in float64, in which what backends compute can be told from how they round."""
 
 import keras
 
 from kerasdl import models, tuning
-
-
-def without_tensor_float_32():
-    """Has GPUs multiply float32 with all its 24 bits, in this process.
-
-    By default all three frameworks let the GPU round the factors of a convolution to the 11 bits of
-    TensorFloat-32, each where it likes.
-    """
-    backend = keras.config.backend()
-    if backend == "torch":
-        import torch
-
-        torch.backends.cudnn.allow_tf32 = False
-        torch.backends.cuda.matmul.allow_tf32 = False
-    elif backend == "jax":
-        import jax
-
-        if jax.default_backend() != "cpu":
-            jax.config.update("jax_default_matmul_precision", "highest")
-    else:
-        import tensorflow
-
-        tensorflow.config.experimental.enable_tensor_float_32_execution(False)
 
 
 def step(model, config, optimizer, loss, batch, weights):

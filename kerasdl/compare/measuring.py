@@ -43,7 +43,7 @@ def measure(job):
         tuple(tuple(color) for color in known["palette"]),
         tuple(known["ignore_labels"]),
     )
-    exact.without_tensor_float_32()
+    backend.without_tensor_float_32()
     if job["build"]:
         backend.prepare(config.seed, "float32", config.deterministic)
         shape = (*config.image_size, task.channels)

@@ -35,6 +35,7 @@ def trial(name):
     began = time.perf_counter()
     backend.choose(name)
     backend.prepare(0)
+    backend.without_tensor_float_32()
     import numpy
 
     from kerasdl import losses, models, tuning

@@ -1,5 +1,6 @@
 """Which class every pixel belongs to: mean IoU; softmax only outside training."""
 
+import keras
 import numpy
 
 from kerasdl.metrics.confusion import MeanIoU, confusion_matrix, scores_from_confusion
@@ -25,7 +26,7 @@ class Scorer:
     def update(self, masks, logits):
         """Adds a batch: masks (B, H, W), logits (B, H, W, C)."""
         self.loss.update(masks, logits)
-        self.matrix += numpy.asarray(
+        self.matrix += keras.ops.convert_to_numpy(
             confusion_matrix(masks, logits, len(self.class_names), self.ignore_labels)
         )
 
