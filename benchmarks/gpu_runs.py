@@ -22,10 +22,13 @@ import subprocess
 import sys
 import time
 
-from kerasdl import config as configuration
-from kerasdl import files
+ROOT = pathlib.Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))  # runs from a plain copy, too, where nothing is installed
 
-CONFIGS = pathlib.Path(__file__).parents[1] / "configs"
+from kerasdl import config as configuration  # noqa: E402
+from kerasdl import files  # noqa: E402
+
+CONFIGS = ROOT / "configs"
 # In the order of their worth, should the time not suffice for all.
 NAMES = (
     "classification_resnet18_cifar10_fast",
@@ -71,8 +74,10 @@ def command(name, folder, data, seed, trial):
 
 def run(arguments, deadline, log):
     """Runs a process until its end or the deadline; (exit code, its JSON document or None)."""
+    path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+    environment = {**ENVIRONMENT, **os.environ, "PYTHONPATH": path}
     process = subprocess.Popen(
-        arguments, stdout=subprocess.PIPE, stderr=log, text=True, env={**ENVIRONMENT, **os.environ}
+        arguments, stdout=subprocess.PIPE, stderr=log, text=True, env=environment
     )
     try:
         output, _ = process.communicate(timeout=max(1, deadline - time.monotonic()))

@@ -32,11 +32,16 @@ def require_installed(name):
         )
 
 
-def choose(name="auto"):
+def choose(name="auto", deterministic=True):
     """Fixes the backend of this process; call it before anything imports Keras.
 
     Precedence: `name` unless "auto", else the variable KERAS_BACKEND, else what `kerasdl benchmark`
     recommends for this machine, else the first installed of tensorflow, jax and torch.
+
+    Args:
+        name: The backend, or "auto".
+        deterministic: Whether two runs are to be equal; see `prepare`. Read here for JAX only,
+            whose compiler takes no settings once it runs.
 
     Returns:
         The backend's name.
@@ -69,12 +74,23 @@ def choose(name="auto"):
         # newer. On others its plain convolutions train ResNet-18 at a quarter of the speed.
         os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
         _import_tensorflow_silently()
-    if wanted == "jax" and "jax" not in sys.modules and _jax_has_processors_only():
+    if wanted == "jax" and "jax" not in sys.modules:
+        flags = _compiler_flags(_jax_has_processors_only(), deterministic)
+        if flags:  # those of the user's own are left alone
+            os.environ.setdefault("XLA_FLAGS", flags)
+    return wanted
+
+
+def _compiler_flags(processors_only, deterministic):
+    """Flags for XLA on this kind of device."""
+    if processors_only:
         # Where a feature map is smaller than the kernel, XLA's algebraic simplifier exchanges the
         # two, and its processor backend has only a plain loop for what comes out: ResNet-18 on
-        # 64x64 pictures trains at a sixth of the speed. Flags of the user's own are left alone.
-        os.environ.setdefault("XLA_FLAGS", "--xla_disable_hlo_passes=algsimp")
-    return wanted
+        # 64x64 pictures trains at a sixth of the speed.
+        return "--xla_disable_hlo_passes=algsimp"
+    # On a GPU each process times several algorithms and takes the fastest, and some of them add up
+    # in any order: two equal runs of ResNet-18 differed after two epochs (NVIDIA H200).
+    return "--xla_gpu_deterministic_ops=true" if deterministic else ""
 
 
 def _jax_has_processors_only():
@@ -111,7 +127,7 @@ def prepare(seed, precision="float32", deterministic=True):
     """Seeds all generators and sets precision and determinism; imports Keras.
 
     Deterministic means that two runs on the same machine, backend and versions are equal bit for
-    bit; TensorFlow and torch have a switch for it, JAX needs none.
+    bit; TensorFlow and torch have a switch for it, JAX on a GPU has one that `choose` sets.
     """
     import keras
 

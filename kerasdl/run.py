@@ -110,7 +110,7 @@ def chosen_backend(config, folder, overwrite=False):
     if name == "auto" and not overwrite and not os.environ.get("KERAS_BACKEND"):
         before = _backend_of(folder)
         name = before if before in backend.installed() else name
-    return backend.choose(name)
+    return backend.choose(name, config.deterministic)
 
 
 def decided_precision(config, engine, folder, overwrite=False):

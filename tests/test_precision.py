@@ -123,7 +123,7 @@ def test_a_run_that_has_begun_keeps_its_precision(settings, tmp_path, monkeypatc
 
 def test_a_run_that_has_begun_keeps_its_backend(settings, tmp_path, monkeypatch):
     asked = []
-    monkeypatch.setattr(backend, "choose", lambda name: asked.append(name) or BACKEND)
+    monkeypatch.setattr(backend, "choose", lambda name, deterministic: asked.append(name) or BACKEND)
     monkeypatch.setattr(backend, "installed", lambda: ["jax", "torch"])
     (tmp_path / "config.toml").write_text("")
     auto, named = configuration.make({}), configuration.make({"backend": "jax"})
@@ -192,14 +192,18 @@ def test_float16_gradients_are_scaled_and_the_scale_survives_a_file(policy, tmp_
 
 
 @pytest.mark.parametrize(
-    ("plugins", "before", "after"),
+    ("plugins", "deterministic", "before", "after"),
     [
-        ((), None, "--xla_disable_hlo_passes=algsimp"),
-        ((), "--own", "--own"),
-        (("jax_plugins",), None, None),
+        ((), True, None, "--xla_disable_hlo_passes=algsimp"),
+        ((), True, "--own", "--own"),
+        (("jax_plugins",), True, None, "--xla_gpu_deterministic_ops=true"),
+        (("jax_plugins",), True, "--own", "--own"),
+        (("jax_plugins",), False, None, None),
     ],
 )
-def test_jax_on_processors_gets_its_flag(settings, monkeypatch, plugins, before, after):
+def test_jax_gets_the_flags_of_its_device(
+    settings, monkeypatch, plugins, deterministic, before, after
+):
     import importlib.util
     import os
     import sys
@@ -213,6 +217,6 @@ def test_jax_on_processors_gets_its_flag(settings, monkeypatch, plugins, before,
     monkeypatch.delenv("XLA_FLAGS", raising=False)
     if before is not None:
         monkeypatch.setenv("XLA_FLAGS", before)
-    assert backend.choose("jax") == "jax"
+    assert backend.choose("jax", deterministic) == "jax"
     assert os.environ.get("XLA_FLAGS") == after
     os.environ.pop("XLA_FLAGS", None)
