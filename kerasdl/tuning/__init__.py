@@ -11,10 +11,12 @@ def tune(model):
     """Prepares a compiled model, whose optimizer is built, for training on this backend."""
     backend = keras.config.backend()
     if backend == "torch":
-        from kerasdl.tuning import torch_layers
+        from kerasdl.tuning import torch_graph, torch_layers
 
         torch_layers.arrange_kernels(model)
         exchange(model, torch_layers.CALLS)
+        if "call" not in vars(model):
+            model.call = torch_graph.forward(model, model.call)
     elif backend == "jax" and _on_processors():
         from kerasdl.tuning import jax_layers
 
