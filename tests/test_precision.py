@@ -123,7 +123,9 @@ def test_a_run_that_has_begun_keeps_its_precision(settings, tmp_path, monkeypatc
 
 def test_a_run_that_has_begun_keeps_its_backend(settings, tmp_path, monkeypatch):
     asked = []
-    monkeypatch.setattr(backend, "choose", lambda name, deterministic: asked.append(name) or BACKEND)
+    monkeypatch.setattr(
+        backend, "choose", lambda name, deterministic: asked.append(name) or BACKEND
+    )
     monkeypatch.setattr(backend, "installed", lambda: ["jax", "torch"])
     (tmp_path / "config.toml").write_text("")
     auto, named = configuration.make({}), configuration.make({"backend": "jax"})

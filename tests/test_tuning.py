@@ -7,6 +7,7 @@ import numpy
 import pytest
 
 from kerasdl import losses, machine, models, tuning
+from kerasdl.compare import exact
 from kerasdl.optimizers import SGD
 from kerasdl.tuning import jax_layers, torch_layers
 
@@ -95,6 +96,75 @@ def test_the_variance_that_is_kept_is_the_biased_one():
     # A single value has no variance; PyTorch refuses it, Keras gives 0.
     layer(numpy.full((1, 1, 1, 1), 1.0, "float32"), training=True)
     assert [float(weight[0]) for weight in layer.get_weights()[2:]] == [1.0, 0.5]
+
+
+OWN = {"resnet18": {}, "fcn32": {}, "fcn8": {}, "unet": {}, "unet-resnet18": {}}
+
+
+@pytest.mark.skipif(BACKEND != "torch", reason="torch only")
+@pytest.mark.parametrize("name", OWN)
+@pytest.mark.parametrize("dtype", ["float64", "mixed_bfloat16"])
+def test_a_network_as_a_row_of_calls(name, dtype):
+    """Sides that are padded and cropped; outputs, gradients and statistics are those of the layers.
+
+    In float64, because rounding turns rectifiers on and off, and few of them change a gradient by a
+    hundredth; in half precision gradients have only roughly the same direction.
+    """
+    import torch
+
+    from kerasdl.tuning import torch_graph
+
+    keras.config.set_dtype_policy(dtype)
+    try:
+        model = models.build(name, (38, 34, 3), 3)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    generator = numpy.random.default_rng(0)
+    start = [
+        value + generator.normal(0, 0.02, value.shape).astype("float32")
+        for value in model.get_weights()
+    ]
+    own = model.call
+    row = torch_graph.forward(model, own)
+    assert row is not own
+    if dtype == "float64":  # the norm of Keras has float32 values in it
+        tuning.exchange(model, {keras.layers.BatchNormalization: exact.norm})
+
+    def computed(call):
+        model.call = call
+        model.set_weights(start)
+        for weight in model.trainable_weights:
+            weight.value.grad = None
+        x = numbers(4, 38, 34, 3)
+        answer = model(x, training=False).detach().clone()
+        y = model(x, training=True)
+        assert y.dtype == torch.float32  # as the heads are under every precision
+        (y * torch.tensor(numbers(*y.shape, seed=1))).mean().backward()
+        gradients = [weight.value.grad.clone().ravel() for weight in model.trainable_weights]
+        statistics = [torch.tensor(w.numpy()) for w in model.non_trainable_weights]
+        return answer, y.detach(), torch.cat(gradients).double(), torch.cat(statistics)
+
+    (*outputs, gradient, statistics), (*found, found_gradient, found_statistics) = map(
+        computed, (own, row)
+    )
+    close = 1e-4 if dtype == "float64" else 0.05
+    for expected, value in zip((*outputs, gradient), (*found, found_gradient), strict=True):
+        distance = float((value - expected).norm() / expected.norm())
+        assert distance < (close if value is not found_gradient or close < 0.01 else 0.7)
+    if dtype != "float64":  # exact.norm moves none
+        assert float((found_statistics - statistics).norm() / statistics.norm()) < close
+
+
+@pytest.mark.skipif(BACKEND != "torch", reason="torch only")
+@pytest.mark.parametrize("name", ["dropout", "softmax", "two outputs"])
+def test_networks_with_anything_else_stay_with_keras(name):
+    from kerasdl.tuning import torch_graph
+
+    inputs = keras.Input((4, 4, 3))
+    x = keras.layers.Conv2D(2, 1, activation="softmax" if name == "softmax" else None)(inputs)
+    x = keras.layers.Dropout(0.5)(x) if name == "dropout" else x
+    model = keras.Model(inputs, [x, inputs] if name == "two outputs" else x)
+    assert torch_graph.forward(model, model.call) == model.call
 
 
 LAYERS = {

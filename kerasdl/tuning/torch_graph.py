@@ -128,7 +128,7 @@ class _Norm:
     def __init__(self, layer):
         if layer.axis not in (-1, 3) or not layer.scale or not layer.center or layer.renorm:
             raise _Unknown
-        if "_moments" in vars(layer) or layer.moving_mean.dtype != "float32":
+        if "_moments" in vars(layer):
             raise _Unknown  # several processes exchange their moments in Keras' method
         self.layer = layer
         self.gamma, self.beta = layer.gamma.value, layer.beta.value
@@ -179,7 +179,8 @@ class _Weighted:
 
 
 def _convolution(layer, margin):
-    same = layer.padding == "same"
+    # A kernel of one pixel needs no padding, whatever its stride.
+    same = layer.padding == "same" and max(layer.kernel_size) > 1
     regular = layer.padding in ("same", "valid") and layer.groups == 1
     # With a stride, or an even kernel, "same" pads one side more than the other.
     if same and (max(layer.strides) > 1 or any(size % 2 == 0 for size in layer.kernel_size)):

@@ -33,7 +33,7 @@ def convolution(layer, call):
     """`Conv2D.call` on a view of its input, where Keras copies it twice."""
     import torch
 
-    same = layer.padding == "same"
+    same = layer.padding == "same" and max(layer.kernel_size) > 1  # one pixel needs no padding
     regular = (
         layer.padding in ("same", "valid")
         and layer.data_format == "channels_last"
