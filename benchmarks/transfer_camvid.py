@@ -1,4 +1,4 @@
-"""What a backbone trained on scenes brings to FCN-8s on CamVid, reduced to what two cores train.
+"""What a trained backbone brings to FCN-8s on CamVid, reduced to what two cores train.
 
     KERAS_BACKEND=tensorflow TF_NUM_INTRAOP_THREADS=1 taskset -c 1 \\
         python benchmarks/transfer_camvid.py --camvid camvid --out transfer --seeds 3
@@ -46,12 +46,12 @@ REDUCED = {
 }
 
 
-def variants(backbone):
-    """Name -> what differs from `REDUCED`."""
+def variants(backbone, origin):
+    """Name -> what differs from `REDUCED`; `origin` names what the backbone was trained on."""
     return {
         "from scratch": {},
-        "from scenes": {"backbone": str(backbone)},
-        "from scenes, frozen": {"backbone": str(backbone), "freeze": True},
+        f"from {origin}": {"backbone": str(backbone)},
+        f"from {origin}, frozen": {"backbone": str(backbone), "freeze": True},
     }
 
 
@@ -74,6 +74,7 @@ def main():
     parser.add_argument(
         "--backbone", type=pathlib.Path, help="run to start from; else one is trained"
     )
+    parser.add_argument("--origin", default="scenes", help="what the backbone was trained on")
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("transfer-camvid"))
     parser.add_argument("--seeds", type=int, default=3)
     arguments = parser.parse_args()
@@ -84,7 +85,7 @@ def main():
     print("backbone:", document["scores"]["accuracy"], flush=True)
     results = {}
     for seed in range(arguments.seeds):
-        for name, values in variants(backbone).items():
+        for name, values in variants(backbone, arguments.origin).items():
             folder = arguments.out / f"seed-{seed}" / name.replace(",", "").replace(" ", "-")
             config = kerasdl.make_config(**REDUCED, **values, data=str(arguments.camvid), seed=seed)
             kerasdl.train(config, folder, quiet=True)

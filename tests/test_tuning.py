@@ -98,6 +98,39 @@ def test_the_variance_that_is_kept_is_the_biased_one():
     assert [float(weight[0]) for weight in layer.get_weights()[2:]] == [1.0, 0.5]
 
 
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="TensorFlow only")
+@pytest.mark.parametrize(("training", "trainable"), [(True, True), (True, False), (False, True)])
+@pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
+def test_fused_norm_on_tensorflow(training, trainable, dtype):
+    import tensorflow
+
+    from kerasdl.tuning import tensorflow_layers
+
+    layer = keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-2, dtype=dtype)
+    layer.build((None, 3, 5, 4))
+    layer.trainable = trainable
+    own = layer.call
+    x = tensorflow.constant(numbers(2, 3, 5, 4, seed=9))
+    results = []
+    for call in (own, tensorflow_layers.fused_norm(layer, own)):
+        layer.call = call
+        layer.set_weights([numbers(4, seed=seed) + 0.5 for seed in range(4)])
+        with tensorflow.GradientTape() as tape:
+            tape.watch(x)
+            y = layer(x, training=training)
+            total = tensorflow.reduce_sum(
+                tensorflow.cast(y, "float32") * numbers(2, 3, 5, 4, seed=8)
+            )
+        gradients = tape.gradient(total, [x, *layer.trainable_weights])
+        results.append([numpy.array(tensorflow.cast(v, "float32")) for v in (y, *gradients)])
+        results[-1] += layer.get_weights()
+        assert y.dtype == ("float32" if dtype == "float32" else "bfloat16")
+    for a, b in zip(*results, strict=True):
+        numpy.testing.assert_allclose(b, a, atol=2e-5 if dtype == "float32" else 2e-2)
+    moved = not numpy.array_equal(results[1][-1], numbers(4, seed=3) + 0.5)
+    assert moved == (training and trainable)
+
+
 OWN = {"resnet18": {}, "fcn32": {}, "fcn8": {}, "unet": {}, "unet-resnet18": {}}
 
 

@@ -17,6 +17,10 @@ def tune(model):
         exchange(model, torch_layers.CALLS)
         if "call" not in vars(model):
             model.call = torch_graph.forward(model, model.call)
+    elif backend == "tensorflow":
+        from kerasdl.tuning import tensorflow_layers
+
+        exchange(model, tensorflow_layers.CALLS)
     elif backend == "jax" and _on_processors():
         from kerasdl.tuning import jax_layers
 
