@@ -7,8 +7,6 @@ convolutions, rectifiers work in place, and all moving statistics are updated at
 """
 
 import keras
-import torch
-from torch.nn import functional
 
 
 def forward(model, call):
@@ -94,6 +92,8 @@ class _Row:
         norms = [norm for norm in self.norms if training and norm.layer.trainable]
         if not norms:
             return
+        import torch
+
         with torch.no_grad():
             # PyTorch gives the unbiased variance, Keras keeps the biased one. Not in place: the
             # gradient, still to come, checks that nobody has touched these.
@@ -130,6 +130,8 @@ class _Norm:
             raise _Unknown
         if "_moments" in vars(layer):
             raise _Unknown  # several processes exchange their moments in Keras' method
+        import torch
+
         self.layer = layer
         self.gamma, self.beta = layer.gamma.value, layer.beta.value
         self.dtype = _dtype(layer)
@@ -138,11 +140,13 @@ class _Norm:
         self.biased = 1.0
 
     def __call__(self, training, x):
+        import torch
+
         layer = self.layer
         x = x.to(self.dtype)
         if not (training and layer.trainable):
             mean, variance = layer.moving_mean.value, layer.moving_variance.value
-            return functional.batch_norm(
+            return torch.nn.functional.batch_norm(
                 x, mean, variance, self.gamma, self.beta, False, 0.0, layer.epsilon
             )
         values = x.numel() // x.shape[1]
@@ -151,7 +155,7 @@ class _Norm:
             self.variance = torch.zeros_like(self.mean)
             return x * 0 + self.beta.to(x.dtype)[:, None, None]
         self.biased = (values - 1) / values
-        return functional.batch_norm(
+        return torch.nn.functional.batch_norm(
             x, self.mean, self.variance, self.gamma, self.beta, True, 1.0, layer.epsilon
         )
 
@@ -188,7 +192,9 @@ def _convolution(layer, margin):
     if not regular or tuple(layer.dilation_rate) != (1, 1):
         raise _Unknown
     padding = tuple(size // 2 if same else margin for size in layer.kernel_size)
-    return _Weighted(layer, functional.conv2d, padding)
+    import torch
+
+    return _Weighted(layer, torch.nn.functional.conv2d, padding)
 
 
 def _transposed_convolution(layer, overwrite):
@@ -199,17 +205,21 @@ def _transposed_convolution(layer, overwrite):
     if not regular or tuple(layer.dilation_rate) != (1, 1):
         raise _Unknown
     padding = tuple(cut // 2 if layer.padding == "same" else 0 for cut in rest)
-    return _Weighted(layer, functional.conv_transpose2d, padding)
+    import torch
+
+    return _Weighted(layer, torch.nn.functional.conv_transpose2d, padding)
 
 
 def _dense(layer, overwrite):
-    return _Weighted(layer, functional.linear)
+    import torch
+
+    return _Weighted(layer, torch.nn.functional.linear)
 
 
 def _relu(layer, overwrite):
     if layer.max_value is not None or layer.negative_slope or layer.threshold:
         raise _Unknown
-    return (lambda training, x: torch.relu_(x)) if overwrite else (lambda training, x: x.relu())
+    return (lambda training, x: x.relu_()) if overwrite else (lambda training, x: x.relu())
 
 
 def _add(layer, overwrite):
@@ -219,14 +229,18 @@ def _add(layer, overwrite):
 def _concatenate(layer, overwrite):
     if layer.axis not in (-1, 3):
         raise _Unknown
+    import torch
+
     return lambda training, *parts: torch.cat(parts, dim=1)
 
 
 def _pooling(layer, overwrite):
     if layer.padding != "valid" or layer.data_format != "channels_last":
         raise _Unknown
+    import torch
+
     size, strides = tuple(layer.pool_size), tuple(layer.strides)
-    return lambda training, x: functional.max_pool2d(x, size, strides)
+    return lambda training, x: torch.nn.functional.max_pool2d(x, size, strides)
 
 
 def _mean(layer, overwrite):
@@ -238,8 +252,10 @@ def _mean(layer, overwrite):
 def _pad(layer, overwrite):
     if layer.data_format != "channels_last":
         raise _Unknown
+    import torch
+
     (top, bottom), (left, right) = layer.padding
-    return lambda training, x: functional.pad(x, (left, right, top, bottom))
+    return lambda training, x: torch.nn.functional.pad(x, (left, right, top, bottom))
 
 
 def _crop(layer, overwrite):
@@ -252,7 +268,7 @@ def _crop(layer, overwrite):
     )
 
 
-_ACTIVATIONS = {keras.activations.linear: lambda x: x, keras.activations.relu: torch.relu}
+_ACTIVATIONS = {keras.activations.linear: lambda x: x, keras.activations.relu: lambda x: x.relu()}
 _FUNCTIONS = {
     keras.layers.Add: _add,
     keras.layers.Concatenate: _concatenate,
@@ -286,4 +302,6 @@ def _takes_margin(layer):
 
 
 def _dtype(layer):
+    import torch
+
     return getattr(torch, layer.compute_dtype)
