@@ -25,8 +25,14 @@ def test_fast_sets_what_the_user_did_not():
     config = fast(epochs=10, ema=0.5, augment_args={"crop": 0.2})
     assert (config.schedule, config.warmup_epochs, config.nesterov) == ("onecycle", 2.0, True)
     assert (config.epochs, config.ema) == (10, 0.5)
-    assert config.augment_args == {"erase": 0.25, "crop": 0.2}
+    assert config.augment_args == {"crop": 0.2}
     assert config.label_smoothing == 0.1
+
+
+def test_only_long_trainings_erase():
+    assert fast(epochs=19).augment_args == {}
+    assert fast(epochs=20, augment_args={"crop": 0.2}).augment_args == {"erase": 0.25, "crop": 0.2}
+    assert fast(epochs=20, augment_args={"erase": 0.0}).augment_args == {"erase": 0.0}
 
 
 @pytest.mark.parametrize("size", [32, "64x48", [63, 64], (128, 8)])

@@ -189,6 +189,23 @@ def test_a_network_as_a_row_of_calls(name, dtype):
 
 
 @pytest.mark.skipif(BACKEND != "torch", reason="torch only")
+def test_a_norm_of_one_value_in_the_row():
+    from kerasdl.tuning import torch_graph
+
+    inputs = keras.Input((1, 1, 2))
+    model = keras.Model(inputs, keras.layers.BatchNormalization(momentum=0.5)(inputs))
+    weights = [[2, 2], [3, 4], [0, 0], [1, 1]]  # gamma, beta, mean, variance
+    model.set_weights([numpy.array(each, "float32") for each in weights])
+    model.call = torch_graph.forward(model, model.call)
+    y = model(numpy.array([5.0, 7.0], "float32").reshape(1, 1, 1, 2), training=True)
+    assert y.ravel().tolist() == [3.0, 4.0]
+    y.sum().backward()
+    gradients = [weight.value.grad.tolist() for weight in model.trainable_weights]
+    assert gradients == [[0.0, 0.0], [1.0, 1.0]]
+    assert [w.tolist() for w in model.get_weights()[2:]] == [[2.5, 3.5], [0.5, 0.5]]
+
+
+@pytest.mark.skipif(BACKEND != "torch", reason="torch only")
 @pytest.mark.parametrize("name", ["dropout", "softmax", "two outputs"])
 def test_networks_with_anything_else_stay_with_keras(name):
     from kerasdl.tuning import torch_graph

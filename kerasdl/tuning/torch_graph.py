@@ -153,7 +153,8 @@ class _Norm:
         if values < 2:  # has no unbiased variance, and PyTorch refuses it; x - mean is 0
             self.mean, self.biased = x.detach().float().flatten(), 1.0
             self.variance = torch.zeros_like(self.mean)
-            return x * 0 + self.beta.to(x.dtype)[:, None, None]
+            rest = x * 0 * self.gamma[:, None, None] + self.beta[:, None, None]
+            return rest.to(self.dtype)
         self.biased = (values - 1) / values
         return torch.nn.functional.batch_norm(
             x, self.mean, self.variance, self.gamma, self.beta, True, 1.0, layer.epsilon
