@@ -93,8 +93,8 @@ class Subject:
 class StepClock(keras.callbacks.Callback):
     """Time between the ends of neighbouring steps; the first step of a block is not counted.
 
-    `kerasdl train` reads the loss of every step, and so does this: no step is still under way
-    when its time is taken.
+    The loss of every step is read, so that none is still under way when its time is taken;
+    `kerasdl train` reads it one step later and lets them overlap.
 
     Attributes:
         seconds: One number per step but the first.
