@@ -4,9 +4,9 @@
         python benchmarks/recipe_ablation.py --out ablation --seeds 3
 
 Trains ResNet-18 on reduced scenes: with the recipe `report`, with `fast`, and with `fast` less one
-piece or with one more at a time. Repeated, it goes on where it was interrupted. Writes a table in Markdown and one
-JSON file. Seconds are those of the epochs as history.csv has them, validation and the first
-compilation of each size included, imports and reports not.
+piece or with one more at a time. Repeated, it goes on where it was interrupted. Writes a table in
+Markdown and one JSON file. Seconds are those of the epochs as history.csv has them, validation and
+the first compilation of each size included, imports and reports not.
 
 Time to accuracy: seconds until the validation accuracy is first at the mean of the final test
 accuracy that `report` reached, per run; a run that never gets there has none.

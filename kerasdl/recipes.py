@@ -53,7 +53,9 @@ def complete(values):
     if found["schedule"] in ("onecycle", "cosine") and isinstance(found["epochs"], int):
         found.setdefault("warmup_epochs", WARMUP_SHARE * found["epochs"])
     task, augmented = found.get("task"), found.get("augment") != "none"
+    # A run with a plateau can be given more epochs later, which must change nothing else.
     long = isinstance(found["epochs"], int) and found["epochs"] >= ERASE_FROM_EPOCHS
+    long = long and found["schedule"] != "plateau"
     if task == "classification" and found.get("loss", "") in SMOOTHED_LOSSES:
         found.setdefault("label_smoothing", LABEL_SMOOTHING)
     # A stop before the full size would leave no model; and on small pictures the first sizes teach

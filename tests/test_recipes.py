@@ -33,6 +33,8 @@ def test_only_long_trainings_erase():
     assert fast(epochs=19).augment_args == {}
     assert fast(epochs=20, augment_args={"crop": 0.2}).augment_args == {"erase": 0.25, "crop": 0.2}
     assert fast(epochs=20, augment_args={"erase": 0.0}).augment_args == {"erase": 0.0}
+    # A plateau can be given more epochs, so nothing else may depend on them.
+    assert fast(epochs=20, schedule="plateau").augment_args == {}
 
 
 @pytest.mark.parametrize("size", [32, "64x48", [63, 64], (128, 8)])

@@ -129,6 +129,12 @@ def test_fused_norm_on_tensorflow(training, trainable, dtype):
         numpy.testing.assert_allclose(b, a, atol=2e-5 if dtype == "float32" else 2e-2)
     moved = not numpy.array_equal(results[1][-1], numbers(4, seed=3) + 0.5)
     assert moved == (training and trainable)
+    called = []
+    layer.call = tensorflow_layers.fused_norm(
+        layer, lambda x, training, mask: called.append(True) or own(x, training, mask)
+    )
+    layer(x, training=training)
+    assert bool(called) == (not moved)  # Keras' own elsewhere
 
 
 OWN = {"resnet18": {}, "fcn32": {}, "fcn8": {}, "unet": {}, "unet-resnet18": {}}
@@ -189,6 +195,38 @@ def test_a_network_as_a_row_of_calls(name, dtype):
 
 
 @pytest.mark.skipif(BACKEND != "torch", reason="torch only")
+def test_statistics_in_the_row():
+    from kerasdl.tuning import torch_graph
+
+    inputs = keras.Input((1, 2, 1))
+    model = keras.Model(inputs, keras.layers.BatchNormalization(momentum=0.5)(inputs))
+    model.call = torch_graph.forward(model, model.call)
+    start = model.get_weights()
+    model(numpy.array([numpy.inf, 1], "float32").reshape(1, 1, 2, 1), training=True)
+    model.set_weights(start)  # and a batch that is not finite leaves nothing behind
+    model(numpy.array([1, 3], "float32").reshape(1, 1, 2, 1), training=True)
+    # mean (0 + 2) / 2; variance of 1 and 3 is 1 (biased) or 2: (1 + 1) / 2
+    assert [w.tolist() for w in model.get_weights()[2:]] == [[1.0], [1.0]]
+
+
+@pytest.mark.skipif(BACKEND != "torch", reason="torch only")
+def test_the_row_runs_once_per_step(monkeypatch):
+    """And not a first time to find out shapes, which Keras does without values."""
+    from kerasdl.tuning import torch_graph
+
+    model = models.build("unet", (8, 8, 3), 2, filters=2, depth=1)
+    model.compile(SGD(0.001), losses.build("crossentropy"))
+    model.optimizer.build(model.trainable_variables)
+    row, passes = torch_graph._Row.__call__, []
+    monkeypatch.setattr(
+        torch_graph._Row, "__call__", lambda *values: passes.append(1) or row(*values)
+    )
+    tuning.tune(model)
+    model.fit(numbers(6, 8, 8, 3), numpy.zeros((6, 8, 8), "int32"), batch_size=2, verbose=0)
+    assert len(passes) == 3
+
+
+@pytest.mark.skipif(BACKEND != "torch", reason="torch only")
 def test_a_norm_of_one_value_in_the_row():
     from kerasdl.tuning import torch_graph
 
@@ -206,13 +244,18 @@ def test_a_norm_of_one_value_in_the_row():
 
 
 @pytest.mark.skipif(BACKEND != "torch", reason="torch only")
-@pytest.mark.parametrize("name", ["dropout", "softmax", "two outputs"])
+@pytest.mark.parametrize("name", ["dropout", "softmax", "two outputs", "twice", "wide", "again"])
 def test_networks_with_anything_else_stay_with_keras(name):
     from kerasdl.tuning import torch_graph
 
     inputs = keras.Input((4, 4, 3))
     x = keras.layers.Conv2D(2, 1, activation="softmax" if name == "softmax" else None)(inputs)
     x = keras.layers.Dropout(0.5)(x) if name == "dropout" else x
+    x = keras.layers.Add()([x, x]) if name == "twice" else x
+    x = keras.layers.Dense(3)(x) if name == "wide" else x
+    if name == "again":
+        layer = keras.layers.ReLU()
+        x = layer(layer(x))
     model = keras.Model(inputs, [x, inputs] if name == "two outputs" else x)
     assert torch_graph.forward(model, model.call) == model.call
 

@@ -26,7 +26,9 @@ def forward(model, call):
         return call
 
     def planned(inputs, training=None, mask=None):
-        if mask is not None or getattr(inputs, "ndim", 0) != 4:
+        # Keras finds out shapes on the device "meta", where the layers' own tensors are not.
+        device = getattr(getattr(inputs, "device", None), "type", None)
+        if mask is not None or device == "meta" or getattr(inputs, "ndim", 0) != 4:
             return call(inputs, training=training, mask=mask)
         return row(keras.ops.convert_to_tensor(inputs, model.inputs[0].dtype), bool(training))
 
@@ -44,6 +46,8 @@ class _Row:
         if len(model.inputs) != 1 or len(model.outputs) != 1:
             raise _Unknown
         self.norms = []
+        if any(len(layer._inbound_nodes) != 1 for layer in model.layers):
+            raise _Unknown  # a layer used more than once has no single output
         producers = {id(layer.output): layer for layer in model.layers}
         consumers = {}
         for layer in model.layers:
@@ -52,6 +56,8 @@ class _Row:
         numbers, self.steps = {}, []
         for layer in model.layers:
             sources = [id(tensor) for tensor in _inputs(layer)]
+            if len(set(sources)) < len(sources):
+                raise _Unknown
             if isinstance(layer, keras.layers.InputLayer):
                 numbers[id(layer.output)] = 0
                 continue
@@ -130,14 +136,9 @@ class _Norm:
             raise _Unknown
         if "_moments" in vars(layer):
             raise _Unknown  # several processes exchange their moments in Keras' method
-        import torch
-
         self.layer = layer
         self.gamma, self.beta = layer.gamma.value, layer.beta.value
         self.dtype = _dtype(layer)
-        self.mean = torch.zeros_like(self.gamma, requires_grad=False)
-        self.variance = torch.ones_like(self.gamma, requires_grad=False)
-        self.biased = 1.0
 
     def __call__(self, training, x):
         import torch
@@ -156,6 +157,8 @@ class _Norm:
             rest = x * 0 * self.gamma[:, None, None] + self.beta[:, None, None]
             return rest.to(self.dtype)
         self.biased = (values - 1) / values
+        # New ones each time: what a batch that was not finite leaves in them would stay.
+        self.mean, self.variance = torch.zeros_like(self.gamma), torch.ones_like(self.gamma)
         return torch.nn.functional.batch_norm(
             x, self.mean, self.variance, self.gamma, self.beta, True, 1.0, layer.epsilon
         )
@@ -212,6 +215,8 @@ def _transposed_convolution(layer, overwrite):
 
 
 def _dense(layer, overwrite):
+    if len(layer.input.shape) != 2:
+        raise _Unknown
     import torch
 
     return _Weighted(layer, torch.nn.functional.linear)
