@@ -16,6 +16,7 @@ from kerasdl.summary import operations, stride
 TABLE = [
     ("resnet18", {}, 32),
     ("resnet18", {"stem": "small"}, 8),
+    ("resnet18", {"filters": 4}, 32),
     ("fcn32", {}, 32),
     ("fcn16", {}, 32),
     ("fcn8", {}, 32),
@@ -56,6 +57,19 @@ def test_resnet18_has_the_published_number_of_parameters():
     assert trainable(model) == 11_689_512
     # He et al. 2015, table 1: 1.8e9 FLOPs (multiply-adds) for ResNet-18 at 224x224.
     assert operations(model) == pytest.approx(1.8e9, rel=0.02)
+
+
+def test_resnet18_with_a_quarter_of_the_filters():
+    model = models.build("resnet18", (32, 32, 3), 10, filters=16)
+    # Kernels between two stages have a quarter of inputs and of outputs.
+    kernel = model.get_layer("stage4_block2_2_convolution").kernel
+    assert tuple(kernel.shape) == (3, 3, 128, 128)
+    stages = [(16, 16, 1)] + [(width // 2, width, 2) for width in (32, 64, 128)]
+    expected = 9 * 3 * 16 + 2 * 16 + 128 * 10 + 10
+    for before, width, strides in stages:
+        expected += 9 * before * width + 27 * width * width + 8 * width
+        expected += before * width + 2 * width if strides > 1 else 0
+    assert trainable(model) == expected
 
 
 def test_resnet18_has_the_output_sizes_of_the_paper():
@@ -180,6 +194,7 @@ def test_skips_change_the_graph_and_nothing_else():
     [
         ("unet", {"filter": 3}, "unknown option of model 'unet' 'filter'.*did you mean 'filters'"),
         ("unet", {"filters": 0}, "'filters' must be an integer of 1 or more"),
+        ("resnet18", {"filters": 2.0}, "'filters' must be an integer of 1 or more"),
         ("resnet18", {"stem": "big"}, "'stem' must be one of"),
         ("resnet", {}, "unknown model 'resnet'.*did you mean 'resnet18'"),
     ],

@@ -42,6 +42,41 @@ def test_equals_torch(momentum, weight_decay, nesterov):
     numpy.testing.assert_allclose(mine, parameter.detach().numpy(), atol=1e-6)
 
 
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_any_order_in_memory_and_decay_of_kernels_only(nesterov):
+    """A kernel kept in PyTorch's order, its gradient in Keras'; a vector that does not decay."""
+    torch = pytest.importorskip("torch")
+    random = numpy.random.default_rng(0)
+    values = [random.normal(size=shape).astype("float32") for shape in ((2, 3), (3,))]
+    gradients = [[random.normal(size=v.shape).astype("float32") for v in values] for _ in range(3)]
+    parameters = [torch.nn.Parameter(torch.tensor(value)) for value in values]
+    groups = [{"params": parameters[:1], "weight_decay": 0.3}, {"params": parameters[1:]}]
+    theirs = torch.optim.SGD(groups, 0.1, momentum=0.9, nesterov=nesterov)
+    optimizer = SGD(0.1, 0.9, 0.3, nesterov, decay_norms=False)
+    variables = [keras.Variable(value) for value in values]
+    optimizer.build(variables)
+    if keras.config.backend() == "torch":
+        for variable in (variables[0], optimizer.momentums[0]):
+            variable.value.data = variable.value.data.t().contiguous().t()
+    for step in gradients:
+        for parameter, gradient in zip(parameters, step, strict=True):
+            parameter.grad = torch.tensor(gradient)
+        theirs.step()
+        optimizer.apply([keras.ops.convert_to_tensor(g) for g in step], variables)
+    for parameter, variable in zip(parameters, variables, strict=True):
+        mine = keras.ops.convert_to_numpy(variable.value)
+        numpy.testing.assert_allclose(mine, parameter.detach().numpy(), atol=1e-6)
+
+
+def test_variables_of_another_precision():
+    variable = keras.Variable(numpy.array([1.0]), dtype="float16")
+    optimizer = SGD(0.5, 0.5, 0.5)
+    for _ in range(2):
+        optimizer.apply([keras.ops.convert_to_tensor([1.0], dtype="float16")], [variable])
+    # g = 1.5, m = -0.75, v = 0.25; g = 1.125, m = -0.375 - 0.5625, v = -0.6875
+    assert float(keras.ops.convert_to_numpy(variable.value)[0]) == -0.6875
+
+
 def test_keras_own_weight_decay_is_another_method():
     mine = steps(SGD(0.1, momentum=0.9, weight_decay=0.05))
     theirs = steps(keras.optimizers.SGD(0.1, momentum=0.9, weight_decay=0.05))

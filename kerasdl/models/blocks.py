@@ -4,6 +4,8 @@ import math
 
 import keras
 
+from kerasdl.errors import ConfigError
+
 # As published and as in PyTorch: statistics move by 0.1 per batch.
 BATCH_NORM = {"momentum": 0.9, "epsilon": 1e-5}
 
@@ -74,3 +76,9 @@ def _triangle(size):
     factor = (size + 1) // 2
     center = factor - 1 if size % 2 else factor - 0.5
     return [1 - abs(position - center) / factor for position in range(size)]
+
+
+def require_count(option, value):
+    """Raises ConfigError unless the value of an option is an integer of 1 or more."""
+    if type(value) is not int or value < 1:
+        raise ConfigError(f"option '{option}' must be an integer of 1 or more, not {value!r}")

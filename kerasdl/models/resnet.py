@@ -1,7 +1,8 @@
 """ResNet-18 of He et al. 2015, "Deep Residual Learning for Image Recognition", table 1.
 
 - Basic blocks: two 3x3 convolutions, batch norm after each, ReLU after the sum.
-- Four stages of two blocks with 64, 128, 256 and 512 filters; stride 2 into stages 2 to 4.
+- Four stages of two blocks with 64, 128, 256 and 512 filters; stride 2 into stages 2 to 4. Fewer
+  make a network for small machines that is no longer the paper's.
 - The shortcut is the identity, or a 1x1 convolution where the shape changes (option B).
 - Named features `stem`, `stage1` ... `stage4` for decoders.
 """
@@ -9,14 +10,14 @@
 import keras
 
 from kerasdl.errors import ConfigError
-from kerasdl.models.blocks import convolution_norm
+from kerasdl.models.blocks import convolution_norm, require_count
 
 STAGE_FILTERS = (64, 128, 256, 512)
 STAGE_BLOCKS = (2, 2, 2, 2)
 STEMS = ("auto", "imagenet", "small")
 
 
-def resnet18(input_shape, outputs, stem="auto"):
+def resnet18(input_shape, outputs, stem="auto", filters=64):
     """ResNet-18 classifier; 11,689,512 trainable parameters with 1000 classes, ImageNet stem.
 
     Args:
@@ -24,23 +25,25 @@ def resnet18(input_shape, outputs, stem="auto"):
         outputs: Number of classes.
         stem: "imagenet" (7x7 convolution with stride 2, then 3x3 max-pooling with stride 2),
             "small" (3x3 convolution, no pooling), or "auto": small up to 40 pixels on a side.
+        filters: Filters of stem and first stage, doubled by each later stage; the paper has 64.
 
     Returns:
         `keras.Model`: (batch, height, width, channels) to logits (batch, outputs), float32.
     """
     inputs = keras.Input(input_shape, name="image")
-    x = residual_stages(inputs, stem)["stage4"]
+    x = residual_stages(inputs, stem, filters)["stage4"]
     x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
     logits = keras.layers.Dense(outputs, dtype="float32", name="logits")(x)
     return keras.Model(inputs, logits, name="resnet18")
 
 
-def residual_stages(inputs, stem="auto"):
+def residual_stages(inputs, stem="auto", filters=64):
     """The convolutional body of ResNet-18.
 
     Args:
         inputs: Tensor (batch, height, width, channels).
         stem: See `resnet18`.
+        filters: See `resnet18`.
 
     Returns:
         Features by name. With the ImageNet stem `stage1` ... `stage4` have 1/4, 1/8, 1/16 and
@@ -48,20 +51,22 @@ def residual_stages(inputs, stem="auto"):
     """
     if stem not in STEMS:
         raise ConfigError(f"option 'stem' must be one of {', '.join(STEMS)}, received {stem!r}")
+    require_count("filters", filters)
     if stem == "auto":
         stem = stem_for(inputs.shape[1:3])
     features = {}
     if stem == "imagenet":
-        x = convolution_norm(inputs, 64, 7, strides=2, name="stem")
+        x = convolution_norm(inputs, filters, 7, strides=2, name="stem")
         features["stem"] = x
         x = keras.layers.ZeroPadding2D(1, name="stem_pool_padding")(x)
         x = keras.layers.MaxPooling2D(3, strides=2, name="stem_pool")(x)
     else:
-        x = features["stem"] = convolution_norm(inputs, 64, 3, name="stem")
-    for stage, (filters, blocks) in enumerate(zip(STAGE_FILTERS, STAGE_BLOCKS, strict=True), 1):
+        x = features["stem"] = convolution_norm(inputs, filters, 3, name="stem")
+    for stage, (width, blocks) in enumerate(zip(STAGE_FILTERS, STAGE_BLOCKS, strict=True), 1):
+        width = width * filters // 64
         for block in range(1, blocks + 1):
             strides = 2 if stage > 1 and block == 1 else 1
-            x = basic_block(x, filters, strides, name=f"stage{stage}_block{block}")
+            x = basic_block(x, width, strides, name=f"stage{stage}_block{block}")
         features[f"stage{stage}"] = x
     return features
 

@@ -10,7 +10,7 @@
 import keras
 
 from kerasdl.errors import ConfigError
-from kerasdl.models.blocks import convolution_norm, crop_back, pad_to_multiple
+from kerasdl.models.blocks import convolution_norm, crop_back, pad_to_multiple, require_count
 
 
 def unet(input_shape, outputs, skips="all", filters=16, depth=4):
@@ -27,9 +27,8 @@ def unet(input_shape, outputs, skips="all", filters=16, depth=4):
         `keras.Model`: (batch, height, width, channels) to linear (batch, height, width, outputs),
         float32.
     """
-    for option, value in (("filters", filters), ("depth", depth)):
-        if type(value) is not int or value < 1:
-            raise ConfigError(f"option '{option}' must be an integer of 1 or more, not {value!r}")
+    require_count("filters", filters)
+    require_count("depth", depth)
     kept = kept_skips(skips, depth)
     inputs = keras.Input(input_shape, name="image")
     x, padding = pad_to_multiple(inputs, 2**depth)

@@ -14,7 +14,7 @@ common, for example Iglovikov and Shvets 2018, "TernausNet".
 import keras
 
 from kerasdl.errors import ConfigError
-from kerasdl.models.blocks import convolution_norm, crop_back, pad_to_multiple
+from kerasdl.models.blocks import convolution_norm, crop_back, pad_to_multiple, require_count
 from kerasdl.models.resnet import residual_stages
 from kerasdl.models.unet import kept_skips
 
@@ -41,8 +41,7 @@ def unet_resnet18(input_shape, outputs, skips="all", filters=16, stem="imagenet"
     """
     if stem not in SKIPS:
         raise ConfigError(f"option 'stem' must be one of {', '.join(SKIPS)}, received {stem!r}")
-    if type(filters) is not int or filters < 1:
-        raise ConfigError(f"option 'filters' must be an integer of 1 or more, not {filters!r}")
+    require_count("filters", filters)
     kept = kept_skips(skips, len(SKIPS[stem]))
     inputs = keras.Input(input_shape, name="image")
     padded, padding = pad_to_multiple(inputs, STRIDES[stem])

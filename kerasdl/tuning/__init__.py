@@ -20,7 +20,8 @@ def tune(model):
     elif backend == "tensorflow":
         from kerasdl.tuning import tensorflow_layers
 
-        exchange(model, tensorflow_layers.CALLS)
+        own = tensorflow_layers.CALLS_ON_PROCESSORS if _on_processors() else tensorflow_layers.CALLS
+        exchange(model, own)
     elif backend == "jax" and _on_processors():
         from kerasdl.tuning import jax_layers
 
@@ -43,6 +44,10 @@ def exchange(model, calls):
 
 
 def _on_processors():
+    if keras.config.backend() == "tensorflow":
+        import tensorflow
+
+        return not tensorflow.config.list_physical_devices("GPU")
     import jax
 
     return jax.default_backend() == "cpu"

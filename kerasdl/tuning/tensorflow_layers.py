@@ -1,6 +1,79 @@
-"""TensorFlow: batch norm by its one operation where Keras has some ten."""
+"""TensorFlow: batch norm by its one operation, gradients of large kernels by matrix products."""
+
+import math
 
 import keras
+
+from kerasdl.tuning.convolutions import borders
+
+# Pixels of an output, times this, are at most the channels of the input where the product is used.
+SMALL_MAP = 16
+
+
+def convolution(layer, call):
+    """`Conv2D.call` whose gradient of the kernel is a matrix product where the map is small.
+
+    TensorFlow turns that gradient from oneDNN's order into its own, which takes longer than to
+    compute it where the kernel is much larger than the map. For processors.
+    """
+    padding = borders(layer)
+    if padding is None or math.prod(layer.kernel_size) == 1:
+        return call
+
+    def tuned(inputs):
+        _, height, width, channels = inputs.shape
+        if None in (height, width) or channels is None:
+            return call(inputs)
+        sizes = zip((height, width), padding, layer.kernel_size, layer.strides, strict=True)
+        rows, columns = ((side + 2 * pad - size) // step + 1 for side, pad, size, step in sizes)
+        if rows * columns * SMALL_MAP > channels:
+            return call(inputs)
+        kernel = keras.ops.convert_to_tensor(layer.kernel)
+        outputs = _with_product(inputs, kernel, layer, padding, (rows, columns))
+        if layer.use_bias:
+            outputs += keras.ops.convert_to_tensor(layer.bias)
+        return layer.activation(outputs)
+
+    return tuned
+
+
+def _with_product(inputs, kernel, layer, padding, map_size):
+    import tensorflow
+
+    method, (step, across) = layer.padding.upper(), layer.strides
+    (rows, columns), (up, left) = map_size, padding
+
+    @tensorflow.custom_gradient
+    def convolve(inputs, kernel):
+        def gradients(upstream):
+            of_inputs = tensorflow.raw_ops.Conv2DBackpropInput(
+                input_sizes=tensorflow.shape(inputs),
+                filter=kernel,
+                out_backprop=upstream,
+                strides=(1, step, across, 1),
+                padding=method,
+            )
+            # One matrix (pixels, inputs) per pixel of the kernel.
+            padded = tensorflow.pad(inputs, ((0, 0), (up, up), (left, left), (0, 0)))
+            height, width, channels, filters = kernel.shape
+            seen = tensorflow.stack(
+                [
+                    padded[:, i : i + step * rows : step, j : j + across * columns : across]
+                    for i in range(height)
+                    for j in range(width)
+                ]
+            )
+            of_kernel = tensorflow.matmul(
+                tensorflow.reshape(seen, (height * width, -1, channels)),
+                tensorflow.reshape(upstream, (-1, filters)),
+                transpose_a=True,
+            )
+            return of_inputs, tensorflow.reshape(of_kernel, kernel.shape)
+
+        return tensorflow.nn.conv2d(inputs, kernel, layer.strides, method), gradients
+
+    # The gradient of a variable would have to be asked for in another way.
+    return convolve(inputs, tensorflow.convert_to_tensor(kernel))
 
 
 def fused_norm(layer, call):
@@ -38,3 +111,4 @@ def fused_norm(layer, call):
 
 
 CALLS = {keras.layers.BatchNormalization: fused_norm}
+CALLS_ON_PROCESSORS = {**CALLS, keras.layers.Conv2D: convolution}

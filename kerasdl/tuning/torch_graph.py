@@ -8,6 +8,9 @@ convolutions, rectifiers work in place, and all moving statistics are updated at
 
 import keras
 
+from kerasdl.tuning import torch_products
+from kerasdl.tuning.convolutions import borders
+
 
 def forward(model, call):
     """`call` of a functional model with the layers that kerasdl builds from.
@@ -187,18 +190,10 @@ class _Weighted:
 
 
 def _convolution(layer, margin):
-    # A kernel of one pixel needs no padding, whatever its stride.
-    same = layer.padding == "same" and max(layer.kernel_size) > 1
-    regular = layer.padding in ("same", "valid") and layer.groups == 1
-    # With a stride, or an even kernel, "same" pads one side more than the other.
-    if same and (max(layer.strides) > 1 or any(size % 2 == 0 for size in layer.kernel_size)):
-        regular = False
-    if not regular or tuple(layer.dilation_rate) != (1, 1):
+    zeros = borders(layer)
+    if zeros is None:
         raise _Unknown
-    padding = tuple(size // 2 if same else margin for size in layer.kernel_size)
-    import torch
-
-    return _Weighted(layer, torch.nn.functional.conv2d, padding)
+    return _Weighted(layer, torch_products.conv2d, tuple(side + margin for side in zeros))
 
 
 def _transposed_convolution(layer, overwrite):

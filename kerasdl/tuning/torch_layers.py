@@ -7,6 +7,9 @@ every input into PyTorch's other order, and for a convolution back again.
 
 import keras
 
+from kerasdl.tuning import torch_products
+from kerasdl.tuning.convolutions import borders
+
 
 def arrange_kernels(model):
     """Stores kernels and their momenta in the order in which torch computes; no value changes.
@@ -31,27 +34,14 @@ def arrange_kernels(model):
 
 def convolution(layer, call):
     """`Conv2D.call` on a view of its input, where Keras copies it twice."""
-    import torch
-
-    same = layer.padding == "same" and max(layer.kernel_size) > 1  # one pixel needs no padding
-    regular = (
-        layer.padding in ("same", "valid")
-        and layer.data_format == "channels_last"
-        and layer.groups == 1
-        and tuple(layer.dilation_rate) == (1, 1)
-        # With a stride, or an even kernel, "same" pads one side more than the other.
-        and not (
-            same and (max(layer.strides) > 1 or any(size % 2 == 0 for size in layer.kernel_size))
-        )
-    )
-    if not regular:
+    padding = borders(layer)
+    if padding is None:
         return call
-    padding = [size // 2 if same else 0 for size in layer.kernel_size]
 
     def tuned(inputs):
         kernel = keras.ops.convert_to_tensor(layer.kernel).permute(3, 2, 0, 1)
         bias = keras.ops.convert_to_tensor(layer.bias) if layer.use_bias else None
-        outputs = torch.nn.functional.conv2d(
+        outputs = torch_products.conv2d(
             inputs.permute(0, 3, 1, 2), kernel, bias, layer.strides, padding
         )
         return layer.activation(outputs.permute(0, 2, 3, 1))

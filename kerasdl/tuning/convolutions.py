@@ -1,0 +1,22 @@
+"""Which convolutions can be computed otherwise than by Keras, for all backends."""
+
+
+def borders(layer):
+    """Zeros that a `keras.layers.Conv2D` adds on each side.
+
+    Returns:
+        [rows, columns], or None where the two sides differ, or for groups, dilation and channels
+        first.
+    """
+    same = layer.padding == "same" and max(layer.kernel_size) > 1  # one pixel needs no padding
+    regular = (
+        layer.padding in ("same", "valid")
+        and layer.data_format == "channels_last"
+        and layer.groups == 1
+        and tuple(layer.dilation_rate) == (1, 1)
+        # With a stride, or an even kernel, "same" pads one side more than the other.
+        and not (
+            same and (max(layer.strides) > 1 or any(size % 2 == 0 for size in layer.kernel_size))
+        )
+    )
+    return [size // 2 if same else 0 for size in layer.kernel_size] if regular else None

@@ -1,0 +1,105 @@
+"""A step of gradient descent in fewer passes over the weights; what it computes stays the same.
+
+On a processor the step waits for memory. With momentum and weight decay Keras' formulas read or
+write arrays as large as all weights 11 times on torch and 15 times on TensorFlow, these functions
+5 (7 with Nesterov's momentum) and 8 (10) times.
+"""
+
+
+def torch_momentum(gradients, variables, momenta, rate, momentum, decays, nesterov):
+    """m = momentum m - rate (g + decay v); v = v + m, or v + momentum m - rate (g + decay v).
+
+    Args:
+        gradients, variables, momenta: Lists of tensors; variables and momenta are changed.
+        rate: The learning rate, a number or a tensor of one.
+        momentum: Above 0.
+        decays: List of numbers, one per variable.
+        nesterov: Whether the second formula for v holds, Nesterov's momentum.
+
+    Returns:
+        Whether it was done. Not on a GPU, where reading the rate would make every step wait, and
+        not for other tensors than float32: then nothing has changed.
+    """
+    import torch
+
+    tensors = (*gradients, *variables, *momenta)
+    if any(each.device.type != "cpu" or each.dtype != torch.float32 for each in tensors):
+        return False
+    # Element by element: any order of the axes will do if it is the same for all three.
+    dense = torch.ops.aten.is_non_overlapping_and_dense
+    for variable, momentums in zip(variables, momenta, strict=True):
+        if not dense(variable) or momentums.stride() != variable.stride():
+            return False
+    gradients = [
+        gradient
+        if gradient.stride() == variable.stride()
+        else torch.empty_like(variable).copy_(gradient)
+        for gradient, variable in zip(gradients, variables, strict=True)
+    ]
+    rate = float(rate)
+    if nesterov:
+        gradients = torch._foreach_mul(gradients, -rate)
+    for decay in set(decays):
+        chosen = [number for number, each in enumerate(decays) if each == decay]
+        # PyTorch multiplies by the rate when it moves v, Keras when it changes m. So the rate goes
+        # into the gradient, where possible as 1 - dampening, and v moves by all of m.
+        torch._fused_sgd_(
+            [_flat(variables[number]) for number in chosen],
+            [_flat(gradients[number]) for number in chosen],
+            [_flat(momenta[number]) for number in chosen],
+            weight_decay=-rate * decay if nesterov else decay,
+            momentum=momentum,
+            lr=-1.0,
+            dampening=0.0 if nesterov else 1.0 + rate,
+            nesterov=nesterov,
+            maximize=False,
+            is_first_step=False,
+        )
+    return True
+
+
+def _flat(tensor):
+    """The elements as they lie in memory; PyTorch's operation copies what is in another order."""
+    return tensor.as_strided((tensor.numel(),), (1,))
+
+
+def tensorflow_momentum(gradient, variable, momenta, rate, momentum, decay, nesterov):
+    """The same for one variable on TensorFlow.
+
+    Args:
+        gradient: A tensor.
+        variable, momenta: Variables of TensorFlow, which are changed.
+        rate: The learning rate, a number or a tensor of one.
+        momentum: Above 0.
+        decay: A number.
+        nesterov: As above.
+
+    Returns:
+        Whether it was done. Not for variables of several replicas: then nothing has changed.
+    """
+    import tensorflow
+
+    replicas = tensorflow.distribute.DistributedValues
+    if (
+        any(isinstance(each, replicas) for each in (variable, momenta))
+        or not isinstance(gradient, tensorflow.Tensor)
+        or gradient.dtype != variable.dtype
+    ):
+        return False
+    rate = tensorflow.cast(rate, variable.dtype)
+    if decay and nesterov:
+        gradient += decay * variable
+    elif decay:
+        # momentum (m - rate decay / momentum v) - rate g = momentum m - rate (g + decay v)
+        tensorflow.raw_ops.ResourceApplyGradientDescent(
+            var=momenta.handle, alpha=rate * (decay / momentum), delta=variable
+        )
+    tensorflow.raw_ops.ResourceApplyKerasMomentum(
+        var=variable.handle,
+        accum=momenta.handle,
+        lr=rate,
+        grad=gradient,
+        momentum=momentum,
+        use_nesterov=nesterov,
+    )
+    return True

@@ -1,0 +1,87 @@
+"""Convolutions whose gradient of the kernel is a matrix product: the same as Keras' own."""
+
+import keras
+import numpy
+import pytest
+
+BACKEND = keras.config.backend()
+
+# What the layer is, the sides of its input, and whether the product is used: the output has to
+# have few pixels for its 64 channels of the input.
+CASES = {
+    "same": ({"padding": "same"}, (1, 2), True),
+    "valid with stride": ({"strides": 2, "use_bias": False}, (4, 3), True),
+    "uneven": ({"kernel_size": (3, 1), "strides": (1, 2), "activation": "relu"}, (4, 2), True),
+    "large map": ({"padding": "same"}, (8, 8), False),
+    "one by one": ({"kernel_size": 1}, (1, 1), False),
+    "both sides differ": ({"padding": "same", "strides": 2}, (2, 2), False),
+}
+
+
+def numbers(*shape, seed=0):
+    return numpy.random.default_rng(seed).random(shape, dtype="float32") - 0.5
+
+
+def on_torch(layer, call, x):
+    import torch
+
+    layer.call = call
+    x = torch.tensor(x, requires_grad=True)
+    for weight in layer.trainable_weights:
+        weight.value.grad = None
+    y = layer(x)
+    (y.float() * torch.tensor(numbers(*y.shape, seed=8))).sum().backward()
+    gradients = [x.grad, *(weight.value.grad.clone() for weight in layer.trainable_weights)]
+    return y.dtype, [value.detach().float().numpy() for value in (y, *gradients)]
+
+
+def on_tensorflow(layer, call, x):
+    import tensorflow
+
+    layer.call = call
+    x = tensorflow.constant(x)
+
+    # As a step of training, with the number of pictures open.
+    @tensorflow.function(input_signature=[tensorflow.TensorSpec((None, *x.shape[1:]))])
+    def computed(x):
+        with tensorflow.GradientTape() as tape:
+            tape.watch(x)
+            y = layer(x)
+            weight = numbers(2, *y.shape[1:], seed=8)
+            total = tensorflow.reduce_sum(tensorflow.cast(y, "float32") * weight)
+        return [y, *tape.gradient(total, [x, *layer.trainable_weights])]
+
+    values = computed(x)
+    return values[0].dtype, [numpy.array(tensorflow.cast(v, "float32")) for v in values]
+
+
+@pytest.mark.skipif(BACKEND == "jax", reason="not on JAX")
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
+def test_gradients(name, dtype, monkeypatch):
+    options, sides, product = CASES[name]
+    layer = keras.layers.Conv2D(**{"filters": 3, "kernel_size": 3, "dtype": dtype, **options})
+    layer.build((None, *sides, 64))
+    layer.set_weights([numbers(*w.shape, seed=seed) for seed, w in enumerate(layer.weights)])
+    own, used = layer.call, []
+    if BACKEND == "torch":
+        from kerasdl.tuning import torch_layers, torch_products
+
+        function = torch_products._function
+        monkeypatch.setattr(torch_products, "_function", lambda: used.append(1) or function())
+        tuned, computed = torch_layers.convolution(layer, own), on_torch
+    else:
+        from kerasdl.tuning import tensorflow_layers
+
+        function = tensorflow_layers._with_product
+        monkeypatch.setattr(
+            tensorflow_layers, "_with_product", lambda *values: used.append(1) or function(*values)
+        )
+        tuned, computed = tensorflow_layers.convolution(layer, own), on_tensorflow
+    x = numbers(2, *sides, 64, seed=9)
+    (kind, expected), (found_kind, found) = computed(layer, own, x), computed(layer, tuned, x)
+    assert bool(used) == product
+    assert kind == found_kind
+    close = 1e-5 if dtype == "float32" else 0.02
+    for a, b in zip(expected, found, strict=True):
+        numpy.testing.assert_allclose(b, a, rtol=close, atol=close * abs(a).max())
