@@ -22,6 +22,7 @@ JITS = ("auto", "on", "off")
 TASKS = ("classification", "segmentation", "colorization")
 TASK_ALIASES = {"classify": "classification", "segment": "segmentation", "colorize": "colorization"}
 DEFAULT_MODELS = {"classification": "resnet18", "segmentation": "unet", "colorization": "unet"}
+SMALL_STEM_SIDE = 40  # up to this many pixels on a side ResNet-18 has the small stem
 RESIZES = ("crop", "stretch")
 DISTRIBUTIONS = ("none", "data")
 TARGETS = ("rgb", "ab")
@@ -120,15 +121,16 @@ def make(values):
     fields = {field.name: field.type for field in dataclasses.fields(Config)}
     if "task" in values and isinstance(values["task"], str):
         values = {**values, "task": resolve_task(values["task"])}
-    values = recipes.complete({"task": Config.task, **values})
+    values = {"task": Config.task, **values}
+    if not values.get("model") and values["task"] in TASKS:
+        values["model"] = DEFAULT_MODELS[values["task"]]
+    values = recipes.complete(values)
     typed = {}
     for key, value in values.items():
         if key not in fields:
             raise suggest("configuration key", key, fields)
         typed[key] = _typed(key, value, fields[key])
     task = typed["task"]
-    if not typed.get("model"):
-        typed["model"] = DEFAULT_MODELS[task]
     if not typed.get("resize"):
         # A mask can be scaled back whatever its shape was; a cropped label or colour is lost.
         typed["resize"] = "stretch" if task == "segmentation" else "crop"

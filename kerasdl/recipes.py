@@ -15,22 +15,22 @@ SCHEDULES = ("plateau", "onecycle", "cosine")
 SMOOTHED_LOSSES = ("", "crossentropy", "crossentropy+dice")
 
 FAST = {
-    "epochs": 6,
     "schedule": "onecycle",
     "momentum": 0.9,
     "nesterov": True,
     "weight_decay": 5e-4,
     "decay_norms": False,
     "ema": 0.99,
-    "progressive_sizes": [50, 75],
     "test_time_flip": True,
 }
+EPOCHS = 6  # at the full size; more, in the same time, where smaller sizes come first
+SIZES = (50, 75)  # percent; those at which the network's coarsest map keeps
+LEAST_MAP = 2  # pixels on a side. Below that a size teaches little, see docs/recipes.md.
 WARMUP_SHARE = 0.2  # of the epochs
 # The highest rate grows with the batch (Goyal et al. 2017, section 2.1), from He et al. 2016,
 # section 4.2, for small pictures: 0.1 for 128.
 RATE, RATE_BATCH_SIZE = 0.1, 128
 LABEL_SMOOTHING = 0.1
-LEAST_SIDE = 64  # of pictures that are trained at smaller sizes first
 # What is hidden has to be seen on another day: in short trainings erasing costs accuracy.
 ERASE, ERASE_FROM_EPOCHS = 0.25, 20
 
@@ -47,6 +47,8 @@ def complete(values):
     if values.get("recipe") != "fast":
         return dict(values)
     found = {**FAST, **values}
+    found.setdefault("progressive_sizes", _sizes(found))
+    found.setdefault("epochs", _epochs(found["progressive_sizes"]))
     batch_size = found.get("batch_size", RATE_BATCH_SIZE)
     if isinstance(batch_size, int):
         found.setdefault("learning_rate", RATE * batch_size / RATE_BATCH_SIZE)
@@ -58,23 +60,43 @@ def complete(values):
     long = long and found["schedule"] != "plateau"
     if task == "classification" and found.get("loss", "") in SMOOTHED_LOSSES:
         found.setdefault("label_smoothing", LABEL_SMOOTHING)
-    # A stop before the full size would leave no model; and on small pictures the first sizes teach
-    # little: 16 and 24 of 32 pixels cost ResNet-18 seven points of accuracy (one run), and no time
-    # was saved.
-    if "progressive_sizes" not in values and (
-        found.get("early_stopping_patience") or _smaller_side(found) < LEAST_SIDE
-    ):
-        found["progressive_sizes"] = []
     arguments = found.get("augment_args", {})
     if task == "classification" and augmented and long and isinstance(arguments, dict):
         found["augment_args"] = {"erase": ERASE, **arguments}
     return found
 
 
-def _smaller_side(values):
-    """Of `image_size` as it was given: 64, [64, 48] or "64x48"."""
-    sides = re.findall(r"\d+", str(values.get("image_size", LEAST_SIDE)))
-    return min(map(int, sides), default=LEAST_SIDE)
+def _sizes(values):
+    """The sizes, in percent, that come before the full one."""
+    if values.get("early_stopping_patience"):
+        return []  # a stop before the full size would leave no model
+    sides = re.findall(r"\d+", str(values.get("image_size", 64)))  # 64, [64, 48] or "64x48"
+    least = LEAST_MAP * _stride(values, max(map(int, sides), default=0))
+    return [size for size in SIZES if min(map(int, sides), default=0) * size >= 100 * least]
+
+
+def _stride(values, larger_side):
+    """Pixels of the picture, along a side, for one of the network's coarsest map."""
+    from kerasdl.config import SMALL_STEM_SIDE  # here, because config imports this module
+
+    arguments = values.get("model_args", {})
+    arguments = arguments if isinstance(arguments, dict) else {}
+    if values.get("model") == "unet":
+        depth = arguments.get("depth", 4)
+        return 2**depth if isinstance(depth, int) else 2**4
+    stem = arguments.get("stem", "auto")
+    if values.get("model") == "resnet18" and stem == "auto" and larger_side <= SMALL_STEM_SIDE:
+        stem = "small"
+    return 8 if stem == "small" else 32
+
+
+def _epochs(sizes):
+    """As many as take the time of `EPOCHS` at the full size; time goes with the pixels."""
+    sizes = [sizes] if isinstance(sizes, int) else sizes
+    if not isinstance(sizes, (list, tuple)) or not all(isinstance(size, int) for size in sizes):
+        return EPOCHS  # the configuration will refuse it
+    shares = [(size / 100) ** 2 for size in (*sizes, 100)]
+    return round(EPOCHS * len(shares) / sum(shares))
 
 
 def check(config):

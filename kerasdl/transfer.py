@@ -34,6 +34,13 @@ def start(model, config, folder):
         return
     source, digest = _open(config.backbone)
     copied, refused, body = copy_weights(source, model)
+    if not copied and refused:
+        name, theirs, ours = refused[0]
+        raise ConfigError(
+            f"no layer of the backbone has the shape that {config.model} needs: {name} is "
+            f"{theirs} there and {ours} here", config.backbone,
+            "a backbone with the same model_args.stem and filters; fcn* and unet-resnet18 have 64",
+        )  # fmt: skip
     if not copied:
         raise ConfigError(
             f"the backbone has no layer that {config.model} could take", config.backbone,

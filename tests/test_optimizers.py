@@ -5,6 +5,7 @@ import numpy
 import pytest
 
 from kerasdl.optimizers import SGD
+from kerasdl.tuning import updates
 
 GRADIENTS = [[0.1, -0.2, 0.3], [0.2, 0.1, -0.1], [0.0, 0.0, 0.0], [-0.3, 0.2, 0.1]]
 START = [1.0, -2.0, 0.5]
@@ -66,6 +67,23 @@ def test_any_order_in_memory_and_decay_of_kernels_only(nesterov):
     for parameter, variable in zip(parameters, variables, strict=True):
         mine = keras.ops.convert_to_numpy(variable.value)
         numpy.testing.assert_allclose(mine, parameter.detach().numpy(), atol=1e-6)
+
+
+@pytest.mark.parametrize("backend", ["torch", "tensorflow"])
+@pytest.mark.parametrize("compiling", [False, True])
+def test_the_update_in_few_passes_is_taken(backend, compiling, monkeypatch):
+    if keras.config.backend() != backend:
+        pytest.skip(f"{backend} only")
+    if compiling:
+        if backend != "torch":
+            pytest.skip("torch.compile joins the formulas itself")
+        monkeypatch.setattr("torch.compiler.is_compiling", lambda: True)
+    name = f"{backend}_momentum"
+    function, taken = getattr(updates, name), []
+    monkeypatch.setattr(updates, name, lambda *v: taken.append(function(*v)) or taken[-1])
+    # g = 0.1 + 0.5 * 1 = 0.6, m = -0.06
+    assert steps(SGD(0.1, momentum=0.9, weight_decay=0.5), GRADIENTS[:1])[0] == pytest.approx(0.94)
+    assert taken == [not compiling]
 
 
 def test_variables_of_another_precision():

@@ -37,15 +37,33 @@ def test_only_long_trainings_erase():
     assert fast(epochs=20, schedule="plateau").augment_args == {}
 
 
-@pytest.mark.parametrize("size", [32, "64x48", [63, 64], (128, 8)])
-def test_small_pictures_have_one_size(size):
-    assert fast(image_size=size).progressive_sizes == ()
-    assert fast(image_size=size, progressive_sizes=[50]).progressive_sizes == (50,)
+# The coarsest map has to have two pixels on a side at the smaller sizes, too: strides of 8 with
+# the small stem, 16 for U-Net of four levels, 32 else. Epochs: 6 / mean((size / 100)^2).
+GROWING = [
+    ({"image_size": 32}, (50, 75), 10),  # 6 / ((0.25 + 0.5625 + 1) / 3) = 9.9
+    ({"image_size": "40x32"}, (50, 75), 10),
+    ({"image_size": 41}, (), 6),
+    ({"image_size": 28}, (75,), 8),  # 21 / 8; 6 / ((0.5625 + 1) / 2) = 7.7
+    ({"image_size": [63, 64]}, (), 6),
+    ({"image_size": 32, "model_args": {"stem": "imagenet"}}, (), 6),
+    ({"image_size": 64, "model_args": {"stem": "small"}}, (50, 75), 10),
+    ({"image_size": "128x96"}, (75,), 8),
+    ({"image_size": (128, 160)}, (50, 75), 10),
+    ({"task": "segmentation", "image_size": 64}, (50, 75), 10),
+    ({"task": "segmentation", "image_size": 32, "model_args": {"depth": 3}}, (50, 75), 10),
+    ({"task": "segment", "model": "fcn8", "image_size": 64}, (), 6),
+    ({"image_size": 32, "early_stopping_patience": 3}, (), 6),
+    ({"image_size": 32, "progressive_sizes": []}, (), 6),
+    ({"image_size": 16, "progressive_sizes": [50]}, (50,), 10),  # 6 / ((0.25 + 1) / 2) = 9.6
+    ({"image_size": 16, "progressive_sizes": 50}, (50,), 10),
+    ({"image_size": 32, "epochs": 3}, (50, 75), 3),
+]
 
 
-@pytest.mark.parametrize("size", [64, "90x120", [64, 100]])
-def test_larger_ones_grow(size):
-    assert fast(image_size=size).progressive_sizes == (50, 75)
+@pytest.mark.parametrize(("values", "sizes", "epochs"), GROWING)
+def test_sizes_and_epochs(values, sizes, epochs):
+    config = fast(**values)
+    assert (config.progressive_sizes, config.epochs) == (sizes, epochs)
 
 
 def test_the_rate_of_fast_grows_with_the_batch():
@@ -63,14 +81,15 @@ PIECES = (
     {"decay_norms": True},
     {"ema": 0.0},
     {"augment_args": {"erase": 0.0}},
-    {"progressive_sizes": []},
+    {"progressive_sizes": [50]},
     {"test_time_flip": False},
 )
 
 
 @pytest.mark.parametrize("piece", PIECES, ids=lambda piece: next(iter(piece)))
 def test_each_piece_can_be_switched_alone(piece):
-    whole, without = (configuration.as_dict(fast(**values)) for values in ({}, piece))
+    # The number of epochs follows from the sizes, which have a test of their own.
+    whole, without = (configuration.as_dict(fast(epochs=6, **values)) for values in ({}, piece))
     changed = {key: value for key, value in without.items() if value != whole[key]}
     if piece.get("schedule") == "plateau":
         changed.pop("warmup_epochs")  # a plateau has no warm-up
@@ -90,7 +109,6 @@ def test_fast_suits_every_task(task):
 
 def test_fast_with_another_loss_or_early_stopping():
     assert fast(loss="focal").label_smoothing == 0.0
-    assert fast(early_stopping_patience=3).progressive_sizes == ()
 
 
 @pytest.mark.parametrize(
@@ -106,6 +124,7 @@ def test_fast_with_another_loss_or_early_stopping():
         ({"ema": -0.1}, "'ema' must be a finite number above 0"),
         ({"progressive_sizes": [75, 50]}, "rising percentages of 10 to 99"),
         ({"progressive_sizes": [100]}, "rising percentages of 10 to 99"),
+        ({"recipe": "fast", "progressive_sizes": ["a"]}, "'progressive_sizes'"),
         ({"progressive_sizes": [50], "early_stopping_patience": 1}, "before it sees the full size"),
         ({"freeze": True}, "'freeze' without a backbone"),
         ({"recipe": "fast", "schedule": "plateau", "warmup_epochs": 1}, "'plateau' has none"),

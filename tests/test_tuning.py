@@ -137,7 +137,12 @@ def test_fused_norm_on_tensorflow(training, trainable, dtype):
     assert bool(called) == (not moved)  # Keras' own elsewhere
 
 
-OWN = {"resnet18": {}, "fcn32": {}, "fcn8": {}, "unet": {}, "unet-resnet18": {}}
+# Network, sides that are padded and cropped, options.
+OWN = {
+    **{name: (name, (38, 34), {}) for name in ("resnet18", "fcn32", "fcn8", "unet")},
+    "unet-resnet18": ("unet-resnet18", (38, 34), {}),
+    "resnet18 with small maps": ("resnet18", (64, 64), {"filters": 16}),
+}
 
 
 @pytest.mark.skipif(BACKEND != "torch", reason="torch only")
@@ -153,9 +158,11 @@ def test_a_network_as_a_row_of_calls(name, dtype):
 
     from kerasdl.tuning import torch_graph
 
+    network, sides, options = OWN[name]
+    keras.utils.set_random_seed(0)
     keras.config.set_dtype_policy(dtype)
     try:
-        model = models.build(name, (38, 34, 3), 3)
+        model = models.build(network, (*sides, 3), 3, **options)
     finally:
         keras.config.set_dtype_policy("float32")
     generator = numpy.random.default_rng(0)
@@ -174,7 +181,7 @@ def test_a_network_as_a_row_of_calls(name, dtype):
         model.set_weights(start)
         for weight in model.trainable_weights:
             weight.value.grad = None
-        x = numbers(4, 38, 34, 3)
+        x = numbers(4, *sides, 3)
         answer = model(x, training=False).detach().clone()
         y = model(x, training=True)
         assert y.dtype == torch.float32  # as the heads are under every precision
@@ -186,7 +193,7 @@ def test_a_network_as_a_row_of_calls(name, dtype):
     (*outputs, gradient, statistics), (*found, found_gradient, found_statistics) = map(
         computed, (own, row)
     )
-    close = 1e-4 if dtype == "float64" else 0.05
+    close = 1e-4 if dtype == "float64" else 0.08
     for expected, value in zip((*outputs, gradient), (*found, found_gradient), strict=True):
         distance = float((value - expected).norm() / expected.norm())
         assert distance < (close if value is not found_gradient or close < 0.01 else 0.7)

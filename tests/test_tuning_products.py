@@ -85,3 +85,20 @@ def test_gradients(name, dtype, monkeypatch):
     close = 1e-5 if dtype == "float32" else 0.02
     for a, b in zip(expected, found, strict=True):
         numpy.testing.assert_allclose(b, a, rtol=close, atol=close * abs(a).max())
+
+
+@pytest.mark.skipif(BACKEND != "torch", reason="torch only")
+def test_small_maps_of_a_network_take_the_product(monkeypatch):
+    """Three convolutions of the last stage, whose maps have 2x2 pixels and 128 channels."""
+    from kerasdl import models
+    from kerasdl.tuning import torch_graph, torch_products
+
+    model = models.build("resnet18", (64, 64, 3), 3, filters=16)
+    row, used = torch_graph.forward(model, model.call), []
+    function = torch_products._function
+    monkeypatch.setattr(torch_products, "_function", lambda: used.append(1) or function())
+    row(numbers(2, 64, 64, 3), training=True)
+    assert len(used) == 3
+    monkeypatch.setattr("torch.compiler.is_compiling", lambda: True)
+    row(numbers(2, 64, 64, 3), training=True)
+    assert len(used) == 3  # torch.compile gets operations that it knows

@@ -2,13 +2,14 @@
 
 - Basic blocks: two 3x3 convolutions, batch norm after each, ReLU after the sum.
 - Four stages of two blocks with 64, 128, 256 and 512 filters; stride 2 into stages 2 to 4. Fewer
-  make a network for small machines that is no longer the paper's.
+  make a network for small machines that is not the paper's.
 - The shortcut is the identity, or a 1x1 convolution where the shape changes (option B).
 - Named features `stem`, `stage1` ... `stage4` for decoders.
 """
 
 import keras
 
+from kerasdl.config import SMALL_STEM_SIDE
 from kerasdl.errors import ConfigError
 from kerasdl.models.blocks import convolution_norm, require_count
 
@@ -63,7 +64,7 @@ def residual_stages(inputs, stem="auto", filters=64):
     else:
         x = features["stem"] = convolution_norm(inputs, filters, 3, name="stem")
     for stage, (width, blocks) in enumerate(zip(STAGE_FILTERS, STAGE_BLOCKS, strict=True), 1):
-        width = width * filters // 64
+        width = width * filters // STAGE_FILTERS[0]
         for block in range(1, blocks + 1):
             strides = 2 if stage > 1 and block == 1 else 1
             x = basic_block(x, width, strides, name=f"stage{stage}_block{block}")
@@ -73,7 +74,7 @@ def residual_stages(inputs, stem="auto", filters=64):
 
 def stem_for(image_size):
     """The stem that "auto" stands for: small up to 40 pixels on a side."""
-    return "small" if max(image_size) <= 40 else "imagenet"
+    return "small" if max(image_size) <= SMALL_STEM_SIDE else "imagenet"
 
 
 def basic_block(x, filters, strides, name):

@@ -1,4 +1,4 @@
-"""Which convolutions can be computed otherwise than by Keras, for all backends."""
+"""Which convolutions can be computed otherwise than by Keras, and their sizes."""
 
 
 def borders(layer):
@@ -20,3 +20,9 @@ def borders(layer):
         )
     )
     return [size // 2 if same else 0 for size in layer.kernel_size] if regular else None
+
+
+def output_sides(sides, padding, kernel_size, strides):
+    """(rows, columns) that a convolution puts out for (height, width) and zeros on each side."""
+    axes = zip(sides, padding, kernel_size, strides, strict=True)
+    return tuple((side + 2 * zeros - size) // step + 1 for side, zeros, size, step in axes)

@@ -4,10 +4,10 @@ import math
 
 import keras
 
-from kerasdl.tuning.convolutions import borders
+from kerasdl.tuning.convolutions import borders, output_sides
 
-# Pixels of an output, times this, are at most the channels of the input where the product is used.
-SMALL_MAP = 16
+# The product is used where the input has at least as many channels for each pixel of the output.
+CHANNELS_PER_PIXEL = 16
 
 
 def convolution(layer, call):
@@ -24,9 +24,8 @@ def convolution(layer, call):
         _, height, width, channels = inputs.shape
         if None in (height, width) or channels is None:
             return call(inputs)
-        sizes = zip((height, width), padding, layer.kernel_size, layer.strides, strict=True)
-        rows, columns = ((side + 2 * pad - size) // step + 1 for side, pad, size, step in sizes)
-        if rows * columns * SMALL_MAP > channels:
+        rows, columns = output_sides((height, width), padding, layer.kernel_size, layer.strides)
+        if rows * columns * CHANNELS_PER_PIXEL > channels:
             return call(inputs)
         kernel = keras.ops.convert_to_tensor(layer.kernel)
         outputs = _with_product(inputs, kernel, layer, padding, (rows, columns))
@@ -72,7 +71,7 @@ def _with_product(inputs, kernel, layer, padding, map_size):
 
         return tensorflow.nn.conv2d(inputs, kernel, layer.strides, method), gradients
 
-    # The gradient of a variable would have to be asked for in another way.
+    # `custom_gradient` wants tensors, and Keras may give a variable of TensorFlow.
     return convolve(inputs, tensorflow.convert_to_tensor(kernel))
 
 

@@ -6,19 +6,26 @@ four times as long: 512 channels on 2x2 pixels, as in the last stage of ResNet-1
 
 import functools
 
-# Pixels of an output, times this, are at most the channels of the input where the product is used.
-SMALL_MAP = 32
+from kerasdl.tuning.convolutions import output_sides
+
+# The product is used where the input has at least as many channels for each pixel of the output.
+CHANNELS_PER_PIXEL = 32
 
 
 def conv2d(x, kernel, bias, strides, padding):
     """`torch.nn.functional.conv2d`; the gradient of the kernel is computed in the faster way."""
     import torch
 
-    pixels = 1
-    for side, size, step, pad in zip(x.shape[2:], kernel.shape[2:], strides, padding, strict=True):
-        pixels *= (side + 2 * pad - size) // step + 1
-    small = pixels * SMALL_MAP <= x.shape[1] and kernel.shape[2:] != (1, 1)
-    if not small or x.device.type != "cpu" or not kernel.requires_grad:
+    plain = (
+        torch.compiler.is_compiling()  # cannot look into an operation with a gradient of its own
+        or x.device.type != "cpu"
+        or not kernel.requires_grad
+        or kernel.shape[2:] == (1, 1)
+    )
+    if not plain:
+        rows, columns = output_sides(x.shape[2:], padding, kernel.shape[2:], strides)
+        plain = rows * columns * CHANNELS_PER_PIXEL > x.shape[1]
+    if plain:
         return torch.nn.functional.conv2d(x, kernel, bias, strides, padding)
     outputs = _function().apply(x, kernel, tuple(strides), tuple(padding))
     return outputs if bias is None else outputs + bias[:, None, None]

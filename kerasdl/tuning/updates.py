@@ -1,6 +1,6 @@
 """A step of gradient descent in fewer passes over the weights; what it computes stays the same.
 
-On a processor the step waits for memory. With momentum and weight decay Keras' formulas read or
+The step waits for memory. With momentum and weight decay Keras' formulas read or
 write arrays as large as all weights 11 times on torch and 15 times on TensorFlow, these functions
 5 (7 with Nesterov's momentum) and 8 (10) times.
 """
@@ -17,18 +17,21 @@ def torch_momentum(gradients, variables, momenta, rate, momentum, decays, nester
         nesterov: Whether the second formula for v holds, Nesterov's momentum.
 
     Returns:
-        Whether it was done. Not on a GPU, where reading the rate would make every step wait, and
-        not for other tensors than float32: then nothing has changed.
+        Whether it was done. Not on a GPU, where reading the rate would make every step wait, not
+        for other tensors than float32, and not under `torch.compile`, which joins Keras' formulas
+        itself: then nothing has changed.
     """
     import torch
 
+    if torch.compiler.is_compiling():
+        return False
     tensors = (*gradients, *variables, *momenta)
     if any(each.device.type != "cpu" or each.dtype != torch.float32 for each in tensors):
         return False
     # Element by element: any order of the axes will do if it is the same for all three.
     dense = torch.ops.aten.is_non_overlapping_and_dense
-    for variable, momentums in zip(variables, momenta, strict=True):
-        if not dense(variable) or momentums.stride() != variable.stride():
+    for variable, slot in zip(variables, momenta, strict=True):
+        if not dense(variable) or slot.stride() != variable.stride():
             return False
     gradients = [
         gradient
@@ -42,7 +45,8 @@ def torch_momentum(gradients, variables, momenta, rate, momentum, decays, nester
     for decay in set(decays):
         chosen = [number for number, each in enumerate(decays) if each == decay]
         # PyTorch multiplies by the rate when it moves v, Keras when it changes m. So the rate goes
-        # into the gradient, where possible as 1 - dampening, and v moves by all of m.
+        # into the gradient, where possible as 1 - dampening (which is exact to 1e-16, far below any
+        # rate that moves a weight), and v moves by all of m.
         torch._fused_sgd_(
             [_flat(variables[number]) for number in chosen],
             [_flat(gradients[number]) for number in chosen],
