@@ -6,6 +6,7 @@ import pytest
 
 from kerasdl import config as configuration
 from kerasdl import recipes, stages
+from kerasdl.data.transforms import OFF, Augmentation
 from kerasdl.errors import ConfigError
 
 
@@ -25,16 +26,32 @@ def test_fast_sets_what_the_user_did_not():
     config = fast(epochs=10, ema=0.5, augment_args={"crop": 0.2})
     assert (config.schedule, config.warmup_epochs, config.nesterov) == ("onecycle", 2.0, True)
     assert (config.epochs, config.ema) == (10, 0.5)
-    assert config.augment_args == {"crop": 0.2}
+    assert config.augment_args == {"flip": False, "crop": 0.2}
     assert config.label_smoothing == 0.1
 
 
 def test_only_long_trainings_erase():
-    assert fast(epochs=19).augment_args == {}
-    assert fast(epochs=20, augment_args={"crop": 0.2}).augment_args == {"erase": 0.25, "crop": 0.2}
-    assert fast(epochs=20, augment_args={"erase": 0.0}).augment_args == {"erase": 0.0}
+    photographs = {"data": "photographs"}
+    assert fast(epochs=19, **photographs).augment_args == {}
+    assert fast(epochs=20, augment_args={"crop": 0.2}, **photographs).augment_args == {
+        "erase": 0.25,
+        "crop": 0.2,
+    }
+    without = {"augment_args": {"erase": 0.0}, **photographs}
+    assert fast(epochs=20, **without).augment_args == {"erase": 0.0}
     # A plateau can be given more epochs, so nothing else may depend on them.
-    assert fast(epochs=20, schedule="plateau").augment_args == {}
+    assert fast(epochs=20, schedule="plateau", **photographs).augment_args == {}
+
+
+@pytest.mark.parametrize("task", ["classification", "segmentation", "colorization"])
+def test_drawn_pictures_are_not_moved(task):
+    drawn = configuration.make({"task": task, "recipe": "fast"})
+    settings = Augmentation(task, drawn.augment_args).settings
+    assert settings == {**OFF, "flip": task != "classification"}
+    assert configuration.make({"task": task, "recipe": "fast", "data": "x"}).augment_args == {}
+    assert configuration.make({"task": task}).augment_args == {}
+    none = configuration.make({"task": task, "recipe": "fast", "augment": "none"})
+    assert none.augment_args == {}
 
 
 # The coarsest map has to have two pixels on a side at the smaller sizes, too: strides of 8 with
@@ -80,7 +97,7 @@ PIECES = (
     {"label_smoothing": 0.0},
     {"decay_norms": True},
     {"ema": 0.0},
-    {"augment_args": {"erase": 0.0}},
+    {"augment_args": {"flip": True, "crop": 0.2}},
     {"progressive_sizes": [50]},
     {"test_time_flip": False},
 )
@@ -103,7 +120,7 @@ def test_what_is_stored_is_what_is_read():
 
 @pytest.mark.parametrize("task", ["segmentation", "colorization"])
 def test_fast_suits_every_task(task):
-    config = configuration.make({"task": task, "recipe": "fast"})
+    config = configuration.make({"task": task, "recipe": "fast", "data": "photographs"})
     assert (config.label_smoothing, config.augment_args) == (0.0, {})
 
 
