@@ -26,7 +26,7 @@ def test_hand_arithmetic():
 
 
 @pytest.mark.parametrize("nesterov", [False, True])
-@pytest.mark.parametrize("momentum", [0.0, 0.9])
+@pytest.mark.parametrize("momentum", [0.0, 1e-40, 0.9])
 @pytest.mark.parametrize("weight_decay", [0.0, 0.05])
 def test_equals_torch(momentum, weight_decay, nesterov):
     torch = pytest.importorskip("torch")

@@ -91,7 +91,7 @@ def tensorflow_momentum(gradient, variable, momenta, rate, momentum, decay, nest
     ):
         return False
     rate = tensorflow.cast(rate, variable.dtype)
-    if decay and nesterov:
+    if decay and (nesterov or momentum < 1e-6):  # by which it would be divided
         gradient += decay * variable
     elif decay:
         # momentum (m - rate decay / momentum v) - rate g = momentum m - rate (g + decay v)
