@@ -7,7 +7,7 @@ import pytest
 from report_fixtures import history_rows, scores
 
 from kerasdl.errors import DataError
-from kerasdl.report import claims, history, names, tables
+from kerasdl.report import claims, exhibits, history, names, tables
 
 
 @pytest.mark.parametrize(
@@ -155,6 +155,17 @@ def test_widest_table_of_the_report_fits_a_terminal_of_80_columns():
     console.print(tables.as_rich(tables.colorization(documents)))
     assert "20.50 ± 0.71" in console.file.getvalue()
     assert "23.50" in console.file.getvalue()  # the last column is not cut off
+
+
+def test_the_caption_of_curves_tells_drops_and_schedules():
+    assert "the learning rate became 0.01 in epoch 4." in exhibits.curve_caption(history_rows())
+    rows = history_rows(epochs=9)
+    for row, rate in zip(
+        rows, (0.0001, 0.05, 0.1, 0.08, 0.06, 0.05, 0.03, 0.02, 0.01), strict=True
+    ):
+        row["learning_rate"] = rate
+    caption = exhibits.curve_caption(rows)
+    assert "schedule: 0.0001 in the first, 0.1 in epoch 3, 0.01 in the last." in caption
 
 
 def test_history_tells_best_epoch_and_changes_of_the_rate(tmp_path):

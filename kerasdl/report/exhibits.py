@@ -52,7 +52,7 @@ def curves(documents):
         for panel, column in (("loss", "loss"), ("score", history.curve_score(rows)))
         if column
     ]
-    return Curves(charts, _curve_caption(rows, monitor))
+    return Curves(charts, curve_caption(rows, monitor))
 
 
 def many_curves(histories):
@@ -177,13 +177,22 @@ def _curve_alt(rows, column):
     return f"{label[0].upper()}{label[1:]} in {len(rows)} epochs: {'; '.join(parts)}."
 
 
-def _curve_caption(rows, monitor):
+def curve_caption(rows, monitor="val_loss"):
+    """What the training curves of a run show, in words.
+
+    Args:
+        rows: The history, see `kerasdl.report.history.read`.
+        monitor: The column that decided which epoch is the best.
+    """
     sentences = ["Training and validation per epoch."]
     changes = history.rate_changes(rows)
     if len(changes) > figures.MARKED_RATES:
         rates = [row["learning_rate"] for row in rows if row.get("learning_rate") is not None]
+        highest = max(rates)
+        place = rates.index(highest) + 1
         sentences.append(
-            f"The learning rate followed a schedule, {rates[0]:.2g} to {rates[-1]:.2g}."
+            f"The learning rate, as each epoch began, followed a schedule: {rates[0]:.2g} in the "
+            f"first, {highest:.2g} in epoch {place}, {rates[-1]:.2g} in the last."
         )
     elif changes:
         listed = ", ".join(f"{rate:.2g} in epoch {epoch}" for epoch, rate in changes)
