@@ -92,7 +92,7 @@ def _stride(values, larger_side):
     arguments = arguments if isinstance(arguments, dict) else {}
     if values.get("model") == "unet":
         depth = arguments.get("depth", 4)
-        return 2**depth if isinstance(depth, int) else 2**4
+        return 2 ** min(depth, 16) if isinstance(depth, int) else 2**4
     stem = arguments.get("stem", "auto")
     if values.get("model") == "resnet18" and stem == "auto" and larger_side <= SMALL_STEM_SIDE:
         stem = "small"

@@ -68,6 +68,7 @@ GROWING = [
     ({"image_size": (128, 160)}, (50, 75), 10),
     ({"task": "segmentation", "image_size": 64}, (50, 75), 10),
     ({"task": "segmentation", "image_size": 32, "model_args": {"depth": 3}}, (50, 75), 10),
+    ({"task": "segmentation", "model_args": {"depth": 10**12}}, (), 6),
     ({"task": "segment", "model": "fcn8", "image_size": 64}, (), 6),
     ({"image_size": 32, "early_stopping_patience": 3}, (), 6),
     ({"image_size": 32, "progressive_sizes": []}, (), 6),
