@@ -1,5 +1,6 @@
 """Choosing and setting up the Keras backend, before Keras is imported."""
 
+import contextlib
 import importlib.metadata
 import importlib.util
 import logging
@@ -131,7 +132,7 @@ def prepare(seed, precision="float32", deterministic=True):
     """
     import keras
 
-    keras.utils.set_random_seed(seed)
+    set_seed(seed)
     keras.config.set_dtype_policy(precision)
     if not deterministic:
         return
@@ -148,6 +149,32 @@ def prepare(seed, precision="float32", deterministic=True):
         # Else every new tensor is filled with NaN first, for operations that would read it
         # before it is written. There are none here, and it is 4 % of a step.
         torch.utils.deterministic.fill_uninitialized_memory = False
+
+
+def set_seed(seed):
+    """Seeds the generators of Python, NumPy, Keras and the chosen backend."""
+    import keras
+
+    with _no_other_tensorflow(keras.config.backend()):
+        keras.utils.set_random_seed(seed)
+
+
+@contextlib.contextmanager
+def _no_other_tensorflow(backend):
+    """Keeps Keras from importing TensorFlow where it is installed and not the backend.
+
+    `keras.utils.set_random_seed` seeds TensorFlow on every backend, for pipelines of tf.data, and
+    for that imports it: two seconds, 0.4 GB, and its greetings on the screen. Keras
+    remembers the answer, so that saving a model does not import it either.
+    """
+    if backend == "tensorflow" or "tensorflow" in sys.modules:
+        yield
+        return
+    sys.modules["tensorflow"] = None  # what Python itself has for "cannot be imported"
+    try:
+        yield
+    finally:
+        del sys.modules["tensorflow"]
 
 
 def without_tensor_float_32():

@@ -16,7 +16,7 @@ import time
 import keras
 import numpy
 
-from kerasdl import files, modelfile, resume
+from kerasdl import backend, files, modelfile, resume
 from kerasdl.distribution import ALONE
 from kerasdl.errors import ConfigError, TrainingFailed
 from kerasdl.resume import CALLBACK_FIELDS
@@ -135,7 +135,7 @@ class RunState(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         self._set_epoch(epoch)
-        keras.utils.set_random_seed(derived_seed(self.seed, epoch))
+        backend.set_seed(derived_seed(self.seed, epoch))
         for number, variable in enumerate(_seed_variables(self.model)):
             state = [derived_seed(self.seed, epoch, number, *self.group.seed), 0]
             variable.assign(

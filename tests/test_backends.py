@@ -87,3 +87,17 @@ def test_environment_names_versions_and_devices():
     assert found["versions"]["keras"] == keras.__version__
     assert found["backend"] == keras.config.backend()
     assert found["devices"]
+
+
+@pytest.mark.process
+@pytest.mark.skipif(keras.config.backend() == "tensorflow", reason="it is the chosen backend")
+def test_seeding_and_saving_import_no_tensorflow(tmp_path):
+    # `keras.utils.set_random_seed` imports it wherever it is installed, and so does saving.
+    program = (
+        "import random, sys; from kerasdl import backend; backend.choose(); backend.prepare(3)\n"
+        "import keras; model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])\n"
+        f"model.save({str(tmp_path / 'model.keras')!r})\n"
+        "backend.set_seed(3); assert random.random() == random.Random(3).random()\n"
+        "sys.exit('tensorflow' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)

@@ -7,7 +7,6 @@ the import is paid once. Exit codes are printed as one JSON list; negative ones 
 An entry {"truncate": FILE} cuts a file to half between two lives.
 """
 
-import importlib.util
 import io
 import json
 import os
@@ -23,10 +22,6 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # as every kerasdl process 
 import h5py
 import keras
 import numpy
-
-if importlib.util.find_spec("tensorflow"):
-    # `keras.utils.set_random_seed` imports it on every backend; once here, not in each life.
-    import tensorflow  # noqa: F401
 
 from kerasdl import backend, checkpoint, config, failures, modelfile, resume, runfolder, signals
 from kerasdl.data import batches
