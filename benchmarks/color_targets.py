@@ -14,14 +14,15 @@ import pathlib
 import statistics
 import time
 
+import color_figure
+
 import kerasdl
-from kerasdl import data, evaluation, run, tasks
-from kerasdl.report import figures, names, tables
+from kerasdl.report import names, tables
 
 VARIANTS = {
     "rgb, L1": ("rgb", "l1"),
     "ab, L1": ("ab", "l1"),
-    "ab, chroma-weighted": ("ab", "chroma"),
+    "ab, chroma": ("ab", "chroma"),
     "ab, bins": ("ab", "bins"),
 }
 SCORES = (
@@ -84,26 +85,6 @@ def table(folders, options):
     return tables.as_markdown(tables.Table(caption, columns, tuple(rows), notes))
 
 
-def figure(folders, path):
-    """Grey, truth and each variant's answer for a few test pictures."""
-    rows = None
-    for of_label in folders.values():
-        folder = of_label[0]
-        config = run.read_config(folder)
-        task, dataset = tasks.of(config), data.load(config)
-        model, _ = run.open_run(folder)
-        source = evaluation.source_of(dataset, "test", task, config)
-        found = [each.pictures for each in evaluation.examples(model, task, dataset, source, SHOWN)]
-        if rows is None:
-            rows = [list(pictures[:2]) for pictures in found]
-        for row, pictures in zip(rows, found, strict=True):
-            row.append(pictures[2])
-    titles = ["grey", "truth", *folders]
-    figures.picture_grid(
-        rows, [title.replace("chroma-weighted", "chroma") for title in titles], path
-    )
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=pathlib.Path, required=True, help="folder of the runs")
@@ -116,7 +97,10 @@ def main():
     print(table(folders, options))
     print(f"\nprocessor time per run: median {statistics.median(seconds.values()):.0f} s")
     if options.figure:
-        figure(folders, options.figure)
+        firsts = {
+            label.replace("chroma-weighted", "chroma"): of[0] for label, of in folders.items()
+        }
+        color_figure.figure(firsts, options.figure, SHOWN)
 
 
 if __name__ == "__main__":

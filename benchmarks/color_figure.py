@@ -1,0 +1,56 @@
+"""The same test pictures as coloured by several runs, side by side, with grey and truth.
+
+    python benchmarks/color_figure.py colors.png --shown 0,2,3 \
+        "rgb=colors/target-rgb_skips-all/seed-0" "ab=colors/target-ab_skips-all/seed-0"
+
+All runs must have the same data and size. `--shown` are numbers of the test split.
+"""
+
+import argparse
+import pathlib
+
+from kerasdl import backend
+
+
+def figure(folders, path, shown):
+    """Draws one row per picture: grey, truth and the answer of each run.
+
+    Args:
+        folders: Mapping of column titles to run folders.
+        path: Where the PNG goes.
+        shown: Numbers of pictures of the test split.
+    """
+    from kerasdl import data, evaluation, run, tasks  # with the backend chosen
+    from kerasdl.report import figures
+
+    rows = None
+    for folder in folders.values():
+        config = run.read_config(folder)
+        task, dataset = tasks.of(config), data.load(config)
+        model, _ = run.open_run(folder)
+        source = evaluation.source_of(dataset, "test", task, config)
+        found = [each.pictures for each in evaluation.examples(model, task, dataset, source, shown)]
+        if rows is None:
+            rows = [list(pictures[:2]) for pictures in found]
+        for row, pictures in zip(rows, found, strict=True):
+            row.append(pictures[2])
+    figures.picture_grid(rows, ["grey", "truth", *folders], path)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("path", type=pathlib.Path, help="where the PNG goes")
+    parser.add_argument("runs", nargs="+", metavar="TITLE=RUN")
+    parser.add_argument("--shown", default="0,1,2,3")
+    options = parser.parse_args()
+    backend.choose()
+    folders = dict(each.split("=", 1) for each in options.runs)
+    figure(
+        {title: pathlib.Path(folder) for title, folder in folders.items()},
+        options.path,
+        tuple(map(int, options.shown.split(","))),
+    )
+
+
+if __name__ == "__main__":
+    main()
