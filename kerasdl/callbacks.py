@@ -50,7 +50,7 @@ class WarnOfGrey(keras.callbacks.Callback):
         if self._grey and not was_grey:
             logger.warning(
                 "epoch %d: the predictions are almost grey, %.0f %% as colourful as the truth; if "
-                "this lasts, train with --target ab --set loss=chroma, or loss=bins",
+                "this lasts, train longer, or with --target ab and --set loss=chroma or loss=bins",
                 epoch + 1,
                 100 * ratio,
             )

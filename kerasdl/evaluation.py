@@ -68,6 +68,8 @@ def class_weights_of(task, config, dataset, source):
         return task.loss_weights(source)
     if config.class_weights == "none":
         return None
+    if task.name == "colorization":
+        raise ConfigError(f"{task.name} has no classes to weigh", mend="unset class_weights")
     if config.class_weights != "auto":
         return data.read_class_weights(config.class_weights, dataset.class_names)
     counts = numpy.zeros(256, dtype="int64")

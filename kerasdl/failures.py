@@ -41,11 +41,11 @@ class StopOnBadLoss(keras.callbacks.Callback):
     def _check(self, unread):
         batch, loss = unread or (0, None)
         if loss is not None and not math.isfinite(loss):
+            kept = "the last finished epoch and the best model are kept; " if self._epoch else ""
             raise TrainingFailed(
                 f"the loss became {float(loss)} in epoch {self._epoch + 1}, batch {batch + 1}, "
                 f"at learning rate {self._learning_rate:g}",
-                mend="the last finished epoch and the best model are kept; "
-                "try a smaller --learning-rate",
+                mend=f"{kept}try a smaller --learning-rate",
             )
 
 

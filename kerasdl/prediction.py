@@ -21,6 +21,7 @@ from kerasdl.tasks.scoring import to_unit
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 OVERLAY = 0.5  # weight of the class colours over the picture
+MOST_SATURATION = 100
 STRIDE = 8  # own sizes are rounded to this, so that few networks have to be built
 
 logger = logging.getLogger("kerasdl")
@@ -69,7 +70,10 @@ class Predictor:
         config: Configuration of the run.
         sidecar: Content of the run's model.json: class names and palette.
         top: Classification: how many classes to name.
-        saturation: Colorization: factor of the predicted chroma.
+        saturation: Colorization: factor of the predicted chroma, 0 to 100.
+
+    Raises:
+        ConfigError: The saturation is none.
     """
 
     def __init__(self, model, task, config, sidecar, top=3, saturation=1.0):
@@ -79,6 +83,8 @@ class Predictor:
         self.class_names = sidecar.get("class_names") or []
         self.palette = numpy.array(sidecar.get("palette") or [[0, 0, 0]], dtype="uint8")
         self.top = top
+        if not 0 <= saturation <= MOST_SATURATION:  # NaN compares with nothing
+            raise ConfigError(f"saturation must be from 0 to {MOST_SATURATION}, not {saturation}")
         self.saturation = saturation
         self._networks = {tuple(config.image_size): model}
 
@@ -92,11 +98,12 @@ class Predictor:
 
         Raises:
             DataError: A path does not exist, or a folder holds no picture.
-            ConfigError: A result exists already, or two pictures have the same name.
+            ConfigError: A result exists already, would replace a picture, or two pictures have the
+                same name.
         """
         named = list(self._named(images))
         if out is not None:
-            self._check_outputs([name for name, _ in named], pathlib.Path(out), overwrite)
+            self._check_outputs(named, pathlib.Path(out), overwrite)
         for name, picture in named:
             try:
                 pixels = read_image(picture) if isinstance(picture, pathlib.Path) else picture
@@ -212,15 +219,19 @@ class Predictor:
             return {"image": out / f"{name}.png"}
         return {}
 
-    def _check_outputs(self, names, out, overwrite):
-        targets = [path for name in names for path in self._targets(name, out).values()]
+    def _check_outputs(self, named, out, overwrite):
+        targets = [path for name, _ in named for path in self._targets(name, out).values()]
         twice = [path for path, count in collections.Counter(targets).items() if count > 1]
         if twice:
             raise ConfigError(
                 "two pictures would have the same result",
                 sorted(twice)[0],
-                "predict the folder above them, which keeps the subfolders",
+                "predict the folder above them, which keeps the subfolders, or rename one",
             )
+        pictures = {os.path.realpath(item) for _, item in named if isinstance(item, pathlib.Path)}
+        own = [path for path in targets if os.path.realpath(path) in pictures]
+        if own:  # --overwrite is for results, not for the user's pictures
+            raise ConfigError("the result would replace the picture", own[0], "another --out")
         there = [path for path in (*targets, out / "predictions.json") if path.exists()]
         if there and not overwrite:
             raise ConfigError("the result exists", there[0], "--overwrite, or another --out")

@@ -184,7 +184,7 @@ def committed(state_dir):
     """Folders of the committed epochs, newest first, by number (never by time)."""
     try:
         names = os.listdir(state_dir)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
     numbers = sorted(
         (int(match[1]) for name in names if (match := re.fullmatch(r"epoch-(\d+)", name))),
@@ -263,9 +263,11 @@ def _clear(path):
 def compare_config(path, config):
     """Raises ConfigError that lists the keys in which the stored configuration differs.
 
-    A folder without a configuration, or none at all, agrees with any.
+    A folder without a configuration, or none at all, agrees with any, and so does a run that never
+    finished an epoch: what was refused at its start can be corrected.
     """
-    file = pathlib.Path(path) / "config.toml"
+    path = pathlib.Path(path)
+    file = path / "config.toml"
     if not file.exists():
         if committed(path / "state"):
             raise ConfigError(
@@ -278,6 +280,10 @@ def compare_config(path, config):
         raise ConfigError(
             f"the run's configuration is damaged: {error.what}", file, "start anew: --overwrite"
         ) from error
+    if not committed(path / "state") and not any(
+        (path / name).exists() for name in ("best.keras", "scores.json")
+    ):
+        return
     differences = []
     for key, value in kerasdl.config.as_dict(config).items():
         allowed = key in kerasdl.config.RESUMABLE_KEYS or key in NOTED_KEYS

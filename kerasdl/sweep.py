@@ -9,7 +9,7 @@ import pathlib
 
 from kerasdl import config as configuration
 from kerasdl import grid, models, run, tasks
-from kerasdl.errors import ConfigError, KerasdlError
+from kerasdl.errors import ConfigError, DataError, KerasdlError, ModelFileError
 
 # What a grid cannot vary, and what does instead.
 RESERVED = {
@@ -30,7 +30,8 @@ class SweepFailed(KerasdlError):
         first = failures[0]
         super().__init__(
             f"{len(failures)} of {total} runs failed, the first: {first.message}",
-            mend="the others are in the tables; repeat the command to try these again",
+            mend=("the others are in the tables; " if len(failures) < total else "")
+            + "repeat the command to try these again",
         )
         self.exit_code = first.exit_code
 
@@ -71,6 +72,7 @@ def plan(common, assignments, num_seeds, out=None):
     Raises:
         ConfigError: An unknown key, a value out of its range, a network that cannot be built, or a
             folder that holds a run with another configuration.
+        DataError, ModelFileError: The data or the backbone are not there.
     """
     base = configuration.make(common)
     wanted = grid.parse(assignments)
@@ -82,6 +84,8 @@ def plan(common, assignments, num_seeds, out=None):
         short = "-".join(key.rpartition(".")[2] for key in wanted)
         out = run.ROOT / f"sweep-{base.task}-{short}"
     out = pathlib.Path(out)
+    if out.exists() and not out.is_dir():
+        raise ConfigError("the output is a file", out, "another --out")
     seeds = tuple(range(base.seed, base.seed + num_seeds))
     runs = []
     for seed, cell in itertools.product(seeds, cells):
@@ -218,6 +222,7 @@ def _label(settings, values):
 def _check(runs):
     """Raises ConfigError for what would fail for certain, before anything is trained."""
     from kerasdl import runfolder
+    from kerasdl.data import transforms
 
     built = []
     for _, config, folder in runs:
@@ -225,11 +230,23 @@ def _check(runs):
         task = tasks.of(config)
         tasks.require("model", config.model, task.models, config.task)
         tasks.require("loss", config.loss or task.losses[0], task.losses, config.task)
+        _check_paths(config)
+        # Which masks are left out may be known from the data only.
+        transforms.make(config, config.ignore_labels or (255,))
         network = (config.model, config.model_args, config.image_size)
         if network not in built:
             built.append(network)
             size = (*config.image_size, task.channels)
             models.build(config.model, size, 2, **config.model_args)
+
+
+def _check_paths(config):
+    named = config.data != "scenes" and not config.data.startswith("tfds:")
+    if named and not pathlib.Path(config.data).exists():
+        raise DataError("no such file or folder", config.data)
+    named = config.backbone and config.backbone != "imagenet"
+    if named and not pathlib.Path(config.backbone).exists():
+        raise ModelFileError("no such model file or run", config.backbone)
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ import numpy
 import pytest
 import skimage.color
 from PIL import Image
+from report_fixtures import scores
 
 import kerasdl
 from kerasdl import modelfile, tasks
@@ -15,6 +16,7 @@ from kerasdl.callbacks import WarnOfGrey
 from kerasdl.colors import bins
 from kerasdl.errors import ConfigError, ModelFileError
 from kerasdl.metrics.colorization import ColorizationScores
+from kerasdl.report import card
 from kerasdl.tasks import colorization
 
 TINY = {
@@ -223,6 +225,7 @@ def test_the_warning_comes_again_only_after_the_colours_had_come_back(caplog):
         ({"target": "ab", "loss": "bins", "model": "fcn8"}, "313 outputs.*--model unet"),
         ({"target": "ab", "loss": "dice"}, "unknown loss for colorization 'dice'"),
         ({"target": "ab", "loss": "bins", "class_weights": "auto"}, "finds its own weights"),
+        ({"class_weights": "auto"}, "colorization has no classes to weigh.*unset class_weights"),
     ],
 )
 def test_keys_that_do_not_fit_together(values, message, tmp_path):
@@ -286,3 +289,24 @@ def test_target_and_saturation_on_the_command_line(runs, tmp_path, capsys):
         main(["config", "show", "colorize", "--target", "ab"])
     assert ended.value.code in (0, None)
     assert 'target = "ab"' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("target", "loss"), [("rgb", ""), ("ab", ""), ("ab", "bins")])
+def test_the_card_s_python_colours_as_predict_does(runs, tmp_path, monkeypatch, target, loss):
+    folder = runs[target, loss]
+    size = kerasdl.run.read_config(folder).image_size
+    settings = {"target": target, "loss": loss, "image_size": size}
+    document = {"scores": scores("colorization", "unet", psnr=20.0), "config": settings}
+    program = card.model_card(document, "run").partition("```python\n")[2].partition("```")[0]
+    generator = numpy.random.default_rng(0)
+    pixels = generator.integers(100, 150, (*size, 3)).astype("uint8")
+    for name in ("best.keras", "model.json", "config.toml"):
+        (tmp_path / name).write_bytes((folder / name).read_bytes())
+    Image.fromarray(pixels).save(tmp_path / "picture.png")
+    monkeypatch.chdir(tmp_path)
+    found = {}
+    exec(program, found)  # noqa: S102
+    lab = skimage.color.rgb2lab(found["coloured"])
+    expected = skimage.color.rgb2lab(kerasdl.predict(folder, pixels)[0].image)
+    # `predict` puts the network's colours under the picture's own lightness, for `rgb` too.
+    assert numpy.abs(lab[..., 1:] - expected[..., 1:]).mean() < (4 if target == "rgb" else 1)

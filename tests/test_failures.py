@@ -80,3 +80,16 @@ def test_a_loss_that_is_not_finite_ends_training_and_names_its_batch(loss, last)
     ) as caught:
         guard.on_epoch_end(4, {}) if last else guard.on_train_batch_end(3, {"loss": 3.0})
     assert caught.value.exit_code == 5
+    assert "the last finished epoch" in caught.value.mend
+
+
+def test_a_first_epoch_that_fails_promises_nothing_kept():
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(0.25), "mse")
+    guard = StopOnBadLoss()
+    guard.set_model(model)
+    guard.on_epoch_begin(0)
+    guard.on_train_batch_end(0, {"loss": math.nan})
+    with pytest.raises(TrainingFailed) as caught:
+        guard.on_epoch_end(0, {})
+    assert caught.value.mend == "try a smaller --learning-rate"

@@ -118,3 +118,11 @@ def test_spread_of_two_runs_is_said_to_be_of_too_few():
 )
 def test_p_text(p, text):
     assert comparisons.p_text(p) == text
+
+
+def test_runs_scored_on_different_pictures_are_not_paired():
+    one = [scores("segmentation", "unet", seed, miou=0.5) for seed in (0, 1)]
+    other = [scores("segmentation", "fcn8", seed, miou=0.7) for seed in (0, 1)]
+    assert len(comparisons.compare(one + other)) == 1
+    for key, value in (("data", "camvid"), ("split", "train"), ("samples", 7)):
+        assert comparisons.compare(one + [{**each, key: value} for each in other]) == []

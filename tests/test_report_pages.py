@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import pytest
 from report_fixtures import HOSTILE, picture, run_document, scores
 
-from kerasdl.report import card, html, names, runs
+from kerasdl.report import card, html, names, runs, tables
 
 VOID = {"meta", "img", "source", "br", "hr", "link", "input"}
 
@@ -194,3 +194,21 @@ def test_model_card_of_each_task(tmp_path, task, model, pipeline):
     assert 'license: "other"' in lines and '  - "my: pictures"' in lines
     assert "            value: 20" in lines and not any("nan" in line for line in lines)
     assert lines.count("---") == 2
+
+
+def test_the_split_is_told_as_it_is():
+    document = run_document()
+    assert "which were not used in training" in card.model_card(document, "run")
+    document = {**document, "scores": {**document["scores"], "split": "train"}}
+    text = card.model_card(document, "run")
+    assert "**with which it was trained**" in text and "not used in training" not in text
+    test, train = run_document()["scores"], document["scores"]
+    assert tables.split_caption([test, test]) == "Scores, test split"
+    assert tables.split_caption([test, train]) == "Scores, test and train splits"
+
+
+def test_the_card_tells_no_folder_of_this_machine():
+    document = {**run_document(), "source": "/home/me/photos"}
+    document["config"] = {**document["config"], "backbone": "/home/me/runs/body"}
+    text = card.model_card(document, "run")
+    assert "photos" in text and "body" in text and "/home" not in text

@@ -350,3 +350,20 @@ def test_two_pictures_of_one_name_are_never_overwritten(runs, tmp_path):
             runs["segmentation"], [tmp_path / "a" / "x.png", tmp_path / "b" / "x.png"],
             tmp_path / "out",
         )  # fmt: skip
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_result_never_replaces_the_picture(runs, tmp_path, overwrite):
+    Image.new("RGB", (16, 16), (9, 9, 9)).save(tmp_path / "x.png")
+    Image.new("RGB", (16, 16), (9, 9, 9)).save(tmp_path / "x_mask.png")
+    before = (tmp_path / "x_mask.png").read_bytes()
+    with pytest.raises(ConfigError, match="would replace the picture.*another --out"):
+        kerasdl.predict(runs["segmentation"], tmp_path, tmp_path, overwrite=overwrite)
+    assert (tmp_path / "x_mask.png").read_bytes() == before
+
+
+@pytest.mark.parametrize("saturation", [math.nan, math.inf, -1, 1e38])
+def test_a_saturation_that_is_none_is_refused(runs, tmp_path, saturation):
+    picture = numpy.zeros((16, 16, 3), "uint8")
+    with pytest.raises(ConfigError, match="saturation must be from 0 to 100"):
+        kerasdl.predict(runs["colorization"], picture, tmp_path, saturation=saturation)

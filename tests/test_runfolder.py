@@ -66,8 +66,18 @@ def test_repeating_the_command_leaves_the_files_of_a_finished_run_alone(tmp_path
     assert before == {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*") if p.is_file()}
 
 
-def test_another_configuration_is_refused_with_every_key_that_differs(tmp_path):
+def test_a_run_without_a_finished_epoch_takes_a_corrected_configuration(tmp_path):
     claim_and_leave(tmp_path)
+    corrected = config.make({"epochs": 4, "momentum": 0.5})
+    with runfolder.claim(tmp_path, corrected, "data 1") as folder:
+        assert config.make(config.read(folder.file("config.toml"))) == corrected
+        folder.file("best.keras").write_bytes(b"")
+    with pytest.raises(ConfigError, match="momentum: 0.5 -> 0.9"):
+        runfolder.claim(tmp_path, SETTINGS)
+
+
+def test_another_configuration_is_refused_with_every_key_that_differs(tmp_path):
+    claim_and_leave(tmp_path, epoch=1)
     other = config.make({"epochs": 4, "momentum": 0.5, "image_size": 32, "workers": 7})
     with pytest.raises(ConfigError) as caught:
         runfolder.claim(tmp_path, other)

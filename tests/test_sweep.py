@@ -10,7 +10,7 @@ from test_report_pages import check_page
 
 from kerasdl import config as configuration
 from kerasdl import run, signals, sweep, sweepfolder
-from kerasdl.errors import ConfigError, TrainingFailed
+from kerasdl.errors import ConfigError, KerasdlError, TrainingFailed
 
 UNET = {"filters": 1, "depth": 2}
 
@@ -207,3 +207,28 @@ def test_a_real_sweep_and_its_repetition(tmp_path, caplog):
     assert before == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.keras")}
     document, _ = sweepfolder.publish(plan, finished, failures)
     assert all(0 <= cell["mean"]["miou"] <= 1 for cell in document["cells"])
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"augment_args": {"flop": 1}}, "unknown key of augment_args 'flop'"),
+        ({"data": "nowhere"}, "no such file or folder: nowhere"),
+        ({"backbone": "nowhere.keras", "model": "fcn8"}, "no such model file or run: nowhere"),
+    ],
+)
+def test_what_fails_for_certain_is_found_by_the_plan(values, message):
+    with pytest.raises(KerasdlError, match=message):
+        planned("learning_rate=0.1,0.2", **values)
+
+
+def test_an_output_that_is_a_file_is_refused(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(ConfigError, match="the output is a file"):
+        planned("skips=all,none", out=tmp_path / "file")
+
+
+def test_a_sweep_without_a_finished_run_has_no_tables():
+    failure = sweep.Failure("skips all", 0, "loss is not finite", 5)
+    assert "tables" in sweep.SweepFailed([failure], 2).mend
+    assert "tables" not in sweep.SweepFailed([failure], 1).mend

@@ -1,5 +1,6 @@
 """The model card: README.md of a run folder, with the front matter that model hubs read."""
 
+import os
 import pathlib
 import re
 
@@ -85,11 +86,13 @@ def model_card(document, run_name):
         class_names=list(scores.get("class_names") or ()),
         limits=LIMITS[scores["task"]],
         command=document.get("command"),
-        source=document.get("source"),
+        source=_shared(document.get("source")),
         licence=document.get("licence"),
         parameters=document.get("parameters"),
         size=document.get("image_size") or config.get("image_size"),
         training=_training(document, config, scores),
+        target=config.get("target", "rgb"),
+        decoded=config.get("loss") == "bins",
     )
     return re.sub(r"\n{3,}", "\n\n", text)
 
@@ -98,6 +101,11 @@ def quoted(text):
     """Text as a double-quoted YAML scalar."""
     escaped = str(text).replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ")
     return f'"{escaped}"'
+
+
+def _shared(source):
+    """Where the data are from, without the folders of this machine."""
+    return pathlib.Path(source).name if source and os.path.isabs(source) else source
 
 
 def _table(scores, listed):
@@ -119,6 +127,8 @@ def _training(document, config, scores):
     pairs = []
     for key, label in (
         ("recipe", "recipe"),
+        ("target", "target"),
+        ("loss", "loss"),
         ("backbone", "backbone"),
         ("epochs", "epochs"),
         ("batch_size", "batch size"),
@@ -127,8 +137,12 @@ def _training(document, config, scores):
         ("weight_decay", "weight decay"),
         ("precision", "precision"),
     ):
+        if key == "target" and scores["task"] != "colorization":
+            continue
         if config.get(key, "") != "":
-            pairs.append((label, runs.text(config[key])))
+            # A card that is passed on tells no path of this machine.
+            value = pathlib.Path(config[key]).name if key == "backbone" else config[key]
+            pairs.append((label, runs.text(value)))
     if scores.get("seed") is not None:
         pairs.append(("seed", str(scores["seed"])))
     backend = document.get("backend") or config.get("backend")

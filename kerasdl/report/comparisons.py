@@ -37,8 +37,11 @@ def compare(documents):
         documents: Scores documents of one task; runs with one label are a group.
 
     Returns:
-        List of `Difference`, score by score; empty where no seed is shared.
+        List of `Difference`, score by score; empty where no seed is shared, or where the runs were
+        scored on different pictures.
     """
+    if len({(each["data"], each.get("split"), each.get("samples")) for each in documents}) > 1:
+        return []
     groups = {label: _by_seed(members) for label, members in tables.group(documents).items()}
     if len(groups) < 2:
         return []

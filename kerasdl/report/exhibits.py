@@ -55,8 +55,13 @@ def curves(documents):
     return Curves(charts, curve_caption(rows, monitor))
 
 
-def many_curves(histories):
-    """Validation curves of several runs, {name: rows}, over each other."""
+def many_curves(histories, losses=True):
+    """Validation curves of several runs, {name: rows}, over each other.
+
+    Args:
+        histories: Mapping of names to rows of the history.
+        losses: Whether the runs have one loss, so that its values compare.
+    """
     every = [row for rows in histories.values() for row in rows]
     listed = ", ".join(histories)
     charts = [
@@ -66,10 +71,11 @@ def many_curves(histories):
             runs=histories,
             panels=(panel,),
         )
-        for panel, column in (("loss", "loss"), ("score", history.curve_score(every)))
+        for panel, column in (("loss", losses and "loss"), ("score", history.curve_score(every)))
         if column
     ]
-    return Curves(charts, f"Validation per epoch, {len(histories)} runs.")
+    count = "one run" if len(histories) == 1 else f"{len(histories)} runs"
+    return Curves(charts, f"Validation per epoch, {count}.")
 
 
 def picture_table(table):

@@ -111,7 +111,7 @@ def environments(documents):
 
 def _table(scores, groups):
     if len(groups) > 1:
-        return comparisons.overview(scores, "Scores, test split")
+        return comparisons.overview(scores, tables.split_caption(scores))
     return tables.side_by_side(scores)
 
 
@@ -142,5 +142,7 @@ def _curves(documents):
     histories = dict(
         zip(runs.unique_names(recorded), (each["history"] for each in recorded), strict=True)
     )
-    curves = exhibits.many_curves(histories)
+    configs = [each.get("config") or {} for each in recorded]
+    kinds = {(each.get("target"), each.get("loss")) for each in configs}
+    curves = exhibits.many_curves(histories, losses=len(kinds) == 1)
     return curves._replace(caption=curves.caption + note)

@@ -175,12 +175,19 @@ def colorization(documents):
     return Table(caption, columns, tuple(rows) if groups else (), notes if groups else ())
 
 
-def side_by_side(documents, caption="Scores, test split"):
+def split_caption(documents):
+    """ "Scores, test split", with the split of all the documents."""
+    splits = dict.fromkeys(document.get("split", "test") for document in documents)
+    return f"Scores, {' and '.join(splits)} split{'s' if len(splits) > 1 else ''}"
+
+
+def side_by_side(documents, caption=None):
     """Scores of several networks beside each other, the seeds of one network taken together.
 
     Up to four networks are the columns, more are the rows.
     """
     groups = group(documents)
+    caption = caption or split_caption(documents)
     present = {name for document in documents for name in document["scores"]}
     listed = [name for name in names.SCORES if name in present]
     notes = (runs_note(groups), ARROWS)
