@@ -19,6 +19,8 @@ RESERVED = {
     "workers": "it changes no result",
     "cache_megabytes": "it changes no result",
 }
+# Keys of which not all values go together: loss "chroma" is for target "ab" only.
+TOGETHER = {"target", "loss", "model"}
 
 logger = logging.getLogger("kerasdl")
 
@@ -156,8 +158,11 @@ def _full_key(key, base, wanted):
 
 
 def _cells(base, common, wanted, keys):
-    """The combinations; an option that a network does not take is left out, equal ones are one."""
-    cells, seen = [], []
+    """The combinations; an option that a network does not take is left out, equal ones are one.
+
+    Where the grid varies keys that have to fit together, combinations that do not are left out.
+    """
+    cells, seen, left_out = [], [], None
     for combination in itertools.product(*wanted.values()):
         settings = dict(zip(wanted, combination, strict=True))
         model = settings.get("model", base.model)
@@ -177,13 +182,23 @@ def _cells(base, common, wanted, keys):
                 values.setdefault(table, {})[inner] = value
             else:
                 values[table] = value
-        values = configuration.as_dict(configuration.make(values))
+        made = configuration.make(values)
+        values = configuration.as_dict(made)
         if values in seen:
             continue
+        if len(TOGETHER & set(keys.values())) > 1:
+            try:
+                tasks.of(made)
+            except ConfigError as error:
+                left_out = error
+                logger.info("left out: %s: %s", _label(settings, values), error.what)
+                continue
         seen.append(values)
         cells.append(
             grid.Cell(grid.folder_name(settings), _label(settings, values), settings, values)
         )
+    if not cells:
+        raise left_out
     labels = [cell.label for cell in cells]
     cells = [
         # "all" and [1, 2] of a network with two levels are told apart as they were written.

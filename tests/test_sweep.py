@@ -232,3 +232,19 @@ def test_a_sweep_without_a_finished_run_has_no_tables():
     failure = sweep.Failure("skips all", 0, "loss is not finite", 5)
     assert "tables" in sweep.SweepFailed([failure], 2).mend
     assert "tables" not in sweep.SweepFailed([failure], 1).mend
+
+
+def test_combinations_that_do_not_fit_together_are_left_out_and_told(caplog):
+    with caplog.at_level(logging.INFO, "kerasdl"):
+        plan = planned("target=rgb,ab", "loss=l1,chroma", task="colorization")
+    assert [cell.label for cell in plan.cells] == [
+        "target rgb, loss l1",
+        "target ab, loss l1",
+        "target ab, loss chroma",
+    ]
+    (note,) = caplog.messages
+    assert note.startswith("left out: target rgb, loss chroma: loss 'chroma' is for the target ab")
+    with pytest.raises(ConfigError, match="for the target ab"):
+        planned("target=rgb", "loss=chroma,bins", task="colorization")
+    with pytest.raises(ConfigError, match="for the target ab"):  # one key alone: a mistake
+        planned("loss=l1,chroma", task="colorization")
