@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import pytest
 from report_fixtures import HOSTILE, picture, run_document, scores
 
-from kerasdl.report import card, html, names, runs, tables
+from kerasdl.report import card, grouping, html, names, runs, tables
 
 VOID = {"meta", "img", "source", "br", "hr", "link", "input"}
 
@@ -212,3 +212,28 @@ def test_the_card_tells_no_folder_of_this_machine():
     document["config"] = {**document["config"], "backbone": "/home/me/runs/body"}
     text = card.model_card(document, "run")
     assert "photos" in text and "body" in text and "/home" not in text
+
+
+def test_runs_that_differ_in_much_have_short_labels_and_a_table_of_rows():
+    def document(recipe, seed, **values):
+        config = {"recipe": recipe, "seed": seed, **values}
+        return {"scores": scores(seed=seed, accuracy=0.9), "config": config}
+
+    report = dict.fromkeys("abcde", 1)
+    documents = [
+        document("report", 0, **report),
+        document("report", 1, **report),
+        document("fast", 0, **dict.fromkeys("abcde", 2)),
+        document("fast", 0, **{**dict.fromkeys("abcde", 2), "e": 3}),
+    ]
+    told = runs.told_apart(documents)
+    assert [names.run_label(each["scores"]).partition(", ")[2] for each in told] == [
+        "recipe report, e 1",
+        "recipe report, e 1",
+        "recipe fast, e 2",
+        "recipe fast, e 3",
+    ]
+    table = grouping.differences(told)
+    assert table.columns[0] == "runs" and len(table.columns) == 4
+    assert table.rows[0] == ("recipe", "report", "fast", "fast")
+    assert table.rows[-2:] == (("e", "1", "2", "3"), ("seeds", "0, 1", "0", "0"))

@@ -82,6 +82,8 @@ def differences(documents):
     if several:
         columns = (*columns, "seeds")
         listed = [(*row, runs.text(seeds)) for row, seeds in rows.items()]
+    if len(keys) > runs.MANY_KEYS:  # the keys are the rows, so that a page holds them
+        columns, *listed = zip(columns, *listed, strict=True)
     return tables.Table("Configuration keys in which the runs differ", columns, tuple(listed))
 
 

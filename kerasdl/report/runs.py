@@ -4,6 +4,7 @@ from kerasdl.report import names
 
 # Keys that name a run already, or tell nothing about what it computes.
 TOLD_ELSEWHERE = ("task", "model", "data", "seed", "model_args.skips", "workers", "cache_megabytes")
+MANY_KEYS = 4  # more make no readable label, and no table that is as wide as a page
 
 
 def scores_of(document):
@@ -24,7 +25,8 @@ def grouped(documents):
 
 
 def told_apart(documents):
-    """The run documents with labels that name what their configurations differ in.
+    """The run documents with labels that name what their configurations differ in, of more than
+    four keys as many as tell them apart.
 
     Two runs of one network, data set and seed number that differ in the learning rate become
     "ResNet-18, learning_rate 0.1" and "ResNet-18, learning_rate 0.01".
@@ -32,6 +34,8 @@ def told_apart(documents):
     labels = {}
     for members in grouped(documents).values():
         keys = [key for key in differing_keys(members) if key not in TOLD_ELSEWHERE]
+        if len(keys) > MANY_KEYS:
+            keys = _telling(members, keys)
         for document in members:
             values = dict(flat(document.get("config") or {}))
             told = [f"{key} {values.get(key, names.ABSENT)}" for key in keys]
@@ -40,6 +44,20 @@ def told_apart(documents):
         {**document, "scores": {**document["scores"], "label": labels[id(document)]}}
         for document in documents
     ]
+
+
+def _telling(documents, keys):
+    """Those of the keys, the recipe first, that tell apart what all of them do."""
+    values = [dict(flat(document.get("config") or {})) for document in documents]
+
+    def kinds(chosen):
+        return len({tuple(each.get(key) for key in chosen) for each in values})
+
+    telling = []
+    for key in sorted(keys, key=lambda key: key != "recipe"):
+        if kinds([*telling, key]) > kinds(telling):
+            telling.append(key)
+    return telling
 
 
 def differing_keys(documents):
