@@ -126,3 +126,12 @@ def test_runs_scored_on_different_pictures_are_not_paired():
     assert len(comparisons.compare(one + other)) == 1
     for key, value in (("data", "camvid"), ("split", "train"), ("samples", 7)):
         assert comparisons.compare(one + [{**each, key: value} for each in other]) == []
+
+
+def test_a_wide_table_is_turned_for_a_terminal():
+    wide = tables.Table("caption", ("", "a", "b", "runs"), (("x", "1", "2", "3"),), ("note",))
+    assert tables.upright(wide) == tables.Table(
+        "caption", ("", "x"), (("a", "1"), ("b", "2"), ("runs", "3")), ("note",)
+    )
+    long = tables.Table("caption", ("", "a"), (("x", "1"), ("y", "2")))
+    assert tables.upright(long) == long

@@ -83,6 +83,7 @@ def _show(document, shown, plan, as_json):
     from kerasdl.report import tables
 
     console = rich.console.Console()
-    for table in shown:
+    scores, *differences = shown
+    for table in (tables.upright(scores), *differences):
         console.print(tables.as_rich(table))
     click.echo(f"page: {plan.out / 'report.html'}")

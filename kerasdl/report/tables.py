@@ -205,6 +205,14 @@ def side_by_side(documents, caption=None):
     return Table(caption, columns, tuple(rows), notes)
 
 
+def upright(table):
+    """The table turned, the scores as rows, where that makes it narrower: for terminals."""
+    if len(table.columns) <= len(table.rows) + 1:
+        return table
+    columns, *rows = zip(table.columns, *table.rows, strict=True)
+    return dataclasses.replace(table, columns=columns, rows=tuple(rows))
+
+
 def report_cell(name, value):
     """A value of the report as the report prints it."""
     if value is None:
