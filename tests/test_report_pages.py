@@ -237,3 +237,12 @@ def test_runs_that_differ_in_much_have_short_labels_and_a_table_of_rows():
     assert table.columns[0] == "runs" and len(table.columns) == 4
     assert table.rows[0] == ("recipe", "report", "fast", "fast")
     assert table.rows[-2:] == (("e", "1", "2", "3"), ("seeds", "0, 1", "0", "0"))
+
+
+def test_losses_of_two_kinds_share_no_axis():
+    one, other = run_document(0), run_document(1)
+    (comparison,) = grouping.by_task([one, other])
+    assert len(comparison.curves.charts) == 2  # loss and score
+    other["config"] = {**other["config"], "loss": "focal"}
+    (comparison,) = grouping.by_task([one, other])
+    assert len(comparison.curves.charts) == 1
