@@ -97,9 +97,7 @@ def main():
     print(table(folders, options))
     print(f"\nprocessor time per run: median {statistics.median(seconds.values()):.0f} s")
     if options.figure:
-        firsts = {
-            label.replace("chroma-weighted", "chroma"): of[0] for label, of in folders.items()
-        }
+        firsts = {label: of_label[0] for label, of_label in folders.items()}
         color_figure.figure(firsts, options.figure, SHOWN)
 
 

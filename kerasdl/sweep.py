@@ -9,7 +9,7 @@ import pathlib
 
 from kerasdl import config as configuration
 from kerasdl import grid, models, run, tasks
-from kerasdl.errors import ConfigError, DataError, KerasdlError, ModelFileError
+from kerasdl.errors import ConfigError, KerasdlError
 
 # What a grid cannot vary, and what does instead.
 RESERVED = {
@@ -236,7 +236,7 @@ def _label(settings, values):
 
 def _check(runs):
     """Raises ConfigError for what would fail for certain, before anything is trained."""
-    from kerasdl import runfolder
+    from kerasdl import data, runfolder, transfer
     from kerasdl.data import transforms
 
     built = []
@@ -245,7 +245,8 @@ def _check(runs):
         task = tasks.of(config)
         tasks.require("model", config.model, task.models, config.task)
         tasks.require("loss", config.loss or task.losses[0], task.losses, config.task)
-        _check_paths(config)
+        data.require(config.data)
+        transfer.require(config.backbone)
         # Which masks are left out may be known from the data only.
         transforms.make(config, config.ignore_labels or (255,))
         network = (config.model, config.model_args, config.image_size)
@@ -253,15 +254,6 @@ def _check(runs):
             built.append(network)
             size = (*config.image_size, task.channels)
             models.build(config.model, size, 2, **config.model_args)
-
-
-def _check_paths(config):
-    named = config.data != "scenes" and not config.data.startswith("tfds:")
-    if named and not pathlib.Path(config.data).exists():
-        raise DataError("no such file or folder", config.data)
-    named = config.backbone and config.backbone != "imagenet"
-    if named and not pathlib.Path(config.backbone).exists():
-        raise ModelFileError("no such model file or run", config.backbone)
 
 
 @contextlib.contextmanager

@@ -117,6 +117,12 @@ def copy_weights(source, target):
     return copied, refused, [layer.name for layer in body]
 
 
+def require(backbone):
+    """Raises ModelFileError if the backbone is a path where nothing is."""
+    if backbone and backbone != "imagenet" and not pathlib.Path(backbone).expanduser().exists():
+        raise ModelFileError("no such model file or run", backbone)
+
+
 def _open(backbone):
     """The network that a name, run folder or file stands for, and the file's checksum or None."""
     if backbone == "imagenet":

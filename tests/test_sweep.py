@@ -213,7 +213,8 @@ def test_a_real_sweep_and_its_repetition(tmp_path, caplog):
     ("values", "message"),
     [
         ({"augment_args": {"flop": 1}}, "unknown key of augment_args 'flop'"),
-        ({"data": "nowhere"}, "no such file or folder: nowhere"),
+        ({"data": "scens"}, "unknown data 'scens'.*did you mean.*scenes"),
+        ({"data": "photos/nowhere"}, "no such file or folder: photos/nowhere"),
         ({"backbone": "nowhere.keras", "model": "fcn8"}, "no such model file or run: nowhere"),
     ],
 )
@@ -248,3 +249,12 @@ def test_combinations_that_do_not_fit_together_are_left_out_and_told(caplog):
         planned("target=rgb", "loss=chroma,bins", task="colorization")
     with pytest.raises(ConfigError, match="for the target ab"):  # one key alone: a mistake
         planned("loss=l1,chroma", task="colorization")
+
+
+def test_the_home_folder_may_be_written_short(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "body.keras").write_bytes(b"")
+    paths = {"data": "~/photos", "backbone": "~/body.keras", "model": "fcn8", "model_args": {}}
+    values = config(**{**paths, "image_size": 32})
+    assert len(sweep.plan(values, ["learning_rate=0.1,0.2"], 1, "out").runs) == 2

@@ -33,17 +33,28 @@ def load(config):
         from kerasdl.data import tfds
 
         return tfds.load(config.data.removeprefix("tfds:"), config.task, config)
+    require(config.data)
     path = pathlib.Path(config.data).expanduser()
     if path.suffix == ".npz":
         from kerasdl.data import arrays
 
         return arrays.load(path, config.task, config)
-    if not path.exists() and path.name == config.data:
-        error = suggest("data", config.data, SOURCES)
-        raise DataError(error.what, mend=f"{error.mend}; there is no folder of that name either")
     from kerasdl.data import folder
 
     return folder.load(path, config.task, config)
+
+
+def require(data):
+    """Raises DataError unless `data` is a path that exists, or the name of a set that has none."""
+    if data == "scenes" or data.startswith("tfds:"):
+        return
+    path = pathlib.Path(data).expanduser()
+    if path.exists():
+        return
+    if path.name == data and not path.suffix:
+        error = suggest("data", data, SOURCES)
+        raise DataError(error.what, mend=f"{error.mend}; there is no folder of that name either")
+    raise DataError("no such file or folder", path)
 
 
 def short_name(data):
