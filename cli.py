@@ -1,5 +1,5 @@
 """Launcher for a checkout: `python cli.py` is the command `kerasdl`."""
 
-from kerasdl.cli import main
+from kerasdl.cli.main import main
 
 main()

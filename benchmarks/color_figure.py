@@ -20,7 +20,8 @@ def figure(folders, path, shown):
         path: Where the PNG goes.
         shown: Numbers of pictures of the test split.
     """
-    from kerasdl import data, evaluation, run, tasks  # with the backend chosen
+    from kerasdl import data, tasks
+    from kerasdl.engine import evaluation, run  # with the backend chosen
     from kerasdl.report import figures
 
     rows = None

@@ -23,7 +23,10 @@ def main():
     parser.add_argument("--repeat", type=int, default=7)
     options = parser.parse_args()
     backend.choose("auto")
-    from kerasdl import checkpoint, config, models, optimizers, resume, runfolder
+    from kerasdl import models
+    from kerasdl.engine import optimizers
+    from kerasdl.runs import checkpoint, config, runfolder
+    from kerasdl.runs import restore as resume
 
     model = models.build(
         options.model, (options.image_size, options.image_size, 3), options.outputs

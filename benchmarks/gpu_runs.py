@@ -25,8 +25,7 @@ import time
 ROOT = pathlib.Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))  # runs from a plain copy, too, where nothing is installed
 
-from kerasdl import config as configuration  # noqa: E402
-from kerasdl import files  # noqa: E402
+from kerasdl.core import files  # noqa: E402
 
 CONFIGS = ROOT / "configs"
 # In the order of their worth, should the time not suffice for all.
@@ -61,7 +60,7 @@ GRACE_SECONDS = 60  # from SIGTERM to SIGKILL, which loses no more than the epoc
 def command(name, folder, data, seed, trial):
     """Arguments of the process that trains one configuration."""
     path = CONFIGS / f"{name}.toml"
-    values = configuration.read(path)
+    values = files.read_toml(path)
     extra = dict(TRIAL) if trial else {}
     if values["recipe"] == "report":
         extra.pop("warmup_epochs", None)

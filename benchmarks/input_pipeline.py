@@ -30,7 +30,7 @@ import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from kerasdl import backend
+from kerasdl import backend  # noqa: E402
 
 backend.choose()  # with the settings that training has, before Keras is imported
 
@@ -41,12 +41,14 @@ import tensorflow  # noqa: E402
 import torch  # noqa: E402
 from PIL import Image  # noqa: E402
 
-from kerasdl import config, data, models, tuning  # noqa: E402
+from kerasdl import data, models  # noqa: E402
+from kerasdl.backend import tuning  # noqa: E402
+from kerasdl.backend.distribution import feeding  # noqa: E402
 from kerasdl.data import images as pictures  # noqa: E402
 from kerasdl.data.arrays import ArraySplit  # noqa: E402
-from kerasdl.data.batches import Batches, EpochSetter, Source  # noqa: E402
-from kerasdl.data.transforms import OFF, Augmentation  # noqa: E402
-from kerasdl.distribution import feeding  # noqa: E402
+from kerasdl.data.pipeline.batches import Batches, EpochSetter, Source  # noqa: E402
+from kerasdl.data.pipeline.transforms import OFF, Augmentation  # noqa: E402
+from kerasdl.runs import config  # noqa: E402
 from kerasdl.tasks import classification, segmentation  # noqa: E402
 
 CORES = len(os.sched_getaffinity(0))

@@ -32,7 +32,8 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 
 import toy_run  # noqa: E402
 
-from kerasdl import backend, runfolder  # noqa: E402
+from kerasdl import backend  # noqa: E402
+from kerasdl.runs import runfolder  # noqa: E402
 
 HANGS = 1200  # seconds after which a life without a commit counts as lost
 COMMAND = (

@@ -14,15 +14,17 @@ import argparse
 import statistics
 import time
 
-from kerasdl import backend
+from kerasdl import backend  # noqa: E402
 
 backend.choose()  # with the settings that training has, before Keras is imported
 
 import keras  # noqa: E402
 import numpy  # noqa: E402
 
-from kerasdl import config, data, losses, models, tasks, tuning  # noqa: E402
+from kerasdl import data, losses, models, tasks  # noqa: E402
+from kerasdl.backend import tuning  # noqa: E402
 from kerasdl.metrics.base import ExpensiveMetricsInValidationOnly  # noqa: E402
+from kerasdl.runs import config  # noqa: E402
 
 # task -> network, channels of the input, loss
 TASKS = {

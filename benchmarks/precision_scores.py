@@ -15,7 +15,8 @@ import pathlib
 import statistics
 import tempfile
 
-from kerasdl import config, run
+from kerasdl.engine import run
+from kerasdl.runs import config
 
 SCORES = ("miou", "pixel_accuracy", "loss")
 

@@ -18,7 +18,7 @@ import pathlib
 import statistics
 
 import kerasdl
-from kerasdl import files
+from kerasdl.core import files
 from kerasdl.report import history
 
 REDUCED = {
@@ -76,7 +76,8 @@ def measure(folder):
 
 def without_mirror(folder):
     """Test accuracy of a run of the fast recipe without the mean over the mirror."""
-    from kerasdl import data, evaluation, run, tasks
+    from kerasdl import data, tasks
+    from kerasdl.engine import evaluation, run
 
     config = run.changed(run.read_config(folder), test_time_flip=False)
     model, _ = run.open_run(folder)

@@ -13,7 +13,7 @@ import time
 
 import numpy
 
-from kerasdl.data import scenes
+from kerasdl.data.scenes import dataset as scenes
 
 REPEATS = 7
 

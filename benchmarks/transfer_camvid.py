@@ -14,9 +14,10 @@ import pathlib
 import statistics
 
 import kerasdl
-from kerasdl import config as configuration
-from kerasdl import files, run
+from kerasdl.core import files
+from kerasdl.engine import run
 from kerasdl.report import history
+from kerasdl.runs import config as configuration
 
 BACKBONE = {
     "task": "classification",

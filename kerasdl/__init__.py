@@ -15,10 +15,10 @@ import importlib
 __version__ = "0.1.0"
 
 _LAZY = {
-    "train": ("kerasdl.run", "train"),
-    "evaluate": ("kerasdl.run", "evaluate"),
-    "predict": ("kerasdl.run", "predict"),
-    "Config": ("kerasdl.config", "Config"),
+    "train": ("kerasdl.engine.run", "train"),
+    "evaluate": ("kerasdl.engine.run", "evaluate"),
+    "predict": ("kerasdl.engine.run", "predict"),
+    "Config": ("kerasdl.runs.config", "Config"),
     "models": ("kerasdl.models", None),
 }
 
@@ -26,8 +26,8 @@ __all__ = [*_LAZY, "__version__", "make_config"]
 
 
 def make_config(**values):
-    """Configuration from keyword arguments; see `kerasdl.config.Config` for the keys."""
-    from kerasdl import config
+    """Configuration from keyword arguments; see `kerasdl.runs.config.Config` for the keys."""
+    from kerasdl.runs import config
 
     return config.make(values)
 

@@ -1,5 +1,5 @@
 """`python -m kerasdl` is the command `kerasdl`."""
 
-from kerasdl.cli import main
+from kerasdl.cli.main import main
 
 main()

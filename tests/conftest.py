@@ -32,7 +32,7 @@ if backend.choose("auto") == "torch":
     def to_array_outside_kerasdl(tensor, *arguments, **keywords):
         """NumPy takes tensors of the processor, but none of a GPU, which no test has."""
         caller = sys._getframe(1).f_code.co_filename
-        if pathlib.Path(caller).is_relative_to(pathlib.Path(backend.__file__).parent):
+        if pathlib.Path(caller).is_relative_to(pathlib.Path(backend.__file__).parents[1]):
             raise TypeError("kerasdl must use keras.ops.convert_to_numpy")
         return to_array(tensor, *arguments, **keywords)
 

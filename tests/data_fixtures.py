@@ -8,7 +8,7 @@ import numpy
 import PIL.Image
 import pytest
 
-from kerasdl.errors import DataError
+from kerasdl.core.errors import DataError
 
 GREEN, RED = (0, 160, 0), (200, 0, 0)
 

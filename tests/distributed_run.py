@@ -14,8 +14,9 @@ import signal
 import sys
 
 import kerasdl
-from kerasdl import backend, callbacks, publishing
-from kerasdl.errors import KerasdlError
+from kerasdl import backend
+from kerasdl.core.errors import KerasdlError
+from kerasdl.engine import callbacks, publishing
 
 if backend.choose("auto") == "tensorflow":
     import tensorflow

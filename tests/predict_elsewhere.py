@@ -12,7 +12,7 @@ name = backend.choose()
 
 import keras  # noqa: E402 (the backend is chosen first)
 
-from kerasdl import modelfile  # noqa: E402
+from kerasdl.runs import modelfile  # noqa: E402
 
 inputs = numpy.load(folder / "inputs.npz")
 outputs = {}

@@ -5,8 +5,8 @@ import json
 
 import numpy
 
-from kerasdl import config as configuration
 from kerasdl.report import stored
+from kerasdl.runs import config as configuration
 
 HOSTILE = "<script>alert(1)</script>"
 CLASSES = ["house", "tree", HOSTILE]

@@ -9,8 +9,9 @@ import keras
 import numpy
 import pytest
 
-from kerasdl import backend, modelfile, models
-from kerasdl.errors import ConfigError
+from kerasdl import backend, models
+from kerasdl.core.errors import ConfigError
+from kerasdl.runs import modelfile
 
 NETWORKS = {
     "resnet18": ("resnet18", (32, 32, 3), {}),

@@ -5,9 +5,10 @@ import math
 import numpy
 import pytest
 
-from kerasdl.data import baselines, scenes
+from kerasdl.core.errors import DataError
 from kerasdl.data.base import Sample
-from kerasdl.errors import DataError
+from kerasdl.data.inspect import baselines
+from kerasdl.data.scenes import dataset as scenes
 
 RED, BLUE, GREY = (255, 0, 0), (0, 0, 255), (90, 90, 90)
 

@@ -12,12 +12,12 @@ import numpy
 import pytest
 from PIL import Image
 
-from kerasdl.data import batches as batches_module
+from kerasdl.backend.distribution import feeding
+from kerasdl.core.errors import ConfigError, DataError, KerasdlError
 from kerasdl.data.base import Sample
-from kerasdl.data.batches import Batches, EpochSetter, Source, _edges
-from kerasdl.data.transforms import Augmentation
-from kerasdl.distribution import feeding
-from kerasdl.errors import ConfigError, DataError, KerasdlError
+from kerasdl.data.pipeline import batches as batches_module
+from kerasdl.data.pipeline.batches import Batches, EpochSetter, Source, _edges
+from kerasdl.data.pipeline.transforms import Augmentation
 
 SIZE = (8, 8)
 

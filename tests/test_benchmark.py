@@ -7,10 +7,10 @@ import pytest
 import rich.console
 
 from kerasdl import backend as backends
-from kerasdl import recommendation
-from kerasdl.benchmark import cells, processes, results, run, show, subject
-from kerasdl.benchmark.cells import PLAIN, Cell
-from kerasdl.errors import ConfigError, TrainingFailed
+from kerasdl.backend import recommendation
+from kerasdl.core.errors import ConfigError, TrainingFailed
+from kerasdl.tools.benchmark import cells, processes, results, run, show, subject
+from kerasdl.tools.benchmark.cells import PLAIN, Cell
 
 JOB = {"steps": 2, "image_size": [32, 32], "seed": 0, "timeout": 1}
 # Seconds per step of a batch of 8 in two rounds, the machine being slower in the second.
@@ -167,7 +167,7 @@ def test_plain_networks_have_as_many_parameters(size):
     if keras.config.backend() != "torch":
         pytest.skip("once is enough")
     from kerasdl import models
-    from kerasdl.benchmark import yardstick
+    from kerasdl.tools.benchmark import yardstick
 
     for name in yardstick.NETWORKS:
         ours = models.build(name, (*size, 3), 5)

@@ -13,8 +13,12 @@ import keras
 import numpy
 import pytest
 
-from kerasdl import checkpoint, config, failures, files, modelfile, resume, runfolder, signals
-from kerasdl.errors import ConfigError, ModelFileError, TrainingFailed, WriteError
+from kerasdl.backend import signals
+from kerasdl.core import files
+from kerasdl.core.errors import ConfigError, ModelFileError, TrainingFailed, WriteError
+from kerasdl.engine import failures
+from kerasdl.runs import checkpoint, config, modelfile, runfolder
+from kerasdl.runs import restore as resume
 
 LOSSES = (3.0, 1.5, 2.0, 1.75)  # of epoch 1, 2, ...: the second one is best
 

@@ -5,7 +5,8 @@ import json
 import PIL.Image
 import pytest
 
-from kerasdl import cli, run
+from kerasdl.cli import main as cli
+from kerasdl.engine import run
 
 
 @pytest.fixture

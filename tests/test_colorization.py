@@ -11,12 +11,13 @@ from PIL import Image
 from report_fixtures import scores
 
 import kerasdl
-from kerasdl import modelfile, tasks
-from kerasdl.callbacks import WarnOfGrey
-from kerasdl.colors import bins
-from kerasdl.errors import ConfigError, ModelFileError
+from kerasdl import tasks
+from kerasdl.core.errors import ConfigError, ModelFileError
+from kerasdl.engine.callbacks import WarnOfGrey
 from kerasdl.metrics.colorization import ColorizationScores
+from kerasdl.metrics.colors import bins
 from kerasdl.report import card
+from kerasdl.runs import modelfile
 from kerasdl.tasks import colorization
 
 TINY = {
@@ -42,7 +43,8 @@ def runs(tmp_path_factory):
     made = {}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            "kerasdl.publishing.finish", lambda path, *_: (path / "scores.json").write_text("{}")
+            "kerasdl.engine.publishing.finish",
+            lambda path, *_: (path / "scores.json").write_text("{}"),
         )
         for target, loss in (("rgb", ""), ("ab", ""), ("ab", "huber"), ("ab", "chroma")):
             folder = root / f"{target}-{loss}"
@@ -275,7 +277,7 @@ def test_bins_are_weighted_by_the_training_pictures():
 
 
 def test_target_and_saturation_on_the_command_line(runs, tmp_path, capsys):
-    from kerasdl.cli import main
+    from kerasdl.cli.main import main
 
     Image.fromarray(photos(1)[0]).save(tmp_path / "photo.png")
     line = ["predict", "colorize", str(tmp_path / "photo.png"), "--saturation", "0"]
@@ -294,7 +296,7 @@ def test_target_and_saturation_on_the_command_line(runs, tmp_path, capsys):
 @pytest.mark.parametrize(("target", "loss"), [("rgb", ""), ("ab", ""), ("ab", "bins")])
 def test_the_card_s_python_colours_as_predict_does(runs, tmp_path, monkeypatch, target, loss):
     folder = runs[target, loss]
-    size = kerasdl.run.read_config(folder).image_size
+    size = kerasdl.engine.run.read_config(folder).image_size
     settings = {"target": target, "loss": loss, "image_size": size}
     document = {"scores": scores("colorization", "unet", psnr=20.0), "config": settings}
     program = card.model_card(document, "run").partition("```python\n")[2].partition("```")[0]

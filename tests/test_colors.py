@@ -7,8 +7,8 @@ import numpy
 import pytest
 import skimage.color
 
-from kerasdl.colors import bins
-from kerasdl.colors.lab import fit_gamut, lab_to_rgb, rgb_to_lab
+from kerasdl.metrics.colors import bins
+from kerasdl.metrics.colors.lab import fit_gamut, lab_to_rgb, rgb_to_lab
 
 LEVELS = numpy.linspace(0, 1, 17)
 GRID = numpy.stack(numpy.meshgrid(LEVELS, LEVELS, LEVELS, indexing="ij"), axis=-1)

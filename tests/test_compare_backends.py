@@ -11,10 +11,11 @@ from report_fixtures import run_document
 from test_cli import assert_one_error_line, kerasdl  # noqa: F401
 from test_report_pages import check_page
 
-from kerasdl import backend, config
-from kerasdl.compare import backends, cases, processes
-from kerasdl.errors import ConfigError, ModelFileError
+from kerasdl import backend
+from kerasdl.core.errors import ConfigError, ModelFileError
 from kerasdl.report import comparison_page, html
+from kerasdl.runs import config
+from kerasdl.tools.compare import backends, cases, processes
 
 TINY = ("image_size=16", "model_args.filters=2", "model_args.depth=1", "batch_size=2")
 

@@ -6,7 +6,7 @@ import numpy
 import pytest
 from comparison_fixtures import worker
 
-from kerasdl.compare import differences, verdict
+from kerasdl.tools.compare import differences, verdict
 
 CASE = {"name": "U-Net, 8x8", "task": "segmentation"}
 

@@ -5,7 +5,7 @@ import numpy
 import pytest
 from test_keras_defects import defect
 
-from kerasdl.compare import exact
+from kerasdl.tools.compare import exact
 
 BACKEND = keras.config.backend()
 

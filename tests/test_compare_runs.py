@@ -8,7 +8,7 @@ from report_fixtures import history_rows, scores
 from test_cli import assert_one_error_line, kerasdl  # noqa: F401
 from test_report_pages import check_page
 
-from kerasdl import config
+from kerasdl.runs import config
 
 
 def run_folder(folder, seed=0, task="classification", backend="jax", accuracy=0.9, **values):

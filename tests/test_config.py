@@ -4,8 +4,9 @@ import tomllib
 
 import pytest
 
-from kerasdl import config as configuration
-from kerasdl.errors import ConfigError
+from kerasdl.core import files
+from kerasdl.core.errors import ConfigError
+from kerasdl.runs import config as configuration
 
 
 def test_defaults_are_the_recipe_of_the_report():
@@ -93,10 +94,10 @@ def test_broken_files_are_named(text, message, tmp_path):
     path = tmp_path / "run.toml"
     path.write_text(text)
     with pytest.raises(ConfigError, match=message) as caught:
-        configuration.read(path)
+        files.read_toml(path)
     assert str(path) in str(caught.value)
 
 
 def test_missing_file(tmp_path):
     with pytest.raises(ConfigError, match="no such configuration file: .*none.toml"):
-        configuration.read(tmp_path / "none.toml")
+        files.read_toml(tmp_path / "none.toml")

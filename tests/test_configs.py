@@ -6,15 +6,17 @@ import pathlib
 import keras
 import pytest
 
-from kerasdl import config as configuration
-from kerasdl import models, reproduction, tasks
+from kerasdl import models, tasks
+from kerasdl.core import files
+from kerasdl.runs import config as configuration
+from kerasdl.tools.reproduce import reproduction
 
 CONFIGS = sorted((pathlib.Path(__file__).parents[1] / "configs").glob("*.toml"))
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_configs_load_and_build(path):
-    config = configuration.make(configuration.read(path))
+    config = configuration.make(files.read_toml(path))
     task = tasks.get(config.task)
     assert config.model in task.models
     model = models.build(config.model, (*config.image_size, task.channels), 3, **config.model_args)
@@ -31,7 +33,7 @@ def test_the_script_for_a_gpu_runs_every_full_size_configuration(tmp_path):
     full_size = {path.stem for path in CONFIGS if not path.stem.endswith("_scenes")}
     assert set(script.NAMES) == full_size
     for name in script.NAMES:
-        values = configuration.read(script.CONFIGS / f"{name}.toml")
+        values = files.read_toml(script.CONFIGS / f"{name}.toml")
         words = script.command(name, tmp_path / "run", "data", 1, trial=True)
         trial = [words[number + 1] for number, word in enumerate(words) if word == "--set"]
         config = configuration.make(configuration.override(values, trial))

@@ -19,11 +19,16 @@ from data_fixtures import (
     tree_hash,
 )
 
-from kerasdl import config, datashow
 from kerasdl.data import arrays
-from kerasdl.data import check as checking
 from kerasdl.data.base import Dataset
-from kerasdl.data.check import MOST_LINES, check
+from kerasdl.data.inspect import check as checking
+from kerasdl.data.inspect.check import MOST_LINES
+from kerasdl.runs import config
+from kerasdl.tools import datashow
+
+
+def check(source, task, settings=None, quick=False):
+    return checking.check(source, task, settings or config.make({"task": task}), quick)
 
 
 def findings(report, kind, severity=None):

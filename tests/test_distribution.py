@@ -15,11 +15,13 @@ import numpy
 import pytest
 
 import kerasdl
-from kerasdl import config, distribution, publishing, run, runfolder
-from kerasdl.distribution.group import LeaderFailed
-from kerasdl.distribution.together import EndTogether
-from kerasdl.errors import ConfigError, WriteError
-from kerasdl.signals import StopOnSignal, Stopped
+from kerasdl.backend import distribution
+from kerasdl.backend.distribution.group import LeaderFailed
+from kerasdl.backend.distribution.together import EndTogether
+from kerasdl.backend.signals import StopOnSignal, Stopped
+from kerasdl.core.errors import ConfigError, WriteError
+from kerasdl.engine import publishing, run
+from kerasdl.runs import config, runfolder
 
 HERE = pathlib.Path(__file__).parent
 BACKEND = keras.config.backend()

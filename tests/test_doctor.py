@@ -10,8 +10,8 @@ import pytest
 import rich.console
 
 from kerasdl import backend as backends
-from kerasdl import cli
-from kerasdl.doctor import checks, examination, show, trial
+from kerasdl.cli import main as cli
+from kerasdl.tools.doctor import checks, examination, show, trial
 
 GOOD = {
     "versions": {"torch": "2.13.0", "jax": "0.10.2"}, "devices": ["cpu"], "import_seconds": 1.0,
@@ -154,7 +154,7 @@ def test_this_backend_passes_its_trial():
 
 
 def test_every_extra_of_the_package_is_known():
-    root = pathlib.Path(checks.__file__).parents[2]
+    root = pathlib.Path(checks.__file__).parents[3]
     text = (root / "setup.cfg").read_text(encoding="utf-8")
     extras = text.partition("[options.extras_require]")[2]
     named = [line.partition(" ")[0] for line in extras.splitlines() if line.endswith(" =")]

@@ -4,8 +4,8 @@ import math
 import keras
 import pytest
 
-from kerasdl.errors import DataError, TrainingFailed, WriteError
-from kerasdl.failures import StopOnBadLoss, training_errors
+from kerasdl.core.errors import DataError, TrainingFailed, WriteError
+from kerasdl.engine.failures import StopOnBadLoss, training_errors
 
 
 def backend_error():

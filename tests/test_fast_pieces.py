@@ -10,10 +10,13 @@ import pytest
 import toy_run
 
 import kerasdl
-from kerasdl import averaging, data, inference, losses, runfolder, schedules, signals
-from kerasdl.errors import ConfigError
-from kerasdl.optimizers import SGD
+from kerasdl import data, losses
+from kerasdl.backend import signals
+from kerasdl.core.errors import ConfigError
+from kerasdl.engine import averaging, inference, schedules
+from kerasdl.engine.optimizers import SGD
 from kerasdl.report import history
+from kerasdl.runs import runfolder
 
 
 def rates(shape, steps, warmup):
@@ -117,7 +120,7 @@ def without_papers(monkeypatch):
     def scores_only(path, config, task, dataset):
         (path / "scores.json").write_text("{}")
 
-    monkeypatch.setattr("kerasdl.publishing.finish", scores_only)
+    monkeypatch.setattr("kerasdl.engine.publishing.finish", scores_only)
 
 
 def interrupted(monkeypatch, epoch, batch):

@@ -3,8 +3,8 @@ import os
 
 import pytest
 
-from kerasdl import files
-from kerasdl.errors import WriteError
+from kerasdl.core import files
+from kerasdl.core.errors import WriteError
 
 
 def test_a_new_file_replaces_the_old_one_and_nothing_is_left(tmp_path):

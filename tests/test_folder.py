@@ -17,8 +17,9 @@ from data_fixtures import (
     tree_hash,
 )
 
-from kerasdl import config
-from kerasdl.data import arrays, folder
+from kerasdl.data import arrays
+from kerasdl.data.folder import dataset as folder
+from kerasdl.runs import config
 
 
 def load(root, task="classification", **values):

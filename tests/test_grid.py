@@ -2,8 +2,8 @@
 
 import pytest
 
-from kerasdl import grid
-from kerasdl.errors import ConfigError
+from kerasdl.core.errors import ConfigError
+from kerasdl.tools.sweep import grid
 
 
 @pytest.mark.parametrize(

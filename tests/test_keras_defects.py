@@ -10,7 +10,7 @@ import keras
 import numpy
 import pytest
 
-from kerasdl.data.batches import Batches
+from kerasdl.data.pipeline.batches import Batches
 
 BACKEND = keras.config.backend()
 

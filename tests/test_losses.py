@@ -5,7 +5,7 @@ import numpy
 import pytest
 
 from kerasdl import losses
-from kerasdl.errors import ConfigError, DataError
+from kerasdl.core.errors import ConfigError, DataError
 from kerasdl.losses import SparseCrossentropy, SparseDice, SparseFocal
 from kerasdl.losses.weights import balanced_class_weights
 

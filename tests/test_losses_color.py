@@ -6,9 +6,9 @@ import pytest
 import skimage.color
 
 from kerasdl import losses
-from kerasdl.colors import bins
-from kerasdl.errors import ConfigError
+from kerasdl.core.errors import ConfigError
 from kerasdl.losses import ABError, BinsCrossentropy
+from kerasdl.metrics.colors import bins
 
 
 def truth(shape=(2, 3, 4), seed=0):

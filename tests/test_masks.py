@@ -9,9 +9,9 @@ import PIL.Image
 import pytest
 from data_fixtures import data_error, mask, picture, save
 
-from kerasdl.data import dataset_file, mask_scan, masks
-from kerasdl.data.masks import MaskRule
-from kerasdl.errors import ConfigError
+from kerasdl.core.errors import ConfigError
+from kerasdl.data.folder import dataset_file, mask_scan, masks
+from kerasdl.data.folder.masks import MaskRule
 
 
 def dataset_toml(folder, text):

@@ -5,7 +5,7 @@ import numpy
 import pytest
 from sklearn.metrics import accuracy_score, recall_score, top_k_accuracy_score
 
-from kerasdl.errors import DataError
+from kerasdl.core.errors import DataError
 from kerasdl.metrics import classification, definitions
 
 CLASSES = 8

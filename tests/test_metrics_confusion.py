@@ -6,7 +6,7 @@ import pytest
 from sklearn.metrics import confusion_matrix as sklearn_confusion
 from sklearn.metrics import jaccard_score
 
-from kerasdl.errors import ConfigError, DataError
+from kerasdl.core.errors import ConfigError, DataError
 from kerasdl.losses import SparseCrossentropy
 from kerasdl.metrics.confusion import CARRY, MeanIoU, confusion_matrix, scores_from_confusion
 

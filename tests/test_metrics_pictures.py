@@ -7,7 +7,7 @@ import skimage.color
 import skimage.data
 import skimage.metrics
 
-from kerasdl.errors import ConfigError, DataError
+from kerasdl.core.errors import ConfigError, DataError
 from kerasdl.metrics import color
 from kerasdl.metrics.psnr import PSNR
 from kerasdl.metrics.psnr import psnr as plain_psnr

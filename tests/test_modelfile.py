@@ -9,8 +9,8 @@ import keras
 import numpy
 import pytest
 
-from kerasdl import modelfile, modelsize
-from kerasdl.errors import ModelFileError, WriteError
+from kerasdl.core.errors import ModelFileError, WriteError
+from kerasdl.runs import modelfile, modelsize
 
 SIDECAR = {
     "task": "classification",

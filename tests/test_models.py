@@ -7,10 +7,10 @@ import numpy
 import pytest
 
 from kerasdl import models
-from kerasdl.errors import ConfigError
-from kerasdl.modelfile import open_model, save_inference_model, write_sidecar
+from kerasdl.core.errors import ConfigError
 from kerasdl.models.unet import kept_skips
-from kerasdl.summary import operations, stride
+from kerasdl.runs.modelfile import open_model, save_inference_model, write_sidecar
+from kerasdl.tools.summary import operations, stride
 
 # name, options, stride of the coarsest layer.
 TABLE = [

@@ -4,8 +4,8 @@ import keras
 import numpy
 import pytest
 
-from kerasdl.optimizers import SGD
-from kerasdl.tuning import updates
+from kerasdl.backend.tuning import updates
+from kerasdl.engine.optimizers import SGD
 
 GRADIENTS = [[0.1, -0.2, 0.3], [0.2, 0.1, -0.1], [0.0, 0.0, 0.0], [-0.3, 0.2, 0.1]]
 START = [1.0, -2.0, 0.5]

@@ -4,10 +4,12 @@ import keras
 import numpy
 import pytest
 
-from kerasdl import backend, losses, machine, models, precision, recommendation, run
-from kerasdl import config as configuration
-from kerasdl.errors import ConfigError
-from kerasdl.optimizers import SGD
+from kerasdl import backend, losses, models
+from kerasdl.backend import machine, precision, recommendation
+from kerasdl.core.errors import ConfigError
+from kerasdl.engine import run
+from kerasdl.engine.optimizers import SGD
+from kerasdl.runs import config as configuration
 
 BACKEND = keras.config.backend()
 # A side of 9 is no multiple of any stride, so every network pads and crops.

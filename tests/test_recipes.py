@@ -4,10 +4,11 @@ import tomllib
 
 import pytest
 
-from kerasdl import config as configuration
-from kerasdl import recipes, stages
-from kerasdl.data.transforms import OFF, Augmentation
-from kerasdl.errors import ConfigError
+from kerasdl.core.errors import ConfigError
+from kerasdl.data.pipeline.transforms import OFF, Augmentation
+from kerasdl.engine import stages
+from kerasdl.runs import config as configuration
+from kerasdl.runs import recipes
 
 
 def fast(**values):

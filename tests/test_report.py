@@ -6,7 +6,7 @@ import math
 import pytest
 from report_fixtures import history_rows, scores
 
-from kerasdl.errors import DataError
+from kerasdl.core.errors import DataError
 from kerasdl.report import claims, exhibits, history, names, tables
 
 

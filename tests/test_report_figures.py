@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from report_fixtures import history_rows, run_document
 
-from kerasdl.errors import WriteError
+from kerasdl.core.errors import WriteError
 from kerasdl.report import canvas, figures
 
 

@@ -9,10 +9,11 @@ from report_fixtures import run_folder
 from test_cli import assert_one_error_line, kerasdl  # noqa: F401
 from test_report_pages import check_page
 
-from kerasdl import config as configuration
-from kerasdl import reporting, rundocument
-from kerasdl.errors import ConfigError, ModelFileError
+from kerasdl.core.errors import ConfigError, ModelFileError
+from kerasdl.report import document as rundocument
 from kerasdl.report import stored
+from kerasdl.runs import config as configuration
+from kerasdl.tools import reporting
 
 
 def config(**values):

@@ -15,8 +15,9 @@ import skimage.color
 from PIL import Image
 
 import kerasdl
-from kerasdl import checkpoint, data, run, signals
-from kerasdl.errors import (
+from kerasdl import data
+from kerasdl.backend import signals
+from kerasdl.core.errors import (
     ConfigError,
     DataError,
     KerasdlError,
@@ -24,7 +25,9 @@ from kerasdl.errors import (
     TrainingFailed,
     WriteError,
 )
+from kerasdl.engine import run
 from kerasdl.report import history
+from kerasdl.runs import checkpoint
 
 TINY = {
     "image_size": 16,
@@ -61,7 +64,7 @@ def without_papers(monkeypatch):
     def scores_only(path, config, task, dataset):
         (path / "scores.json").write_text("{}")
 
-    monkeypatch.setattr("kerasdl.publishing.finish", scores_only)
+    monkeypatch.setattr("kerasdl.engine.publishing.finish", scores_only)
 
 
 SCORES = {
@@ -135,7 +138,7 @@ def test_a_signal_during_the_papers_is_heard_after_them(tmp_path, monkeypatch):
         os.kill(os.getpid(), signal.SIGTERM)
         (path / "scores.json").write_text("{}")
 
-    monkeypatch.setattr("kerasdl.publishing.finish", interrupted)
+    monkeypatch.setattr("kerasdl.engine.publishing.finish", interrupted)
     with pytest.raises(signals.Stopped) as caught:
         kerasdl.train(config("segmentation", train_size=8, epochs=1), tmp_path / "run", quiet=True)
     assert caught.value.exit_code == 128 + signal.SIGTERM
@@ -183,7 +186,7 @@ def test_a_signal_before_the_report_ends_the_run_there(runs, tmp_path, monkeypat
     def fit_and_signal(folder, config, task, dataset, stop, *others):
         stop.received = signal.SIGTERM
 
-    monkeypatch.setattr("kerasdl.fitting.fit", fit_and_signal)
+    monkeypatch.setattr("kerasdl.engine.fitting.fit", fit_and_signal)
     folder = shutil.copytree(runs["segmentation"], tmp_path / "run")
     (folder / "scores.json").unlink()
     with pytest.raises(KerasdlError, match="stopped by SIGTERM") as caught:

@@ -6,8 +6,9 @@ import shutil
 import filelock
 import pytest
 
-from kerasdl import config, files, runfolder
-from kerasdl.errors import ConfigError, DataError, WriteError
+from kerasdl.core import files
+from kerasdl.core.errors import ConfigError, DataError, WriteError
+from kerasdl.runs import config, runfolder
 
 fcntl = pytest.importorskip("fcntl")  # locks and rights are those of POSIX
 
@@ -30,7 +31,7 @@ def claim_and_leave(path, settings=SETTINGS, epoch=0, **options):
 def test_a_new_folder_holds_the_configuration(tmp_path):
     with runfolder.claim(tmp_path / "a" / "b", SETTINGS, "data 1") as folder:
         assert folder.status == "new"
-        assert config.make(config.read(folder.file("config.toml"))) == SETTINGS
+        assert config.make(files.read_toml(folder.file("config.toml"))) == SETTINGS
         assert json.loads(folder.file("running.json").read_text())["pid"] == os.getpid()
     assert sorted(os.listdir(tmp_path / "a" / "b")) == ["config.toml", "data.json", "lock"]
 
@@ -70,7 +71,7 @@ def test_a_run_without_a_finished_epoch_takes_a_corrected_configuration(tmp_path
     claim_and_leave(tmp_path)
     corrected = config.make({"epochs": 4, "momentum": 0.5})
     with runfolder.claim(tmp_path, corrected, "data 1") as folder:
-        assert config.make(config.read(folder.file("config.toml"))) == corrected
+        assert config.make(files.read_toml(folder.file("config.toml"))) == corrected
         folder.file("best.keras").write_bytes(b"")
     with pytest.raises(ConfigError, match="momentum: 0.5 -> 0.9"):
         runfolder.claim(tmp_path, SETTINGS)

@@ -3,9 +3,10 @@
 import numpy
 import pytest
 
-from kerasdl.data import scenes, sheet
+from kerasdl.core.errors import DataError
 from kerasdl.data.base import Sample
-from kerasdl.errors import DataError
+from kerasdl.data.inspect import sheet
+from kerasdl.data.scenes import dataset as scenes
 
 
 def plain(color, height=64, width=64, mask=None):

@@ -6,7 +6,7 @@ import keras
 import numpy
 import pytest
 
-from kerasdl.signals import StopOnSignal, Stopped
+from kerasdl.backend.signals import StopOnSignal, Stopped
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,12 @@ from report_fixtures import run_folder
 from test_cli import assert_one_error_line, kerasdl  # noqa: F401
 from test_report_pages import check_page
 
-from kerasdl import config as configuration
-from kerasdl import run, signals, sweep, sweepfolder
-from kerasdl.errors import ConfigError, KerasdlError, TrainingFailed
+from kerasdl.backend import signals
+from kerasdl.core.errors import ConfigError, KerasdlError, TrainingFailed
+from kerasdl.engine import run
+from kerasdl.runs import config as configuration
+from kerasdl.tools.sweep import folder as sweepfolder
+from kerasdl.tools.sweep import plan as sweep
 
 UNET = {"filters": 1, "depth": 2}
 

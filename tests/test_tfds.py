@@ -14,9 +14,10 @@ import numpy
 import pytest
 from PIL import Image
 
-from kerasdl import config as config_module
-from kerasdl.data import tfds, tfds_builder
-from kerasdl.errors import DataError, WriteError
+from kerasdl.core.errors import DataError, WriteError
+from kerasdl.data.tfds import builder as tfds_builder
+from kerasdl.data.tfds import dataset as tfds
+from kerasdl.runs import config as config_module
 
 library = pytest.importorskip(
     "tensorflow_datasets", reason="needs tensorflow-datasets: pip install kerasdl[tfds]"

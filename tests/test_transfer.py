@@ -10,9 +10,11 @@ import pytest
 import toy_run
 
 import kerasdl
-from kerasdl import imagenet, modelfile, models, run, runfolder, transfer
-from kerasdl.errors import ConfigError, ModelFileError
-from kerasdl.models import resnet
+from kerasdl import models
+from kerasdl.core.errors import ConfigError, ModelFileError
+from kerasdl.engine import run, transfer
+from kerasdl.models import imagenet, resnet
+from kerasdl.runs import modelfile, runfolder
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -31,7 +33,7 @@ def without_papers(monkeypatch):
     def scores_only(path, config, task, dataset):
         (path / "scores.json").write_text("{}")
 
-    monkeypatch.setattr("kerasdl.publishing.finish", scores_only)
+    monkeypatch.setattr("kerasdl.engine.publishing.finish", scores_only)
 
 
 @pytest.fixture(scope="module")

@@ -3,10 +3,10 @@
 import numpy
 import pytest
 
-from kerasdl.config import Config
-from kerasdl.data import geometry
-from kerasdl.data.transforms import DEFAULTS, OFF, Augmentation, make, uniforms
-from kerasdl.errors import ConfigError
+from kerasdl.core.errors import ConfigError
+from kerasdl.data.pipeline import geometry
+from kerasdl.data.pipeline.transforms import DEFAULTS, OFF, Augmentation, make, uniforms
+from kerasdl.runs.config import Config
 
 GEOMETRIC = [
     {"flip": True},

@@ -6,10 +6,11 @@ import keras
 import numpy
 import pytest
 
-from kerasdl import losses, machine, models, tuning
-from kerasdl.compare import exact
-from kerasdl.optimizers import SGD
-from kerasdl.tuning import jax_layers, torch_layers
+from kerasdl import losses, models
+from kerasdl.backend import machine, tuning
+from kerasdl.backend.tuning import jax_layers, torch_layers
+from kerasdl.engine.optimizers import SGD
+from kerasdl.tools.compare import exact
 
 BACKEND = keras.config.backend()
 # Side of the pictures and options; norms over very few values would magnify rounding.
@@ -104,7 +105,7 @@ def test_the_variance_that_is_kept_is_the_biased_one():
 def test_fused_norm_on_tensorflow(training, trainable, dtype):
     import tensorflow
 
-    from kerasdl.tuning import tensorflow_layers
+    from kerasdl.backend.tuning import tensorflow_layers
 
     layer = keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-2, dtype=dtype)
     layer.build((None, 3, 5, 4))
@@ -156,7 +157,7 @@ def test_a_network_as_a_row_of_calls(name, dtype):
     """
     import torch
 
-    from kerasdl.tuning import torch_graph
+    from kerasdl.backend.tuning import torch_graph
 
     network, sides, options = OWN[name]
     keras.utils.set_random_seed(0)
@@ -203,7 +204,7 @@ def test_a_network_as_a_row_of_calls(name, dtype):
 
 @pytest.mark.skipif(BACKEND != "torch", reason="torch only")
 def test_statistics_in_the_row():
-    from kerasdl.tuning import torch_graph
+    from kerasdl.backend.tuning import torch_graph
 
     inputs = keras.Input((1, 2, 1))
     model = keras.Model(inputs, keras.layers.BatchNormalization(momentum=0.5)(inputs))
@@ -219,7 +220,7 @@ def test_statistics_in_the_row():
 @pytest.mark.skipif(BACKEND != "torch", reason="torch only")
 def test_the_row_runs_once_per_step(monkeypatch):
     """And not a first time to find out shapes, which Keras does without values."""
-    from kerasdl.tuning import torch_graph
+    from kerasdl.backend.tuning import torch_graph
 
     model = models.build("unet", (8, 8, 3), 2, filters=2, depth=1)
     model.compile(SGD(0.001), losses.build("crossentropy"))
@@ -235,7 +236,7 @@ def test_the_row_runs_once_per_step(monkeypatch):
 
 @pytest.mark.skipif(BACKEND != "torch", reason="torch only")
 def test_a_norm_of_one_value_in_the_row():
-    from kerasdl.tuning import torch_graph
+    from kerasdl.backend.tuning import torch_graph
 
     inputs = keras.Input((1, 1, 2))
     model = keras.Model(inputs, keras.layers.BatchNormalization(momentum=0.5)(inputs))
@@ -253,7 +254,7 @@ def test_a_norm_of_one_value_in_the_row():
 @pytest.mark.skipif(BACKEND != "torch", reason="torch only")
 @pytest.mark.parametrize("name", ["dropout", "softmax", "two outputs", "twice", "wide", "again"])
 def test_networks_with_anything_else_stay_with_keras(name):
-    from kerasdl.tuning import torch_graph
+    from kerasdl.backend.tuning import torch_graph
 
     inputs = keras.Input((4, 4, 3))
     x = keras.layers.Conv2D(2, 1, activation="softmax" if name == "softmax" else None)(inputs)

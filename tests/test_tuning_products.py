@@ -65,13 +65,13 @@ def test_gradients(name, dtype, monkeypatch):
     layer.set_weights([numbers(*w.shape, seed=seed) for seed, w in enumerate(layer.weights)])
     own, used = layer.call, []
     if BACKEND == "torch":
-        from kerasdl.tuning import torch_layers, torch_products
+        from kerasdl.backend.tuning import torch_layers, torch_products
 
         function = torch_products._function
         monkeypatch.setattr(torch_products, "_function", lambda: used.append(1) or function())
         tuned, computed = torch_layers.convolution(layer, own), on_torch
     else:
-        from kerasdl.tuning import tensorflow_layers
+        from kerasdl.backend.tuning import tensorflow_layers
 
         function = tensorflow_layers._with_product
         monkeypatch.setattr(
@@ -91,7 +91,7 @@ def test_gradients(name, dtype, monkeypatch):
 def test_small_maps_of_a_network_take_the_product(monkeypatch):
     """Three convolutions of the last stage, whose maps have 2x2 pixels and 128 channels."""
     from kerasdl import models
-    from kerasdl.tuning import torch_graph, torch_products
+    from kerasdl.backend.tuning import torch_graph, torch_products
 
     model = models.build("resnet18", (64, 64, 3), 3, filters=16)
     row, used = torch_graph.forward(model, model.call), []

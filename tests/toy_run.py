@@ -23,9 +23,13 @@ import h5py
 import keras
 import numpy
 
-from kerasdl import backend, checkpoint, config, failures, modelfile, resume, runfolder, signals
-from kerasdl.data import batches
-from kerasdl.errors import KerasdlError
+from kerasdl import backend
+from kerasdl.backend import signals
+from kerasdl.core.errors import KerasdlError
+from kerasdl.data.pipeline import batches
+from kerasdl.engine import failures
+from kerasdl.runs import checkpoint, config, modelfile, runfolder
+from kerasdl.runs import restore as resume
 
 SIZE = 8
 CLASSES = 3

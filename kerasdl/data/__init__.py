@@ -2,9 +2,8 @@
 
 import pathlib
 
-import kerasdl.config
-from kerasdl.config import suggest
-from kerasdl.errors import ConfigError, DataError
+from kerasdl.core import files
+from kerasdl.core.errors import ConfigError, DataError, suggest
 
 SOURCES = ("scenes", "FOLDER", "FILE.npz", "tfds:NAME[/CONFIG][:VERSION]")
 
@@ -20,7 +19,7 @@ def load(config):
         DataError: There is no such data set, or it cannot be used for the task as it is.
     """
     if config.data == "scenes":
-        from kerasdl.data import scenes
+        from kerasdl.data.scenes import dataset as scenes
 
         return scenes.load(
             task=config.task,
@@ -30,7 +29,7 @@ def load(config):
             image_size=config.image_size,
         )
     if config.data.startswith("tfds:"):
-        from kerasdl.data import tfds
+        from kerasdl.data.tfds import dataset as tfds
 
         return tfds.load(config.data.removeprefix("tfds:"), config.task, config)
     require(config.data)
@@ -39,7 +38,7 @@ def load(config):
         from kerasdl.data import arrays
 
         return arrays.load(path, config.task, config)
-    from kerasdl.data import folder
+    from kerasdl.data.folder import dataset as folder
 
     return folder.load(path, config.task, config)
 
@@ -71,7 +70,7 @@ def read_class_weights(path, class_names):
         ConfigError: The file cannot be read, names an unknown class or leaves one out, or a weight
             is not a number of 0 or more.
     """
-    values = kerasdl.config.read(path)
+    values = files.read_toml(path)
     for name in values:
         if name not in class_names:
             raise suggest("class", name, class_names)

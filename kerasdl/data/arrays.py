@@ -13,11 +13,12 @@ from typing import NamedTuple
 
 import numpy
 
-from kerasdl.data import masks, splitting
+from kerasdl.core.errors import DataError
+from kerasdl.data import splitting
 from kerasdl.data.base import Dataset, Sample
-from kerasdl.data.dataset_file import NAMES_FILE, read_names
-from kerasdl.data.layout import UNDIVIDED
-from kerasdl.errors import DataError
+from kerasdl.data.folder import masks
+from kerasdl.data.folder.dataset_file import NAMES_FILE, read_names
+from kerasdl.data.folder.layout import UNDIVIDED
 
 KEYS = {
     "train": ("x_train", "y_train"),

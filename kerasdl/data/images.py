@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy
 import PIL.Image
 
-from kerasdl.errors import DataError
+from kerasdl.core.errors import DataError
 
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF", "TIFF")
 SUFFIXES = {

@@ -5,8 +5,8 @@ import re
 
 import numpy
 
-from kerasdl.data.layout import UNDIVIDED
-from kerasdl.errors import DataError
+from kerasdl.core.errors import DataError
+from kerasdl.data.folder.layout import UNDIVIDED
 
 SIZE_KEYS = {"train": "train_size", "validation": "validation_size", "test": "test_size"}
 

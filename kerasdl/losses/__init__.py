@@ -2,8 +2,7 @@
 
 import keras
 
-from kerasdl.config import suggest
-from kerasdl.errors import ConfigError
+from kerasdl.core.errors import ConfigError, suggest
 from kerasdl.losses.color import ABError, BinsCrossentropy
 from kerasdl.losses.crossentropy import SparseCrossentropy
 from kerasdl.losses.dice import SparseDice, Sum

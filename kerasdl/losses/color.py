@@ -2,9 +2,9 @@
 
 import keras
 
-from kerasdl.colors.bins import soft_encoding
-from kerasdl.colors.targets import LAB_SCALE
 from kerasdl.losses.crossentropy import normalise
+from kerasdl.metrics.colors.bins import soft_encoding
+from kerasdl.metrics.colors.targets import LAB_SCALE
 
 HUBER_DELTA = 0.1  # 10 units of CIELAB; as in RGB, where 0.1 is 25 of 255 levels
 CHROMA_UNIT = 10.0  # chroma at which a pixel counts twice as much as a grey one
@@ -63,7 +63,7 @@ class BinsCrossentropy(keras.losses.Loss):
     the bin nearest to the true colour.
 
     Args:
-        weights: One weight per bin (`kerasdl.colors.bins.rebalancing_weights`), or None for 1.
+        weights: One weight per bin (`colors.bins.rebalancing_weights`), or None for 1.
         name: Name of the loss.
         reduction: As in Keras.
 

@@ -2,7 +2,7 @@
 
 import keras
 
-from kerasdl import distribution
+from kerasdl.backend import distribution
 from kerasdl.losses.labels import match_rank, split_labels
 
 

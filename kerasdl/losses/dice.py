@@ -2,8 +2,8 @@
 
 import keras
 
-from kerasdl import distribution
-from kerasdl.errors import ConfigError
+from kerasdl.backend import distribution
+from kerasdl.core.errors import ConfigError
 from kerasdl.losses.labels import match_rank, split_labels
 
 

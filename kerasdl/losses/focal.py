@@ -2,7 +2,7 @@
 
 import keras
 
-from kerasdl.errors import ConfigError
+from kerasdl.core.errors import ConfigError
 from kerasdl.losses.crossentropy import normalise, sparse_crossentropy
 from kerasdl.losses.labels import match_rank, split_labels
 

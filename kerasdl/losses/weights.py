@@ -2,7 +2,7 @@
 
 import numpy
 
-from kerasdl.errors import DataError
+from kerasdl.core.errors import DataError
 
 
 def balanced_class_weights(counts, totals=None):

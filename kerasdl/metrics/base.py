@@ -2,7 +2,7 @@
 
 import keras
 
-from kerasdl.errors import ConfigError
+from kerasdl.core.errors import ConfigError
 
 
 class GatedMetric(keras.metrics.Metric):

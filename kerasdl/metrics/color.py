@@ -3,7 +3,7 @@
 import numpy
 import skimage.color
 
-from kerasdl.errors import DataError
+from kerasdl.core.errors import DataError
 
 GREY = 0.01  # colourfulness below which pictures are grey: what rounding leaves, on 0-255
 SUMS = ("chroma_error", "ab_error", "delta_e", "truth", "prediction")

@@ -2,10 +2,10 @@
 
 import keras
 
-from kerasdl.colors.lab import rgb_to_lab
-from kerasdl.colors.targets import truth_and_prediction
 from kerasdl.metrics.base import GatedMetric
 from kerasdl.metrics.color import GREY
+from kerasdl.metrics.colors.lab import rgb_to_lab
+from kerasdl.metrics.colors.targets import truth_and_prediction
 from kerasdl.metrics.psnr import psnr
 from kerasdl.metrics.ssim import ssim
 
@@ -34,7 +34,7 @@ class ColorizationScores(GatedMetric):
     that of the means, NaN for a grey truth. All are 0 while nothing has been measured.
 
     Args:
-        target: "rgb" or "ab", what the network puts out; see `kerasdl.colors.targets`.
+        target: "rgb" or "ab", what the network puts out; see `kerasdl.metrics.colors.targets`.
         name: Name of the metric; the logs have the names of the scores.
         gated: Whether it may be switched off in training.
     """

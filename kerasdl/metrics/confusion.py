@@ -3,7 +3,7 @@
 import keras
 import numpy
 
-from kerasdl.errors import DataError
+from kerasdl.core.errors import DataError
 from kerasdl.metrics.base import GatedMetric
 
 # Counts are kept as high * 2**24 + low in two int32: TensorFlow, JAX and torch have no other

@@ -7,8 +7,7 @@ linear float32: logits for classes, colours for colorization. It knows no task a
 import importlib
 import inspect
 
-from kerasdl.config import suggest
-from kerasdl.errors import ConfigError
+from kerasdl.core.errors import ConfigError, suggest
 
 # name -> module with a function of that name ("-" is "_" there), so that listing the names imports
 # no Keras.

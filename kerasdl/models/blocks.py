@@ -4,7 +4,7 @@ import math
 
 import keras
 
-from kerasdl.errors import ConfigError
+from kerasdl.core.errors import ConfigError
 
 # As published and as in PyTorch: statistics move by 0.1 per batch.
 BATCH_NORM = {"momentum": 0.9, "epsilon": 1e-5}

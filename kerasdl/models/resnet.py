@@ -9,12 +9,12 @@
 
 import keras
 
-from kerasdl.config import SMALL_STEM_SIDE
-from kerasdl.errors import ConfigError
+from kerasdl.core.errors import ConfigError
 from kerasdl.models.blocks import convolution_norm, require_count
 
 STAGE_FILTERS = (64, 128, 256, 512)
 STAGE_BLOCKS = (2, 2, 2, 2)
+SMALL_STEM_SIDE = 40  # up to this many pixels on a side the stem is the small one
 STEMS = ("auto", "imagenet", "small")
 
 

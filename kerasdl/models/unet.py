@@ -9,7 +9,7 @@
 
 import keras
 
-from kerasdl.errors import ConfigError
+from kerasdl.core.errors import ConfigError
 from kerasdl.models.blocks import convolution_norm, crop_back, pad_to_multiple, require_count
 
 

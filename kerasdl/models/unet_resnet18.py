@@ -13,7 +13,7 @@ common, for example Iglovikov and Shvets 2018, "TernausNet".
 
 import keras
 
-from kerasdl.errors import ConfigError
+from kerasdl.core.errors import ConfigError
 from kerasdl.models.blocks import convolution_norm, crop_back, pad_to_multiple, require_count
 from kerasdl.models.resnet import residual_stages
 from kerasdl.models.unet import kept_skips

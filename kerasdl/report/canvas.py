@@ -9,7 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from kerasdl import files
+from kerasdl.core import files
 
 DPI = 200
 LARGEST_FILE = 150_000  # bytes; figures are small enough to live in a README

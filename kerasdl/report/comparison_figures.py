@@ -15,7 +15,7 @@ def comparison_figure(document, path, theme=canvas.LIGHT):
     One network: loss curves, differences per layer, times. Several: agreement and times of each.
 
     Args:
-        document: Content of compare.json, see `kerasdl.compare.backends`.
+        document: Content of compare.json, see `kerasdl.tools.compare.backends`.
         path: A path or a binary stream.
         theme: Colours of the page.
     """

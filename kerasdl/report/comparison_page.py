@@ -3,7 +3,7 @@
 import pathlib
 from typing import NamedTuple
 
-from kerasdl import files
+from kerasdl.core import files
 from kerasdl.report import comparison, embed, exhibits, html, names, runs
 from kerasdl.report import comparison_figures as figures
 from kerasdl.report.comparison import or_infinite, power

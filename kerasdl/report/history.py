@@ -4,7 +4,7 @@ import csv
 import math
 import pathlib
 
-from kerasdl.errors import DataError
+from kerasdl.core.errors import DataError
 from kerasdl.report import names
 
 CURVE_SCORES = ("accuracy", "miou", "psnr", "ssim", "pixel_accuracy")

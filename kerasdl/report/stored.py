@@ -10,8 +10,8 @@ import pathlib
 import numpy
 from PIL import Image
 
-from kerasdl import files
-from kerasdl.errors import ModelFileError
+from kerasdl.core import files
+from kerasdl.core.errors import ModelFileError
 from kerasdl.report import canvas
 
 NAME = "report.json"

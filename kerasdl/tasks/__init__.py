@@ -8,7 +8,7 @@ import dataclasses
 import importlib
 from collections.abc import Callable
 
-from kerasdl.config import resolve_task, suggest
+from kerasdl.core.errors import suggest
 
 # name -> module with a value TASK, so that listing the names imports no Keras.
 TASKS = {
@@ -16,6 +16,8 @@ TASKS = {
     "segmentation": "kerasdl.tasks.segmentation",
     "colorization": "kerasdl.tasks.colorization",
 }
+
+TASK_ALIASES = {"classify": "classification", "segment": "segmentation", "colorize": "colorization"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,3 +78,11 @@ def require(kind, name, allowed, task):
     """Raises ConfigError unless `name` is one of the task's own."""
     if name not in allowed:
         raise suggest(f"{kind} for {task}", name, allowed)
+
+
+def resolve_task(name):
+    """Full name of a task given by name or alias. Raises ConfigError with the closest name."""
+    name = TASK_ALIASES.get(name, name)
+    if name not in TASKS:
+        raise suggest("task", name, (*TASKS, *TASK_ALIASES))
+    return name

@@ -1,7 +1,7 @@
 """Which colours a grey picture had: PSNR and SSIM, and scores that really see colour.
 
 What the network puts out is the target of the configuration: "rgb", colours and lightness at once,
-or "ab", the chroma that is put under the lightness of the input; see `kerasdl.colors.targets` and
+or "ab", the chroma that is put under the lightness of the input; see `metrics.colors.targets` and
 docs/colorization.md. The scores are those of the RGB picture, so they compare across targets.
 """
 
@@ -12,12 +12,12 @@ import keras
 import numpy
 import skimage.color
 
-from kerasdl.colors import bins
-from kerasdl.colors.targets import LAB_SCALE, chroma, truth_and_prediction
-from kerasdl.errors import ConfigError
+from kerasdl.core.errors import ConfigError
 from kerasdl.losses import AB_LOSSES
 from kerasdl.metrics.color import ColorScores, out_of_gamut
 from kerasdl.metrics.colorization import ColorizationScores
+from kerasdl.metrics.colors import bins
+from kerasdl.metrics.colors.targets import LAB_SCALE, chroma, truth_and_prediction
 from kerasdl.metrics.psnr import psnr
 from kerasdl.metrics.ssim import ssim
 from kerasdl.tasks import Task

@@ -1,0 +1,243 @@
+"""Choosing and setting up the Keras backend, before Keras is imported."""
+
+import contextlib
+import importlib.metadata
+import importlib.util
+import logging
+import os
+import platform
+import sys
+
+from kerasdl.backend import machine
+from kerasdl.core.errors import ConfigError, suggest
+
+BACKENDS = ("tensorflow", "jax", "torch")
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16", "auto")
+PACKAGES = ("keras", "tensorflow", "tensorflow-cpu", "jax", "torch", "numpy", "pillow", "kerasdl")
+
+
+def installed():
+    """Names of the backends that can be imported, in order of preference."""
+    return [name for name in BACKENDS if importlib.util.find_spec(name) is not None]
+
+
+def require_installed(name):
+    """Raises ConfigError unless `name` is a backend that can be imported."""
+    if name not in BACKENDS:
+        raise suggest("backend", name, BACKENDS)
+    available = installed()
+    if name not in available:
+        there = ", ".join(available) or "none"
+        raise ConfigError(
+            f"backend '{name}' is not installed",
+            mend=f"pip install 'kerasdl[{name}]'; installed: {there}",
+        )
+
+
+def choose(name="auto", deterministic=True):
+    """Fixes the backend of this process; call it before anything imports Keras.
+
+    Precedence: `name` unless "auto", else the variable KERAS_BACKEND, else what `kerasdl benchmark`
+    recommends for this machine, else the first installed of tensorflow, jax and torch.
+
+    Args:
+        name: The backend, or "auto".
+        deterministic: Whether two runs are to be equal; see `prepare`. Read here for JAX only,
+            whose compiler takes no settings once it runs.
+
+    Returns:
+        The backend's name.
+
+    Raises:
+        ConfigError: Unknown or not installed, or Keras already runs on another one.
+    """
+    wanted = name if name != "auto" else os.environ.get("KERAS_BACKEND") or "auto"
+    if wanted == "auto":
+        available = installed()
+        if not available:
+            raise ConfigError(
+                "no backend is installed",
+                mend="pip install 'kerasdl[tensorflow]', 'kerasdl[jax]' or 'kerasdl[torch]'",
+            )
+        from kerasdl.backend import recommendation  # it needs the names of this module
+
+        recommended = recommendation.read().get("backend")
+        wanted = recommended if recommended in available else available[0]
+    require_installed(wanted)
+    if "keras" in sys.modules and sys.modules["keras"].config.backend() != wanted:
+        running = sys.modules["keras"].config.backend()
+        raise ConfigError(
+            f"Keras already runs on '{running}' in this process, '{wanted}' was asked for",
+            mend="one process, one backend: start another one",
+        )
+    os.environ["KERAS_BACKEND"] = wanted
+    machine.keep_freed_memory()
+    if wanted == "tensorflow" and "tensorflow" not in sys.modules:
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+        # TensorFlow turns its own oneDNN kernels on only where the processor has AVX-512 VNNI or
+        # newer. On others its plain convolutions train ResNet-18 at a quarter of the speed.
+        os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+        _import_tensorflow_silently()
+    if wanted == "jax" and "jax" not in sys.modules:
+        flags = _compiler_flags(_jax_has_processors_only(), deterministic)
+        if flags:  # those of the user's own are left alone
+            os.environ.setdefault("XLA_FLAGS", flags)
+    return wanted
+
+
+def _compiler_flags(processors_only, deterministic):
+    """Flags for XLA on this kind of device."""
+    if processors_only:
+        # Where a feature map is smaller than the kernel, XLA's algebraic simplifier exchanges the
+        # two, and its processor backend has only a plain loop for what comes out: ResNet-18 on
+        # 64x64 pictures trains at a sixth of the speed.
+        return "--xla_disable_hlo_passes=algsimp"
+    # On a GPU each process times several algorithms and takes the fastest, and some of them add up
+    # in any order: two equal runs of ResNet-18 differed after two epochs (NVIDIA H200).
+    return "--xla_gpu_deterministic_ops=true" if deterministic else ""
+
+
+def _jax_has_processors_only():
+    """Whether no plugin for a GPU or TPU is installed beside JAX."""
+    return all(importlib.util.find_spec(name) is None for name in ("jax_plugins", "libtpu"))
+
+
+def _import_tensorflow_silently():
+    """Imports TensorFlow without its greetings on standard error.
+
+    It writes them from C++ before any log level is read, six lines that would bury ours. What goes
+    wrong still comes out, as an exception.
+    """
+    try:
+        standard_error = os.dup(2)
+    except OSError:
+        standard_error = None  # closed: nobody sees the lines
+    try:
+        if standard_error is not None:
+            with open(os.devnull, "wb") as nowhere:
+                os.dup2(nowhere.fileno(), 2)
+        import tensorflow
+
+        tensorflow.config.list_physical_devices()
+        # Else it warns of every network after the fifth that answers in one process.
+        logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    finally:
+        if standard_error is not None:
+            os.dup2(standard_error, 2)
+            os.close(standard_error)
+
+
+def prepare(seed, precision="float32", deterministic=True):
+    """Seeds all generators and sets precision and determinism; imports Keras.
+
+    Deterministic means that two runs on the same machine, backend and versions are equal bit for
+    bit; TensorFlow and torch have a switch for it, JAX on a GPU has one that `choose` sets.
+    """
+    import keras
+
+    set_seed(seed)
+    keras.config.set_dtype_policy(precision)
+    if not deterministic:
+        return
+    if keras.config.backend() == "tensorflow":
+        import tensorflow
+
+        tensorflow.config.experimental.enable_op_determinism()
+    elif keras.config.backend() == "torch":
+        import torch
+
+        # CUDA's matrix products are only reproducible with a fixed workspace.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        # Else every new tensor is filled with NaN first, for operations that would read it
+        # before it is written. There are none here, and it is 4 % of a step.
+        torch.utils.deterministic.fill_uninitialized_memory = False
+
+
+def set_seed(seed):
+    """Seeds the generators of Python, NumPy, Keras and the chosen backend."""
+    import keras
+
+    with _no_other_tensorflow(keras.config.backend()):
+        keras.utils.set_random_seed(seed)
+
+
+@contextlib.contextmanager
+def _no_other_tensorflow(backend):
+    """Keeps Keras from importing TensorFlow where it is installed and not the backend.
+
+    `keras.utils.set_random_seed` seeds TensorFlow on every backend, for pipelines of tf.data, and
+    for that imports it: two seconds, 0.4 GB, and its greetings on the screen. Keras
+    remembers the answer, so that saving a model does not import it either.
+    """
+    if backend == "tensorflow" or "tensorflow" in sys.modules:
+        yield
+        return
+    sys.modules["tensorflow"] = None  # what Python itself has for "cannot be imported"
+    try:
+        yield
+    finally:
+        del sys.modules["tensorflow"]
+
+
+def without_tensor_float_32():
+    """Has GPUs multiply float32 with all its 24 bits, in this process.
+
+    By default all three frameworks let the GPU round the factors of a convolution to the 11 bits of
+    TensorFloat-32, each where it likes.
+    """
+    import keras
+
+    backend = keras.config.backend()
+    if backend == "torch":
+        import torch
+
+        torch.backends.cudnn.allow_tf32 = False
+        torch.backends.cuda.matmul.allow_tf32 = False
+    elif backend == "jax":
+        import jax
+
+        if jax.default_backend() != "cpu":
+            jax.config.update("jax_default_matmul_precision", "highest")
+    else:
+        import tensorflow
+
+        tensorflow.config.experimental.enable_tensor_float_32_execution(False)
+
+
+def environment():
+    """What a result depends on beside configuration and data, as a JSON-able mapping."""
+    import keras
+
+    versions = {}
+    for package in PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return {
+        "backend": keras.config.backend(),
+        "precision": keras.config.dtype_policy().name,
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "processors": os.cpu_count(),
+        "devices": _devices(keras.config.backend()),
+        "versions": versions,
+    }
+
+
+def _devices(backend):
+    """Kinds of devices the backend computes on."""
+    if backend == "torch":
+        import torch
+
+        if torch.cuda.is_available():
+            return [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+        return ["cpu"]
+    if backend == "jax":
+        import jax
+
+        return [device.device_kind for device in jax.devices()]
+    import tensorflow
+
+    return [device.name for device in tensorflow.config.list_logical_devices()]

@@ -1,0 +1,68 @@
+"""What the engines share: batch norm over all replicas, and ends that all processes agree on."""
+
+import keras
+
+from kerasdl.backend.signals import SIGNALS, Stopped
+
+
+def synchronise_norms(model, group):
+    """Makes batch norm use the mean and variance of the global batch.
+
+    mean = sum_r mean_r / R, variance = sum_r mean_r(x^2) / R - mean^2 over R replicas of equal
+    share, with gradients through both. The attribute of Keras' layer would do it on TensorFlow
+    only, and would be saved: other backends then refuse the file.
+    """
+    for layer in _layers(model):
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer._moments = _moments(layer, group)
+
+
+def _moments(layer, group):
+    """Replacement of `BatchNormalization._moments`, which is called in training only."""
+
+    def moments(inputs, mask=None):
+        axes = [axis for axis in range(len(inputs.shape)) if axis != layer.axis % len(inputs.shape)]
+        own = [keras.ops.mean(inputs, axes), keras.ops.mean(keras.ops.square(inputs), axes)]
+        mean, square = (value / group.replicas for value in group.total(own))
+        return mean, keras.ops.maximum(square - keras.ops.square(mean), 0.0)
+
+    return moments
+
+
+def _layers(model):
+    for layer in model.layers:
+        yield layer
+        if isinstance(layer, keras.Model):
+            yield from _layers(layer)
+
+
+class EndTogether(keras.callbacks.Callback):
+    """Stands for `StopOnSignal` and the loss of each process, so that all end at one batch.
+
+    A process that ended alone would leave the others waiting for it within a step. After each
+    batch the processes therefore exchange whether a signal came, and the mean of their losses: a
+    loss that is not finite on one is not finite on all.
+
+    Args:
+        group: The `Group`.
+        stop: The `StopOnSignal` of this process; its handler is in force, its checks are not.
+    """
+
+    def __init__(self, group, stop):
+        super().__init__()
+        self.group = group
+        self.stop = stop
+
+    def on_train_batch_end(self, batch, logs=None):
+        logs["loss"] = self._exchange(float(logs["loss"]))
+
+    def on_test_batch_end(self, batch, logs=None):
+        self._exchange(0.0)
+
+    def _exchange(self, loss):
+        received = [float(self.stop.received == number) for number in SIGNALS]
+        loss, *received = self.group.sum([loss, *received])
+        for number, count in zip(SIGNALS, received, strict=True):
+            if count:
+                raise Stopped(number, self.stop.path, self.stop.mend)
+        return loss / self.group.processes

@@ -1,0 +1,66 @@
+"""What `kerasdl benchmark` found best on this kind of machine, kept for `auto`.
+
+One small JSON file in the user's settings folder (`click.get_app_dir`, or the folder that the
+variable KERASDL_SETTINGS names), with one entry per `kerasdl.backend.machine.description`. A
+settings folder and not `saved_models`, because the machine does not change with the working
+directory.
+"""
+
+import json
+import logging
+import os
+import pathlib
+
+import click
+
+from kerasdl.backend import BACKENDS, machine
+from kerasdl.core import files
+
+FILE = "benchmark.json"
+# float16 is never recommended: its gradients need scaling, and where it is fast bfloat16 is too.
+PRECISIONS = ("float32", "mixed_bfloat16")
+
+logger = logging.getLogger("kerasdl")
+
+
+def path():
+    """Path of the file; it need not exist."""
+    folder = os.environ.get("KERASDL_SETTINGS") or click.get_app_dir("kerasdl")
+    return pathlib.Path(folder) / FILE
+
+
+def read():
+    """The entry of this machine, or an empty mapping: {"backend", "precisions", ...}.
+
+    A file that cannot be understood is as good as none: it only holds what can be measured again.
+    """
+    try:
+        entry = json.loads(path().read_text(encoding="utf-8"))["machines"][machine.description()]
+        backend, precisions = entry.get("backend"), entry.get("precisions", {})
+        if backend not in (None, *BACKENDS) or not set(precisions.values()) <= set(PRECISIONS):
+            raise ValueError("unknown backend or precision")
+    except FileNotFoundError:
+        return {}
+    except KeyError:
+        return {}  # other machines only
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        logger.warning("ignored: %s (%s; kerasdl benchmark writes it anew)", path(), error)
+        return {}
+    return entry
+
+
+def write(entry):
+    """Stores the entry of this machine and returns the file's path. Raises WriteError."""
+    file = path()
+    try:
+        document = json.loads(file.read_text(encoding="utf-8"))
+        machines = dict(document["machines"])
+    except (OSError, ValueError, KeyError, TypeError):
+        machines = {}
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise files.cannot_write(file, error) from error
+    machines[machine.description()] = entry
+    files.write_text(file, json.dumps({"machines": machines}, indent=1, ensure_ascii=False) + "\n")
+    return file

@@ -1,0 +1,63 @@
+"""torch: a convolution on a small map whose gradient of the kernel is a matrix product.
+
+Where the kernel is much larger than the map, PyTorch's own (oneDNN's, on processors) takes two to
+four times as long: 512 channels on 2x2 pixels, as in the last stage of ResNet-18.
+"""
+
+import functools
+
+from kerasdl.backend.tuning.convolutions import output_sides
+
+# The product is used where the input has at least as many channels for each pixel of the output.
+CHANNELS_PER_PIXEL = 32
+
+
+def conv2d(x, kernel, bias, strides, padding):
+    """`torch.nn.functional.conv2d`; the gradient of the kernel is computed in the faster way."""
+    import torch
+
+    plain = (
+        torch.compiler.is_compiling()  # cannot look into an operation with a gradient of its own
+        or x.device.type != "cpu"
+        or not kernel.requires_grad
+        or kernel.shape[2:] == (1, 1)
+    )
+    if not plain:
+        rows, columns = output_sides(x.shape[2:], padding, kernel.shape[2:], strides)
+        plain = rows * columns * CHANNELS_PER_PIXEL > x.shape[1]
+    if plain:
+        return torch.nn.functional.conv2d(x, kernel, bias, strides, padding)
+    outputs = _function().apply(x, kernel, tuple(strides), tuple(padding))
+    return outputs if bias is None else outputs + bias[:, None, None]
+
+
+@functools.cache
+def _function():
+    """The operation with its gradient, made here because torch may be imported only now."""
+    import torch
+
+    class Convolution(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x, kernel, strides, padding):
+            ctx.save_for_backward(x, kernel)
+            ctx.options = strides, padding
+            return torch.nn.functional.conv2d(x, kernel, None, strides, padding)
+
+        @staticmethod
+        @torch.autograd.function.once_differentiable
+        def backward(ctx, upstream):
+            x, kernel = ctx.saved_tensors
+            (step, across), (up, left) = ctx.options
+            of_inputs = None
+            if ctx.needs_input_grad[0]:
+                of_inputs = torch.nn.grad.conv2d_input(x.shape, kernel, upstream, *ctx.options)
+            filters, channels, height, width = kernel.shape
+            padded = torch.nn.functional.pad(x.permute(0, 2, 3, 1), (0, 0, left, left, up, up))
+            # (batch, rows, columns, channels, height, width): what each output pixel saw.
+            seen = padded.unfold(1, height, step).unfold(2, width, across)
+            seen = seen.permute(0, 1, 2, 4, 5, 3).reshape(-1, height * width * channels)
+            product = upstream.permute(1, 0, 2, 3).reshape(filters, -1) @ seen
+            of_kernel = product.view(filters, height, width, channels).permute(0, 3, 1, 2)
+            return of_inputs, of_kernel, None, None
+
+    return Convolution

@@ -1,0 +1,1 @@
+"""One file per command; each is words -> Config -> one call -> words."""

@@ -1,0 +1,59 @@
+"""`kerasdl benchmark`."""
+
+import json
+
+import click
+
+from kerasdl.cli.options import common_options, json_option
+from kerasdl.runs import config as configuration
+
+
+def _several(flag, kind, text):
+    return click.option(
+        flag, flag.strip("-").replace("-", "_"), type=kind, multiple=True, metavar="NAME|NUMBER",
+        help=f"{text} Repeatable.",
+    )  # fmt: skip
+
+
+@click.command()
+@_several("--backend", str, "tensorflow, jax or torch; default: all installed.")
+@_several("--model", str, "Network; default: resnet18 and unet.")
+@_several("--batch-size", int, "Pictures per step; default: 32.")
+@_several("--precision", str, "Default: float32, with mixed_bfloat16 where the hardware has it.")
+@_several("--jit", str, "auto (default), on or off: compile the step as a whole.")
+@click.option("--image-size", default="64x64", show_default=True, help="HEIGHTxWIDTH.")
+@click.option("--yardstick", default="eager", show_default=True,
+              help="Plain PyTorch loop beside it: none, eager, compiled or both.")  # fmt: skip
+@click.option("--steps", type=click.IntRange(1), default=5, show_default=True,
+              help="Steps per round.")  # fmt: skip
+@click.option("--rounds", type=click.IntRange(1), default=4, show_default=True,
+              help="Turns that each cell gets.")  # fmt: skip
+@click.option("--timeout", type=click.IntRange(1), default=300, show_default=True,
+              help="Most seconds for a first step or a round.")  # fmt: skip
+@click.option("--keep/--no-keep", default=True, help="Keep the recommendation for `auto`.")
+@json_option
+@common_options
+@click.pass_obj
+def benchmark(settings, image_size, yardstick, steps, rounds, timeout, keep, as_json, **axes):
+    """Measure how fast each backend trains each network here; recommend one.
+
+    Each combination is trained in a process of its own, in turn with the others; a plain PyTorch
+    loop over the same network is measured beside them. What is recommended is what `--backend auto`
+    and `--precision auto` then mean on this machine.
+
+    \b
+    Examples:
+      kerasdl benchmark
+      kerasdl benchmark --model fcn8 --batch-size 8 --batch-size 32 --no-keep
+      kerasdl benchmark --backend tensorflow --precision float32 --jit auto --jit on
+    """
+    from kerasdl.tools.benchmark import run
+
+    size = configuration.make({"image_size": image_size}).image_size
+    tell = None if settings.get("quiet") else lambda text: click.echo(text, err=True)
+    job = {"steps": steps, "image_size": list(size), "seed": 0, "timeout": timeout}
+    document = run.benchmark(axes, yardstick, job, rounds, keep, tell)
+    if as_json:
+        click.echo(json.dumps(document, ensure_ascii=False, indent=1))
+    else:
+        run.show_document(document)

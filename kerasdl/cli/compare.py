@@ -1,0 +1,139 @@
+"""`kerasdl compare`."""
+
+import json
+
+import click
+
+from kerasdl.cli.options import Words, common_options, json_option
+from kerasdl.core.errors import ConfigError
+
+DIFFERENT = 3  # exit code where backends are further apart than allowed
+
+
+class Names(click.ParamType):
+    """Names separated by commas."""
+
+    name = "names"
+
+    def convert(self, value, parameter, context):
+        if isinstance(value, tuple):
+            return value
+        return tuple(word.strip() for word in value.split(",") if word.strip())
+
+
+@click.group("compare", cls=Words)
+def compare_group():
+    """Put backends, or runs, beside each other."""
+
+
+@compare_group.command("backends")
+@click.argument("run", required=False, type=click.Path())
+@click.option("--model", "models", type=Names(), metavar="NAMES",
+              help="Without RUN: all (default), or resnet18, fcn32, fcn16, fcn8, unet, "
+              "unet-resnet18, unet-plain (no skips, colours), separated by commas.")  # fmt: skip
+@click.option("--image-size", "sizes", type=Names(), metavar="SIZES",
+              help="Without RUN: sizes such as 64x64,50x70.  [default: 64x64]")  # fmt: skip
+@click.option("--backends", type=Names(), default="", metavar="NAMES",
+              help="tensorflow,jax,torch; default: all that are installed.")  # fmt: skip
+@click.option("--precision", "precisions", type=Names(), default="", metavar="NAMES",
+              help="Also compare mixed_bfloat16 or mixed_float16, each with float32 on the same "
+              "backend.")  # fmt: skip
+@click.option("--tolerance", type=click.FloatRange(0, min_open=True), default=1e-4,
+              show_default=True, help="Largest difference of outputs, of the largest output."
+              )  # fmt: skip
+@click.option("--step-tolerance", type=click.FloatRange(0, min_open=True), default=1e-4,
+              show_default=True, help="Largest difference of a gradient step, of its length."
+              )  # fmt: skip
+@click.option("--samples", type=click.IntRange(1), default=64, show_default=True,
+              help="Pictures to predict and score.")  # fmt: skip
+@click.option("--steps", type=click.IntRange(1), default=12, show_default=True,
+              help="Steps of the short training.")  # fmt: skip
+@click.option("--batch-size", type=click.IntRange(1),
+              help="Pictures per step; default: that of the run, or 8.")  # fmt: skip
+@click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE",
+              help="Any key of the configuration. Repeatable.")  # fmt: skip
+@click.option("--out", type=click.Path(),
+              help="Folder for table, figure and page; default: RUN/compare or "
+              "saved_models/compare.")  # fmt: skip
+@json_option
+@common_options
+def compare_backends(run, models, sizes, backends, precisions, tolerance, step_tolerance, samples,
+                     steps, batch_size, assignments, out, as_json):  # fmt: skip
+    """Prove that backends agree, and find the fastest.
+
+    The best model of RUN, or networks with random weights, are given to each backend, in a process
+    of its own, with the same pictures: outputs, layers, scores, one gradient step, a short
+    training, times and memory. Exit code 3 if they differ by more than is allowed.
+
+    \b
+    Examples:
+      kerasdl compare backends
+      kerasdl compare backends saved_models/segmentation-unet-scenes
+      kerasdl compare backends --model unet,fcn8 --image-size 50x70 --backends jax,torch
+    """
+    import pathlib
+
+    from kerasdl.tools.compare import backends as comparing
+    from kerasdl.tools.compare import cases
+
+    chosen = comparing.chosen_backends(backends)
+    if run is None:
+        subjects = cases.fresh(models or "all", sizes or ("64x64",), assignments, batch_size)
+        folder = pathlib.Path(out or "saved_models/compare")
+    else:
+        if models or sizes:
+            raise ConfigError(
+                "--model and --image-size are for networks with random weights", run,
+                "leave them out, or leave RUN out",
+            )  # fmt: skip
+        subjects = [cases.of_run(run, assignments, batch_size)]
+        folder = pathlib.Path(out or pathlib.Path(run) / "compare")
+    document = comparing.compare(
+        subjects, chosen, precisions, samples, steps,
+        {"logits": tolerance, "gradient_step": step_tolerance},
+    )  # fmt: skip
+    page = comparing.publish(document, folder, run)
+    if as_json:
+        click.echo(comparing.as_json(document))
+    else:
+        import rich.console
+
+        from kerasdl.report import comparison
+
+        comparison.show(document, rich.console.Console())
+        click.echo(f"page: {page}")
+    if not document["verdict"]["agree"]:
+        click.get_current_context().exit(DIFFERENT)
+
+
+@compare_group.command("runs")
+@click.argument("runs", nargs=-1, required=True, type=click.Path())
+@click.option("--out", type=click.Path(), default="saved_models/compare/runs.html",
+              show_default=True, help="The HTML page.")  # fmt: skip
+@json_option
+@common_options
+def compare_runs(runs, out, as_json):
+    """Scores of finished runs side by side, and what their configurations differ in.
+
+    Runs that differ in nothing but the seed are taken together: mean and standard deviation.
+
+    \b
+    Examples:
+      kerasdl compare runs saved_models/with-skips saved_models/without-skips
+      kerasdl compare runs saved_models/reproduce/seed-*/unet
+    """
+    from kerasdl.tools.compare import runs as comparing
+
+    documents = comparing.compare(runs)
+    page = comparing.publish(documents, out)
+    if as_json:
+        summary = {**comparing.summary(documents), "page": str(page)}
+        click.echo(json.dumps(summary, ensure_ascii=False, indent=1))
+        return
+    import rich.console
+
+    line = comparing.best(documents)
+    if line is not None:
+        click.echo(line)
+    comparing.show(documents, rich.console.Console())
+    click.echo(f"page: {page}")

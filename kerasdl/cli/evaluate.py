@@ -1,0 +1,36 @@
+"""`kerasdl evaluate`."""
+
+import click
+
+from kerasdl.cli.options import (
+    backend_option,
+    chosen_run,
+    common_options,
+    json_option,
+    run_option,
+    show_scores,
+    task_argument,
+)
+
+
+@click.command()
+@task_argument
+@run_option
+@click.option("--split", type=click.Choice(["test", "validation", "train"]), default="test")
+@click.option("--data", help="Other data than those of the run, with the same classes.")
+@click.option("--batch-size", type=click.IntRange(1), help="Another batch size.")
+@backend_option
+@json_option
+@common_options
+def evaluate(task, run, split, data, batch_size, backend, as_json):
+    """Score the best model of a run.
+
+    \b
+    Examples:
+      kerasdl evaluate colorize
+      kerasdl evaluate segmentation --run saved_models/segmentation-unet-scenes --json
+    """
+    from kerasdl.engine import run as rooms
+
+    run = chosen_run(task, run, backend)
+    show_scores(rooms.evaluate(run, split, data, batch_size), as_json)

@@ -1,0 +1,96 @@
+"""The command line: words to a configuration, one call, words back; imports no framework."""
+
+import logging
+import sys
+
+import click
+
+from kerasdl import __version__
+from kerasdl.cli import (
+    benchmark,
+    compare,
+    config,
+    data,
+    doctor,
+    evaluate,
+    models,
+    predict,
+    report,
+    reproduce,
+    sweep,
+    train,
+)
+from kerasdl.cli.options import Words, common_options
+from kerasdl.core.errors import KerasdlError
+
+
+@click.group(cls=Words, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="kerasdl")
+@common_options
+@click.pass_context
+def cli(context):
+    """Train, evaluate and use image networks on TensorFlow, JAX or PyTorch.
+
+    \b
+    TASK is classification, segmentation or colorization
+    (classify, segment and colorize mean the same).
+
+    \b
+    Examples:
+      kerasdl train segmentation --model fcn32
+      kerasdl evaluate colorize
+      kerasdl predict segment photos/ --out masks/
+      kerasdl reproduce --quick
+    """
+    context.ensure_object(dict)
+
+
+for command in (
+    train.train,
+    evaluate.evaluate,
+    predict.predict,
+    reproduce.reproduce,
+    sweep.sweep,
+    report.report,
+    compare.compare_group,
+    config.config_group,
+    data.data_group,
+    models.models,
+    benchmark.benchmark,
+    doctor.doctor,
+):
+    cli.add_command(command)
+
+
+def main(arguments=None):
+    """Runs the command line and exits with the documented code."""
+    debug = "--debug" in (sys.argv[1:] if arguments is None else arguments)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("kerasdl").setLevel(logging.INFO)
+    try:
+        sys.exit(cli.main(arguments, prog_name="kerasdl", standalone_mode=False) or 0)
+    except KerasdlError as error:
+        fail(error, error.exit_code, debug)
+    except click.exceptions.Exit as error:
+        sys.exit(error.exit_code)
+    except click.Abort:
+        fail("stopped by SIGINT", 130, debug)
+    except click.ClickException as error:
+        fail(error.format_message(), 2, debug)
+    except BrokenPipeError:
+        # The reader of our output went away, such as `head`; that is no error of ours.
+        sys.stderr.close()
+        sys.exit(141)
+    except Exception as error:
+        fail(f"defect in kerasdl: {type(error).__name__}: {error}", 1, debug)
+
+
+def fail(message, code, debug):
+    """One line on standard error and the exit code; the traceback only with --debug."""
+    if debug:
+        import traceback
+
+        traceback.print_exc()
+    lines = " ".join(str(message).split())
+    click.echo(f"error: {lines}", err=True)
+    sys.exit(code)

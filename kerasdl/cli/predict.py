@@ -1,0 +1,76 @@
+"""`kerasdl predict`."""
+
+import json
+import sys
+
+import click
+
+from kerasdl.cli.options import (
+    backend_option,
+    chosen_run,
+    common_options,
+    json_option,
+    run_option,
+    task_argument,
+)
+
+
+@click.command()
+@task_argument
+@click.argument("images", nargs=-1, required=True, type=click.Path())
+@run_option
+@click.option("--out", type=click.Path(), help="Folder for masks or coloured pictures.")
+@click.option("--overwrite", is_flag=True, help="Replace results that are there.")
+@click.option("--top", type=click.IntRange(1), default=3, show_default=True,
+              help="Classification: how many classes to name.")  # fmt: skip
+@click.option("--saturation", type=click.FloatRange(0), default=1.0, metavar="FACTOR",
+              help="Colorization: factor of the chroma; 0 is grey, default 1.")  # fmt: skip
+@backend_option
+@json_option
+@common_options
+def predict(task, images, run, out, overwrite, top, saturation, backend, as_json):
+    """Predict for pictures or folders of pictures of any size.
+
+    Classification names classes and probabilities; segmentation writes the mask and an overlay,
+    colorization the coloured picture with its own lightness, at the picture's own size, below
+    --out (default: predictions).
+
+    \b
+    Examples:
+      kerasdl predict classify cat.jpg dog.jpg
+      kerasdl predict segment photos/ --out masks/
+      kerasdl predict colorize old.jpg --saturation 1.3
+    """
+    from kerasdl.engine import run as rooms
+
+    run = chosen_run(task, run, backend)
+    if out is None and task != "classification":
+        out = "predictions"
+    found = rooms.predict(run, list(images), out, overwrite, top, saturation)
+    if out is not None:
+        from kerasdl.engine.prediction import write_index
+
+        write_index(found, out)
+    if as_json:
+        click.echo(json.dumps([each.as_dict() for each in found], ensure_ascii=False, indent=1))
+    else:
+        for each in found:
+            if each.error is None:
+                click.echo(prediction_line(each))
+    bad = [each for each in found if each.error is not None]
+    for each in bad:
+        click.echo(f"error: {each.error}", err=True)
+    if bad:
+        sys.exit(3)
+
+
+def prediction_line(found):
+    """One prediction as a line of text."""
+    if found.classes is not None:
+        said = ", ".join(f"{name} {probability:.1%}" for name, probability in found.classes)
+    elif found.shares is not None:
+        said = ", ".join(f"{name} {share:.1%}" for name, share in list(found.shares.items())[:5])
+    else:
+        said = "coloured"
+    files = "  -> " + ", ".join(found.files.values()) if found.files else ""
+    return f"{found.name}: {said}{files}"

@@ -1,0 +1,45 @@
+"""`kerasdl reproduce`."""
+
+import json
+
+import click
+
+from kerasdl.cli.options import backend_option, common_options, json_option
+from kerasdl.core import files
+from kerasdl.runs import config as configuration
+
+
+@click.command()
+@click.option("--quick", is_flag=True, help="Few pictures and epochs: minutes, not an hour.")
+@click.option("--out", type=click.Path(), default="saved_models/reproduce", show_default=True)
+@click.option("--seeds", type=click.IntRange(1), help="Runs per network (default 3, quick 1).")
+@click.option("--data", default="scenes", show_default=True, help="Data with masks.")
+@click.option("--config", "config_file", type=click.Path(), help="TOML file: another recipe.")
+@click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Any key.")
+@backend_option
+@json_option
+@common_options
+@click.pass_obj
+def reproduce(settings, quick, out, seeds, data, config_file, assignments, backend, as_json):
+    """Train all networks of the report and compare: two tables, three figures, one page.
+
+    Networks that are trained already are not trained again; interrupted, the command goes on.
+
+    \b
+    Examples:
+      kerasdl reproduce --quick
+      kerasdl reproduce --seeds 3 --backend torch
+    """
+    from kerasdl.tools.reproduce import reproduction
+
+    values = configuration.override(
+        files.read_toml(config_file) if config_file else {}, assignments
+    )
+    page, documents = reproduction.reproduce(
+        out, quick, seeds, {**values, "data": data}, backend, quiet=settings.get("quiet", False)
+    )
+    if as_json:
+        click.echo(json.dumps({"page": str(page), "runs": documents}, ensure_ascii=False))
+    else:
+        reproduction.show(documents)
+        click.echo(f"page: {page}")

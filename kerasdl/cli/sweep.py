@@ -1,0 +1,89 @@
+"""`kerasdl sweep`."""
+
+import json
+import shlex
+import sys
+
+import click
+
+from kerasdl.cli.options import (
+    backend_option,
+    common_options,
+    config_options,
+    given,
+    json_option,
+    task_argument,
+)
+
+
+@click.command()
+@task_argument
+@click.option(
+    "--grid", "assignments_grid", multiple=True, required=True, metavar="KEY=VALUE,VALUE,...",
+    help="Values to try for a key of the configuration or an option of the network. Repeatable.",
+)  # fmt: skip
+@click.option("--seeds", type=click.IntRange(1), default=3, show_default=True,
+              help="Runs per combination.")  # fmt: skip
+@config_options
+@backend_option
+@click.option("--out", type=click.Path(), help="Folder of the sweep; the runs go below it.")
+@click.option("--dry-run", is_flag=True, help="Check everything, list the runs, train none.")
+@json_option
+@common_options
+@click.pass_obj
+def sweep(settings, task, assignments_grid, seeds, config_file, assignments, backend, out,
+          dry_run, as_json, **flags):  # fmt: skip
+    """Train every combination of a grid with several seeds and compare them.
+
+    \b
+    Finished runs are not trained again; interrupted, the command goes on; a run that fails does
+    not end the others. The first combination is what the others are compared with.
+
+    \b
+    Values are separated by commas, or by semicolons where a value holds commas; neighbouring
+    numbers for `skips` are one list, so these three are the same grid:
+      --grid skips=all,none,"1,2"
+      --grid "skips=all;none;1,2"
+      --grid "skips=all,none,[1,2]"
+
+    \b
+    Examples:
+      kerasdl sweep segmentation --grid skips=all,none,"1,2" --grid filters=8,16
+      kerasdl sweep colorize --grid "skips=all;none;2,3,4;1,3,4;1,2,4;1,2,3" --seeds 5
+      kerasdl sweep segment --grid model=unet,fcn8 --grid learning_rate=0.1,0.03 --dry-run
+    """
+    from kerasdl import backend as backends
+    from kerasdl.tools.sweep import plan as sweeps
+
+    common = given(task, config_file, assignments, backend, flags)
+    backends.choose(common.get("backend", "auto"))
+    plan = sweeps.plan(common, assignments_grid, seeds, out)
+    if dry_run:
+        listed = [str(folder) for _, _, folder in plan.runs]
+        click.echo(json.dumps(listed) if as_json else "\n".join(listed))
+        return
+    quiet = settings.get("quiet", False)
+    finished, failures = sweeps.train(plan, quiet)
+    if finished:
+        from kerasdl.tools.sweep import folder as sweepfolder
+
+        command = shlex.join(["kerasdl", *sys.argv[1:]])
+        document, tables = sweepfolder.publish(plan, finished, failures, command)
+        _show(document, tables, plan, as_json)
+    if failures:
+        raise sweeps.SweepFailed(failures, len(plan.runs))
+
+
+def _show(document, shown, plan, as_json):
+    if as_json:
+        click.echo(json.dumps({"out": str(plan.out), **document}, ensure_ascii=False, indent=1))
+        return
+    import rich.console
+
+    from kerasdl.report import tables
+
+    console = rich.console.Console()
+    scores, *differences = shown
+    for table in (tables.upright(scores), *differences):
+        console.print(tables.as_rich(table))
+    click.echo(f"page: {plan.out / 'report.html'}")

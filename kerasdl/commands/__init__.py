@@ -1,1 +1,0 @@
-"""One file per command; each is words -> Config -> one call -> words. Listed in `kerasdl.cli`."""

@@ -1,0 +1,76 @@
+"""Errors a user can mend: one line with what is wrong, the path and the mend, and an exit code.
+
+Exit codes: 0 done, 1 defect in kerasdl, 2 usage or configuration, 3 data (or backends that differ),
+4 model file, 5 training failed, 6 cannot write, 130 and 143 stopped by a signal.
+"""
+
+import difflib
+
+
+class KerasdlError(Exception):
+    """An error with its mend; prints as `what: path (mend)`.
+
+    Args:
+        what: What is wrong, without a full stop at the end.
+        path: The file or folder concerned, if any.
+        mend: What the user can do about it, if anything is known.
+    """
+
+    exit_code = 1
+
+    def __init__(self, what, path=None, mend=None):
+        super().__init__(what)
+        self.what = what
+        self.path = path
+        self.mend = mend
+
+    def __str__(self):
+        text = self.what
+        if self.path is not None:
+            text += f": {self.path}"
+        if self.mend:
+            text += f" ({self.mend})"
+        return text
+
+
+class ConfigError(KerasdlError, ValueError):
+    """A wrong name, key, type or value (exit code 2)."""
+
+    exit_code = 2
+
+
+class DataError(KerasdlError):
+    """Data that cannot be used as they are (exit code 3)."""
+
+    exit_code = 3
+
+
+class ModelFileError(KerasdlError):
+    """A model file or run state that is damaged, foreign or unsafe (exit code 4)."""
+
+    exit_code = 4
+
+
+class TrainingFailed(KerasdlError):
+    """Training ended early: loss not finite, out of memory, a worker failed (exit code 5)."""
+
+    exit_code = 5
+
+
+class WriteError(KerasdlError):
+    """An output cannot be written: disk full, read-only, locked (exit code 6)."""
+
+    exit_code = 6
+
+
+def suggest(kind, name, choices):
+    """Error for an unknown name, with the closest known one.
+
+    Args:
+        kind: What the name stands for, such as "model".
+        name: The name received.
+        choices: The names there are.
+    """
+    close = difflib.get_close_matches(str(name), list(choices), n=1)
+    hint = f"did you mean '{close[0]}'? " if close else ""
+    return ConfigError(f"unknown {kind} '{name}'", mend=f"{hint}known: {', '.join(choices)}")

@@ -1,0 +1,123 @@
+"""Files that are whole or absent: written under a temporary name, synced, then renamed.
+
+A rename within one folder is atomic on every file system in use, and `fsync` before it makes sure
+that the new name never points to data that a power cut can still lose.
+"""
+
+import contextlib
+import errno
+import hashlib
+import os
+import pathlib
+import shutil
+import tomllib
+
+from kerasdl.core.errors import ConfigError, WriteError
+
+TEMPORARY_PREFIX = ".tmp-"
+
+_NO_SPACE = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
+_NO_RIGHTS = (errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+def cannot_write(path, error, needed_bytes=None):
+    """WriteError for an OSError met while writing `path`, with the mend that fits its cause."""
+    what = f"cannot write ({error.strerror or error})"
+    mend = None
+    if error.errno in _NO_SPACE:
+        if needed_bytes:
+            what += f", {max(needed_bytes / 1e6, 0.1):.1f} MB needed"
+        mend = "free some space, then repeat the command"
+    elif error.errno in _NO_RIGHTS:
+        mend = "choose a folder that you may write to with --out"
+    elif error.errno == errno.ENOENT:
+        mend = "was the folder removed while the run was going on?"
+    return WriteError(what, path, mend)
+
+
+def sync_file(path):
+    """Makes the operating system write a file's content to the disk."""
+    with open(path, "rb+") as stream:
+        os.fsync(stream.fileno())
+
+
+def sync_folder(path):
+    """Makes a rename within the folder lasting; does nothing where folders cannot be opened."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except PermissionError:
+        return
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        # Some network file systems know no fsync of a folder.
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF):
+            raise
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def replacing(path, needed_bytes=None):
+    """Gives a temporary path beside `path`; it takes the name `path` if the block succeeds.
+
+    Whatever happens, `path` is the old file or the new one, and no temporary file stays.
+
+    Raises:
+        WriteError: If the operating system refuses any part of it.
+    """
+    path = pathlib.Path(path)
+    temporary = path.with_name(TEMPORARY_PREFIX + path.name)
+    try:
+        yield temporary
+        sync_file(temporary)
+        os.replace(temporary, path)
+        sync_folder(path.parent)
+    except OSError as error:
+        raise cannot_write(path, error, needed_bytes) from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def make_folder(path):
+    """Makes a folder and its parents, if they are missing. Raises WriteError."""
+    try:
+        pathlib.Path(path).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+
+
+def write_text(path, text):
+    """Writes a UTF-8 text file atomically. Raises WriteError."""
+    with replacing(path, len(text)) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="")
+
+
+def sha256(path):
+    """Hexadecimal SHA-256 of a file's content."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def remove(path):
+    """Removes a file, a link or a whole folder, if it is there. Raises OSError."""
+    path = pathlib.Path(path)
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def read_toml(path):
+    """Mapping of keys to values from a TOML file. Raises ConfigError naming file and line."""
+    path = pathlib.Path(path)
+    try:
+        with path.open("rb") as stream:
+            return tomllib.load(stream)
+    except FileNotFoundError:
+        raise ConfigError("no such configuration file", path) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"configuration file cannot be read: {error}", path) from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"not valid TOML: {error}", path) from error

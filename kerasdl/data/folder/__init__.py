@@ -1,0 +1,1 @@
+"""Data in folders: layouts, masks, and the file that describes them."""

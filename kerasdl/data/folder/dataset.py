@@ -1,0 +1,185 @@
+"""Data in a folder of picture files: classes, pictures with masks, or just colour pictures.
+
+See `layout` for the arrangements of folders that are understood and `dataset_file` for what a
+`dataset.toml` may say. Nothing below the folder is ever written or changed.
+"""
+
+import concurrent.futures
+import hashlib
+import pathlib
+
+import numpy
+
+from kerasdl.core.errors import DataError
+from kerasdl.data import images, splitting
+from kerasdl.data.base import Dataset, Sample
+from kerasdl.data.folder import discover, mask_scan, masks
+from kerasdl.data.folder.dataset_file import IGNORE
+from kerasdl.data.inspect.findings import listing, raise_first
+
+_MOST_BAD = 0.5  # with skip_bad: a larger share of bad files is no accident
+
+
+class FolderSplit:
+    """The samples of one split, read from their files when asked for.
+
+    Args:
+        entries: List of `layout.Entry`.
+        rule: MaskRule of the data set, where there are masks.
+        skipped: (name, reason) of samples that were left out as unreadable.
+    """
+
+    def __init__(self, entries, rule=None, skipped=()):
+        self.entries = list(entries)
+        self.rule = rule
+        self.skipped = tuple(skipped)
+
+    def __len__(self):
+        return len(self.entries)
+
+    def __getitem__(self, index):
+        """Sample of a position. Raises DataError naming the file that cannot be used."""
+        entry = self.entries[index]
+        image = images.read_image(entry.image)
+        if entry.mask is None:
+            return Sample(image, entry.label)
+        mask = masks.read_mask(entry.mask, self.rule)
+        if mask.shape != image.shape[:2]:
+            raise mask_scan.size_finding(entry, image.shape[:2], mask.shape).as_error()
+        return Sample(image, entry.label, mask)
+
+    def name(self, index):
+        """Name of the picture relative to the data folder."""
+        return self.entries[index].name
+
+    def names(self):
+        """Names of all samples, in order."""
+        return [entry.name for entry in self.entries]
+
+    def labels(self):
+        """Class indices of all samples, int32, without reading a picture; None without classes."""
+        if not self.entries or self.entries[0].label is None:
+            return None
+        return numpy.array([entry.label for entry in self.entries], "int32")
+
+
+def load(path, task, config):
+    """Dataset of a folder.
+
+    Without split folders the pictures are divided by `config.validation_split` and
+    `config.test_split`, the same way for the same names and seed; without a validation folder the
+    validation pictures are taken from the training ones. A test split that is missing beside split
+    folders stays missing. `config.train_size` and its like take a sample, chosen by the seed.
+
+    Args:
+        path: The folder.
+        task: "classification", "segmentation" or "colorization".
+        config: The Config.
+
+    Raises:
+        DataError: The folder cannot be used as it is; names the first problem and its mend.
+        ConfigError: dataset.toml is wrong.
+    """
+    path = pathlib.Path(path)
+    layout = discover.discover(path, task)
+    raise_first(layout.findings, config.skip_bad)
+    entries = splitting.divide(layout.entries, config, path)
+    names, rule = layout.class_names, None
+    if task == "segmentation":
+        names, rule = _mask_classes(layout, config)
+    elif task == "colorization":
+        names = ()
+    splits = {}
+    for split, members in entries.items():
+        members = splitting.limit(members, getattr(config, splitting.SIZE_KEYS[split]), config.seed)
+        skipped = []
+        if config.skip_bad:
+            members, skipped = _readable(members, rule, path)
+        splits[split] = FolderSplit(members, rule, skipped)
+    file = layout.file
+    return Dataset(
+        name=splitting.short_name(path),
+        splits=splits,
+        class_names=names,
+        palette=file.palette or masks.default_palette(len(names)),
+        ignore_labels=rule.ignore_labels if rule else (),
+        licence=file.licence,
+        source=file.source or str(path),
+        fingerprint=fingerprint(splits),
+    )
+
+
+def fingerprint(splits):
+    """SHA-256 over the sorted names and sizes in bytes of all files; never their times."""
+    lines = []
+    for split in splits.values():
+        for entry in split.entries:
+            for file in (entry.image, entry.mask):
+                if file is not None:
+                    lines.append(f"{entry.name}\0{file.name}\0{_size(file)}\n")
+    digest = hashlib.sha256()
+    for line in sorted(lines):
+        digest.update(line.encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
+
+
+def _mask_classes(layout, config):
+    """Class names and MaskRule; without names the masks are searched for their values."""
+    rule = masks.rule_for(layout.file, ignore=config.ignore_labels)
+    if rule.classes is None:
+        targets = {*rule.values.values(), *rule.colors.values()} - {IGNORE}
+        if targets:
+            count = max(targets) + 1
+        else:
+            paths = [entry.mask for entries in layout.entries.values() for entry in entries]
+            count = _count_classes(paths, rule, layout, config.skip_bad)
+        rule = masks.rule_for(layout.file, count, config.ignore_labels)
+    names = layout.file.names or tuple(f"class_{index}" for index in range(rule.classes))
+    return names, rule
+
+
+def _count_classes(paths, rule, layout, skip_bad):
+    """Number of classes that the values of all masks suggest; raises DataError if they do not."""
+    found = mask_scan.scan(paths, rule)
+    errors = [item for item in found if isinstance(item, DataError)]
+    if errors and not skip_bad:
+        raise errors[0]
+    found = [item for item in found if not isinstance(item, DataError)]
+    finding = mask_scan.count_finding(found, rule)
+    if finding:
+        raise finding.as_error()
+    used = mask_scan.used_values(found, rule)
+    if not used:
+        raise DataError("no mask holds a class", layout.tree.root, "check ignore_label")
+    return used[-1] + 1
+
+
+def _readable(entries, rule, path):
+    """Entries whose files can be read, and (name, reason) of the others."""
+    split = FolderSplit(entries, rule)
+
+    def reason(index):
+        try:
+            split[index]
+        except DataError as error:
+            return str(error)
+        return None
+
+    with concurrent.futures.ThreadPoolExecutor(mask_scan.THREADS) as pool:
+        reasons = list(pool.map(reason, range(len(entries))))
+    skipped = [(entry.name, why) for entry, why in zip(entries, reasons, strict=True) if why]
+    if len(skipped) > _MOST_BAD * len(entries):
+        raise DataError(
+            f"{len(skipped)} of {len(entries)} samples cannot be used: "
+            + listing([name for name, _ in skipped], 20),
+            path,
+            f"{skipped[0][1]}; `kerasdl data check` lists all",
+        )
+    return [entry for entry, why in zip(entries, reasons, strict=True) if not why], skipped
+
+
+def _size(file):
+    try:
+        return file.stat().st_size
+    except OSError:
+        return -1

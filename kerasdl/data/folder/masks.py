@@ -1,0 +1,260 @@
+"""Mask files: from whatever encoding is stored to class indices, or a DataError with its mend.
+
+- Palette PNG: the raw index counts, not the colour (unless `mask_values` names colours only).
+- Grey of 1 to 16 bits: the value counts. 2-bit and 4-bit PNG hold 0-3 and 0-15.
+- RGB: looked up in the colour table (`mask_values` or `palette` of dataset.toml). Without a table
+  three equal channels are taken as grey.
+- JPEG is refused: its values drift at the edges of the classes.
+- The EXIF orientation is applied, as for pictures.
+"""
+
+import dataclasses
+import functools
+
+import numpy
+
+from kerasdl.core.errors import DataError
+from kerasdl.data import images
+from kerasdl.data.folder.dataset_file import IGNORE, MOST_CLASSES
+
+IGNORED = 255  # what ignored values become where their own value is above 255 or named "ignore"
+UNKNOWN = 65535
+_MOST_LISTED = 12
+
+
+@dataclasses.dataclass(frozen=True)
+class MaskRule:
+    """How stored mask values become class indices.
+
+    Attributes:
+        classes: Number of classes; None while it is not known: then every value passes.
+        ignore: Stored values that are left out of loss and metrics.
+        values: Stored value -> class index or "ignore"; empty: the value is the index.
+        colors: (red, green, blue) -> class index or "ignore"; empty: there is no colour table.
+        palette_as_colors: Whether palette masks are looked up by colour instead of by index.
+    """
+
+    classes: int | None = None
+    ignore: tuple[int, ...] = ()
+    values: dict[int, int | str] = dataclasses.field(default_factory=dict)
+    colors: dict[tuple[int, int, int], int | str] = dataclasses.field(default_factory=dict)
+    palette_as_colors: bool = False
+
+    @functools.cached_property
+    def table(self):
+        """uint16, shape (65536,): class index or ignored value per stored value, or 65535."""
+        table = numpy.full(65536, UNKNOWN, "uint16")
+        if self.values:
+            for value, target in self.values.items():
+                table[value] = IGNORED if target == IGNORE else target
+        else:
+            known = MOST_CLASSES + 1 if self.classes is None else self.classes
+            table[:known] = numpy.arange(known)
+        for value in self.ignore:
+            if value not in self.values:
+                table[value] = value if value <= IGNORED else IGNORED
+        return table
+
+    @functools.cached_property
+    def unchanged(self):
+        """Stored values from 0 up to, not including, this one are their own result."""
+        differs = self.table[:256] != numpy.arange(256)
+        return int(differs.argmax()) if differs.any() else 256
+
+    @functools.cached_property
+    def color_table(self):
+        """Sorted packed colours (red << 16 | green << 8 | blue) and the class of each."""
+        packed = sorted(
+            (red << 16 | green << 8 | blue, IGNORED if target == IGNORE else target)
+            for (red, green, blue), target in self.colors.items()
+        )
+        return tuple(numpy.array(column, "int64") for column in zip(*packed, strict=True))
+
+    def targets(self, stored, colored=False):
+        """Class indices of stored values or packed colours, int64; UNKNOWN where there is none."""
+        stored = numpy.asarray(stored)
+        if not colored:
+            inside = (stored >= 0) & (stored <= 65535)
+            return numpy.where(inside, self.table[stored.clip(0, 65535)], UNKNOWN).astype("int64")
+        if not self.colors:
+            return numpy.full(stored.shape, UNKNOWN)
+        known, classes = self.color_table
+        places = numpy.searchsorted(known, stored).clip(max=len(known) - 1)
+        return numpy.where(known[places] == stored, classes[places], UNKNOWN)
+
+    @property
+    def ignore_labels(self):
+        """Values in the class masks that are left out of loss and metrics, sorted."""
+        targets = [*self.values.values(), *self.colors.values()]
+        labels = {int(self.table[value]) for value in self.ignore}
+        return tuple(sorted(labels | {IGNORED for target in targets if target == IGNORE}))
+
+
+def rule_for(file, classes=None, ignore=()):
+    """MaskRule from a DatasetFile.
+
+    Args:
+        file: What `dataset.toml` says.
+        classes: Number of classes; None: that of the names, or not known.
+        ignore: Further stored values to ignore, such as those of the configuration.
+    """
+    colors = dict(file.colors)
+    if not colors:
+        colors = {color: index for index, color in enumerate(file.palette)}
+    if classes is None:
+        classes = len(file.names) or None
+    return MaskRule(
+        classes=classes,
+        ignore=tuple(dict.fromkeys((*file.ignore, *ignore))),
+        values=file.values,
+        colors=colors,
+        palette_as_colors=bool(file.colors) and not file.values,
+    )
+
+
+def read_mask(path, rule):
+    """Mask file as class indices.
+
+    Args:
+        path: The file.
+        rule: The MaskRule of the data set.
+
+    Returns:
+        uint8 array of shape (height, width): 0 to classes - 1, or a value of
+        `rule.ignore_labels`.
+
+    Raises:
+        DataError: Unreadable, JPEG, a value or colour outside the rule (with the values found,
+            those allowed, and the line of dataset.toml that mends it).
+    """
+    stored = read_stored(path, rule)
+    if stored.dtype == "uint8" and stored.ndim == 2 and stored.max() < rule.unchanged:
+        return stored  # the common case, without a pass over all pixels
+    colored = stored.ndim == 3
+    if colored:
+        stored = pack_colors(stored)
+    mask = rule.targets(stored, colored)
+    if (mask == UNKNOWN).any():
+        explain = explain_colors if colored else explain_values
+        values = numpy.unique(stored[mask == UNKNOWN] if colored else stored)
+        what, cause, mend = explain(values.tolist(), rule)
+        raise DataError(what, path, f"{cause}; {mend}" if cause else mend)
+    return mask.astype("uint8")
+
+
+def read_stored(path, rule=MaskRule()):
+    """What a mask file holds: integers (height, width), or colours (height, width, 3) uint8."""
+    with images.open_picture(path) as image:
+        if image.format == "JPEG":
+            raise DataError(
+                "JPEG cannot hold a mask: its values drift where two classes meet",
+                path,
+                "save the mask as PNG from its source; a converted JPEG keeps the drift",
+            )
+        if image.mode == "F":
+            raise DataError("float mask", path, "save the class indices as 8-bit PNG")
+        raw_mode = image.tile[0][3] if image.format == "PNG" and image.tile else ""
+        image.load()
+        upright = images.turn_upright(image, images.orientation_of(image))
+        if upright.mode == "P" and not rule.palette_as_colors:
+            return numpy.array(upright)
+        if upright.mode in ("1", "L", "I") or upright.mode.startswith("I;16"):
+            stored = numpy.array(upright)
+            # Pillow spreads grey of 2 and 4 bits over 0-255; the class index is what was stored.
+            divisor = {"L;2": 85, "L;4": 17}.get(raw_mode, 1)
+            return stored.astype("uint8") if upright.mode == "1" else stored // divisor
+        if upright.mode in ("LA", "La"):
+            return numpy.array(upright.getchannel("L"))
+        colors = numpy.array(upright.convert("RGB"))
+    if not rule.colors and (colors == colors[:, :, :1]).all():
+        return colors[:, :, 0]
+    return colors
+
+
+def explain_values(values, rule):
+    """What is wrong with some stored values, the probable cause and the mend, as three texts."""
+    outside = [
+        value for value, to in zip(values, rule.targets(values), strict=True) if to == UNKNOWN
+    ]
+    what = f"mask holds {_numbers(outside)} (all values: {_numbers(values)})"
+    what += f", allowed: {_allowed(rule)}"
+    if rule.values:
+        lines = ", ".join(f'{value} = "ignore"' for value in outside[:_MOST_LISTED])
+        return what, "mask_values leaves them out", f"add to mask_values: {lines}"
+    used = [value for value in values if value not in rule.ignore]
+    if used in ([0, 255], [255]) and rule.classes in (None, 2):
+        cause = "a binary mask stored as black and white"
+        return what, cause, "put into dataset.toml: mask_values = { 0 = 0, 255 = 1 }"
+    if outside == [255]:
+        cause = "255 usually marks pixels without a class"
+        return what, cause, "put into dataset.toml: ignore_label = 255"
+    if rule.classes and used == list(range(1, rule.classes + 1)):
+        pairs = ", ".join(f"{value} = {value - 1}" for value in used)
+        return what, "classes counted from 1", f"put into dataset.toml: mask_values = {{ {pairs} }}"
+    # Where a value above 0 is a class index already, a new numbering would mix up the classes.
+    spread = [value for value in used if value] == [value for value in outside if value > 0]
+    if spread and rule.classes and len(used) == rule.classes <= _MOST_LISTED:
+        pairs = ", ".join(f"{value} = {index}" for index, value in enumerate(used))
+        cause = "classes stored as spread grey values"
+        return what, cause, f"put into dataset.toml: mask_values = {{ {pairs} }}"
+    if outside == [rule.classes]:
+        cause = f"{rule.classes} names, but {rule.classes + 1} values"
+        return what, cause, f"name class {rule.classes}, or put ignore_label = {rule.classes}"
+    if len(values) > 64:
+        cause = "a grey picture instead of a mask, or a mask resized with interpolation"
+        return what, cause, "make the mask again from its source"
+    cause = "more classes than names, or values that mean something else"
+    return what, cause, "name all classes, or list the values in mask_values of dataset.toml"
+
+
+def explain_colors(colors, rule):
+    """What is wrong with packed colours outside the table, probable cause and mend, as texts."""
+    names = [f"#{color:06x}" for color in colors[:_MOST_LISTED]]
+    more = f" and {len(colors) - len(names)} more" if len(colors) > len(names) else ""
+    what = f"mask holds the colour{'s' if len(colors) > 1 else ''} {', '.join(names)}{more}"
+    if len(colors) > MOST_CLASSES:
+        cause = "a photograph, or a colour mask that was smoothed or stored with loss"
+        return what, cause, "make the mask again from its source, without interpolation"
+    start = 1 + max((target for target in rule.colors.values() if target != IGNORE), default=-1)
+    pairs = ", ".join(f'"{name}" = {start + index}' for index, name in enumerate(names))
+    if rule.colors:
+        what += ", which no class has"
+        return what, "", f'add to mask_values of dataset.toml, such as {pairs}, or = "ignore"'
+    mend = f"put into dataset.toml, with your indices: mask_values = {{ {pairs} }}"
+    return what, "classes stored as colours", mend
+
+
+def pack_colors(colors):
+    """Colours (..., 3) uint8 as integers red << 16 | green << 8 | blue."""
+    wide = colors.astype("int32")
+    return wide[..., 0] << 16 | wide[..., 1] << 8 | wide[..., 2]
+
+
+def default_palette(count):
+    """One (red, green, blue) per class: the colour map of PASCAL VOC.
+
+    Bit k of each channel, from the highest, is bit 3k, 3k+1 and 3k+2 of the index; class 0 is
+    black, and neighbouring indices differ strongly.
+    """
+    palette = []
+    for index in range(count):
+        color = [0, 0, 0]
+        for bit in range(8):
+            for channel in range(3):
+                color[channel] |= (index >> (3 * bit + channel) & 1) << (7 - bit)
+        palette.append(tuple(color))
+    return tuple(palette)
+
+
+def _allowed(rule):
+    if rule.values:
+        text = _numbers(sorted(rule.values))
+    else:
+        last = (rule.classes or MOST_CLASSES + 1) - 1
+        text = f"0 to {last}" if last else "0"
+    return text + "".join(f" and {value} (ignored)" for value in rule.ignore)
+
+
+def _numbers(values):
+    text = ", ".join(str(value) for value in values[:_MOST_LISTED])
+    return text + (f" and {len(values) - _MOST_LISTED} more" if len(values) > _MOST_LISTED else "")

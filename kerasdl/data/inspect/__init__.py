@@ -1,0 +1,1 @@
+"""Looking at data without training: check, contact sheet, statistics, baselines."""

@@ -1,0 +1,125 @@
+"""A close look at single samples: what `check` sums up afterwards."""
+
+import dataclasses
+import hashlib
+import pathlib
+
+import numpy
+
+from kerasdl.core.errors import DataError
+from kerasdl.data import images
+from kerasdl.data.folder import mask_scan, masks
+from kerasdl.data.inspect.findings import Finding
+
+
+@dataclasses.dataclass
+class Record:
+    """What is known about one sample.
+
+    Attributes:
+        split: Its split.
+        name: Its name within the data set.
+        path: Its picture file, or its name where there is none.
+        label: Class index, or None.
+        size: (height, width) of the upright picture; None if it cannot be read.
+        header: images.Header; None if the picture does not come from a file of its own.
+        digest: Hash over the pixels; empty if they were not decoded.
+        grey: Whether the three channels are equal everywhere.
+        blank: Whether all pixels are white, as fully transparent pictures become.
+        mask: MaskValues, or None.
+        findings: What is wrong with this sample alone.
+    """
+
+    split: str
+    name: str
+    path: str
+    label: int | None = None
+    size: tuple[int, int] | None = None
+    header: images.Header | None = None
+    digest: str = ""
+    grey: bool = False
+    blank: bool = False
+    mask: mask_scan.MaskValues | None = None
+    findings: list[Finding] = dataclasses.field(default_factory=list)
+
+    def fail(self, error, kind, path=None):
+        """Adds a DataError as a finding about this sample."""
+        path = str(error.path or path or self.path)
+        finding = Finding("error", error.what, path, "", error.mend or "", kind, skippable=True)
+        self.findings.append(finding)
+
+
+def examine_files(split, entry, rule, decode=True, read_mask=True):
+    """Record of a sample that lies in files.
+
+    Args:
+        split: Name of the split.
+        entry: layout.Entry.
+        rule: MaskRule, or None without masks.
+        decode: Whether to decode the picture; otherwise only its head is read.
+        read_mask: Whether to read the values of the mask; otherwise only its size.
+    """
+    record = Record(split, entry.name, str(entry.image), entry.label)
+    try:
+        record.header = images.read_header(entry.image)
+        record.size = record.header.size
+        if decode:
+            _add_pixels(record, images.read_image(entry.image))
+    except DataError as error:
+        record.fail(error, "unreadable")
+        record.size = None
+    if entry.mask is None:
+        return record
+    try:
+        if read_mask:
+            stored = masks.read_stored(entry.mask, rule)
+            record.mask = mask_scan.values_of(stored, entry.mask)
+            mask_size = record.mask.shape
+        else:
+            header = images.read_header(entry.mask)
+            mask_size = header.size
+            if header.format == "JPEG":
+                masks.read_stored(entry.mask, rule)  # raises the error with its mend
+    except DataError as error:
+        record.fail(error, "mask-unreadable", entry.mask)
+        return record
+    if record.size is not None and mask_size != record.size:
+        record.findings.append(mask_scan.size_finding(entry, record.size, mask_size))
+    return record
+
+
+def examine_sample(split_name, split, index):
+    """Record of a sample of any split, such as one of TensorFlow Datasets."""
+    name = split.name(index)
+    record = Record(split_name, name, name)
+    try:
+        sample = split[index]
+    except DataError as error:
+        record.fail(error, "unreadable")
+        return record
+    record.label = sample.label
+    record.size = sample.image.shape[:2]
+    _add_pixels(record, sample.image)
+    if sample.mask is not None:
+        record.mask = mask_scan.values_of(sample.mask, name)
+        if sample.mask.shape != record.size:
+            what = f"mask of shape {sample.mask.shape} for a picture of shape {record.size}"
+            record.findings.append(Finding("error", what, name, kind="mask-size", skippable=True))
+    return record
+
+
+def wrong_suffix(record):
+    """Whether the suffix of a picture file names another format than its content."""
+    suffix = pathlib.PurePath(record.path).suffix.lower()
+    return suffix not in images.SUFFIXES[record.header.format]
+
+
+def _add_pixels(record, image):
+    record.size = image.shape[:2]
+    digest = hashlib.blake2b(str(image.shape).encode(), digest_size=16)
+    digest.update(numpy.ascontiguousarray(image))
+    record.digest = digest.hexdigest()
+    record.grey = bool(
+        (image[..., 0] == image[..., 1]).all() and (image[..., 1] == image[..., 2]).all()
+    )
+    record.blank = bool(image.min() == 255)

@@ -1,0 +1,86 @@
+"""What a look at a data set has found: severity, place, probable cause and the mend."""
+
+import dataclasses
+import os
+
+from kerasdl.core.errors import DataError
+
+FIELDS = ("severity", "kind", "path", "what", "cause", "mend")
+SEVERITIES = ("error", "warning", "note")
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """One thing a person should know about the data.
+
+    Attributes:
+        severity: "error" must be mended before training, "warning" should be looked at, "note" is
+            for information.
+        what: What was found.
+        path: File or folder concerned; the first of several.
+        cause: The probable cause, where one is known.
+        mend: What to do: an option, or a line to paste into `dataset.toml`.
+        kind: One word for programs and for grouping, such as "unreadable".
+        skippable: Whether leaving the file out (`skip_bad`) is a mend too.
+    """
+
+    severity: str
+    what: str
+    path: str = ""
+    cause: str = ""
+    mend: str = ""
+    kind: str = "structure"
+    skippable: bool = False
+
+    def as_dict(self):
+        """The finding as plain JSON types."""
+        values = {key: getattr(self, key) for key in FIELDS}
+        return {**values, "path": printable(self.path)}
+
+    def line(self):
+        """The finding as one line of text: `severity: what: path (cause; mend)`."""
+        text = f"{self.severity}: {self.what}"
+        if self.path:
+            text += f": {printable(self.path)}"
+        hints = "; ".join(hint for hint in (self.cause, self.mend) if hint)
+        return f"{text} ({hints})" if hints else text
+
+    def as_error(self, others=0):
+        """The finding as the DataError that stops a run.
+
+        Args:
+            others: How many further errors there are; the mend then names the command that lists
+                them.
+        """
+        hints = [hint for hint in (self.cause, self.mend) if hint]
+        if others:
+            hints.append(f"and {others} more: `kerasdl data check` lists them")
+        return DataError(self.what, printable(self.path) or None, "; ".join(hints) or None)
+
+
+def raise_first(findings, skip_bad=False):
+    """Raises DataError for the first error among findings; with `skip_bad` not for single files."""
+    errors = [
+        finding
+        for finding in findings
+        if finding.severity == "error" and not (skip_bad and finding.skippable)
+    ]
+    if errors:
+        raise errors[0].as_error(len(errors) - 1)
+
+
+def listing(names, most=5):
+    """The first few of some names as text, such as "a, b, c and 4 more"."""
+    names = list(names)
+    text = ", ".join(str(name) for name in names[:most])
+    return text if len(names) <= most else f"{text} and {len(names) - most} more"
+
+
+def counted(count, noun):
+    """A number with its noun, such as "1 picture" and "3 pictures"."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def printable(name):
+    """A file name as text that any terminal and file can hold; bytes without meaning as \\xNN."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")

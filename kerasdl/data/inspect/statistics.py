@@ -1,0 +1,242 @@
+"""From the records of all samples to findings and statistics about the data set."""
+
+import collections
+
+import numpy
+
+from kerasdl.data.folder import mask_scan
+from kerasdl.data.folder.layout import UNDIVIDED
+from kerasdl.data.inspect.examine import wrong_suffix
+from kerasdl.data.inspect.findings import Finding, counted, listing
+
+LEAST_SIDE = 32  # below it a picture is smaller than one step of the deepest networks
+LEAST_SAMPLES = 10  # per class: with fewer no network can learn or be judged
+LEAST_PIXEL_SHARE = 0.001
+IMBALANCE = 10  # largest class / smallest class
+
+
+def statistics_of(records, class_names, labels):
+    """Counts, sizes and kinds of the pictures, as plain JSON types.
+
+    Args:
+        records: Records of the samples that were looked at.
+        class_names: Names of the classes.
+        labels: (split, class index) of all samples; empty where they are not known.
+    """
+    readable = [record for record in records if record.size]
+    headers = [record.header for record in readable if record.header]
+    statistics = {
+        "samples": dict(collections.Counter(split for split, _ in labels)),
+        "unreadable": len(records) - len(readable),
+        "modes": dict(collections.Counter(header.mode for header in headers).most_common()),
+        "formats": dict(collections.Counter(header.format for header in headers).most_common()),
+        "turned_by_exif": sum(header.orientation != 1 for header in headers),
+        "animated": sum(header.frames > 1 for header in headers),
+        "transparent": sum(header.transparent for header in headers),
+        "suffix_differs": sum(wrong_suffix(record) for record in readable if record.header),
+        "grey": sum(record.grey for record in readable),
+    }
+    if readable:
+        sizes = numpy.array([record.size for record in readable])
+        statistics["sizes"] = {
+            "smallest": sizes[sizes.prod(axis=1).argmin()].tolist(),
+            "median": [int(side) for side in numpy.median(sizes, axis=0)],
+            "largest": sizes[sizes.prod(axis=1).argmax()].tolist(),
+        }
+    if labels and labels[0][1] is not None:
+        counts = collections.Counter(labels)
+        statistics["per_class"] = {
+            split: {name: counts[split, label] for label, name in enumerate(class_names)}
+            for split in statistics["samples"]
+        }
+    return statistics
+
+
+def picture_findings(records, task):
+    """Notes and warnings about the pictures."""
+    readable = [record for record in records if record.size]
+    filed = [record for record in readable if record.header]
+
+    def some(severity, kind, members, what, mend=""):
+        if members:
+            text = f"{counted(len(members), 'picture')} {what}"
+            yield Finding(severity, text, members[0].path, "", mend, kind)
+
+    def among(test):
+        return [record for record in filed if test(record)]
+
+    yield from some(
+        "note",
+        "suffix",
+        among(wrong_suffix),
+        "with a suffix of another format; the content decides",
+    )
+    yield from some(
+        "note",
+        "exif",
+        among(lambda record: record.header.orientation != 1),
+        "turned upright by the EXIF orientation",
+    )
+    yield from some(
+        "note",
+        "animated",
+        among(lambda record: record.header.frames > 1),
+        "with several frames, of which the first counts",
+    )
+    yield from some(
+        "note",
+        "transparent",
+        among(lambda record: record.header.transparent),
+        "with transparency, laid over white",
+    )
+    blank = among(lambda record: record.blank and record.header.transparent)
+    yield from some(
+        "warning",
+        "blank",
+        blank,
+        "fully transparent and therefore white",
+        "remove the transparency, or the pictures",
+    )
+    small = [record for record in readable if min(record.size) < LEAST_SIDE]
+    if len(small) == len(readable) and small:
+        small = []  # small pictures are what this data set is made of
+    yield from some(
+        "warning",
+        "small",
+        small,
+        f"with a side below {LEAST_SIDE} pixels, which will be enlarged",
+        "remove them if they are thumbnails or mistakes",
+    )
+    grey = [record for record in readable if record.grey and record.digest]
+    if task == "colorization" and grey:
+        if len(grey) == len(readable):
+            yield Finding(
+                "error",
+                "all pictures are grey, there is no colour to learn",
+                grey[0].path,
+                "",
+                "give colour pictures",
+                "grey",
+            )
+        else:
+            yield from some(
+                "warning",
+                "grey",
+                grey,
+                "without colour, which teach to predict grey",
+                "remove them",
+            )
+
+
+def class_findings(records, class_names, statistics):
+    """Labels outside the classes, and classes with few samples."""
+    wrong = [
+        record
+        for record in records
+        if record.label is not None and not 0 <= record.label < len(class_names)
+    ]
+    if wrong:
+        labels = sorted({record.label for record in wrong})
+        what = f"labels {listing(labels, 12)} are outside 0 to {len(class_names) - 1}"
+        yield Finding(
+            "error", f"{counted(len(wrong), 'sample')}: {what}", wrong[0].path, kind="label"
+        )
+    for split, counts in statistics.get("per_class", {}).items():
+        few = [f"{name} ({count})" for name, count in counts.items() if 0 < count < LEAST_SAMPLES]
+        if few and split in ("train", UNDIVIDED):
+            what = f"classes with fewer than {LEAST_SAMPLES} training pictures: {listing(few, 20)}"
+            mend = "add pictures, or merge or remove these classes"
+            yield Finding("warning", what, mend=mend, kind="balance")
+        least, most = min(counts.values()), max(counts.values())
+        if least and most > IMBALANCE * least and split in ("train", UNDIVIDED):
+            what = f"the largest class has {most / least:.0f} times the pictures of the smallest"
+            yield Finding("note", what, mend="--class-weights auto", kind="balance")
+
+
+def duplicate_findings(records, class_names):
+    """Pictures with equal pixels: across splits, in two classes, or twice in one place."""
+    groups = collections.defaultdict(list)
+    for record in records:
+        if record.digest:
+            groups[record.digest].append(record)
+    for group in groups.values():
+        if len(group) < 2:
+            continue
+        splits = sorted({record.split for record in group})
+        labels = sorted({record.label for record in group if record.label is not None})
+        names = listing([record.name for record in group], 4)
+        if len(labels) > 1:
+            classes = " and ".join(class_names[label] for label in labels)
+            what, kind = f"the same picture in the classes {classes}: {names}", "duplicate-class"
+            mend = "keep the one in the right class, remove the others"
+        elif len(splits) > 1:
+            what = f"the same picture in the splits {' and '.join(splits)}: {names}"
+            kind = "duplicate-split"
+            mend = "remove all but one: a network is not judged by what it was trained on"
+        else:
+            what, kind = f"the same picture {len(group)} times: {names}", "duplicate"
+            mend = "remove the copies"
+        if group[0].header is None:  # a published set or an array, not files to be removed
+            mend = "the data came so; know it when you compare scores"
+        yield Finding("warning", what, group[0].path, mend=mend, kind=kind)
+
+
+def mask_findings(records, rule, class_names, statistics):
+    """Pixel shares per class go into the statistics; what they tell is returned."""
+    classes = len(class_names)
+    totals = collections.defaultdict(lambda: numpy.zeros(classes + 1, "int64"))
+    empty = []
+    for record in records:
+        counts = mask_scan.class_counts(record.mask, rule, classes) if record.mask else None
+        if counts is not None:
+            totals[record.split] += counts
+            if not counts[:-1].any():
+                empty.append(record)
+    if empty:
+        what = f"{counted(len(empty), 'mask')} with nothing but the ignored value"
+        yield Finding(
+            "warning",
+            what,
+            empty[0].mask.path,
+            "",
+            "they teach nothing: remove them with their pictures, or correct ignore_label",
+            "mask-empty",
+        )
+    shares = {}
+    for split, counts in totals.items():
+        labelled = max(counts[:-1].sum(), 1)
+        shares[split] = {
+            name: round(float(count / labelled), 6)
+            for name, count in zip(class_names, counts, strict=False)
+        }
+        shares[split]["(ignored)"] = round(float(counts[-1] / max(counts.sum(), 1)), 6)
+    statistics["pixel_share"] = shares
+    yield from _share_findings(shares)
+
+
+def _share_findings(shares):
+    """Classes without or nearly without pixels in training."""
+    split = "train" if "train" in shares else UNDIVIDED
+    classes = {name: share for name, share in shares.get(split, {}).items() if name != "(ignored)"}
+    absent = [name for name, share in classes.items() if share == 0]
+    if absent:
+        yield Finding(
+            "warning",
+            f"classes without a pixel in the training masks: {listing(absent, 20)}",
+            kind="balance",
+            mend="add pictures, or correct the names, mask_values or ignore_label",
+        )
+    rare = [
+        f"{name} ({share:.2%})" for name, share in classes.items() if 0 < share < LEAST_PIXEL_SHARE
+    ]
+    if rare:
+        yield Finding(
+            "warning",
+            f"classes with hardly a pixel in the training masks: {listing(rare, 20)}",
+            mend="--class-weights auto",
+            kind="balance",
+        )
+    present = [share for share in classes.values() if share]
+    if present and max(present) > IMBALANCE * min(present):
+        what = f"the largest class has {max(present) / min(present):.0f} times the pixels of the "
+        yield Finding("note", what + "smallest", mend="--class-weights auto", kind="balance")

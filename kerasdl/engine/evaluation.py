@@ -1,0 +1,174 @@
+"""Scores of a model on one split, and pictures of what it does."""
+
+import dataclasses
+import typing
+
+import numpy
+
+import kerasdl
+from kerasdl import data, losses
+from kerasdl.core.errors import ConfigError, DataError, ModelFileError
+from kerasdl.data.pipeline.batches import Batches
+from kerasdl.data.pipeline.source import Source
+from kerasdl.engine import inference
+from kerasdl.losses.weights import balanced_class_weights
+from kerasdl.metrics.definitions import definition
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """What `evaluate` found.
+
+    Attributes:
+        document: The scores document, as stored in scores.json.
+        calibration: Bins of the reliability diagram, or None.
+        sample_scores: One score per sample, higher is better, shape (N,).
+        source: The samples that were scored.
+    """
+
+    document: dict
+    calibration: list | None
+    sample_scores: numpy.ndarray
+    source: Source
+
+
+def source_of(dataset, split, task, config):
+    """The samples of a split at the run's size. Raises DataError if there are none."""
+    if split not in dataset.splits or not len(dataset.splits[split]):
+        there = ", ".join(name for name in dataset.splits if len(dataset.splits[name]))
+        raise DataError(f"no {split} pictures", config.data, f"there are: {there or 'none'}")
+    return Source(
+        dataset.splits[split],
+        config.image_size,
+        config.resize,
+        config.cache_megabytes,
+        masks=task.masks,
+    )
+
+
+def loss_of(task, config, dataset, class_weights=None, label_smoothing=0.0):
+    """The loss a configuration names, or the task's first one; smoothed labels train only."""
+    name = config.loss or task.losses[0]
+    ignore = dataset.ignore_labels if task.masks else ()
+    return losses.build(name, ignore, class_weights, label_smoothing, config.target)
+
+
+def class_weights_of(task, config, dataset, source):
+    """One weight per class from "auto" (median frequency) or a file; None for "none".
+
+    A loss whose weights come from the data in another way has the task's `loss_weights`.
+
+    Raises:
+        ConfigError: The file cannot be read or leaves a class out, or the loss has own weights.
+    """
+    if task.loss_weights is not None:
+        if config.class_weights != "none":
+            raise ConfigError(
+                f"loss '{config.loss}' finds its own weights", mend="unset class_weights"
+            )
+        return task.loss_weights(source)
+    if config.class_weights == "none":
+        return None
+    if task.name == "colorization":
+        raise ConfigError(f"{task.name} has no classes to weigh", mend="unset class_weights")
+    if config.class_weights != "auto":
+        return data.read_class_weights(config.class_weights, dataset.class_names)
+    counts = numpy.zeros(256, dtype="int64")
+    for start in range(0, len(source), 256):
+        _, labels, masks = source.take(numpy.arange(start, min(start + 256, len(source))))
+        values = masks if task.masks else labels
+        counts += numpy.bincount(numpy.ravel(values), minlength=256)[:256]
+    counts[list(dataset.ignore_labels)] = 0
+    return balanced_class_weights(counts[: len(dataset.class_names)])
+
+
+def evaluate(model, task, dataset, config, split):
+    """Scores a model on one split, every sample once, in their order.
+
+    Args:
+        model: Network of the task.
+        task: A `kerasdl.tasks.Task`.
+        dataset: Data whose classes are those of the model.
+        config: Configuration of the run; sizes, loss and batch size are read.
+        split: "train", "validation" or "test".
+
+    Returns:
+        An `Evaluation`.
+
+    Raises:
+        DataError: The split is empty.
+        ModelFileError: The data have other classes than the model has outputs.
+    """
+    if model.output_shape[-1] != task.outputs(dataset):
+        raise ModelFileError(
+            f"the model has {model.output_shape[-1]} outputs, the data {dataset.name} have "
+            f"{task.outputs(dataset)} classes",
+            mend="evaluate on the data the model was trained for",
+        )
+    source = source_of(dataset, split, task, config)
+    scorer = task.scorer(dataset, loss_of(task, config, dataset))
+    sample_scores = []
+    with Batches(
+        source, task.prepare, None, config.batch_size, shuffle=False, workers=config.workers
+    ) as batches:
+        for x, y in (batches[step] for step in range(len(batches))):
+            outputs = inference.outputs(model, x, config.test_time_flip)
+            scorer.update(y, outputs)
+            sample_scores.append(task.sample_score(y, outputs, dataset))
+    scores, baseline, extras = scorer.result()
+    document = {
+        "kerasdl": kerasdl.__version__,
+        "task": task.name,
+        "model": config.model,
+        "model_args": config.model_args,
+        **({"target": config.target} if config.target else {}),
+        "data": dataset.name,
+        "split": split,
+        "samples": len(source),
+        "image_size": list(config.image_size),
+        "seed": config.seed,
+        "scores": _plain(scores),
+        "baseline": _plain(baseline),
+        "definitions": _definitions(scores),
+        "class_names": list(dataset.class_names),
+    }
+    if "confusion_matrix" in extras:
+        document["confusion_matrix"] = extras["confusion_matrix"]
+    return Evaluation(document, extras.get("calibration"), numpy.concatenate(sample_scores), source)
+
+
+class Example(typing.NamedTuple):
+    """A sample with what the model makes of it; `pictures` are uint8 RGB."""
+
+    name: str
+    caption: str
+    pictures: tuple[numpy.ndarray, ...]
+
+
+def examples(model, task, dataset, source, indices, test_time_flip=False):
+    """Pictures of some samples: input, truth and prediction, as far as they are pictures."""
+    if not len(indices):
+        return []
+    x, y = task.prepare(*source.take(indices))
+    outputs = inference.outputs(model, x, test_time_flip)
+    columns = task.pictures(x, y, outputs, dataset)
+    return [
+        Example(source.name(index), caption, pictures)
+        for index, caption, pictures in zip(
+            indices, task.captions(y, outputs, dataset), zip(*columns, strict=True), strict=True
+        )
+    ]
+
+
+def _definitions(scores):
+    """Definition of each score; those of the classes share one, under `iou/<class>`."""
+    names = dict.fromkeys(
+        f"{kind}/<class>" if slash else kind
+        for kind, slash, _ in (name.partition("/") for name in scores)
+    )
+    return {name: text for name in names if (text := definition(name))}
+
+
+def _plain(scores):
+    """Floats for JSON, which knows no NaN: what could not be measured is null."""
+    return {name: float(value) if numpy.isfinite(value) else None for name, value in scores.items()}

@@ -1,0 +1,92 @@
+"""What ends a training early, told in one line: a loss that is not finite, no memory, no disk."""
+
+import contextlib
+import errno
+import math
+
+import keras
+
+from kerasdl.core.errors import KerasdlError, TrainingFailed
+from kerasdl.core.files import cannot_write
+
+# Class names and words of the three backends' out-of-memory errors; the classes themselves are
+# not imported, because that would load backends that are not in use.
+_MEMORY_CLASSES = ("MemoryError", "ResourceExhaustedError", "OutOfMemoryError")
+_MEMORY_WORDS = ("RESOURCE_EXHAUSTED", "out of memory", "can't allocate memory", "failed to alloc")
+# Errors of the operating system that only writing can meet.
+_WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+
+
+class StopOnBadLoss(keras.callbacks.Callback):
+    """Raises TrainingFailed at the batch after the one whose loss is NaN or infinite.
+
+    One batch late, so that no step has to wait for the one before it to be computed. Nothing is
+    saved between the two, so the last checkpoint and the best model stay as they were. Place it
+    before the callbacks that save.
+    """
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._epoch = epoch
+        self._unread = None
+        # Read here: in the middle of an epoch the JAX trainer keeps the variables to itself.
+        self._learning_rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+
+    def on_train_batch_end(self, batch, logs=None):
+        unread, self._unread = self._unread, (batch, (logs or {}).get("loss"))
+        self._check(unread)
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._check(self._unread)
+
+    def _check(self, unread):
+        batch, loss = unread or (0, None)
+        if loss is not None and not math.isfinite(loss):
+            kept = "the last finished epoch and the best model are kept; " if self._epoch else ""
+            raise TrainingFailed(
+                f"the loss became {float(loss)} in epoch {self._epoch + 1}, batch {batch + 1}, "
+                f"at learning rate {self._learning_rate:g}",
+                mend=f"{kept}try a smaller --learning-rate",
+            )
+
+
+@contextlib.contextmanager
+def training_errors(path=None, batch_size=None, image_size=None):
+    """Turns out-of-memory and disk-full errors of any backend into errors with a mend.
+
+    Args:
+        path: The run folder, for messages.
+        batch_size: Present batch size, for the mend.
+        image_size: Present (height, width), for the mend.
+
+    Raises:
+        TrainingFailed: Out of memory.
+        WriteError: Disk full or read-only.
+    """
+    try:
+        yield
+    except KerasdlError:
+        raise
+    except Exception as error:
+        if out_of_memory(error):
+            raise TrainingFailed("out of memory", path, _smaller(batch_size, image_size)) from error
+        if isinstance(error, OSError) and error.errno in _WRITING:
+            raise cannot_write(error.filename or path, error) from error
+        raise
+
+
+def out_of_memory(error):
+    """True if an exception of any backend says that memory ran out."""
+    names = {kind.__name__ for kind in type(error).__mro__}
+    return bool(names.intersection(_MEMORY_CLASSES)) or any(
+        words.lower() in str(error).lower() for words in _MEMORY_WORDS
+    )
+
+
+def _smaller(batch_size, image_size):
+    advice = []
+    if batch_size is not None:
+        advice.append(f"a smaller --batch-size, now {batch_size}")
+    if image_size is not None:
+        height, width = image_size
+        advice.append(f"a smaller --image-size, now {height}x{width}")
+    return "try " + " or ".join(advice) if advice else "try smaller pictures"

@@ -1,0 +1,258 @@
+"""Builds, compiles and fits the network of a run, from its start or from its newest state."""
+
+import contextlib
+import dataclasses
+import logging
+
+import keras
+
+from kerasdl import backend, models
+from kerasdl.backend import tuning
+from kerasdl.backend.distribution import ALONE
+from kerasdl.core.errors import TrainingFailed, suggest
+from kerasdl.data.pipeline import transforms
+from kerasdl.data.pipeline.batches import Batches
+from kerasdl.engine import averaging, callbacks, evaluation, failures, schedules, stages, transfer
+from kerasdl.engine.optimizers import SGD
+from kerasdl.metrics.base import ExpensiveMetricsInValidationOnly, gated_names
+from kerasdl.runs import checkpoint, modelfile, runfolder
+
+JIT = {"auto": "auto", "on": True, "off": False}  # what `compile` understands
+
+logger = logging.getLogger("kerasdl")
+
+
+def direction(monitor):
+    """ "min" for a loss or an error, else "max". Keras would guess, and fail on its first guess."""
+    return "min" if monitor.endswith(("loss", "error")) else "max"
+
+
+def build(config, task, dataset, image_size=None):
+    """The untrained network of a run, at its size or at another one."""
+    return models.build(
+        config.model,
+        (*(image_size or config.image_size), task.channels),
+        task.outputs(dataset),
+        # What "auto" means follows from the size of the run, not from that of a stage.
+        **models.settled(config.model, config.image_size, config.model_args),
+    )
+
+
+def fit(folder, config, task, dataset, stop, quiet=False, group=ALONE):
+    """Trains the run in `folder` to its end and leaves its best model there.
+
+    A run with progressive sizes is one fit per size, each of which goes on from the state that the
+    one before has committed: a change of the size is a continuation like any other.
+
+    Args:
+        folder: The claimed `kerasdl.runs.runfolder.RunFolder`.
+        config: Configuration of the run.
+        task: The `kerasdl.tasks.Task`.
+        dataset: Data with a training split.
+        stop: The `kerasdl.backend.signals.StopOnSignal` in force.
+        quiet: No progress on standard error.
+        group: The `kerasdl.backend.distribution.Group` that trains together, in its scope.
+
+    Raises:
+        TrainingFailed: The loss is not finite, or there is no best model at the end.
+        WriteError: The state cannot be written.
+    """
+    finished = False
+    while not finished:
+        done = runfolder.committed(folder.state_dir)
+        stage = stages.at_epoch(config, runfolder.epoch_number(done[0]) if done else 0)
+        finished = _fit_stage(folder, config, stage, task, dataset, stop, quiet, group)
+
+
+def _fit_stage(folder, config, stage, task, dataset, stop, quiet, group):
+    """Trains the epochs of one stage; returns whether the run has come to its end.
+
+    A damaged state may turn out to belong to an earlier stage; then nothing is trained.
+    """
+    sized = dataclasses.replace(config, image_size=stage.image_size)
+    source = evaluation.source_of(dataset, "train", task, sized)
+    class_weights = evaluation.class_weights_of(task, config, dataset, source)
+    measures = task.metrics(dataset)
+    model = build(config, task, dataset, stage.image_size)
+    # One after the other, because the first writes down what the others then read.
+    group.first(lambda: _transfer(folder, model, config))
+    group.lead(lambda: _prepare(folder, model, config, task, dataset, group))
+    with contextlib.ExitStack() as stack:
+        batches = stack.enter_context(
+            Batches(
+                source,
+                task.prepare,
+                transforms.make(config, dataset.ignore_labels),
+                config.batch_size,
+                config.seed,
+                workers=config.workers,
+                steps_per_epoch=config.steps_per_epoch,
+                **group.training,
+            )
+        )
+        model.compile(
+            optimizer=SGD(
+                schedules.learning_rate(config, len(batches)),
+                config.momentum,
+                config.weight_decay,
+                nesterov=config.nesterov,
+                decay_norms=config.decay_norms,
+            ),
+            loss=evaluation.loss_of(task, config, dataset, class_weights, config.label_smoothing),
+            metrics=measures,
+            jit_compile=JIT[config.jit],
+        )
+        group.join(model)
+        validation = None
+        if len(dataset.splits.get("validation", ())):
+            validation = stack.enter_context(
+                Batches(
+                    evaluation.source_of(dataset, "validation", task, sized),
+                    task.prepare,
+                    None,
+                    config.batch_size,
+                    shuffle=False,
+                    workers=config.workers,
+                    **group.validation,
+                )
+            )
+        monitor = _monitor(config, model, measures, validation)
+        mode = direction(monitor)
+        # Exact counting of what is no improvement: an absolute min_delta would be wrong for one
+        # loss or another.
+        resumable = []
+        if config.schedule == "plateau":
+            resumable.append(
+                keras.callbacks.ReduceLROnPlateau(
+                    monitor=monitor,
+                    mode=mode,
+                    factor=config.plateau_factor,
+                    patience=config.plateau_patience,
+                    min_delta=0.0,
+                )
+            )
+        if config.early_stopping_patience:
+            resumable.append(
+                keras.callbacks.EarlyStopping(
+                    monitor=monitor, mode=mode, patience=config.early_stopping_patience
+                )
+            )
+        average = averaging.Averaging(config.ema) if config.ema else None
+        state = checkpoint.RunState(
+            folder,
+            config.seed,
+            monitor=monitor,
+            mode=mode,
+            callbacks=resumable,
+            set_epoch=batches.set_epoch,
+            average=average,
+            epochs=config.epochs,
+            # Scores at another size are not to be compared with those of the finished network.
+            keep_best=stage.end == config.epochs,
+            group=group,
+        )
+        first = state.restore(model)
+        group.require_same(first, model.get_weights(), dataset.fingerprint)
+        if state.stopped_by == "early_stopping" or first >= config.epochs:
+            group.lead(lambda: _require_best(folder, monitor))
+            return True
+        if first < stage.first:
+            return False
+        if first > stage.first:
+            logger.info("going on after epoch %d: %s", first, folder.path)
+        if config.progressive_sizes:
+            logger.info("epochs %d to %d: %dx%d", first + 1, stage.end, *stage.image_size)
+        tuning.tune(model)
+        progress = callbacks.Progress(batches, quiet, config.epochs)
+        stack.callback(progress.close)
+        stack.enter_context(
+            failures.training_errors(folder.path, config.batch_size, stage.image_size)
+        )
+        model.fit(
+            group.feed(batches),
+            validation_data=None if validation is None else group.feed(validation),
+            initial_epoch=first,
+            epochs=stage.end,
+            shuffle=False,
+            verbose=0,
+            callbacks=[
+                callbacks.WithoutTrainingValues(gated_names(measures)),
+                *group.watch(stop, batches, validation),
+                failures.StopOnBadLoss(),
+                ExpensiveMetricsInValidationOnly(measures),
+                *([average] if average else []),
+                *resumable,
+                progress,
+                callbacks.WarnOfGrey(),
+                state,
+            ],
+        )
+    if stage.end < config.epochs and state.stopped_by != "early_stopping":
+        return False
+    group.lead(lambda: _require_best(folder, monitor))
+    return True
+
+
+def _transfer(folder, model, config):
+    """Weights and frozen layers from the backbone, if the run has one."""
+    if not runfolder.committed(folder.state_dir):
+        transfer.start(model, config, folder)
+    transfer.freeze(model, config, folder)
+
+
+def _prepare(folder, model, config, task, dataset, group):
+    """What a run folder holds before its first epoch."""
+    folder.require_space(model.count_params())
+    environment = backend.environment()
+    if group.replicas > 1:
+        environment |= {"replicas": group.replicas, "processes": group.processes}
+    folder.write_json("environment.json", environment)
+    modelfile.write_sidecar(folder.path, sidecar(config, task, dataset))
+
+
+def _require_best(folder, monitor):
+    """Raises TrainingFailed if a run came to its end without a best model."""
+    if not folder.file("best.keras").exists():
+        raise TrainingFailed(
+            f"no epoch has a best model ({monitor} was never finite, or best.keras is gone)",
+            folder.path,
+            "train anew with --overwrite, after nan with a smaller --learning-rate",
+        )
+
+
+def sidecar(config, task, dataset):
+    """What a model file cannot hold and `predict` needs, as plain JSON."""
+    return {
+        "task": task.name,
+        "model": config.model,
+        "model_args": config.model_args,
+        "class_names": list(dataset.class_names) if task.name != "colorization" else [],
+        "palette": [list(color) for color in dataset.palette] if task.masks else [],
+        "ignore_labels": list(dataset.ignore_labels) if task.masks else [],
+        "image_size": list(config.image_size),
+        "resize": config.resize,
+        "channels": task.channels,
+        **({"target": config.target} if config.target else {}),
+        "data": dataset.name,
+        "licence": dataset.licence,
+    }
+
+
+def _monitor(config, model, measures, validation):
+    """The value to watch, known to exist before training starts."""
+    names = ["loss", *(metric.name for metric in measures)]
+    for metric in measures:
+        if hasattr(metric, "result_names"):
+            names = [name for name in names if name != metric.name] + list(metric.result_names)
+    if validation is not None:
+        gated = gated_names(measures)
+        known = [name for name in names if name not in gated] + [f"val_{name}" for name in names]
+    else:
+        known = [name for name in names if name not in gated_names(measures)]
+    monitor = config.monitor
+    if validation is None and monitor.startswith("val_"):
+        logger.warning("no validation pictures: watching the training loss in place of %s", monitor)
+        monitor = "loss"
+    if monitor not in known:
+        raise suggest("monitor", monitor, known)
+    return monitor

@@ -1,0 +1,105 @@
+"""Stochastic gradient descent with the weight decay of the published recipes."""
+
+import keras
+
+from kerasdl.backend.tuning import updates
+
+# On torch this is the subclass that updates all variables in a few fused calls: for ResNet-18 on
+# CPU six times faster than one variable after the other, which a subclass of
+# `keras.optimizers.SGD` itself would get.
+FastestSGD = type(keras.optimizers.SGD())
+
+
+@keras.saving.register_keras_serializable("kerasdl")
+class SGD(FastestSGD):
+    """SGD with momentum and coupled weight decay, as `torch.optim.SGD`.
+
+    g = gradient + weight_decay v;  m = momentum m - learning_rate g;  v = v + m
+    (with `nesterov`, v = v + momentum m - learning_rate g), for every trainable variable v.
+
+    The decay is part of the gradient, so momentum carries it on. Keras' own `SGD(weight_decay=)`
+    is another method: it shrinks the variable beside the momentum ("decoupled", Loshchilov and
+    Hutter 2019), and published SGD recipes do not mean that. As in torch, gradient clipping and
+    accumulation come first, and every trainable variable decays, biases and normalisation too,
+    unless `decay_norms` is False: then only variables of two or more axes, the kernels.
+
+    Args:
+        learning_rate: Step size, or a Keras schedule.
+        momentum: In [0, 1).
+        weight_decay: Coefficient of the decay; 0 for none.
+        nesterov: Nesterov momentum.
+        decay_norms: Whether biases and the scales and offsets of normalisation decay, too.
+        name: Name of the optimizer.
+        **options: What `keras.optimizers.SGD` takes beside these.
+
+    Source: Krizhevsky et al. 2012, "ImageNet Classification", section 5; torch.optim.SGD; without
+    decay of biases and normalisation: He et al. 2019, "Bag of Tricks", section 3.1.
+    """
+
+    def __init__(
+        self,
+        learning_rate=0.01,
+        momentum=0.0,
+        weight_decay=0.0,
+        nesterov=False,
+        decay_norms=True,
+        name="SGD",
+        **options,
+    ):
+        super().__init__(
+            learning_rate=learning_rate,
+            momentum=float(momentum),
+            nesterov=nesterov,
+            name=name,
+            **options,
+        )
+        # Not `self.weight_decay`, which Keras would apply decoupled.
+        self.coupled_weight_decay = float(weight_decay)
+        self.decay_norms = bool(decay_norms)
+
+    def update_step(self, gradient, variable, learning_rate):
+        """One step of one variable; Keras calls it after unscaling, accumulation and clipping."""
+        decay = self._decay_of(variable)
+        if self.momentum and keras.config.backend() == "tensorflow":
+            momenta = self.momentums[self._get_variable_index(variable)].value
+            if updates.tensorflow_momentum(
+                gradient, variable, momenta, learning_rate, self.momentum, decay, self.nesterov
+            ):
+                return
+        if decay:
+            decay = keras.ops.cast(decay, variable.dtype)
+            gradient = keras.ops.cast(gradient, variable.dtype) + decay * variable
+        super().update_step(gradient, variable, learning_rate)
+
+    def _parallel_update_step(self, grads, variables, learning_rate):
+        """The same for all variables at once; Keras calls it instead, on torch only."""
+        decays = [self._decay_of(each) for each in variables]
+        values = [each.value for each in variables]
+        if self.momentum:
+            places = [self._get_variable_index(each) for each in variables]
+            momenta = [self.momentums[place].value for place in places]
+            if updates.torch_momentum(
+                grads, values, momenta, learning_rate, self.momentum, decays, self.nesterov
+            ):
+                return
+        if any(decays):
+            import torch
+
+            numbers = [number for number, decay in enumerate(decays) if decay]
+            decayed = torch._foreach_add(
+                [grads[number] for number in numbers],
+                [values[number] for number in numbers],
+                alpha=self.coupled_weight_decay,
+            )
+            grads = list(grads)
+            for number, gradient in zip(numbers, decayed, strict=True):
+                grads[number] = gradient
+        super()._parallel_update_step(grads, variables, learning_rate)
+
+    def _decay_of(self, variable):
+        decays = self.decay_norms or len(variable.shape) > 1
+        return self.coupled_weight_decay if decays else 0.0
+
+    def get_config(self):
+        own = {"weight_decay": self.coupled_weight_decay, "decay_norms": self.decay_norms}
+        return {**super().get_config(), **own}

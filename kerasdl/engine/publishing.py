@@ -1,0 +1,95 @@
+"""What a finished run leaves for people: scores.json, report.html, figures and the model card."""
+
+import json
+import logging
+import pathlib
+
+import numpy
+
+from kerasdl.core import files
+from kerasdl.engine import evaluation
+from kerasdl.report import card, figures, html, stored
+from kerasdl.report import document as rundocument
+from kerasdl.runs import modelfile
+
+EXTREMES = 4  # best and worst pictures shown in a report
+
+logger = logging.getLogger("kerasdl")
+
+
+def finish(path, config, task, dataset):
+    """Scores the best model of a run on its test split and writes the run's papers.
+
+    Args:
+        path: The run folder.
+        config: Configuration of the run.
+        task: The `kerasdl.tasks.Task`.
+        dataset: The run's data.
+
+    Returns:
+        The scores document.
+    """
+    path = pathlib.Path(path)
+    found, extras = examine(path, config, task, dataset)
+    stored.write(path, extras)
+    document = rundocument.read(path, found.document)
+    files.make_folder(path / "figures")
+    rows = document["history"]
+    figures.training_curves(rows, path / "figures" / "curves.png", title=path.name)
+    html.write_run_report(path, document)
+    card.write_model_card(path, document)
+    # Last, because its presence is what says that the run is complete.
+    files.write_text(
+        path / "scores.json", json.dumps(found.document, indent=1, ensure_ascii=False) + "\n"
+    )
+    return found.document
+
+
+def is_published(path):
+    """Whether the scores of a run are there and whole."""
+    try:
+        stored_scores = json.loads((pathlib.Path(path) / "scores.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(stored_scores, dict)
+
+
+def examine(path, config, task, dataset):
+    """Scores the best model of a run and looks for its best and worst pictures.
+
+    Returns:
+        The `kerasdl.engine.evaluation.Evaluation`, and what reports show beside its scores, see
+        `kerasdl.report.stored`.
+    """
+    model, _ = modelfile.open_model(path / "best.keras")
+    split = next(name for name in ("test", "validation", "train") if dataset.splits.get(name))
+    if split != "test":
+        logger.warning("no test pictures: the scores are those of the %s split", split)
+    found = evaluation.evaluate(model, task, dataset, config, split)
+    order = numpy.argsort(found.sample_scores, kind="stable")
+    flip = config.test_time_flip
+    best = _titled(model, task, dataset, found, order[::-1][:EXTREMES], flip)
+    extras = {
+        "parameters": model.count_params(),
+        "source": dataset.source,
+        "licence": dataset.licence,
+        "calibration": found.calibration,
+        "pictures": {
+            # A class is a word, so a classified picture has no columns beside the input.
+            "columns": ["input", "truth", "prediction"][: len(best[0][1])],
+            "best": best,
+            "worst": _titled(model, task, dataset, found, order[:EXTREMES], flip),
+        },
+    }
+    if task.masks:
+        extras["legend"] = list(zip(dataset.class_names, dataset.palette, strict=True))
+    return found, extras
+
+
+def _titled(model, task, dataset, found, indices, test_time_flip):
+    return [
+        (f"{example.name}: {example.caption}", list(example.pictures))
+        for example in evaluation.examples(
+            model, task, dataset, found.source, indices, test_time_flip
+        )
+    ]

@@ -1,0 +1,293 @@
+"""Train, evaluate, predict: the one place where the rooms meet.
+
+`train` reads in the order of the data: task, data, folder, model, fit, scores, report. There is no
+trainer: `model.compile`, `model.fit` and callbacks are the trainer.
+"""
+
+import json
+import logging
+import os
+import pathlib
+
+from kerasdl import backend, data, tasks
+from kerasdl.backend import precision
+from kerasdl.core import files
+from kerasdl.core.errors import ConfigError, DataError, ModelFileError
+from kerasdl.runs import config as configuration
+from kerasdl.tasks import resolve_task
+
+ROOT = pathlib.Path("saved_models")
+
+logger = logging.getLogger("kerasdl")
+
+
+def default_folder(config, root=ROOT):
+    """Where a run goes without --out: saved_models/<task>-<model>-<data>."""
+    return pathlib.Path(root) / f"{config.task}-{config.model}-{data.short_name(config.data)}"
+
+
+def train(config, out=None, overwrite=False, allow_data_change=False, quiet=False):
+    """Trains one model as `config` says; goes on where an interrupted run of it ended.
+
+    Args:
+        config: A `kerasdl.runs.config.Config`.
+        out: The run folder; `default_folder(config)` if None.
+        overwrite: Remove what an earlier run left in the folder.
+        allow_data_change: Go on although the data changed since the run began.
+        quiet: No progress on standard error.
+
+    Returns:
+        The run folder, a `pathlib.Path`.
+
+    Raises:
+        KerasdlError: Of the kind and with the exit code of what went wrong.
+    """
+    path = default_folder(config) if out is None else pathlib.Path(out)
+    engine = chosen_backend(config, path, overwrite)
+    from kerasdl.backend import distribution
+
+    with distribution.start(config.distribute, engine) as group:
+        # Not earlier: asking JAX for its GPUs would keep it from joining other hosts.
+        config = changed(config, precision=decided_precision(config, engine, path, overwrite))
+        return _train(group, config, out, overwrite, allow_data_change, quiet or not group.writes)
+
+
+def _train(group, config, out, overwrite, allow_data_change, quiet):
+    """`train` in one of the processes of a group."""
+    from kerasdl.backend import distribution, signals
+    from kerasdl.engine import failures, fitting, publishing
+    from kerasdl.runs import restore as resume
+    from kerasdl.runs import runfolder
+
+    task = tasks.of(config)
+    tasks.require("model", config.model, task.models, config.task)
+    tasks.require("loss", config.loss or task.losses[0], task.losses, config.task)
+    dataset = group.first(lambda: data.load(config))
+    if not len(dataset.splits.get("train", ())):
+        raise DataError("no training pictures", config.data)
+    path = default_folder(config) if out is None else out
+    claimed = group.lead(
+        lambda: runfolder.claim(
+            path,
+            config,
+            dataset.fingerprint,
+            {name: len(split) for name, split in dataset.splits.items()},
+            overwrite=overwrite,
+            allow_data_change=allow_data_change,
+            data_path=None if dataset.name == "scenes" else config.data,
+        )
+    )
+    folder = claimed or runfolder.FollowedFolder(path, config)
+    with folder, signals.StopOnSignal(folder.path) as stop:
+        mode = fitting.direction(config.monitor)
+        whole = group.first(lambda: resume.complete(folder, mode, repairs=group.writes))
+        if whole and publishing.is_published(folder.path):
+            logger.info(
+                "already finished: %s (nothing was trained; --overwrite trains it again, "
+                "--out starts another run)",
+                folder.path,
+            )
+            return folder.path
+        _check_data(config, dataset)
+        _write_splits(folder, dataset)
+        stop.check()
+        backend.prepare(config.seed, config.precision, config.deterministic)
+        with failures.training_errors(folder.path, config.batch_size, config.image_size):
+            with distribution.scope(group):
+                fitting.fit(folder, config, task, dataset, stop, quiet, group)
+            stop.check()
+            if group.writes:
+                publishing.finish(folder.path, config, task, dataset)
+        # A signal during the last steps let them complete; whoever sent it wants no next run.
+        stop.check()
+    return folder.path
+
+
+def chosen_backend(config, folder, overwrite=False):
+    """Fixes the backend of this process and gives its name; see `kerasdl.backend.choose`.
+
+    A run that has begun in the folder goes on with its own backend where the configuration and the
+    variable KERAS_BACKEND name none, whatever has been measured or installed since.
+
+    Raises:
+        ConfigError: The backend is unknown or not installed.
+    """
+    name = config.backend
+    if name == "auto" and not overwrite and not os.environ.get("KERAS_BACKEND"):
+        before = _backend_of(folder)
+        name = before if before in backend.installed() else name
+    return backend.choose(name, config.deterministic)
+
+
+def decided_precision(config, engine, folder, overwrite=False):
+    """The precision to train in: what "auto" meant when the run in the folder began, else now.
+
+    Raises:
+        ConfigError: The backend `engine` cannot compute in that precision here.
+    """
+    wanted = config.precision
+    if wanted == "auto" and not overwrite and (pathlib.Path(folder) / "config.toml").exists():
+        wanted = read_config(folder).precision
+    return precision.resolve(wanted, engine)
+
+
+def _backend_of(folder):
+    """The backend that a run was trained on, or None if that is not known."""
+    try:
+        file = pathlib.Path(folder) / "environment.json"
+        return json.loads(file.read_text(encoding="utf-8"))["backend"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def evaluate(run, split="test", data_name=None, batch_size=None):
+    """Scores the best model of a run.
+
+    Args:
+        run: The run folder.
+        split: "test", "validation" or "train".
+        data_name: Other data than those of the run, with the same classes.
+        batch_size: Another batch size than that of the run.
+
+    Returns:
+        The scores document: what scores.json holds, with the run's path under "run".
+
+    Raises:
+        ModelFileError: The run has no model, or one for other classes.
+        DataError: The data cannot be used or the split is empty.
+    """
+    run = pathlib.Path(run)
+    config = read_config(run)
+    if data_name is not None:
+        config = changed(config, data=data_name)
+    if batch_size is not None:
+        config = changed(config, batch_size=batch_size)
+    backend.choose("auto")
+    from kerasdl.engine import evaluation, failures
+
+    model, sidecar = open_run(run)
+    config = _as_trained(config, sidecar)
+    task = tasks.of(config)
+    dataset = data.load(config)
+    _same_classes(sidecar, dataset, run)
+    with failures.training_errors(run, config.batch_size):
+        found = evaluation.evaluate(model, task, dataset, config, split)
+    return {"run": str(run), **found.document}
+
+
+def predict(run, images, out=None, overwrite=False, top=3, saturation=1.0):
+    """Predictions of a run's best model for pictures of any size.
+
+    Args:
+        run: The run folder.
+        images: A path, an array uint8 (height, width, 3), or a list of these. A folder stands for
+            all pictures below it.
+        out: Folder for masks and coloured pictures; nothing is written if None.
+        overwrite: Whether files there may be replaced.
+        top: Classification: how many classes to name.
+        saturation: Colorization: factor of the predicted chroma; 0 is grey, 1 as predicted.
+
+    Returns:
+        A list of `kerasdl.engine.prediction.Prediction`, in the order of the pictures.
+    """
+    run = pathlib.Path(run)
+    config = read_config(run)
+    backend.choose("auto")
+    from kerasdl.engine import failures, prediction
+
+    model, sidecar = open_run(run)
+    config = _as_trained(config, sidecar)
+    predictor = prediction.Predictor(model, tasks.of(config), config, sidecar, top, saturation)
+    with failures.training_errors(run):
+        return list(predictor.run(images, out, overwrite))
+
+
+def read_config(run):
+    """The configuration of a run folder. Raises ModelFileError if it is none."""
+    path = pathlib.Path(run) / "config.toml"
+    if not path.exists():
+        raise ModelFileError("not a run folder, config.toml is missing", run)
+    return configuration.make(files.read_toml(path))
+
+
+def changed(config, **values):
+    """The configuration with some values replaced, checked again."""
+    return configuration.make({**configuration.as_dict(config), **values})
+
+
+def open_run(run):
+    """The best model of a run and its sidecar. Raises ModelFileError."""
+    from kerasdl.runs import modelfile
+
+    path = pathlib.Path(run) / "best.keras"
+    if not path.exists():
+        raise ModelFileError("the run has no best model yet", run, "train it to the end first")
+    return modelfile.open_model(path)
+
+
+def _as_trained(config, sidecar):
+    """The configuration with what the model puts out, which its sidecar says (once: only rgb)."""
+    if config.task != "colorization":
+        return config
+    return changed(config, target=sidecar.get("target", "rgb"))
+
+
+def newest(task, root=ROOT):
+    """The folder of the newest finished run of a task below `root`.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    task = resolve_task(task)
+    finished = []
+    for path in pathlib.Path(root).glob("**/scores.json"):
+        if not (path.parent / "best.keras").exists():
+            continue
+        try:
+            if read_config(path.parent).task == task:
+                finished.append((path.stat().st_mtime, path.parent))
+        except (ConfigError, ModelFileError):
+            continue  # another program's file of that name
+    if not finished:
+        raise ConfigError(
+            f"no finished run of {task}", root, f"kerasdl train {task}, or name one with --run"
+        )
+    return max(finished)[1]
+
+
+def _check_data(config, dataset):
+    """The cheap part of `kerasdl data check`: raises the first problem that must be mended."""
+    if dataset.name == "scenes":
+        return
+    from kerasdl.data.inspect import check, findings
+
+    folder = not config.data.startswith("tfds:")
+    report = check.check(config.data if folder else dataset, config.task, config, quick=True)
+    findings.raise_first(report.findings, config.skip_bad)
+
+
+def _write_splits(folder, dataset):
+    """splits.json: which file is in which split, and which were left out and why."""
+    names = {
+        name: list(split.names())
+        for name, split in dataset.splits.items()
+        if hasattr(split, "names")
+    }
+    skipped = {
+        name: [list(entry) for entry in split.skipped]
+        for name, split in dataset.splits.items()
+        if getattr(split, "skipped", ())
+    }
+    if names:
+        folder.write_json("splits.json", {"splits": names, "skipped": skipped})
+
+
+def _same_classes(sidecar, dataset, run):
+    names = list(sidecar.get("class_names") or ())
+    if names and names != list(dataset.class_names):
+        raise ModelFileError(
+            f"the model knows {len(names)} classes ({', '.join(names[:5])}...), the data have "
+            f"{len(dataset.class_names)} ({', '.join(dataset.class_names[:5])}...)",
+            run,
+            "evaluate on data with the same class names",
+        )

@@ -1,0 +1,138 @@
+"""Starting a network from the weights of another one, layer by layer, by name."""
+
+import fnmatch
+import json
+import logging
+import pathlib
+
+from kerasdl.core import files
+from kerasdl.core.errors import ConfigError, ModelFileError
+from kerasdl.models import imagenet
+from kerasdl.runs import modelfile
+
+# Layers of the residual body, which classifier and pixel networks have in common.
+BODY = ("stem_*", "stage?_block*")
+RECORD = "backbone.json"
+
+logger = logging.getLogger("kerasdl")
+
+
+def start(model, config, folder):
+    """Copies the weights of the configuration's backbone into a new model and records what it did.
+
+    The record, backbone.json in the run folder, says which layers were filled, so that a
+    continued run needs the backbone no more.
+
+    Args:
+        model: The untrained network.
+        config: Configuration; `backbone` is a run folder, a `.keras` file, "imagenet" or empty.
+        folder: The claimed `kerasdl.runs.runfolder.RunFolder`.
+
+    Raises:
+        ModelFileError: The backbone is missing, damaged or unsafe.
+        ConfigError: No layer of it fits, or the ImageNet weights cannot be had.
+    """
+    if not config.backbone:
+        return
+    source, digest = _open(config.backbone)
+    copied, refused, body = copy_weights(source, model)
+    if not copied and refused:
+        name, theirs, ours = refused[0]
+        raise ConfigError(
+            f"no layer of the backbone has the shape that {config.model} needs: {name} is "
+            f"{theirs} there and {ours} here", config.backbone,
+            "a backbone with the same model_args.stem and filters; fcn* and unet-resnet18 have 64",
+        )  # fmt: skip
+    if not copied:
+        raise ConfigError(
+            f"the backbone has no layer that {config.model} could take", config.backbone,
+            "the networks that can: resnet18, fcn32, fcn16, fcn8, unet-resnet18",
+        )  # fmt: skip
+    logger.info("backbone: %d of %d layers from %s", len(copied), len(body), config.backbone)
+    for name, theirs, ours in refused:
+        stem = ", set model_args.stem as in the backbone" if name == "stem_convolution" else ""
+        logger.warning(
+            "not taken from the backbone: %s is %s there and %s here%s", name, theirs, ours, stem
+        )
+    folder.write_json(
+        RECORD,
+        {
+            "backbone": config.backbone,
+            "sha256": digest,
+            "layers": copied,
+            "refused": [[name, list(theirs), list(ours)] for name, theirs, ours in refused],
+        },
+    )
+
+
+def freeze(model, config, folder):
+    """Takes the layers that the backbone filled out of the training, if the configuration says so.
+
+    Their weights stay, and their batch normalisation uses its stored statistics, in training too.
+
+    Raises:
+        ModelFileError: The record of the layers is missing or damaged.
+    """
+    if not config.freeze:
+        return
+    path = folder.file(RECORD)
+    try:
+        names = set(json.loads(path.read_text(encoding="utf-8"))["layers"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelFileError(
+            f"which layers are frozen cannot be read ({error})", path, "start anew: --overwrite"
+        ) from error
+    for layer in model.layers:
+        if layer.name in names:
+            layer.trainable = False
+
+
+def copy_weights(source, target):
+    """Weights of the residual body from one network to another, by the name of the layers.
+
+    A kernel for colour pictures is summed over its inputs where the target takes grey ones:
+    sum_c k[c] g is what the source answers to the grey picture (g, g, g).
+
+    Returns:
+        `(copied, refused, body)`: names copied; (name, shape there, shape here) of those whose
+        shapes differ; names of all layers with weights in the target's body.
+    """
+    theirs = {layer.name: layer for layer in source.layers if layer.weights}
+    body = [
+        layer
+        for layer in target.layers
+        if layer.weights and any(fnmatch.fnmatchcase(layer.name, pattern) for pattern in BODY)
+    ]
+    copied, refused = [], []
+    for layer in body:
+        if layer.name not in theirs:
+            continue
+        values = theirs[layer.name].get_weights()
+        wanted = [tuple(weight.shape) for weight in layer.weights]
+        if layer.name == "stem_convolution" and wanted[0][2] == 1 and values[0].shape[2] == 3:
+            values = [values[0].sum(axis=2, keepdims=True)]
+        if [value.shape for value in values] == wanted:
+            layer.set_weights(values)
+            copied.append(layer.name)
+        else:
+            refused.append((layer.name, values[0].shape, wanted[0]))
+    return copied, refused, [layer.name for layer in body]
+
+
+def require(backbone):
+    """Raises ModelFileError if the backbone is a path where nothing is."""
+    if backbone and backbone != "imagenet" and not pathlib.Path(backbone).expanduser().exists():
+        raise ModelFileError("no such model file or run", backbone)
+
+
+def _open(backbone):
+    """The network that a name, run folder or file stands for, and the file's checksum or None."""
+    if backbone == "imagenet":
+        return imagenet.resnet18(), None
+    path = pathlib.Path(backbone).expanduser()
+    if path.is_dir():
+        path = path / "best.keras"
+        if not path.exists():
+            raise ModelFileError("the backbone has no best model", path.parent, "train it first")
+    model = modelfile.load_architecture_and_weights(path)
+    return model, files.sha256(path)

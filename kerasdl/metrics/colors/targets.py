@@ -1,0 +1,38 @@
+"""What a network for colorization puts out, as a picture.
+
+| target | input x | truth y | outputs |
+|---|---|---|---|
+| rgb | luma in [0, 1] | RGB in [0, 1] | RGB, 3 channels |
+| ab | L / 100 | (L, a, b) / 100 | (a, b) / 100, 2 channels, or logits of the 313 bins |
+"""
+
+import keras
+
+from kerasdl.metrics.colors.bins import BINS, annealed_mean
+from kerasdl.metrics.colors.lab import lab_to_rgb
+
+LAB_SCALE = 100.0  # CIELAB divided by this is about as large as RGB in [0, 1]
+# Numbers of outputs that a network for each target may have.
+OUTPUTS = {"rgb": (3,), "ab": (2, len(BINS))}
+
+
+def chroma(outputs):
+    """ab in units of CIELAB, float32 (..., 2), from outputs of target ab: 2 or 313 channels."""
+    if outputs.shape[-1] == len(BINS):
+        return annealed_mean(outputs)
+    return keras.ops.cast(outputs, "float32") * LAB_SCALE
+
+
+def truth_and_prediction(y_true, outputs, target):
+    """True and predicted pictures, RGB float32 (..., H, W, 3).
+
+    Target ab takes the lightness from the truth, which is the network's input. The prediction is
+    not clipped: it lies outside [0, 1] where sRGB has no such colour.
+    """
+    ops = keras.ops
+    y_true = ops.cast(y_true, "float32")
+    if target == "rgb":
+        return y_true, ops.cast(outputs, "float32")
+    lab = y_true * LAB_SCALE
+    predicted = ops.concatenate([lab[..., :1], chroma(outputs)], axis=-1)
+    return ops.clip(lab_to_rgb(lab), 0.0, 1.0), lab_to_rgb(predicted)

@@ -1,0 +1,86 @@
+"""ResNet-18 with the ImageNet weights that keras-hub publishes, converted to our layers."""
+
+import re
+
+import numpy
+
+from kerasdl import models
+from kerasdl.core.errors import ConfigError
+
+PRESET = "resnet_18_imagenet"
+# What the preset was trained with: x = (picture - mean) / deviation, the picture in [0, 1].
+MEAN = numpy.array([0.485, 0.456, 0.406], dtype="float32")
+DEVIATION = numpy.array([0.229, 0.224, 0.225], dtype="float32")
+MEND = "give a .keras file or a run of your own as the backbone"
+
+_BLOCK = re.compile(r"stack(\d+)_block(\d+)_([012])_(conv|bn)")
+
+
+def resnet18():
+    """Our ResNet-18 with the weights of keras-hub's preset; the network is needed once.
+
+    Raises:
+        ConfigError: keras-hub is not installed, or the preset cannot be fetched.
+    """
+    try:
+        import keras_hub
+    except ImportError as error:
+        raise ConfigError(
+            f"the ImageNet weights come from keras-hub, which cannot be imported: {error}",
+            mend=f"pip install keras-hub, or {MEND}",
+        ) from error
+    try:
+        backbone = keras_hub.models.Backbone.from_preset(PRESET)
+    except Exception as error:  # whatever the network, the hub's client and Keras raise
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ConfigError(
+            f"the ImageNet weights cannot be fetched: {reason}", PRESET, f"go online, or {MEND}"
+        ) from error
+    return convert(backbone)
+
+
+def convert(backbone):
+    """Our ResNet-18 that answers to a picture x as the backbone does to (x - mean) / deviation.
+
+    The normalisation goes into the first layers: kernels k[c] / deviation[c], and the constant
+    -sum_c k[c] mean[c] / deviation[c] into the mean that batch normalisation subtracts. That is
+    exact but for the border of three pixels, where our picture is padded with black and theirs
+    with the mean.
+
+    Args:
+        backbone: A Keras network with the layer names of keras-hub's `ResNetBackbone`.
+
+    Raises:
+        ConfigError: The backbone is not ResNet-18.
+    """
+    model = models.build("resnet18", (64, 64, 3), 1, stem="imagenet")
+    ours = {layer.name: layer for layer in model.layers if layer.weights and layer.name != "logits"}
+    named = ((our_name(layer.name), layer) for layer in backbone.layers if layer.weights)
+    theirs = {name: layer.get_weights() for name, layer in named if name is not None}
+    if set(theirs) != set(ours):
+        odd = sorted(set(theirs) ^ set(ours))[0]
+        raise ConfigError(f"the layers are not those of ResNet-18, such as {odd}", PRESET)
+    for name, values in theirs.items():
+        if name == "stem_convolution":
+            shift = (values[0] * (MEAN / DEVIATION)[:, None]).sum(axis=(0, 1, 2))
+            values = [values[0] / DEVIATION[:, None]]
+        ours[name].set_weights(values)
+    gamma, beta, mean, variance = ours["stem_norm"].get_weights()
+    ours["stem_norm"].set_weights([gamma, beta, mean + shift, variance])
+    return model
+
+
+def our_name(name):
+    """Our name for a layer of keras-hub's ResNet; None for one that we do not have.
+
+    "conv1_conv" is "stem_convolution"; "stack1_block0_0_bn" is "stage2_block1_shortcut_norm".
+    """
+    kinds = {"conv": "convolution", "bn": "norm"}
+    if name in ("conv1_conv", "conv1_bn"):
+        return f"stem_{kinds[name.removeprefix('conv1_')]}"
+    match = _BLOCK.fullmatch(name)
+    if match is None:
+        return None
+    stack, block, place, kind = match.groups()
+    place = "shortcut" if place == "0" else place
+    return f"stage{int(stack) + 1}_block{int(block) + 1}_{place}_{kinds[kind]}"

@@ -1,0 +1,1 @@
+"""A run: its configuration, folder, checkpoints and model files."""

@@ -1,0 +1,57 @@
+"""One process per run folder: the lock, and who holds it."""
+
+import datetime
+import errno
+import json
+import logging
+import os
+import socket
+
+import filelock
+
+from kerasdl.core import files
+from kerasdl.core.errors import WriteError
+
+NAME = "lock"
+
+_NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL)
+
+logger = logging.getLogger("kerasdl")
+
+
+def take(path):
+    """The lock of the folder, taken. Raises WriteError naming the process that has it."""
+    file = path / NAME
+    try:
+        try:
+            lock = filelock.FileLock(file, timeout=0)
+            lock.acquire()
+        except (OSError, NotImplementedError) as error:
+            if isinstance(error, filelock.Timeout):
+                raise
+            if isinstance(error, OSError) and error.errno not in _NO_LOCKS:
+                raise files.cannot_write(file, error) from error
+            logger.warning(
+                "this file system has no locks: %s (an ordinary file stands for the lock)", path
+            )
+            lock = filelock.SoftFileLock(f"{file}.soft", timeout=0)
+            lock.acquire()
+    except filelock.Timeout:
+        raise WriteError(
+            f"in use by {_holder_text(path)}", path, "wait for it, or choose another --out"
+        ) from None
+    return lock
+
+
+def holder():
+    """Who holds the lock from now on, for running.json."""
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    return {"pid": os.getpid(), "host": socket.gethostname(), "started": now}
+
+
+def _holder_text(path):
+    try:
+        found = json.loads((path / "running.json").read_text(encoding="utf-8"))
+        return f"pid {found['pid']} on host {found['host']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "another process"

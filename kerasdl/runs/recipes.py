@@ -1,0 +1,141 @@
+"""Recipes: named sets of defaults for the keys that the user did not set.
+
+`report` sets nothing: the defaults of `Config` are it. `fast` is what is known to
+bring small convolutional networks to their score in few epochs; each piece is one key, and setting
+that key takes the piece out: docs/recipes.md names the key, the source and the measured worth.
+"""
+
+import re
+
+from kerasdl.core.errors import ConfigError
+
+RECIPES = ("report", "fast")
+SCHEDULES = ("plateau", "onecycle", "cosine")
+# Losses that can spread a share of their target over all classes.
+SMOOTHED_LOSSES = ("", "crossentropy", "crossentropy+dice")
+
+FAST = {
+    "schedule": "onecycle",
+    "momentum": 0.9,
+    "nesterov": True,
+    "weight_decay": 5e-4,
+    "decay_norms": False,
+    "ema": 0.99,
+    "test_time_flip": True,
+}
+EPOCHS = 6  # at the full size; more, in the same time, where smaller sizes come first
+SIZES = (50, 75)  # percent; those at which the network's coarsest map keeps
+LEAST_MAP = 2  # pixels on a side. Below that a size teaches little, see docs/recipes.md.
+WARMUP_SHARE = 0.2  # of the epochs
+# The highest rate grows with the batch (Goyal et al. 2017, section 2.1), from He et al. 2016,
+# section 4.2, for small pictures: 0.1 for 128.
+RATE, RATE_BATCH_SIZE = 0.1, 128
+# The embedded pictures are drawn with everything anywhere: what moves them, or changes their light,
+# only takes longer to learn.
+DRAWN = {
+    "classification": {"flip": False, "crop": 0.0},
+    "segmentation": {"crop": 0.0, "brightness": 0.0, "contrast": 0.0},
+    "colorization": {"crop": 0.0},
+}
+LABEL_SMOOTHING = 0.1
+# What is hidden has to be seen on another day: in short trainings erasing costs accuracy.
+ERASE, ERASE_FROM_EPOCHS = 0.25, 20
+
+
+def complete(values):
+    """The values with those of their recipe beneath: what is set stays.
+
+    Args:
+        values: Mapping of keys to values, `task` resolved; `recipe` names the recipe.
+
+    Returns:
+        A new mapping. Values that are wrong are left for the configuration's own checks.
+    """
+    if values.get("recipe") != "fast":
+        return dict(values)
+    found = {**FAST, **values}
+    found.setdefault("progressive_sizes", _sizes(found))
+    found.setdefault("epochs", _epochs(found["progressive_sizes"]))
+    batch_size = found.get("batch_size", RATE_BATCH_SIZE)
+    if isinstance(batch_size, int):
+        found.setdefault("learning_rate", RATE * batch_size / RATE_BATCH_SIZE)
+    if found["schedule"] in ("onecycle", "cosine") and isinstance(found["epochs"], int):
+        found.setdefault("warmup_epochs", WARMUP_SHARE * found["epochs"])
+    task, augmented = found.get("task"), found.get("augment") != "none"
+    # A run with a plateau can be given more epochs later, which must change nothing else.
+    long = isinstance(found["epochs"], int) and found["epochs"] >= ERASE_FROM_EPOCHS
+    long = long and found["schedule"] != "plateau"
+    if task == "classification" and found.get("loss", "") in SMOOTHED_LOSSES:
+        found.setdefault("label_smoothing", LABEL_SMOOTHING)
+    arguments = found.get("augment_args", {})
+    if augmented and isinstance(arguments, dict):
+        drawn = DRAWN.get(task, {}) if found.get("data", "scenes") == "scenes" else {}
+        erase = {"erase": ERASE} if task == "classification" and long else {}
+        found["augment_args"] = {**drawn, **erase, **arguments}
+    return found
+
+
+def _sizes(values):
+    """The sizes, in percent, that come before the full one."""
+    if values.get("early_stopping_patience"):
+        return []  # a stop before the full size would leave no model
+    sides = re.findall(r"\d+", str(values.get("image_size", 64)))  # 64, [64, 48] or "64x48"
+    least = LEAST_MAP * _stride(values, max(map(int, sides), default=0))
+    return [size for size in SIZES if min(map(int, sides), default=0) * size >= 100 * least]
+
+
+def _stride(values, larger_side):
+    """Pixels of the picture, along a side, for one of the network's coarsest map."""
+    from kerasdl.runs.config import SMALL_STEM_SIDE  # here, because config imports this module
+
+    arguments = values.get("model_args", {})
+    arguments = arguments if isinstance(arguments, dict) else {}
+    if values.get("model") == "unet":
+        depth = arguments.get("depth", 4)
+        return 2 ** min(depth, 16) if isinstance(depth, int) else 2**4
+    stem = arguments.get("stem", "auto")
+    if values.get("model") == "resnet18" and stem == "auto" and larger_side <= SMALL_STEM_SIDE:
+        stem = "small"
+    return 8 if stem == "small" else 32
+
+
+def _epochs(sizes):
+    """As many as take the time of `EPOCHS` at the full size; time goes with the pixels."""
+    sizes = [sizes] if isinstance(sizes, int) else sizes
+    if not isinstance(sizes, (list, tuple)) or not all(isinstance(size, int) for size in sizes):
+        return EPOCHS  # the configuration will refuse it
+    shares = [(size / 100) ** 2 for size in (*sizes, 100)]
+    return round(EPOCHS * len(shares) / sum(shares))
+
+
+def check(config):
+    """Raises ConfigError for pieces of a recipe that do not go together."""
+    if config.schedule == "plateau" and config.warmup_epochs:
+        raise ConfigError(
+            "'warmup_epochs' is for a schedule per step, 'plateau' has none",
+            mend="schedule = 'onecycle' or 'cosine', or warmup_epochs = 0",
+        )
+    if config.schedule != "plateau" and config.warmup_epochs >= config.epochs:
+        raise ConfigError(
+            f"'warmup_epochs' must be below 'epochs' = {config.epochs}, "
+            f"received {config.warmup_epochs:g}"
+        )
+    if config.label_smoothing and (
+        config.task == "colorization" or config.loss not in SMOOTHED_LOSSES
+    ):
+        raise ConfigError(
+            f"'label_smoothing' has no meaning for {config.loss or 'the loss of ' + config.task}",
+            mend="label_smoothing = 0, or loss = 'crossentropy'",
+        )
+    sizes = config.progressive_sizes
+    if list(sizes) != sorted(set(sizes)) or any(not 10 <= size < 100 for size in sizes):
+        raise ConfigError(
+            f"'progressive_sizes' must be rising percentages of 10 to 99, received {list(sizes)}"
+        )
+    if sizes and config.early_stopping_patience:
+        raise ConfigError(
+            "'early_stopping_patience' could end a run before it sees the full size",
+            mend="progressive_sizes = [], or early_stopping_patience = 0",
+        )
+    if config.freeze and not config.backbone:
+        raise ConfigError("'freeze' without a backbone", mend="--backbone RUN, FILE or imagenet")

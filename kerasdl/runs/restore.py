@@ -1,0 +1,291 @@
+"""Reading a run state back: the newest whole one, and the copies made from it set right."""
+
+import csv
+import io
+import json
+import logging
+import math
+import os
+import zipfile
+
+import keras
+
+import kerasdl
+from kerasdl.core import files
+from kerasdl.core.errors import ModelFileError
+from kerasdl.runs import modelfile
+from kerasdl.runs.runfolder import committed, epoch_folder
+
+# Raised whenever an older kerasdl could misread a state.
+STATE_FORMAT = 1
+AVERAGE = "average.keras"  # the averaged weights, beside model.keras in states that have any
+
+# Everything these callbacks change while training, as of Keras 3.15; a test pins it.
+CALLBACK_FIELDS = {
+    "ReduceLROnPlateau": ("best", "wait", "cooldown_counter"),
+    "EarlyStopping": ("best", "wait", "stopped_epoch", "best_epoch"),
+}
+STOPPED_BY = (None, "epochs", "early_stopping")
+
+logger = logging.getLogger("kerasdl")
+
+
+class NewerState(ModelFileError):
+    """The state was written by a later kerasdl."""
+
+
+def newest_whole(state_dir, model, callbacks=(), average=None):
+    """Loads the newest whole state into the model and its average, if there is one.
+
+    The damaged ones above it are set aside.
+
+    Args:
+        state_dir: Where the committed states are.
+        model: The compiled model.
+        callbacks: Class names of the callbacks whose fields the state must have.
+        average: The averaged weights of the model, or None.
+
+    Returns:
+        The state, or None if there is none.
+    """
+    candidates = committed(state_dir)
+    damaged = []
+    for candidate in candidates:
+        try:
+            state = _load(candidate, model, callbacks, average)
+            break
+        except NewerState:
+            raise
+        except Exception as error:  # whatever a damaged file can make zipfile, h5py, Keras raise
+            damaged.append((candidate, error))
+    else:
+        if candidates:
+            reasons = "; ".join(f"{path.name}: {_first_line(error)}" for path, error in damaged)
+            raise ModelFileError(
+                f"no state of the run is whole ({reasons})", state_dir, "start anew: --overwrite"
+            )
+        return None
+    for path, error in damaged:
+        aside = _free_name(path.with_name(f"damaged-{path.name}"))
+        try:
+            os.rename(path, aside)
+        except OSError as failure:
+            raise files.cannot_write(path, failure) from failure
+        logger.warning(
+            "damaged state: %s (%s; set aside as %s, going on from epoch %d)",
+            path,
+            _first_line(error),
+            aside.name,
+            state["epoch"],
+        )
+    return state
+
+
+def complete(folder, mode="min", repairs=True):
+    """True if the newest state is whole and of a finished run; its copies are then set right.
+
+    A newest state that is damaged makes the run go on from the one before.
+
+    Raises:
+        ModelFileError: A later kerasdl wrote the state.
+        WriteError: If the folder cannot be written.
+    """
+    if folder.status != "finished":
+        return False
+    try:
+        state = _read_state(committed(folder.state_dir)[0])
+    except NewerState:
+        raise
+    except ModelFileError:
+        return False
+    if repairs:
+        repair(folder, state, mode)
+    return folder.file("best.keras").exists()
+
+
+def repair(folder, state=None, mode="min"):
+    """Brings best.keras, best.json and history.csv in line with the state, if they are not.
+
+    Files that agree already are not touched. Call it for a finished run, too: the kill may have
+    come between the last commit and the copies made from it.
+
+    Args:
+        folder: The claimed `RunFolder`.
+        state: The state to follow; by default the newest one.
+        mode: "min" or "max", the direction of the monitored value.
+
+    Returns:
+        The best epoch and its value as a dict, or None.
+    """
+    if state is None:
+        newest = committed(folder.state_dir)
+        if not newest:
+            return None
+        state = _read_state(newest[0])
+    write_history(folder, state["rows"])
+    best = state["best"]
+    record = _read_best_record(folder)
+    if record is not None and record["epoch"] > state["epoch"]:
+        # The newest state was damaged and is trained again; its model is here and whole.
+        if better(record["value"], best, mode):
+            return {"epoch": record["epoch"], "value": record["value"]}
+    if best is None or (record is not None and record["epoch"] == best["epoch"]):
+        return best
+    source = epoch_folder(folder.state_dir, best["epoch"]) / AVERAGE
+    if not source.exists():
+        source = source.with_name("model.keras")
+    if source.exists():
+        write_best(folder, modelfile.load_architecture_and_weights(source), best)
+        return best
+    if zipfile.is_zipfile(folder.file("best.keras")):
+        return best
+    logger.warning(
+        "the best model (epoch %d) is gone or damaged: %s (the next epoch counts as best)",
+        best["epoch"],
+        folder.file("best.keras"),
+    )
+    return None
+
+
+def write_best(folder, model, best):
+    """Puts best.keras in place, then says which epoch it is; a kill between is repaired."""
+    path = folder.file("best.keras")
+    modelfile.save_inference_model(model, path)
+    folder.write_json("best.json", {**best, "sha256": files.sha256(path)})
+
+
+def write_history(folder, rows):
+    """history.csv: one header, one row per epoch; rewritten from the state, never appended."""
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    path = folder.file("history.csv")
+    if not path.exists() or path.read_bytes() != stream.getvalue().encode():
+        folder.write_text("history.csv", stream.getvalue())
+
+
+def better(value, best, mode):
+    """True if a value is finite and improves on the best one so far."""
+    if not math.isfinite(value):
+        return False
+    if best is None:
+        return True
+    return value < best["value"] if mode == "min" else value > best["value"]
+
+
+def note_changes(state, replicas=1):
+    """Says what makes the continuation no longer bit-exact."""
+    before = state.get("replicas", 1)
+    if before != replicas:
+        logger.warning("replicas %s -> %s: going on, but not exactly", before, replicas)
+    for name, now in versions().items():
+        before = state["versions"].get(name)
+        if name != "kerasdl" and before != now:
+            logger.warning("%s %s -> %s: going on, but not exactly", name, before, now)
+
+
+def versions():
+    return {
+        "kerasdl": kerasdl.__version__,
+        "keras": keras.__version__,
+        "backend": keras.backend.backend(),
+    }
+
+
+def number(value):
+    return float(keras.ops.convert_to_numpy(value))
+
+
+def _load(folder, model, callbacks, average):
+    """Reads one state and loads its weights and optimizer; raises if anything is amiss."""
+    state = _read_state(folder)
+    stored = [entry["class"] for entry in state["callbacks"]]
+    if stored != list(callbacks):
+        raise ModelFileError(f"the state is one of other callbacks ({', '.join(stored)})", folder)
+    weights = folder / "model.keras"
+    modelfile.check_archive(weights)
+    model.load_weights(weights)
+    iterations = int(number(model.optimizer.iterations))
+    if iterations != state["iterations"]:
+        # Keras skips an optimizer that does not fit and goes on with a fresh one.
+        raise ModelFileError(
+            f"the optimizer is at step {iterations}, the state says {state['iterations']}", folder
+        )
+    if average is not None:
+        averaged = modelfile.load_architecture_and_weights(folder / AVERAGE)
+        average.start(model, averaged.get_weights())
+    return state
+
+
+def _read_state(folder):
+    """Content of a state.json with its fields checked."""
+    path = folder / "state.json"
+    try:
+        state = json.loads(path.read_text(encoding="utf-8"))
+        if state["format"] > STATE_FORMAT:
+            versions = state.get("versions")
+            writer = versions.get("kerasdl") if isinstance(versions, dict) else None
+            raise NewerState(
+                f"the state was written by kerasdl {writer or 'of a later version'}, "
+                f"this is kerasdl {kerasdl.__version__}",
+                path,
+                "upgrade kerasdl",
+            )
+        whole = _fits(state, int(folder.name.removeprefix("epoch-")))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ModelFileError(f"damaged state ({_first_line(error)})", path) from error
+    if not whole:
+        raise ModelFileError("damaged state (fields do not fit together)", path)
+    return state
+
+
+def _fits(state, epoch):
+    """Whether a state's fields have their types and agree; may raise what wrong types raise."""
+    best = state["best"]
+    return (
+        state["epoch"] == epoch
+        and [row["epoch"] for row in state["rows"]] == list(range(1, epoch + 1))
+        and all(_is_number(value) for row in state["rows"] for value in row.values())
+        and (best is None or (type(best["epoch"]) is int and _is_number(best["value"])))
+        and state["stopped_by"] in STOPPED_BY
+        and type(state["iterations"]) is int
+        and all(isinstance(text, str) for text in state["versions"].values())
+        and all(_is_kept(entry["class"], entry["fields"]) for entry in state["callbacks"])
+    )
+
+
+def _is_kept(name, fields):
+    """Whether these are the fields of a callback; nothing else may be set on one."""
+    return set(fields) == set(CALLBACK_FIELDS[name]) and all(
+        value is None or _is_number(value) for value in fields.values()
+    )
+
+
+def _is_number(value):
+    return type(value) in (int, float)
+
+
+def _read_best_record(folder):
+    """Content of best.json if best.keras is the file that it describes, else None."""
+    try:
+        record = json.loads(folder.file("best.json").read_text(encoding="utf-8"))
+        same = files.sha256(folder.file("best.keras")) == record["sha256"]
+        return record if same and {"epoch", "value"} <= set(record) else None
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+
+
+def _free_name(path):
+    """The path, or the first of path-2, path-3, ... that does not exist."""
+    number, free = 1, path
+    while free.exists():
+        number += 1
+        free = path.with_name(f"{path.name}-{number}")
+    return free
+
+
+def _first_line(error):
+    text = str(error).strip() or type(error).__name__
+    return text.splitlines()[0]

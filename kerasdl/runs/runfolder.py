@@ -1,0 +1,335 @@
+"""The folder of one run: claimed by one process, compared with the configuration, written safely.
+
+config.toml     resolved configuration; its presence makes a folder a run folder
+data.json       fingerprint of the data and number of samples per split
+lock            locked for the life of the run; running.json tells who holds it
+state/          epoch-00012/{model.keras,state.json}: see `kerasdl.runs.checkpoint`
+best.keras, best.json, model.json, history.csv, scores.json, figures/, report.html, ...
+"""
+
+import contextlib
+import json
+import logging
+import os
+import pathlib
+import re
+import shutil
+
+from kerasdl.core import files
+from kerasdl.core.errors import ConfigError, DataError, KerasdlError, WriteError
+from kerasdl.runs import config as configuration
+from kerasdl.runs import lock as runlock
+
+# Everything that kerasdl writes into a run folder, in the order in which `--overwrite` removes
+# it: what makes it a run folder goes last, so that one half cleared can be cleared again.
+OWN_NAMES = (
+    "state",
+    "best.keras",
+    "best.json",
+    "model.json",
+    "backbone.json",
+    "history.csv",
+    "scores.json",
+    "figures",
+    "report.json",
+    "report.html",
+    "README.md",
+    "environment.json",
+    "running.json",
+    "splits.json",
+    "config.toml",
+    "data.json",
+)
+
+# A continuation may use another backend or other devices; it is then no longer exact, which is
+# said, not refused.
+NOTED_KEYS = ("backend", "distribute")
+
+# Bytes of a checkpoint per parameter: float32 weight and two optimizer slots (Adam).
+CHECKPOINT_BYTES_PER_PARAMETER = 12
+# Two checkpoints are kept and a third is being written while the best model is saved.
+CHECKPOINTS_NEEDED = 2.5
+
+logger = logging.getLogger("kerasdl")
+
+
+class RunFolder:
+    """A claimed run folder; a context manager that frees the folder at its end.
+
+    Attributes:
+        path: The folder.
+        config: Configuration of this run.
+        status: "new" (no finished epoch), "resume", or "finished" (nothing left to train).
+        state_dir: Where `kerasdl.runs.checkpoint` keeps the state of the newest epochs.
+    """
+
+    def __init__(self, path, config, lock):
+        self.path = pathlib.Path(path)
+        self.config = config
+        self.state_dir = self.path / "state"
+        self.status = training_status(self.state_dir, config.epochs)
+        self._lock = lock
+
+    def file(self, name):
+        """Path of a file of this run."""
+        return self.path / name
+
+    def write_text(self, name, text):
+        """Writes a text file of the run atomically. Raises WriteError."""
+        files.write_text(self.path / name, text)
+
+    def write_json(self, name, value):
+        """Writes a JSON file of the run atomically. Raises WriteError."""
+        self.write_text(name, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+
+    def require_space(self, num_parameters):
+        """Raises WriteError if the disk cannot hold the checkpoints of a model of that size."""
+        needed = CHECKPOINTS_NEEDED * CHECKPOINT_BYTES_PER_PARAMETER * num_parameters
+        free = shutil.disk_usage(self.path).free
+        if free < needed:
+            raise WriteError(
+                f"too little space: {needed / 1e6:.0f} MB needed, {free / 1e6:.0f} MB free",
+                self.path,
+                "free some space, or choose another disk with --out",
+            )
+
+    def close(self):
+        """Frees the folder for other processes."""
+        with contextlib.suppress(OSError):  # it only tells who has the lock
+            files.remove(self.path / "running.json")
+        self._lock.release()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.close()
+
+
+class FollowedFolder(RunFolder):
+    """The folder of a run that another process has claimed: it is read, never written."""
+
+    def __init__(self, path, config):
+        super().__init__(path, config, lock=None)
+
+    def write_text(self, name, text):
+        pass
+
+    def require_space(self, num_parameters):
+        pass
+
+    def close(self):
+        pass
+
+
+def claim(
+    path,
+    config,
+    fingerprint="",
+    num_samples=None,
+    overwrite=False,
+    allow_data_change=False,
+    data_path=None,
+):
+    """Takes a run folder for this process: makes it, locks it, compares what is there.
+
+    Args:
+        path: The folder; it and its parents are made if missing.
+        config: Configuration of the run; `kerasdl.runs.config.RESUMABLE_KEYS` may differ from the
+            stored one, except that the number of epochs may only grow.
+        fingerprint: Hash over the data's list of samples.
+        num_samples: Mapping of split names to their number of samples, for messages.
+        overwrite: Remove the run that is there (only what kerasdl wrote) and start anew.
+        allow_data_change: Continue although the data differ from those of the start.
+        data_path: Folder of the data, if they are files; the run may not lie inside it.
+
+    Returns:
+        A `RunFolder`, to be used as a context manager.
+
+    Raises:
+        ConfigError: If the folder holds another configuration or files of someone else, or lies
+            inside the data.
+        DataError: If the data changed since the run was started.
+        WriteError: If the folder cannot be written or another process uses it.
+    """
+    path = pathlib.Path(path)
+    if data_path is not None and path.resolve().is_relative_to(pathlib.Path(data_path).resolve()):
+        raise ConfigError(
+            "the output lies inside the data", path, "choose a folder outside with --out"
+        )
+    _make(path)
+    _refuse_foreign_files(path)
+    lock = runlock.take(path)
+    try:
+        if overwrite:
+            _clear(path)
+        compare_config(path, config)
+        data = {"fingerprint": fingerprint, "samples": dict(num_samples or {})}
+        _compare_data(path, data, allow_data_change)
+        folder = RunFolder(path, config, lock)
+        for name, text in (
+            ("data.json", json.dumps(data, indent=1) + "\n"),
+            ("config.toml", configuration.dump(config)),
+        ):
+            # A file that is right already is left alone, so a finished run stays untouched.
+            if _read_text(path / name) != text:
+                folder.write_text(name, text)
+        folder.write_json("running.json", runlock.holder())
+    except BaseException:
+        lock.release()
+        raise
+    return folder
+
+
+def committed(state_dir):
+    """Folders of the committed epochs, newest first, by number (never by time)."""
+    try:
+        names = os.listdir(state_dir)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    numbers = sorted(
+        (int(match[1]) for name in names if (match := re.fullmatch(r"epoch-(\d+)", name))),
+        reverse=True,
+    )
+    return [epoch_folder(state_dir, number) for number in numbers]
+
+
+def epoch_folder(state_dir, number):
+    """Folder of the state after `number` epochs."""
+    return pathlib.Path(state_dir) / f"epoch-{number:05d}"
+
+
+def epoch_number(path):
+    """Number of finished epochs in the state of that folder: the reverse of `epoch_folder`."""
+    return int(pathlib.Path(path).name.removeprefix("epoch-"))
+
+
+def training_status(state_dir, epochs):
+    """ "new", "resume" or "finished", from the newest committed state."""
+    folders = committed(state_dir)
+    if not folders:
+        return "new"
+    try:
+        state = json.loads(_read_text(folders[0] / "state.json") or "")
+        finished = state["stopped_by"] == "early_stopping" or state["epoch"] >= epochs
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return "resume"  # damaged: the one before it decides, once it is loaded
+    return "finished" if finished else "resume"
+
+
+def _make(path):
+    """Makes the folder and proves that files can be made in it."""
+    if path.exists() and not path.is_dir():
+        raise WriteError("the output is a file", path, "choose a folder with --out")
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise files.cannot_write(path, error) from error
+    probe = path / (files.TEMPORARY_PREFIX + "probe")
+    try:
+        probe.write_bytes(b"kerasdl")
+        probe.unlink()
+    except OSError as error:
+        raise files.cannot_write(path, error) from error
+
+
+def _refuse_foreign_files(path):
+    """A folder that is not of a run must hold nothing but traces of a claim cut short."""
+    # Many programs have a config.toml; data.json and the states tell that this one is ours.
+    with_config = (path / "config.toml").exists()
+    with_data = '"fingerprint"' in (_read_text(path / "data.json") or "")
+    if with_config + with_data + bool(committed(path / "state")) >= 2:
+        return
+    known = {runlock.NAME, f"{runlock.NAME}.soft", "running.json", "data.json"}
+    foreign = sorted(
+        name for name in os.listdir(path) if name not in known and not name.startswith(".")
+    )
+    if foreign:
+        raise ConfigError(
+            f"the output folder holds files that are not of a run, such as '{foreign[0]}'",
+            path,
+            "choose an empty or new folder with --out",
+        )
+
+
+def _clear(path):
+    """Removes what kerasdl wrote into a run folder, and nothing else."""
+    try:
+        for name in OWN_NAMES:
+            files.remove(path / name)
+    except OSError as error:
+        raise files.cannot_write(path / name, error) from error
+
+
+def compare_config(path, config):
+    """Raises ConfigError that lists the keys in which the stored configuration differs.
+
+    A folder without a configuration, or none at all, agrees with any, and so does a run that never
+    finished an epoch: what was refused at its start can be corrected.
+    """
+    path = pathlib.Path(path)
+    file = path / "config.toml"
+    if not file.exists():
+        if committed(path / "state"):
+            raise ConfigError(
+                "the run's configuration is gone", file, "put it back, or start anew: --overwrite"
+            )
+        return
+    try:
+        stored = configuration.as_dict(configuration.make(files.read_toml(file)))
+    except KerasdlError as error:
+        raise ConfigError(
+            f"the run's configuration is damaged: {error.what}", file, "start anew: --overwrite"
+        ) from error
+    if not committed(path / "state") and not any(
+        (path / name).exists() for name in ("best.keras", "scores.json")
+    ):
+        return
+    differences = []
+    for key, value in configuration.as_dict(config).items():
+        allowed = key in configuration.RESUMABLE_KEYS or key in NOTED_KEYS
+        if value == stored[key] or (allowed and key != "epochs"):
+            continue
+        if key == "epochs" and value > stored[key] and configuration.may_go_on(config):
+            continue
+        differences.append(f"{key}: {stored[key]!r} -> {value!r}")
+    if differences:
+        raise ConfigError(
+            f"the folder holds a run with another configuration, {', '.join(differences)}",
+            path,
+            "start anew with --overwrite, or choose another --out",
+        )
+
+
+def _compare_data(path, data, allow_change):
+    """Raises DataError if a run that has finished epochs was started with other data."""
+    try:
+        stored = json.loads(_read_text(path / "data.json") or "")
+        same, before = stored["fingerprint"] == data["fingerprint"], dict(stored["samples"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        same, before = False, None
+    if same or allow_change or not committed(path / "state"):
+        return
+    if before is None:
+        raise DataError(
+            "the record of the run's data is gone or damaged",
+            path / "data.json",
+            "if they are the same: --allow-data-change, else start anew with --overwrite",
+        )
+    after = data["samples"]
+    counts = ", ".join(
+        f"{name} {before.get(name, 0)} -> {after.get(name, 0)}" for name in {**before, **after}
+    )
+    raise DataError(
+        f"the data changed since this run was started{f', samples: {counts}' if counts else ''}",
+        path,
+        "continue all the same with --allow-data-change, or start anew with --overwrite",
+    )
+
+
+def _read_text(path):
+    """Content of a text file, or None if it cannot be read."""
+    try:
+        return pathlib.Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None

@@ -1,0 +1,1 @@
+"""Commands built on training: comparison, benchmark, doctor, sweep, study, report."""

@@ -1,0 +1,122 @@
+"""The network of a cell as kerasdl trains it: the same batches, optimizer, loss and `fit`.
+
+Metrics are left out, because the plain loop has none either.
+"""
+
+import time
+
+import keras
+import numpy
+
+from kerasdl import backend, data, tasks
+from kerasdl.backend import precision as precisions
+from kerasdl.backend import tuning
+from kerasdl.backend.distribution import feeding
+from kerasdl.data.pipeline import transforms
+from kerasdl.data.pipeline.batches import Batches
+from kerasdl.engine import evaluation, fitting
+from kerasdl.engine.optimizers import SGD
+from kerasdl.runs import config as configuration
+
+PASS = 4  # batches of data, which repeat
+
+
+def settings(job):
+    """The configuration of a cell: its network on the embedded data."""
+    task = "classification" if job["model"] == "resnet18" else "segmentation"
+    kept = {key: job[key] for key in ("model", "batch_size", "precision", "jit", "seed")}
+    size = PASS * job["batch_size"]
+    return configuration.make(
+        {"task": task, "image_size": job["image_size"], "train_size": size,
+         "learning_rate": 0.01, **kept}
+    )  # fmt: skip
+
+
+def open_batches(config, dataset, steps):
+    """Batches as training gets them, an epoch being one step to warm up and `steps` more."""
+    task = tasks.of(config)
+    return Batches(
+        evaluation.source_of(dataset, "train", task, config),
+        task.prepare,
+        transforms.make(config, dataset.ignore_labels),
+        config.batch_size,
+        config.seed,
+        workers=config.workers,
+        steps_per_epoch=1 + steps,
+        drop_last=True,
+    )
+
+
+class Subject:
+    """A compiled network and its batches.
+
+    Args:
+        job: The cell's fields, steps, image_size and seed.
+    """
+
+    def __init__(self, job):
+        config = settings(job)
+        name = keras.config.backend()
+        backend.prepare(
+            config.seed, precisions.resolve(config.precision, name), config.deterministic
+        )
+        self.config = config
+        self.dataset = data.load(config)
+        self.batches = open_batches(config, self.dataset, job["steps"])
+        self.epoch = 0
+        source = self.batches.source
+        source.take(numpy.arange(len(source)))  # drawn now, so that no step waits for that
+
+    def first_step(self):
+        """Builds, compiles and trains the first block."""
+        task = tasks.get(self.config.task)
+        self.model = fitting.build(self.config, task, self.dataset)
+        self.model.compile(
+            optimizer=SGD(
+                self.config.learning_rate, self.config.momentum, self.config.weight_decay
+            ),
+            loss=evaluation.loss_of(task, self.config, self.dataset),
+            jit_compile=fitting.JIT[self.config.jit],
+        )
+        self.model.optimizer.build(self.model.trainable_variables)
+        tuning.tune(self.model)
+        self.parameters = sum(int(keras.ops.size(w)) for w in self.model.trainable_weights)
+        self.model.fit(feeding.feed(self.batches), steps_per_epoch=1, shuffle=False, verbose=0)
+
+    def block(self):
+        """Seconds of each step of a block, and those that its steps waited for data."""
+        self.epoch += 1
+        self.batches.set_epoch(self.epoch)
+        clock = StepClock(self.batches)
+        self.model.fit(feeding.feed(self.batches), shuffle=False, verbose=0, callbacks=[clock])
+        return clock.seconds, clock.waited
+
+
+class StepClock(keras.callbacks.Callback):
+    """Time between the ends of neighbouring steps; the first step of a block is not counted.
+
+    The loss of every step is read, so that none is still under way when its time is taken;
+    `kerasdl train` reads it one step later and lets them overlap.
+
+    Attributes:
+        seconds: One number per step but the first.
+        waited: Seconds that these steps waited for data.
+    """
+
+    def __init__(self, batches):
+        super().__init__()
+        self.batches = batches
+        self.seconds = []
+        self._last = None
+
+    def on_train_batch_end(self, batch, logs=None):
+        float(logs["loss"])
+        now = time.perf_counter()
+        if self._last is None:
+            self._waited_before = self.batches.waited
+        else:
+            self.seconds.append(now - self._last)
+        self._last = now
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.waited = self.batches.waited - self._waited_before

@@ -1,0 +1,148 @@
+"""What is compared: the best model of a run, or freshly built networks on scenes."""
+
+import dataclasses
+import pathlib
+
+import numpy
+
+from kerasdl import data
+from kerasdl.core.errors import ConfigError, DataError, ModelFileError, suggest
+from kerasdl.data.pipeline.source import Source
+from kerasdl.engine import run as runs
+from kerasdl.report import names
+from kerasdl.runs import config as configuration
+
+# name on the command line -> what differs from the default configuration; all three tasks occur
+NETWORKS = {
+    "resnet18": {"task": "classification", "model": "resnet18"},
+    "fcn32": {"task": "segmentation", "model": "fcn32"},
+    "fcn16": {"task": "segmentation", "model": "fcn16"},
+    "fcn8": {"task": "segmentation", "model": "fcn8"},
+    "unet": {"task": "segmentation", "model": "unet"},
+    "unet-resnet18": {"task": "segmentation", "model": "unet-resnet18"},
+    "unet-plain": {"task": "colorization", "model": "unet", "model_args": {"skips": "none"}},
+}
+# From random weights the recipe's rate of 0.1 on batches of 8 is chaotic: differences in the last
+# digit double with every step, and the curves would tell of that instead of the backends.
+FRESH = {"learning_rate": 0.01, "batch_size": 8}
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """One network at one size.
+
+    Attributes:
+        name: Name for people.
+        config: Its `kerasdl.runs.config.Config`.
+        model_file: The `.keras` file of the run; None: to be built and saved once.
+    """
+
+    name: str
+    config: configuration.Config
+    model_file: pathlib.Path | None = None
+
+
+def of_run(run, assignments=(), batch_size=None):
+    """The case of a finished run. Raises ModelFileError if the folder holds none."""
+    run = pathlib.Path(run)
+    config = runs.read_config(run)
+    path = run / "best.keras"
+    if not path.exists():
+        raise ModelFileError("the run has no best model yet", run, "train it to the end first")
+    values = configuration.override(configuration.as_dict(config), assignments)
+    for key in ("task", "model", "model_args", "image_size"):
+        if values[key] != configuration.as_dict(config)[key]:
+            raise ConfigError(f"'{key}' is fixed by the run's model", mend="leave it out")
+    if batch_size:
+        values["batch_size"] = batch_size
+    config = configuration.make(values)
+    return Case(_name(config), config, path)
+
+
+def fresh(models="all", image_sizes=("64x64",), assignments=(), batch_size=None):
+    """The cases of networks with random weights, each at each size.
+
+    Args:
+        models: "all", or names out of `NETWORKS`.
+        image_sizes: HEIGHTxWIDTH each.
+        assignments: `key=value` strings that replace configuration keys of all networks.
+        batch_size: Pictures per step; 8 if None.
+
+    Raises:
+        ConfigError: Unknown network, size or key.
+    """
+    chosen = list(NETWORKS) if models == "all" or list(models) == ["all"] else list(models)
+    cases = []
+    for model in chosen:
+        if model not in NETWORKS:
+            raise suggest("network", model, ("all", *NETWORKS))
+        for size in image_sizes:
+            values = configuration.override({**FRESH, **NETWORKS[model]}, assignments)
+            values |= {"image_size": size, **({"batch_size": batch_size} if batch_size else {})}
+            config = configuration.make(values)
+            cases.append(Case(_name(config), config))
+    return cases
+
+
+def write_inputs(case, path, samples, steps):
+    """Stores the pictures that every backend gets: one .npz file for all of them.
+
+    The samples are drawn with the run's seed, without repetition as far as there are enough:
+    where files lie sorted by class, the first ones would be all of one class.
+
+    Args:
+        case: The `Case`.
+        path: The .npz file; `test_images`, `train_images` and so on, as stored, before `prepare`.
+        samples: Pictures to predict; whole batches of them are taken, at least one.
+        steps: Training steps, one batch each.
+
+    Returns:
+        What the workers need to know of the data set, as JSON types.
+
+    Raises:
+        DataError: There are no pictures.
+    """
+    config = _sized(case, samples, steps)
+    dataset = data.load(config)
+    there = [name for name in ("test", "validation", "train") if len(dataset.splits.get(name, ()))]
+    if not there:
+        raise DataError("no pictures", config.data)
+    training = "train" if "train" in there else there[0]
+    arrays, drawn = {}, {}
+    for kind, split, count in (
+        ("test", there[0], max(1, samples // config.batch_size) * config.batch_size),
+        ("train", training, steps * config.batch_size),
+    ):
+        source = Source(dataset.splits[split], config.image_size, config.resize, cache_megabytes=0)
+        order = numpy.random.default_rng(config.seed).permutation(len(source))
+        indices = numpy.resize(order, count) if kind == "train" else order[:count]
+        drawn[kind] = len(indices)
+        for name, part in zip(("images", "labels", "masks"), source.take(indices), strict=True):
+            if part is not None:
+                arrays[f"{kind}_{name}"] = part
+    numpy.savez(path, **arrays)
+    return {
+        "name": dataset.name,
+        "class_names": list(dataset.class_names),
+        "palette": [list(color) for color in dataset.palette],
+        "ignore_labels": list(dataset.ignore_labels),
+        "split": there[0],
+        "samples": drawn["test"],
+    }
+
+
+def _sized(case, samples, steps):
+    """The configuration with as few pictures as are needed, where the data are drawn by kerasdl."""
+    if case.model_file is not None or case.config.data != "scenes":
+        return case.config
+    values = configuration.as_dict(case.config)
+    values["test_size"] = max(samples, case.config.batch_size)
+    values["train_size"] = steps * case.config.batch_size
+    return configuration.make(values)
+
+
+def _name(config):
+    label = names.run_label(
+        {"task": config.task, "model": config.model, "model_args": config.model_args}
+    )
+    return f"{label}, {config.image_size[0]}x{config.image_size[1]}"

@@ -1,0 +1,242 @@
+"""What one backend makes of a model: answers, scores, a gradient step, a short training, times.
+
+Imported in a worker's process, after its backend was chosen.
+"""
+
+import time
+
+import keras
+import numpy
+
+from kerasdl import backend, models, tasks
+from kerasdl.backend import tuning
+from kerasdl.data.base import Dataset
+from kerasdl.engine import evaluation, fitting
+from kerasdl.engine.optimizers import SGD
+from kerasdl.runs import config as configuration
+from kerasdl.runs import modelfile
+from kerasdl.tools.compare import exact
+
+LAYER_SAMPLES = 2  # pictures for which the output of every layer is kept
+LAYER_VALUES = 2**19  # most values kept per layer; of larger outputs an even choice
+# Changes no digit of a float32 step, but makes the optimizer keep the step by itself. Taken as the
+# difference of weights it would carry their rounding, which a small step of a trained network
+# drowns in.
+LEAST_MOMENTUM = 1e-9
+
+
+def measure(job):
+    """All that is compared of one backend at one precision.
+
+    Args:
+        job: See `kerasdl.tools.compare.backends`.
+
+    Returns:
+        A mapping of JSON types and a mapping of arrays:
+        `outputs` (N, ...), `step_I` and, at float32, `exact_I` for each trainable weight,
+        `statistics_I` for each other one, `layer_I` for each layer, flat.
+    """
+    config = configuration.make(job["config"])
+    task = tasks.of(config)
+    known = job["dataset"]
+    dataset = Dataset(
+        known["name"],
+        {},
+        tuple(known["class_names"]),
+        tuple(tuple(color) for color in known["palette"]),
+        tuple(known["ignore_labels"]),
+    )
+    backend.without_tensor_float_32()
+    if job["build"]:
+        backend.prepare(config.seed, "float32", config.deterministic)
+        shape = (*config.image_size, task.channels)
+        built = models.build(config.model, shape, task.outputs(dataset), **config.model_args)
+        modelfile.save_inference_model(built, job["model_file"])
+    backend.prepare(config.seed, job["precision"], config.deterministic)
+    after_import = peak_memory()
+    model = at_precision(
+        modelfile.load_architecture_and_weights(job["model_file"]), config, job["precision"]
+    )
+    initial = model.get_weights()
+    inputs = {
+        kind: [task.prepare(*batch) for batch in _batches(job["inputs"], kind, config.batch_size)]
+        for kind in ("test", "train")
+    }
+    loss = evaluation.loss_of(task, config, dataset)
+    result, arrays = _answers(model, task, dataset, loss, inputs["test"])
+    loss = evaluation.loss_of(task, config, dataset, label_smoothing=config.label_smoothing)
+    result["prediction_seconds"] = _times(
+        lambda: model.predict_on_batch(inputs["test"][0][0]), job["predictions"]
+    )
+    training = list(dithered(inputs["train"], config.seed))
+    trained, steps = _training(model, config, loss, training)
+    result |= trained
+    arrays |= steps
+    result |= {
+        "backend": job["backend"],
+        "precision": job["precision"],
+        "parameters": model.count_params(),
+        "memory": {"after_import": after_import, "peak": peak_memory(), "device": device_memory()},
+        "environment": backend.environment(),
+    }
+    model.set_weights(initial)
+    result["layers"], outputs = _layers(model, inputs["test"][0][0][:LAYER_SAMPLES])
+    if job["precision"] == "float32":  # last, as it changes the whole process
+        momenta = exact.step(model, config, _optimizer(config), loss, training[0], initial)
+        arrays |= _numbered("exact", momenta)
+    return result, arrays | outputs
+
+
+def at_precision(model, config, precision):
+    """The model itself, or the same network built at another precision with its weights.
+
+    The head is float32 at every precision, so the layers' policies tell which one the file has.
+    """
+    policies = {layer.dtype_policy.name for layer in model.layers if layer.weights}
+    stored = next((name for name in policies if name != "float32"), "float32")
+    if stored == precision:
+        return model
+    rebuilt = models.build(
+        config.model, model.input_shape[1:], model.output_shape[-1], **config.model_args
+    )
+    rebuilt.set_weights(model.get_weights())
+    return rebuilt
+
+
+def dithered(batches, seed):
+    """The batches with noise of up to half a grey level, +-1/510, on their inputs.
+
+    Drawn pictures have areas of one colour, where all values in a pooling window are equal but for
+    rounding, even in float64. The noise, below what 8 bits can hold, makes them differ.
+    """
+    generator = numpy.random.default_rng(seed)
+    for x, y in batches:
+        yield x + (generator.random(x.shape, dtype="float32") - 0.5) / 255, y
+
+
+def _batches(path, kind, size):
+    """(images, labels, masks) of each batch."""
+    with numpy.load(path) as stored:
+        parts = [stored.get(f"{kind}_{name}") for name in ("images", "labels", "masks")]
+    for start in range(0, len(parts[0]), size):
+        yield tuple(None if part is None else part[start : start + size] for part in parts)
+
+
+def _answers(model, task, dataset, loss, batches):
+    """Outputs and scores of the untouched model; the time of its first prediction."""
+    scorer = task.scorer(dataset, loss)
+    outputs, first = [], None
+    for x, y in batches:
+        started = time.perf_counter()
+        answer = numpy.asarray(model.predict_on_batch(x), dtype="float32")
+        first = first or time.perf_counter() - started
+        scorer.update(y, answer)
+        outputs.append(answer)
+    scores = {name: _plain(value) for name, value in scorer.result()[0].items()}
+    return {"scores": scores, "first_prediction_seconds": first}, {
+        "outputs": numpy.concatenate(outputs)
+    }
+
+
+def _training(model, config, loss, batches):
+    """A short training from the model's weights; the first step of it in full."""
+    model.compile(_optimizer(config), loss, jit_compile=fitting.JIT[config.jit])
+    model.optimizer.build(model.trainable_variables)
+    tuning.tune(model)
+    losses, seconds, arrays = [], [], {}
+    for number, (x, y) in enumerate(batches):
+        # Keras would give the mean over all batches so far.
+        model.reset_metrics()
+        started = time.perf_counter()
+        losses.append(_plain(model.train_on_batch(x, y)))
+        seconds.append(time.perf_counter() - started)
+        if number == 0:
+            # With float16 Keras wraps the optimizer to scale the loss.
+            optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+            arrays |= _numbered("step", optimizer.momentums)
+            arrays |= _numbered("statistics", model.non_trainable_weights)
+    return {
+        "losses": losses,
+        "step_seconds": seconds,
+        "weights": [weight.path for weight in model.trainable_weights],
+    }, arrays
+
+
+def _optimizer(config):
+    return SGD(
+        config.learning_rate,
+        max(config.momentum, LEAST_MOMENTUM),
+        config.weight_decay,
+        config.nesterov,
+        config.decay_norms,
+    )
+
+
+def _layers(model, x):
+    """Names of the layers in the order of computation, and their outputs for few pictures."""
+    layers = [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
+    inside = keras.Model(model.inputs, [layer.output for layer in layers])
+    outputs = inside.predict_on_batch(x)
+    outputs = outputs if isinstance(outputs, list | tuple) else [outputs]
+    kept = {f"layer_{number}": thinned(output) for number, output in enumerate(outputs)}
+    return [{"name": layer.name, "kind": type(layer).__name__} for layer in layers], kept
+
+
+def thinned(values, most=LAYER_VALUES):
+    """Flat float32 values, every k-th of them if there are more than `most`.
+
+    k is odd, so that with channels in the last place, a power of two mostly, all take their turn.
+    """
+    values = numpy.asarray(values).astype("float32").ravel()
+    return values[:: -(-values.size // most) | 1]
+
+
+def _times(function, repeats):
+    """Seconds of each call."""
+    seconds = []
+    for _ in range(repeats):
+        started = time.perf_counter()
+        function()
+        seconds.append(time.perf_counter() - started)
+    return seconds
+
+
+def _numbered(name, variables):
+    return {
+        f"{name}_{number}": numpy.asarray(keras.ops.convert_to_numpy(variable), dtype="float32")
+        for number, variable in enumerate(variables)
+    }
+
+
+def peak_memory():
+    """Most bytes of memory that this process has held so far; None where it cannot be known."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    import sys
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def device_memory():
+    """Most bytes held on the first GPU so far; None without one."""
+    if keras.config.backend() == "torch":
+        import torch
+
+        return torch.cuda.max_memory_allocated() if torch.cuda.is_available() else None
+    if keras.config.backend() == "jax":
+        import jax
+
+        return (jax.devices()[0].memory_stats() or {}).get("peak_bytes_in_use")
+    import tensorflow
+
+    if not tensorflow.config.list_physical_devices("GPU"):
+        return None
+    return tensorflow.config.experimental.get_memory_info("GPU:0")["peak"]
+
+
+def _plain(value):
+    """A float for JSON, which knows no NaN."""
+    return float(value) if numpy.isfinite(value) else None

@@ -1,0 +1,121 @@
+"""`kerasdl doctor`: all checks, and every installed backend tried."""
+
+import concurrent.futures
+import itertools
+import json
+import math
+import os
+import pathlib
+import subprocess
+import sys
+
+import kerasdl
+from kerasdl import backend as backends
+from kerasdl.backend import machine
+from kerasdl.tools.doctor import checks
+
+TOLERANCE = 1e-4  # of the largest answer, or of 1 if that is smaller
+TIMEOUT = 120  # seconds for a backend, many times what it takes
+AT_ONCE = 2
+
+
+def examine(attempt=None):
+    """Everything there is to find out.
+
+    Args:
+        attempt: Function backend -> what `kerasdl.tools.doctor.trial.trial` gives or {"error"}.
+
+    Returns:
+        {"kerasdl", "machine", "findings", "broken": number of broken findings}.
+    """
+    attempt = attempt or try_backend
+    found = [*checks.python(), *checks.keras(), *checks.combinations()]
+    names = backends.installed()
+    with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+        trials = dict(zip(names, pool.map(attempt, names), strict=True))
+    found += backend_findings(trials)
+    found += [*agreement(trials), *checks.choice(), *checks.folders(), *checks.extras()]
+    return {
+        "kerasdl": kerasdl.__version__,
+        "machine": machine.description(),
+        "findings": found,
+        "broken": sum(each["state"] == "broken" for each in found),
+    }
+
+
+def try_backend(name):
+    """Tries a backend in a process of its own."""
+    root = str(pathlib.Path(kerasdl.__file__).parents[1])
+    path = os.environ.get("PYTHONPATH")
+    environment = {
+        **os.environ,
+        "KERAS_BACKEND": name,
+        "PYTHONPATH": f"{root}{os.pathsep}{path}" if path else root,
+    }
+    try:
+        run = subprocess.run(
+            [sys.executable, "-m", "kerasdl.tools.doctor.trial", name],
+            stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8", errors="replace",
+            env=environment, timeout=TIMEOUT, check=False,
+        )  # fmt: skip
+        return json.loads(run.stdout)
+    except subprocess.TimeoutExpired:
+        return {
+            "slow": f"no answer after {TIMEOUT} s, so not tried to the end (is the machine busy?)"
+        }
+    except OSError as error:
+        return {"error": f"no process can be started ({error.strerror})"}
+    except ValueError:
+        last = (run.stderr.strip().splitlines() or ["nothing said"])[-1]
+        return {"error": f"ended with code {run.returncode}: {last}"}
+
+
+def backend_findings(trials):
+    """One finding per backend: works on what, or why not."""
+    found = []
+    for name, trial in trials.items():
+        if "slow" in trial:
+            found.append(checks.finding(name, "note", trial["slow"], "try again later"))
+        elif "error" in trial:
+            found.append(checks.finding(name, "broken", trial["error"],
+                                        f"pip install --force-reinstall 'kerasdl[{name}]', or "
+                                        f"uninstall it"))  # fmt: skip
+        elif not all(math.isfinite(value) for value in (trial["loss"], *trial["after"])):
+            found.append(checks.finding(name, "broken", "a training step gives no finite numbers",
+                                        "kerasdl compare backends shows where"))  # fmt: skip
+        else:
+            versions = trial["versions"]
+            version = versions.get(name) or versions.get(f"{name}-cpu", "")
+            text = (
+                f"{version} on {', '.join(trial['devices'])}: imported in "
+                f"{trial['import_seconds']:.0f} s, trained in {trial['seconds']:.0f} s"
+            )
+            found.append(checks.finding(name, "ok", text))
+    return found
+
+
+def agreement(trials):
+    """Whether all backends that work answer alike, before and after the same step of training."""
+    good = {name: trial for name, trial in trials.items() if "before" in trial}
+    if len(good) < 2:
+        return []
+    worst = {"before": 0.0, "after": 0.0}
+    for first, second in itertools.combinations(good.values(), 2):
+        for key in worst:
+            worst[key] = max(worst[key], _apart(first[key], second[key]))
+    text = (
+        f"{', '.join(good)}: answers differ by {worst['before']:.0e}, "
+        f"after a training step by {worst['after']:.0e}"
+    )
+    if max(worst.values()) <= TOLERANCE:
+        return [checks.finding("agreement", "ok", text)]
+    return [checks.finding("agreement", "broken", f"{text}; allowed are {TOLERANCE:.0e}",
+                           "kerasdl compare backends shows where")]  # fmt: skip
+
+
+def _apart(a, b):
+    """Largest |a - b| / max(1, |a|, |b|), infinite for what is not finite."""
+    if not all(map(math.isfinite, (*a, *b))):
+        return math.inf
+    scale = max(1.0, *map(abs, a), *map(abs, b))
+    return max(abs(x - y) for x, y in zip(a, b, strict=True)) / scale

@@ -1,0 +1,97 @@
+"""`kerasdl report`: one page for a run, or for runs beside each other, from their folders."""
+
+import json
+import logging
+import pathlib
+
+from kerasdl.core.errors import ConfigError, KerasdlError
+from kerasdl.report import document as rundocument
+from kerasdl.report import stored
+
+MARK = b'<meta name="generator" content="kerasdl">'
+
+logger = logging.getLogger("kerasdl")
+
+
+def report(paths, out=None, title=None, details=True, command=None, backend_name="auto"):
+    """Writes report.html of one run into its folder, or a page of several runs.
+
+    Args:
+        paths: Run folders, or folders with runs below them.
+        out: The HTML file; if None, report.html in the folder of the one run, else here.
+        title: Heading of a page of several runs.
+        details: Whether a page of several runs has a section for each network.
+        command: What a page of several runs is told to be made by.
+        backend_name: Backend, for runs whose pictures have to be found first.
+
+    Returns:
+        The page's path.
+
+    Raises:
+        ModelFileError: A folder holds no finished run.
+        ConfigError: The page would replace a file that is not a page of kerasdl.
+        WriteError: The page cannot be written.
+    """
+    folders = rundocument.find(paths)
+    single = len(folders) == 1
+    out = pathlib.Path(out or (folders[0] / "report.html" if single else "report.html"))
+    _refuse_foreign(out)
+    documents = [_document(folder, backend_name) for folder in folders]
+    from kerasdl.report import html
+
+    if single:
+        html.write_run_report(out, documents[0])
+        _add_comparison(out, folders[0])
+        return out
+    title = title or f"{len(documents)} runs beside each other"
+    return html.write_group_report(out, documents, title, details, command)
+
+
+def _add_comparison(page, folder):
+    """The section that `kerasdl compare backends` had put into the page, from what it left."""
+    path = folder / "compare" / "compare.json"
+    if path.exists():
+        from kerasdl.report import comparison_page
+
+        comparison_page.insert(page, json.loads(path.read_text(encoding="utf-8")))
+
+
+def _document(folder, backend_name):
+    """The run document; pictures that the folder does not hold are looked for in the data."""
+    if not (folder / stored.NAME).exists():
+        try:
+            _examine(folder, backend_name)
+        except KerasdlError as error:
+            logger.warning("%s: without pictures and calibration: %s", folder, error)
+    return rundocument.read(folder)
+
+
+def _examine(folder, backend_name):
+    """Scores the run's model again for what earlier versions did not keep: report.json."""
+    from kerasdl import backend, data, tasks
+    from kerasdl.engine import run
+
+    config = run.read_config(folder)
+    dataset = data.load(config)
+    known = json.loads((folder / "data.json").read_text(encoding="utf-8")).get("fingerprint")
+    if known != dataset.fingerprint:
+        raise ConfigError("the data are not those of the run", config.data)
+    backend.choose(backend_name)
+    from kerasdl.engine import publishing
+
+    logger.info("looking for the best and worst pictures: %s", folder)
+    _, extras = publishing.examine(folder, config, tasks.of(config), dataset)
+    stored.write(folder, extras)
+
+
+def _refuse_foreign(path):
+    """Raises ConfigError if the file is there and no page of kerasdl."""
+    try:
+        with path.open("rb") as stream:
+            if MARK in stream.read(4096):
+                return
+    except FileNotFoundError:
+        return
+    except IsADirectoryError:
+        raise ConfigError("the page would replace a folder", path, "name a file") from None
+    raise ConfigError("not a page of kerasdl, so not replaced", path, "choose another --out")

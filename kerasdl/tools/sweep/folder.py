@@ -1,0 +1,58 @@
+"""What a sweep leaves for people beside its runs: sweep.json, sweep.md, sweep.png, report.html."""
+
+import dataclasses
+import json
+
+from kerasdl.core import files
+from kerasdl.report import comparisons, figures_compared, html, tables
+from kerasdl.report import document as rundocument
+
+
+def publish(plan, finished, failures, command=None):
+    """Writes sweep.json, sweep.md, sweep.png and report.html into the folder of the sweep.
+
+    Returns:
+        The document of sweep.json, and its tables as `kerasdl.report.tables.Table`.
+
+    Raises:
+        WriteError: A file cannot be written.
+    """
+    out = plan.out
+    documents = []
+    for cell, folder in finished:
+        document = rundocument.read(folder)
+        document["scores"]["label"] = cell.label
+        documents.append(document)
+    scores = [html.scores_of(document) for document in documents]
+    found = comparisons.compare(scores)
+    shown = [comparisons.overview(scores), *comparisons.differences(found)]
+    notes = [f"Failed and left out: {each.label}, seed {each.seed}: {each.message}."
+             for each in failures]  # fmt: skip
+    title = f"Sweep: {plan.task}, {', '.join(plan.cells[0].settings)}"
+    document = {
+        "title": title,
+        "command": command,
+        "task": plan.task,
+        "seeds": list(plan.seeds),
+        "cells": [
+            {
+                "label": cell.label,
+                "settings": cell.settings,
+                "runs": [str(folder.relative_to(out)) for each, folder in finished if each is cell],
+                **comparisons.summary([each for each in scores if each["label"] == cell.label]),
+            }
+            for cell in plan.cells
+        ],
+        "differences": [each._asdict() for each in found],
+        "failed": [dataclasses.asdict(each) for each in failures],
+    }
+    text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)
+    files.write_text(out / "sweep.json", text + "\n")
+    markdown = [f"# {title}", f"    {command}" if command else "", *notes]
+    markdown += [tables.as_markdown(table).strip() for table in shown]
+    files.write_text(out / "sweep.md", "\n\n".join(part for part in markdown if part) + "\n")
+    figures_compared.dots(scores, out / "sweep.png")
+    html.write_group_report(
+        out / "report.html", documents, title, details=False, command=command, notes=notes
+    )
+    return document, shown

@@ -1,0 +1,285 @@
+"""`kerasdl sweep`: the runs of a grid, each a run folder of its own, and what tells them apart."""
+
+import contextlib
+import dataclasses
+import gc
+import itertools
+import logging
+import pathlib
+
+from kerasdl import models, tasks
+from kerasdl.core.errors import ConfigError, KerasdlError, suggest
+from kerasdl.engine import run
+from kerasdl.runs import config as configuration
+from kerasdl.tools.sweep import grid
+
+# What a grid cannot vary, and what does instead.
+RESERVED = {
+    "task": "one sweep is of one task",
+    "seed": "use --seeds",
+    "backend": "one process, one backend: use --backend",
+    "workers": "it changes no result",
+    "cache_megabytes": "it changes no result",
+}
+# Keys of which not all values go together: loss "chroma" is for target "ab" only.
+TOGETHER = {"target", "loss", "model"}
+
+logger = logging.getLogger("kerasdl")
+
+
+class SweepFailed(KerasdlError):
+    """Some runs of a sweep failed; the exit code is that of the first of them."""
+
+    def __init__(self, failures, total):
+        first = failures[0]
+        super().__init__(
+            f"{len(failures)} of {total} runs failed, the first: {first.message}",
+            mend=("the others are in the tables; " if len(failures) < total else "")
+            + "repeat the command to try these again",
+        )
+        self.exit_code = first.exit_code
+
+
+@dataclasses.dataclass(frozen=True)
+class Failure:
+    """A run of a sweep that came to no end."""
+
+    label: str
+    seed: int
+    message: str
+    exit_code: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What a sweep will do: `runs` are (cell, `Config`, folder), seed by seed."""
+
+    task: str
+    out: pathlib.Path
+    seeds: tuple[int, ...]
+    cells: tuple[grid.Cell, ...]
+    runs: tuple[tuple, ...]
+
+
+def plan(common, assignments, num_seeds, out=None):
+    """The runs of a grid, checked as far as that is possible without training.
+
+    Every network of the grid is built once, because a typo found in the fifth hour is a dear one.
+
+    Args:
+        common: Configuration keys and values that all runs have in common, as the user set them;
+            a recipe completes them run by run. The seeds count up from theirs.
+        assignments: Words of `--grid`, see `kerasdl.tools.sweep.grid`.
+        num_seeds: Seeds per combination.
+        out: Folder of the sweep; saved_models/sweep-<task>-<keys> if None.
+
+    Raises:
+        ConfigError: An unknown key, a value out of its range, a network that cannot be built, or a
+            folder that holds a run with another configuration.
+        DataError, ModelFileError: The data or the backbone are not there.
+    """
+    base = configuration.make(common)
+    wanted = grid.parse(assignments)
+    keys = {key: _full_key(key, base, wanted) for key in wanted}
+    if len(set(keys.values())) < len(keys):
+        raise ConfigError("the grid names a key twice", mend=f"given: {', '.join(keys)}")
+    cells = _cells(base, common, wanted, keys)
+    if out is None:
+        short = "-".join(key.rpartition(".")[2] for key in wanted)
+        out = run.ROOT / f"sweep-{base.task}-{short}"
+    out = pathlib.Path(out)
+    if out.exists() and not out.is_dir():
+        raise ConfigError("the output is a file", out, "another --out")
+    seeds = tuple(range(base.seed, base.seed + num_seeds))
+    runs = []
+    for seed, cell in itertools.product(seeds, cells):
+        config = configuration.make({**cell.values, "seed": seed})
+        runs.append((cell, config, out / cell.name / f"seed-{seed}"))
+    _check(runs)
+    return Plan(base.task, out, seeds, cells, tuple(runs))
+
+
+def train(plan, quiet=False):
+    """Trains all runs of a plan that are not finished; a run that fails does not end the others.
+
+    Returns:
+        The folders of the finished runs as [(cell, folder), ...], and a list of `Failure`.
+
+    Raises:
+        Stopped: A signal ended a run; the same plan goes on there.
+    """
+    finished, failures = [], []
+    for number, (cell, config, folder) in enumerate(plan.runs, 1):
+        done = (folder / "scores.json").exists()
+        if not quiet and not done:
+            logger.info(
+                "%d of %d: %s, seed %d: %s",
+                number, len(plan.runs), cell.label, config.seed, folder,
+            )  # fmt: skip
+        try:
+            with _fresh(), _silent(done):
+                run.train(config, folder, quiet=quiet)
+            finished.append((cell, folder))
+        except KerasdlError as error:
+            if error.exit_code >= 128:  # a signal is meant for the whole sweep
+                raise
+            failures.append(Failure(cell.label, config.seed, str(error), error.exit_code))
+        except Exception as error:
+            logger.debug("defect in a run of the sweep", exc_info=True)
+            text = f"defect in kerasdl: {type(error).__name__}: {error}: {folder}"
+            text = " ".join(text.split())
+            failures.append(Failure(cell.label, config.seed, text, 1))
+        if failures and failures[-1].label == cell.label and failures[-1].seed == config.seed:
+            logger.error("%s, seed %d failed: %s", cell.label, config.seed, failures[-1].message)
+    return finished, failures
+
+
+def _full_key(key, base, wanted):
+    """The configuration key that a word of the grid means: "skips" is "model_args.skips"."""
+    if key in RESERVED:
+        raise ConfigError(f"a grid cannot vary '{key}'", mend=RESERVED[key])
+    fields = [field.name for field in dataclasses.fields(configuration.Config)]
+    tables = ("model_args", "augment_args")
+    if key in fields and key not in tables:
+        return key
+    table, dot, inner = key.partition(".")
+    if dot and table == "augment_args":
+        return key
+    options = list(
+        dict.fromkeys(
+            option
+            for name in wanted.get("model", [base.model])
+            for option in models.options_of(name)
+        )
+    )
+    name = inner if dot and table == "model_args" else key
+    if name in options:
+        return f"model_args.{name}"
+    known = [name for name in fields if name not in (*tables, *RESERVED)]
+    raise suggest("grid key", name, [*options, *known])
+
+
+def _cells(base, common, wanted, keys):
+    """The combinations; an option that a network does not take is left out, equal ones are one.
+
+    Where the grid varies keys that have to fit together, combinations that do not are left out.
+    """
+    cells, seen, left_out = [], [], None
+    for combination in itertools.product(*wanted.values()):
+        settings = dict(zip(wanted, combination, strict=True))
+        model = settings.get("model", base.model)
+        if "model" in settings:
+            common = {**common, "model_args": _taken(model, base.model_args)}
+        settings = {
+            key: value
+            for key, value in settings.items()
+            if not keys[key].startswith("model_args.")
+            or keys[key].partition(".")[2] in models.options_of(model)
+        }
+        values = {key: dict(item) if isinstance(item, dict) else item
+                  for key, item in common.items()}  # fmt: skip
+        for key, value in settings.items():
+            table, dot, inner = keys[key].partition(".")
+            if dot:
+                values.setdefault(table, {})[inner] = value
+            else:
+                values[table] = value
+        made = configuration.make(values)
+        values = configuration.as_dict(made)
+        if values in seen:
+            continue
+        if len(TOGETHER & set(keys.values())) > 1:
+            try:
+                tasks.of(made)
+            except ConfigError as error:
+                left_out = error
+                logger.info("left out: %s: %s", _label(settings, values), error.what)
+                continue
+        seen.append(values)
+        cells.append(
+            grid.Cell(grid.folder_name(settings), _label(settings, values), settings, values)
+        )
+    if not cells:
+        raise left_out
+    labels = [cell.label for cell in cells]
+    cells = [
+        # "all" and [1, 2] of a network with two levels are told apart as they were written.
+        cell if labels.count(cell.label) == 1 else dataclasses.replace(cell, label=cell.name)
+        for cell in cells
+    ]
+    twice = {cell.name for cell in cells if [each.name for each in cells].count(cell.name) > 1}
+    if twice:
+        raise ConfigError(f"two combinations of the grid are called '{min(twice)}'")
+    return tuple(cells)
+
+
+def _taken(model, options):
+    """The options of the base configuration that a network takes."""
+    known = models.options_of(model)
+    return {key: value for key, value in options.items() if key in known}
+
+
+def _label(settings, values):
+    from kerasdl.report import names, runs
+
+    told = []
+    for key, value in settings.items():
+        name = key.rpartition(".")[2]
+        if name == "skips":
+            text = names.levels(value, values["model_args"].get("depth", 4))
+        elif name == "model":
+            told.append(names.MODELS.get(value, value))
+            continue
+        else:
+            text = runs.text(value)
+        told.append(f"{name} {text}")
+    return ", ".join(told)
+
+
+def _check(runs):
+    """Raises ConfigError for what would fail for certain, before anything is trained."""
+    from kerasdl import data
+    from kerasdl.data.pipeline import transforms
+    from kerasdl.engine import transfer
+    from kerasdl.runs import runfolder
+
+    built = []
+    for _, config, folder in runs:
+        runfolder.compare_config(folder, config)
+        task = tasks.of(config)
+        tasks.require("model", config.model, task.models, config.task)
+        tasks.require("loss", config.loss or task.losses[0], task.losses, config.task)
+        data.require(config.data)
+        transfer.require(config.backbone)
+        # Which masks are left out may be known from the data only.
+        transforms.make(config, config.ignore_labels or (255,))
+        network = (config.model, config.model_args, config.image_size)
+        if network not in built:
+            built.append(network)
+            size = (*config.image_size, task.channels)
+            models.build(config.model, size, 2, **config.model_args)
+
+
+@contextlib.contextmanager
+def _fresh():
+    """Every run finds Keras as a process of its own would, and leaves no network in memory."""
+    import keras
+
+    keras.utils.clear_session()
+    try:
+        yield
+    finally:
+        keras.utils.clear_session()
+        gc.collect()
+
+
+@contextlib.contextmanager
+def _silent(silent):
+    """Without the notes of a run that has been finished before."""
+    level = logger.level
+    if silent:
+        logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
