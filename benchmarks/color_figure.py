@@ -1,4 +1,4 @@
-"""The same test pictures as coloured by several runs, side by side, with grey and truth.
+"""The same test images as colored by several runs, side by side, with gray and truth.
 
     python benchmarks/color_figure.py colors.png --shown 0,2,3 \
         "rgb=colors/target-rgb_skips-all/seed-0" "ab=colors/target-ab_skips-all/seed-0"
@@ -13,12 +13,12 @@ from kerasdl import backend
 
 
 def figure(folders, path, shown):
-    """Draws one row per picture: grey, truth and the answer of each run.
+    """Draws one row per image: gray, truth and the answer of each run.
 
     Args:
         folders: Mapping of column titles to run folders.
         path: Where the PNG goes.
-        shown: Numbers of pictures of the test split.
+        shown: Numbers of images of the test split.
     """
     from kerasdl import data, tasks
     from kerasdl.engine import evaluation, run  # with the backend chosen
@@ -30,12 +30,12 @@ def figure(folders, path, shown):
         task, dataset = tasks.of(config), data.load(config)
         model, _ = run.open_run(folder)
         source = evaluation.source_of(dataset, "test", task, config)
-        found = [each.pictures for each in evaluation.examples(model, task, dataset, source, shown)]
+        found = [each.images for each in evaluation.examples(model, task, dataset, source, shown)]
         if rows is None:
-            rows = [list(pictures[:2]) for pictures in found]
-        for row, pictures in zip(rows, found, strict=True):
-            row.append(pictures[2])
-    figures.picture_grid(rows, ["grey", "truth", *folders], path)
+            rows = [list(images[:2]) for images in found]
+        for row, images in zip(rows, found, strict=True):
+            row.append(images[2])
+    figures.image_grid(rows, ["gray", "truth", *folders], path)
 
 
 def main():

@@ -1,10 +1,10 @@
-"""Which target and loss colours pictures best: colorization of scenes in small, several seeds.
+"""Which target and loss colors images best: colorization of scenes in small, several seeds.
 
     python benchmarks/color_targets.py --out /tmp/targets --figure docs/figures/colorization.png
 
-Trains the same U-Net on the same pictures for each target and loss, scores it on the test split
-and prints the table of docs/colorization.md with the grey picture as the baseline. The figure shows
-the same test pictures as coloured by the first seed of each. Runs that are finished in the folder
+Trains the same U-Net on the same images for each target and loss, scores it on the test split
+and prints the table of docs/colorization.md with the gray image as the baseline. The figure shows
+the same test images as colored by the first seed of each. Runs that are finished in the folder
 are not trained again.
 """
 
@@ -28,7 +28,7 @@ VARIANTS = {
 SCORES = (
     "psnr", "ssim", "ab_error", "chroma_error", "delta_e", "colorfulness_ratio", "out_of_gamut",
 )  # fmt: skip
-SHOWN = (0, 2, 3, 5, 8)  # numbers of the test pictures in the figure
+SHOWN = (0, 2, 3, 5, 8)  # numbers of the test images in the figure
 
 
 def configuration(target, loss, seed, options):
@@ -38,7 +38,7 @@ def configuration(target, loss, seed, options):
         loss=loss,
         seed=seed,
         image_size=options.size,
-        train_size=options.pictures,
+        train_size=options.images,
         validation_size=100,
         test_size=200,
         epochs=options.epochs,
@@ -69,16 +69,16 @@ def train(options):
 def table(folders, options):
     """The scores as Markdown: rows are variants, columns scores."""
     documents = {
-        label: [json.loads((folder / "scores.json").read_text()) for folder in of_label]
+        label: [json.loads((folder / "metrics.json").read_text()) for folder in of_label]
         for label, of_label in folders.items()
     }
-    grey = next(iter(documents.values()))
-    rows = [("grey picture", *(tables.cell(name, grey[:1], "baseline") for name in SCORES))]
+    gray = next(iter(documents.values()))
+    rows = [("gray image", *(tables.cell(name, gray[:1], "baseline") for name in SCORES))]
     for label, found in documents.items():
         rows.append((label, *(tables.cell(name, found) for name in SCORES)))
     caption = (
-        f"Colorization of scenes, reduced: {options.size}x{options.size}, {options.pictures} "
-        f"training pictures, U-Net of {options.filters} filters, {options.epochs} epochs"
+        f"Colorization of scenes, reduced: {options.size}x{options.size}, {options.images} "
+        f"training images, U-Net of {options.filters} filters, {options.epochs} epochs"
     )
     columns = ("target and loss", *(names.heading(name) for name in SCORES))
     notes = (tables.runs_note(documents),)
@@ -89,7 +89,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=pathlib.Path, required=True, help="folder of the runs")
     parser.add_argument("--figure", type=pathlib.Path, help="where the PNG goes")
-    for name, value in (("size", 32), ("pictures", 400), ("epochs", 15), ("filters", 8)):
+    for name, value in (("size", 32), ("images", 400), ("epochs", 15), ("filters", 8)):
         parser.add_argument(f"--{name}", type=int, default=value)
     parser.add_argument("--seeds", type=int, default=3)
     options = parser.parse_args()

@@ -32,7 +32,7 @@ def main():
         options.model, (options.image_size, options.image_size, 3), options.outputs
     )
     model.compile(optimizers.SGD(0.1, 0.9, 1e-5), "mse")
-    with tempfile.TemporaryDirectory() as path, runfolder.claim(path, config.make({})) as folder:
+    with tempfile.TemporaryDirectory() as path, runfolder.acquire(path, config.make({})) as folder:
         state = checkpoint.RunState(folder, seed=0)
         state.set_model(model)
         state.set_params({"epochs": options.repeat + 1})
@@ -48,7 +48,7 @@ def main():
             resume.write_best(folder, model, {"epoch": epoch + 1, "value": 0.0})
             times["best model"].append(time.perf_counter() - began)
         sizes = {
-            "commit": runfolder.epoch_folder(folder.state_dir, 1) / "model.keras",
+            "commit": runfolder.epoch_folder(folder.checkpoints, 1) / "model.keras",
             "best model": folder.file("best.keras"),
         }
         for name, seconds in times.items():

@@ -16,14 +16,14 @@ import PIL.Image
 
 def damage(folder):
     """Damages a folder; returns (file, what was done to it) for each of the ten ways."""
-    pictures = sorted((folder / "images" / "train").iterdir())
+    images = sorted((folder / "images" / "train").iterdir())
     masks = sorted((folder / "masks" / "train").iterdir())
 
-    content = pictures[0].read_bytes()
-    pictures[0].write_bytes(content[: len(content) // 2])
-    pictures[1].write_text("<!DOCTYPE html><html><title>404 Not Found</title></html>")
+    content = images[0].read_bytes()
+    images[0].write_bytes(content[: len(content) // 2])
+    images[1].write_text("<!DOCTYPE html><html><title>404 Not Found</title></html>")
     masks[2].unlink()
-    pictures[3].unlink()
+    images[3].unlink()
 
     values = numpy.array(PIL.Image.open(masks[4]))
     values[:20, :20] = 37
@@ -37,27 +37,27 @@ def damage(folder):
     colors = numpy.random.default_rng(0).integers(0, 256, (256, 3), "uint8")
     PIL.Image.fromarray(colors[numpy.array(PIL.Image.open(masks[7]))]).save(masks[7])
 
-    picture = PIL.Image.open(pictures[8])
-    picture.load()
-    exif = picture.getexif()
+    image = PIL.Image.open(images[8])
+    image.load()
+    exif = image.getexif()
     exif[0x0112] = 6
-    picture.save(pictures[8], exif=exif, quality=90)
+    image.save(images[8], exif=exif, quality=90)
 
-    leaked = folder / "images" / "test" / pictures[9].name
-    shutil.copy(pictures[9], leaked)
+    leaked = folder / "images" / "test" / images[9].name
+    shutil.copy(images[9], leaked)
     shutil.copy(masks[9], folder / "masks" / "test" / masks[9].name)
 
     return [
-        (pictures[0], "picture cut in half"),
-        (pictures[1], "web page in place of a picture"),
+        (images[0], "image cut in half"),
+        (images[1], "web page in place of an image"),
         (masks[2], "mask removed"),
-        (pictures[3], "picture removed"),
+        (images[3], "image removed"),
         (masks[4], "value 37, which is no class"),
         (masks[5], "mask at half the size"),
         (masks[6], "mask stored as JPEG"),
-        (masks[7], "mask stored as colours"),
-        (pictures[8], "EXIF orientation set after the mask was made"),
-        (leaked, "training picture copied into the test split"),
+        (masks[7], "mask stored as colors"),
+        (images[8], "EXIF orientation set after the mask was made"),
+        (leaked, "training image copied into the test split"),
     ]
 
 

@@ -62,7 +62,7 @@ def command(name, folder, data, seed, trial):
     path = CONFIGS / f"{name}.toml"
     values = files.read_toml(path)
     extra = dict(TRIAL) if trial else {}
-    if values["recipe"] == "report":
+    if values["recipe"] == "study":
         extra.pop("warmup_epochs", None)
     found = [sys.executable, "-m", "kerasdl", "train", values["task"], "--config", str(path)]
     found += ["--data", str(data), "--out", str(folder), "--seed", str(seed), "--json"]

@@ -3,17 +3,17 @@
     python benchmarks/input_pipeline.py [--files FOLDER] [--parts arrays files waiting]
                                         [--repeats 5] [--seconds 2] [--output FILE]
 
-(a) arrays: 50,000 pictures of 32x32 in memory, each mirrored with probability 1/2 and cropped out
+(a) arrays: 50,000 images of 32x32 in memory, each flipped with probability 1/2 and cropped out
     of a zero border of 4 pixels at its own place, to float32 batches of 128;
-(b) files: JPEG pictures and PNG masks of 480x360, decoded, resized to 256x320 (antialiased; masks
-    nearest), mirrored, to batches of 16. FOLDER holds images/train and masks/train (such as
+(b) files: JPEG images and PNG masks of 480x360, decoded, resized to 256x320 (antialiased; masks
+    nearest), flipped, to batches of 16. FOLDER holds images/train and masks/train (such as
     CamVid's); without it, files are drawn. kerasdl decodes every time here: no cache;
 (c) waiting: seconds per training step that `fit` waits for its batch.
 
 All feeders run in one process, in turns, `repeats` times; shown are the median and the range of
 samples per second, and samples per second of processor time (one core), which other programs on
 the machine disturb less. The ratio is to the fastest of the others, turn by turn. Feeders "per
-sample" use the library as its documentation shows; "whole batches" are the fastest vectorised forms
+sample" use the library as its documentation shows; "whole batches" are the fastest vectorized forms
 that we found.
 """
 
@@ -44,7 +44,7 @@ from PIL import Image  # noqa: E402
 from kerasdl import data, models  # noqa: E402
 from kerasdl.backend import tuning  # noqa: E402
 from kerasdl.backend.distribution import feeding  # noqa: E402
-from kerasdl.data import images as pictures  # noqa: E402
+from kerasdl.data import images as images  # noqa: E402
 from kerasdl.data.arrays import ArraySplit  # noqa: E402
 from kerasdl.data.pipeline.batches import Batches, EpochSetter, Source  # noqa: E402
 from kerasdl.data.pipeline.transforms import OFF, Augmentation  # noqa: E402
@@ -57,7 +57,7 @@ PARTS = ("arrays", "files", "waiting")
 
 
 class Arrays:
-    """Feeders of 32x32 pictures in memory."""
+    """Feeders of 32x32 images in memory."""
 
     def __init__(self):
         random = numpy.random.default_rng(0)
@@ -121,7 +121,7 @@ class Arrays:
 
 
 class PerSample(torch.utils.data.Dataset):
-    """One picture at a time, as the tutorials of torch and grain do."""
+    """One image at a time, as the tutorials of torch and grain do."""
 
     def __init__(self, arrays):
         self.images, self.labels = arrays.images, arrays.labels
@@ -148,7 +148,7 @@ class PerSample(torch.utils.data.Dataset):
 
 
 class WholeBatches(PerSample):
-    """All pictures of a batch by one gather."""
+    """All images of a batch by one gather."""
 
     def __getitems__(self, indices):
         down, right = torch.randint(0, 9, (2, len(indices), 1)) + torch.arange(32)
@@ -173,7 +173,7 @@ class WholeBatches(PerSample):
 
 
 class Files(torch.utils.data.Dataset):
-    """Feeders of JPEG pictures and PNG masks."""
+    """Feeders of JPEG images and PNG masks."""
 
     def __init__(self, folder):
         settings = {"task": "segmentation", "data": str(folder), "image_size": list(SIZE)}
@@ -322,8 +322,8 @@ def wait(arrays, files, epochs):
     print(f"\n(c) waiting for data per training step, backend {keras.backend.backend()}")
     for name, row in found.items():
         cells = ["{:.1f} ms ({:.1f}-{:.1f})".format(*row[key]) for key in ("step", "waiting")]
-        share = row["waiting"][0] / row["step"][0]
-        print(f"{name:32} step {cells[0]}, of it waiting {cells[1]}: {share:.2%}")
+        fraction = row["waiting"][0] / row["step"][0]
+        print(f"{name:32} step {cells[0]}, of it waiting {cells[1]}: {fraction:.2%}")
     return found
 
 
@@ -376,13 +376,13 @@ class Clock(keras.callbacks.Callback):
 
 
 def draw_files(folder, count=64):
-    """Pictures with masks of about the content of a street scene, where no folder is given."""
+    """Images with masks of about the content of a street scene, where no folder is given."""
     random = numpy.random.default_rng(0)
     for kind in ("images", "masks"):
         (folder / kind / "train").mkdir(parents=True)
     for index in range(count):
         coarse = random.integers(0, 12, (12, 16), dtype=numpy.uint8)
-        mask = pictures.resize_mask(coarse, (360, 480), "stretch")
+        mask = images.resize_mask(coarse, (360, 480), "stretch")
         image = numpy.stack([mask * 20, mask * 15, 255 - mask * 20], 2)
         image = image // 2 + random.integers(0, 60, image.shape, dtype=numpy.uint8)
         Image.fromarray(image).save(folder / f"images/train/{index}.jpg", quality=90)

@@ -4,7 +4,7 @@
     KERAS_BACKEND=jax python benchmarks/kill_soak.py --kills 15 --command
 
 Each life is a process of its own that gets SIGKILL after a random time, wherever it is: in its
-start, in an epoch, in a save, in the report. The run starts anew, in another folder, whenever it
+start, in an epoch, in a save, in the report. The run starts over, in another folder, whenever it
 has come to its end. "Lost" are kills after which the run would not go on, had fewer finished epochs
 than before, or ended otherwise than the run left alone (weights, optimizer, history, callbacks,
 best model, scores: bit by bit).
@@ -90,17 +90,17 @@ class Command:
             os.close(log)
 
     def outcome(self, out):
-        scores = json.loads((out / "scores.json").read_text())
+        scores = json.loads((out / "metrics.json").read_text())
         return {**toy_run.outcome(out), "scores": scores}
 
 
 def finished_epochs(out):
-    folders = runfolder.committed(out / "state")
+    folders = runfolder.committed(out / "checkpoints")
     return int(folders[0].name.removeprefix("epoch-")) if folders else 0
 
 
 def trained(out, epochs):
-    return runfolder.training_status(out / "state", epochs) == "finished"
+    return runfolder.training_status(out / "checkpoints", epochs) == "finished"
 
 
 def code_of(child, patience=HANGS):
@@ -149,7 +149,7 @@ def leave_alone(kind, out):
 
 def place_of(kind, out, before):
     """Where a kill hit, as far as the folder tells."""
-    if any((out / "state").glob(".tmp-*")):
+    if any((out / "checkpoints").glob(".tmp-*")):
         return "save"
     if trained(out, kind.epochs):
         return "end"

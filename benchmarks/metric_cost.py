@@ -4,7 +4,7 @@
 
 Trains the same network in short blocks of steps, in turn without metrics, with the metrics as
 kerasdl uses them (expensive ones measured in validation only) and with all of them measured at
-every step. Prints the median over the rounds of the ratio of neighbouring blocks, and the
+every step. Prints the median over the rounds of the ratio of neighboring blocks, and the
 quartiles, of wall time and of processor time, which other programs on the machine disturb less;
 and the ratio of the quickest blocks, which they disturb least.
 The bound of the project is 1.05 for the metrics as kerasdl uses them.
@@ -89,7 +89,7 @@ def main():
     parser.add_argument("--steps", type=int, default=4, help="steps per block")
     parser.add_argument("--rounds", type=int, default=9)
     arguments = parser.parse_args()
-    print(f"{keras.backend.backend()}, {arguments.size}x{arguments.size} pictures, ", end="")
+    print(f"{keras.backend.backend()}, {arguments.size}x{arguments.size} images, ", end="")
     print(f"batch {arguments.batch_size}, {arguments.rounds} rounds of {arguments.steps} steps")
     for task in arguments.tasks:
         options = (arguments.size, arguments.batch_size, arguments.steps, arguments.rounds)

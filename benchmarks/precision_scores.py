@@ -18,7 +18,7 @@ import tempfile
 from kerasdl.engine import run
 from kerasdl.runs import config
 
-SCORES = ("miou", "pixel_accuracy", "loss")
+SCORES = ("mean_iou", "pixel_accuracy", "loss")
 
 
 def scores(precision, seed, arguments, folder):
@@ -30,7 +30,7 @@ def scores(precision, seed, arguments, folder):
         "model_args": {"filters": 8, "depth": 3},
     }  # fmt: skip
     path = run.train(config.make(values), folder / f"{precision}-{seed}", quiet=True)
-    return json.loads((path / "scores.json").read_text(encoding="utf-8"))["scores"]
+    return json.loads((path / "metrics.json").read_text(encoding="utf-8"))["scores"]
 
 
 def main():

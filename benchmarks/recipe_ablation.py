@@ -32,22 +32,22 @@ REDUCED = {
     "model_args": {"stem": "imagenet"},
 }
 # Without momentum, as in `kerasdl reproduce`: docs/architecture.md says why.
-REPORT = {"recipe": "report", "momentum": 0.0}
+REPORT = {"recipe": "study", "momentum": 0.0}
 FAST = {"recipe": "fast"}
 PIECES = {
-    "schedule (plateau)": {"schedule": "plateau"},
-    "schedule (cosine)": {"schedule": "cosine"},
+    "schedule (plateau)": {"lr_schedule": "plateau"},
+    "schedule (cosine)": {"lr_schedule": "cosine"},
     "warm-up": {"warmup_epochs": 0.0},
     "Nesterov": {"nesterov": False},
     "label smoothing": {"label_smoothing": 0.0},
-    "kernels only decay": {"decay_norms": True},
-    "average of weights": {"ema": 0.0},
-    "mirror at test time": None,  # the same training, scored without
+    "kernels only decay": {"decay_norm_and_bias": True},
+    "average of weights": {"ema_decay": 0.0},
+    "flip at test time": None,  # the same training, scored without
 }
-# What `fast` adds for photographs, long trainings, or larger pictures.
+# What `fast` adds for photographs, long trainings, or larger images.
 EXTRAS = {
     "flip and crop": {"augment_args": {"flip": True, "crop": 0.125}},
-    "erasing": {"augment_args": {"erase": 0.25}},
+    "erasing": {"augment_args": {"random_erasing": 0.25}},
     "progressive sizes": {"progressive_sizes": [50, 75]},
 }
 
@@ -65,7 +65,7 @@ def variants(report, fast):
 
 def measure(folder):
     """Scores and the course of a finished run."""
-    scores = json.loads((folder / "scores.json").read_text())["scores"]
+    scores = json.loads((folder / "metrics.json").read_text())["scores"]
     rows = history.read(folder / "history.csv")
     seconds, course = 0.0, []
     for row in rows:
@@ -74,8 +74,8 @@ def measure(folder):
     return {"accuracy": scores["accuracy"], "loss": scores["loss"], "course": course}
 
 
-def without_mirror(folder):
-    """Test accuracy of a run of the fast recipe without the mean over the mirror."""
+def without_flip(folder):
+    """Test accuracy of a run of the fast recipe without the mean over the flip."""
     from kerasdl import data, tasks
     from kerasdl.engine import evaluation, run
 
@@ -141,8 +141,8 @@ def main():
             results.setdefault(name, []).append(measure(folder))
             print(seed, name, results[name][-1], flush=True)
             if name == "fast":
-                bare = without_mirror(folder)
-                results.setdefault("fast less mirror at test time", []).append(bare)
+                bare = without_flip(folder)
+                results.setdefault("fast less flip at test time", []).append(bare)
         document = {
             "reduced": REDUCED,
             "report": {**REPORT, **arguments.report},

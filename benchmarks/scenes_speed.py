@@ -1,4 +1,4 @@
-"""Pictures per second that the embedded data set draws, masks included, on one core.
+"""Images per second that the embedded data set draws, masks included, on one core.
 
     OMP_NUM_THREADS=1 python benchmarks/scenes_speed.py [HEIGHT WIDTH]
 
@@ -19,7 +19,7 @@ REPEATS = 7
 
 
 def main(height=64, width=64):
-    # About the work of 1,024 pictures of 64x64, so that every repeat takes about a second.
+    # About the work of 1,024 images of 64x64, so that every repeat takes about a second.
     count = max(1, min(1024, 1024 * 64 * 64 // (height * width)))
     scenes.SceneSplit("validation", count, (height, width)).take(range(count))  # warm: textures
     busy, wall = [], []
@@ -29,11 +29,11 @@ def main(height=64, width=64):
         split.take(range(count))
         busy.append(count / (time.process_time() - start[0]))
         wall.append(count / (time.perf_counter() - start[1]))
-    print(f"scenes {scenes.VERSION}, {height}x{width}, {count} pictures, {REPEATS} repeats")
+    print(f"scenes {scenes.VERSION}, {height}x{width}, {count} images, {REPEATS} repeats")
     print(f"{platform.machine()}, Python {platform.python_version()}, NumPy {numpy.__version__}")
     for name, values in (("processor time", busy), ("wall time", wall)):
         middle = statistics.median(values)
-        print(f"{name}: {middle:.0f} pictures/s (from {min(values):.0f} to {max(values):.0f})")
+        print(f"{name}: {middle:.0f} images/s (from {min(values):.0f} to {max(values):.0f})")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ out=${2:-saved_models/skip-ablation-$form}
 case $form in
 full)
     set -- --seeds 3 --set train_size=1000 --set validation_size=200 --batch-size 16 ;;
-fast)  # the pictures of `full`, half its epochs
+fast)  # the images of `full`, half its epochs
     set -- --seeds 3 --recipe fast --epochs 10 --batch-size 12 --learning-rate 0.1 \
         --set 'progressive_sizes=[]' --set model_args.filters=16 --set train_size=1000 \
         --set validation_size=200 --set test_size=500 --precision mixed_bfloat16 ;;

@@ -3,7 +3,7 @@
     KERAS_BACKEND=tensorflow TF_NUM_INTRAOP_THREADS=1 taskset -c 1 \\
         python benchmarks/transfer_camvid.py --camvid camvid --out transfer --seeds 3
 
-Trains ResNet-18 on scenes once, or takes the run given with `--backbone`, then FCN-8s on a part of
+Trains ResNet-18 on scenes once, or takes the run given with `--weights`, then FCN-8s on a part of
 CamVid from scratch, from that backbone, and from it frozen. Repeated, it goes on where it was
 interrupted. Writes a table in Markdown and one JSON file.
 """
@@ -51,8 +51,8 @@ def variants(backbone, origin):
     """Name -> what differs from `REDUCED`; `origin` names what the backbone was trained on."""
     return {
         "from scratch": {},
-        f"from {origin}": {"backbone": str(backbone)},
-        f"from {origin}, frozen": {"backbone": str(backbone), "freeze": True},
+        f"from {origin}": {"weights": str(backbone)},
+        f"from {origin}, frozen": {"weights": str(backbone), "freeze": True},
     }
 
 
@@ -61,7 +61,7 @@ def table(results):
     lines = ["| start | mean IoU (%) | pixel accuracy (%) | seconds |", "|---|---:|---:|---:|"]
     for name, runs in results.items():
         cells = []
-        for key, factor in (("miou", 100), ("pixel_accuracy", 100), ("seconds", 1)):
+        for key, factor in (("mean_iou", 100), ("pixel_accuracy", 100), ("seconds", 1)):
             values = [factor * run[key] for run in runs]
             deviation = f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else " (one run)"
             cells.append(f"{statistics.mean(values):.1f}{deviation}")
@@ -73,16 +73,16 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--camvid", type=pathlib.Path, required=True)
     parser.add_argument(
-        "--backbone", type=pathlib.Path, help="run to start from; else one is trained"
+        "--weights", type=pathlib.Path, help="run to start from; else one is trained"
     )
     parser.add_argument("--origin", default="scenes", help="what the backbone was trained on")
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("transfer-camvid"))
     parser.add_argument("--seeds", type=int, default=3)
     arguments = parser.parse_args()
-    backbone = arguments.backbone or arguments.out / "backbone"
+    backbone = arguments.backbone or arguments.out / "weights"
     if arguments.backbone is None:
         kerasdl.train(kerasdl.make_config(**BACKBONE), backbone, quiet=True)
-    document = json.loads((backbone / "scores.json").read_text())
+    document = json.loads((backbone / "metrics.json").read_text())
     print("backbone:", document["scores"]["accuracy"], flush=True)
     results = {}
     for seed in range(arguments.seeds):
@@ -90,16 +90,16 @@ def main():
             folder = arguments.out / f"seed-{seed}" / name.replace(",", "").replace(" ", "-")
             config = kerasdl.make_config(**REDUCED, **values, data=str(arguments.camvid), seed=seed)
             kerasdl.train(config, folder, quiet=True)
-            scores = json.loads((folder / "scores.json").read_text())["scores"]
+            scores = json.loads((folder / "metrics.json").read_text())["scores"]
             seconds = sum(row["seconds"] for row in history.read(folder / "history.csv"))
-            found = {"miou": scores["miou"], "pixel_accuracy": scores["pixel_accuracy"]}
+            found = {"mean_iou": scores["mean_iou"], "pixel_accuracy": scores["pixel_accuracy"]}
             results.setdefault(name, []).append({**found, "seconds": round(seconds, 1)})
             print(seed, name, results[name][-1], flush=True)
         files.write_text(
             arguments.out / "transfer_camvid.json",
             json.dumps(
                 {
-                    "backbone": {
+                    "weights": {
                         **configuration.as_dict(run.read_config(backbone)),
                         "accuracy": document["scores"]["accuracy"],
                     },

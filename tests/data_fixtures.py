@@ -1,4 +1,4 @@
-"""Small picture folders for the tests of real data, made by Pillow; no test changes them."""
+"""Small image folders for the tests of real data, made by Pillow; no test changes them."""
 
 import hashlib
 import io
@@ -13,8 +13,8 @@ from kerasdl.core.errors import DataError
 GREEN, RED = (0, 160, 0), (200, 0, 0)
 
 
-def picture(seed=0, height=32, width=32):
-    """uint8 colour picture (height, width, 3) that no two seeds share."""
+def image(seed=0, height=32, width=32):
+    """uint8 color image (height, width, 3) that no two seeds share."""
     return numpy.random.default_rng(seed).integers(0, 256, (height, width, 3), "uint8")
 
 
@@ -27,7 +27,7 @@ def save(array, path, **options):
 
 
 def content(array, kind, **options):
-    """Bytes of a picture file."""
+    """Bytes of an image file."""
     stream = io.BytesIO()
     image = array if isinstance(array, PIL.Image.Image) else PIL.Image.fromarray(array)
     image.save(stream, kind, **options)
@@ -35,10 +35,10 @@ def content(array, kind, **options):
 
 
 def class_folder(root, counts=(6, 6), names=("cat", "dog")):
-    """Class folders without splits: 12 pictures of 32x32 in 2 classes."""
+    """Class folders without splits: 12 images of 32x32 in 2 classes."""
     for label, (name, count) in enumerate(zip(names, counts, strict=True)):
         for index in range(count):
-            save(picture(100 * label + index), root / name / f"{index:02d}.png")
+            save(image(100 * label + index), root / name / f"{index:02d}.png")
     return root
 
 
@@ -48,7 +48,7 @@ def split_class_folder(root, counts=None, names=("cat", "dog")):
         for label, name in enumerate(names):
             for index in range(count):
                 seed = 10_000 * place + 100 * label + index
-                save(picture(seed), root / split / name / f"{index:02d}.png")
+                save(image(seed), root / split / name / f"{index:02d}.png")
     return root
 
 
@@ -64,7 +64,7 @@ def mask_folder(root, count=12, classes=2, splits=("",), names=("background", "t
     for place, split in enumerate(splits):
         for index in range(count):
             seed = 1000 * place + index
-            save(picture(seed), root / "images" / split / f"{index:02d}.jpg")
+            save(image(seed), root / "images" / split / f"{index:02d}.jpg")
             save(mask(seed, classes=classes), root / "masks" / split / f"{index:02d}.png")
     if names:
         (root / "classes.txt").write_text("\n".join(names) + "\n")

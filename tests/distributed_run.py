@@ -46,7 +46,7 @@ def train(out, config):
     return 0
 
 
-publishing.finish = lambda path, *rest: (path / "scores.json").write_text("{}")
+publishing.finish = lambda path, *rest: (path / "metrics.json").write_text("{}")
 original = callbacks.Progress.on_epoch_begin
 
 if __name__ == "__main__":

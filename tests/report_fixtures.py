@@ -44,7 +44,7 @@ def history_rows(score="accuracy", epochs=6, drop=4):
     ]
 
 
-def picture(value=10):
+def image(value=10):
     return numpy.full((8, 8, 3), value, "uint8")
 
 
@@ -67,9 +67,9 @@ def run_document(seed=0, learning_rate=0.1):
             {"low": 0.0, "high": 0.5, "count": 0, "confidence": 0.0, "accuracy": 0.0},
             {"low": 0.5, "high": 1.0, "count": 10, "confidence": 0.9, "accuracy": 0.8},
         ],
-        "pictures": {
+        "images": {
             "columns": ["input"],
-            "best": [("test/1: house", [picture()])],
+            "best": [("test/1: house", [image()])],
             "worst": [("test/2: house & tree", [numpy.zeros((8, 8), "uint8")])],
         },
     }
@@ -86,26 +86,26 @@ def run_folder(path, config, values, seconds=1.5, finished=True):
     (path / "config.toml").write_text(configuration.dump(config))
     (path / "data.json").write_text('{"fingerprint": "f", "samples": {}}')
     (path / "environment.json").write_text('{"backend": "torch", "python": "3.11.2"}')
-    rows = [{**row, "seconds": seconds} for row in history_rows("miou")]
+    rows = [{**row, "seconds": seconds} for row in history_rows("mean_iou")]
     with (path / "history.csv").open("w", newline="") as stream:
         writer = csv.DictWriter(stream, rows[0])
         writer.writeheader()
         writer.writerows(rows)
     if finished:
         stored.write(path, run_extras(document))
-        (path / "scores.json").write_text(json.dumps(document))
+        (path / "metrics.json").write_text(json.dumps(document))
     return path
 
 
 def run_extras(document):
-    row = [picture(value) for value in (0, 100, 200)]
+    row = [image(value) for value in (0, 100, 200)]
     return {
         "calibration": None,
         "parameters": 1234,
         "source": "drawn",
-        "licence": "CC0",
+        "license": "CC0",
         "legend": [("tree", numpy.array([0, 158, 115], "uint8"))],
-        "pictures": {
+        "images": {
             "columns": ["input", "truth", "prediction"],
             "best": [(f"test/1: {document['seed']}", row)],
             "worst": [("test/2: 12.0% of pixels right", row)],

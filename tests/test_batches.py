@@ -23,7 +23,7 @@ SIZE = (8, 8)
 
 
 class Numbered:
-    """Split whose picture, label and mask all hold the number of the sample."""
+    """Split whose image, label and mask all hold the number of the sample."""
 
     def __init__(self, count, broken=()):
         self.count = count
@@ -35,7 +35,7 @@ class Numbered:
 
     def __getitem__(self, index):
         if index in self.broken:
-            raise ValueError("the picture is torn")
+            raise ValueError("the image is torn")
         self.reads.append(index)
         return Sample(
             numpy.full((*SIZE, 3), index, dtype=numpy.uint8),
@@ -44,11 +44,11 @@ class Numbered:
         )
 
     def name(self, index):
-        return f"pictures/{index:03}.png"
+        return f"images/{index:03}.png"
 
 
 def numbers(images, labels, masks):
-    """The simplest preparation: the picture and the number of the sample."""
+    """The simplest preparation: the image and the number of the sample."""
     return images, labels
 
 
@@ -81,7 +81,7 @@ def test_last_batch_can_be_left_out():
         assert [len(batch) for batch in read(batches, 0)] == [4, 4]
 
 
-def test_picture_label_and_mask_of_a_batch_belong_together():
+def test_image_label_and_mask_of_a_batch_belong_together():
     def everything(images, labels, masks):
         return images, (labels, masks)
 
@@ -93,17 +93,17 @@ def test_picture_label_and_mask_of_a_batch_belong_together():
 
 def augmented(workers, epoch, cache_megabytes=4096):
     random = numpy.random.default_rng(0)
-    pictures = random.integers(0, 256, (11, *SIZE, 3), dtype=numpy.uint8)
+    images = random.integers(0, 256, (11, *SIZE, 3), dtype=numpy.uint8)
 
-    class Pictures(Numbered):
+    class Images(Numbered):
         def __getitem__(self, index):
-            return Sample(pictures[index], index)
+            return Sample(images[index], index)
 
-    source = Source(Pictures(11), SIZE, cache_megabytes=cache_megabytes)
-    augment = Augmentation("classification", {"brightness": 0.3, "erase": 0.5})
+    source = Source(Images(11), SIZE, cache_megabytes=cache_megabytes)
+    augment = Augmentation("classification", {"brightness": 0.3, "random_erasing": 0.5})
     with make(source=source, augment=augment, workers=workers) as batches:
         batches.set_epoch(epoch)
-        return [(images.copy(), labels.copy()) for images, labels in batches]
+        return [(x.copy(), labels.copy()) for x, labels in batches]
 
 
 def equal(first, second):
@@ -122,17 +122,17 @@ def test_cache_does_not_change_batches():
 
 
 def test_augmentation_changes_with_the_epoch_and_not_with_the_batch_size():
-    images = {}
+    seen = {}
     augment = Augmentation("classification", {"brightness": 0.5})
     for batch_size, epoch in ((4, 0), (3, 0), (4, 1)):
         found = {}
         with make(augment=augment, batch_size=batch_size) as batches:
             batches.set_epoch(epoch)
-            for pictures, labels in batches:
-                found.update(zip(labels.tolist(), pictures.tolist(), strict=True))
-        images[batch_size, epoch] = found
-    assert images[4, 0] == images[3, 0]
-    assert images[4, 0] != images[4, 1]
+            for images, labels in batches:
+                found.update(zip(labels.tolist(), images.tolist(), strict=True))
+        seen[batch_size, epoch] = found
+    assert seen[4, 0] == seen[3, 0]
+    assert seen[4, 0] != seen[4, 1]
 
 
 def test_restart_at_an_epoch_gives_the_batches_of_the_first_run():
@@ -244,7 +244,7 @@ def test_error_of_a_worker_names_the_sample(workers):
     with pytest.raises(DataError) as caught:
         with make(source=source, workers=workers) as batches:
             read(batches, 0)
-    assert "the picture is torn: pictures/007.png" in str(caught.value)
+    assert "the image is torn: images/007.png" in str(caught.value)
     assert isinstance(caught.value.__cause__, ValueError)
 
 
@@ -291,7 +291,7 @@ def test_cache_reads_each_sample_once():
 
 
 def test_cache_limit_is_respected():
-    each = 8 * 8 * 4 + 4  # picture, mask and label
+    each = 8 * 8 * 4 + 4  # image, mask and label
     split = Numbered(11)
     source = Source(split, SIZE, cache_megabytes=5.5 * each / 2**20)
     with make(source=source) as batches:
@@ -311,7 +311,7 @@ def test_source_gives_what_the_split_has_and_leaves_masks_out_on_request():
 
 
 @pytest.mark.parametrize("how", ["crop", "stretch"])
-def test_source_resizes_picture_and_mask_alike(how):
+def test_source_resizes_image_and_mask_alike(how):
     class Wide(Numbered):
         def __getitem__(self, index):
             mask = numpy.zeros((20, 40), dtype=numpy.uint8)
@@ -497,14 +497,14 @@ def test_keras_trains_on_exactly_these_batches(initial_epoch):
     assert recorder.epochs == expected
 
 
-def test_fit_that_meets_a_torn_picture_raises_the_data_error():
+def test_fit_that_meets_a_torn_image_raises_the_data_error():
     source = Source(Numbered(SAMPLES, broken={5}), SIZE)
     with pytest.raises(DataError) as caught:
         with Batches(source, one_hot, batch_size=4, shuffle=False) as batches:
             counting_model().fit(
                 batches, shuffle=False, verbose=0, callbacks=[EpochSetter(batches)]
             )
-    assert caught.value.path == "pictures/005.png"
+    assert caught.value.path == "images/005.png"
 
 
 def test_keras_is_the_only_framework_named():
@@ -541,7 +541,7 @@ def test_memory_freed_while_tensorflow_is_fed_stays_with_the_process():
 import resource, numpy
 from kerasdl import backend
 backend.choose("tensorflow")
-from kerasdl.distribution import feeding
+from kerasdl.backend.distribution import feeding
 
 class Batches:
     def __len__(self):

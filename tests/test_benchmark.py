@@ -69,7 +69,9 @@ def test_plan_is_the_product_of_its_axes(monkeypatch):
     monkeypatch.setattr(backends, "installed", lambda: ["jax", "torch"])
     planned = cells.plan(["jax"], ["unet"], [4, 8], ["float32"], ["auto", "off"], "both")
     expected = [(PLAIN, "off"), (PLAIN, "on"), ("jax", "auto"), ("jax", "off")]
-    assert [(each.backend, each.jit) for each in planned if each.batch_size == 4] == expected
+    assert [
+        (each.backend, each.jit_compile) for each in planned if each.batch_size == 4
+    ] == expected
     assert len(planned) == 8
     assert [each.group for each in planned[:1]] == [("unet", 4)]
 
@@ -81,7 +83,7 @@ def test_plan_is_the_product_of_its_axes(monkeypatch):
         ({"model": ["unett"]}, "did you mean 'unet'"),
         ({"precision": ["auto"]}, "unknown precision 'auto'"),
         ({"batch_size": [0]}, "at least 1"),
-        ({"yardstick": "compield"}, "did you mean 'compiled'"),
+        ({"reference": "compield"}, "did you mean 'compiled'"),
     ],
 )
 def test_wrong_axes_are_named(monkeypatch, axes, message):
@@ -104,8 +106,8 @@ def test_numbers_by_hand(document):
     assert found["waiting"] == 0.5 / 6
     assert "ratio_median" not in row(document, PLAIN)
     assert row(document, "jax") == {
-        "model": "unet", "batch_size": 8, "backend": "jax", "precision": "float32", "jit": "auto",
-        "error": "ended by SIGKILL, out of memory?",
+        "model": "unet", "batch_size": 8, "backend": "jax", "precision": "float32",
+        "jit_compile": "auto", "error": "ended by SIGKILL, out of memory?",
     }  # fmt: skip
 
 
@@ -130,8 +132,8 @@ def test_recommendation_is_the_fastest_and_kept(document):
 )
 def test_recommended_backend(rates, installed, backend):
     rows = [
-        {"model": "unet", "batch_size": 8, "backend": name, "precision": "float32", "jit": "auto",
-         "images_per_second": {"median": rate}}
+        {"model": "unet", "batch_size": 8, "backend": name, "precision": "float32",
+         "jit_compile": "auto", "images_per_second": {"median": rate}}
         for name, rate in rates.items()
     ]  # fmt: skip
     entry = results.recommend(rows, installed)
@@ -150,7 +152,7 @@ def test_tables_fit_a_terminal_of_80_columns(document, capsys):
     run.show_document(document, console)
     text = console.export_text()
     lines = [line.rstrip() for line in text.splitlines()]
-    assert "unet, 32x32 pictures, batch 8" in text
+    assert "unet, 32x32 images, batch 8" in text
     assert max(len(line) for line in lines[:12]) <= 80
     # The fastest first, at 12 images per second, whole steps 2 and 1.5 times as fast.
     (first,) = (line for line in lines if "tensorflow bfloat16" in line)
@@ -167,11 +169,11 @@ def test_plain_networks_have_as_many_parameters(size):
     if keras.config.backend() != "torch":
         pytest.skip("once is enough")
     from kerasdl import models
-    from kerasdl.tools.benchmark import yardstick
+    from kerasdl.tools.benchmark import reference
 
-    for name in yardstick.NETWORKS:
+    for name in reference.NETWORKS:
         ours = models.build(name, (*size, 3), 5)
-        plain = yardstick.network(name, size, 5)
+        plain = reference.network(name, size, 5)
         expected = sum(int(keras.ops.size(weight)) for weight in ours.trainable_weights)
         assert sum(each.numel() for each in plain.parameters()) == expected
         shape = (2, 5) if name == "resnet18" else (2, 5, *size)
@@ -179,7 +181,7 @@ def test_plain_networks_have_as_many_parameters(size):
 
 
 def test_a_subject_counts_steps_and_waiting():
-    job = {"model": "unet", "batch_size": 1, "precision": "float32", "jit": "auto", **JOB}
+    job = {"model": "unet", "batch_size": 1, "precision": "float32", "jit_compile": "auto", **JOB}
     measured = subject.Subject({**job, "image_size": [16, 16]})
     measured.first_step()
     seconds, waited = measured.block()

@@ -40,7 +40,7 @@ class Run:
     """One life of a run: a claimed folder, a model and its state."""
 
     def __init__(self, path, epochs=20, **options):
-        self.folder = runfolder.claim(path, config.make({"epochs": epochs}), "data")
+        self.folder = runfolder.acquire(path, config.make({"epochs": epochs}), "data")
         self.model = build()
         self.state = checkpoint.RunState(self.folder, seed=5, **options)
         self.state.set_model(self.model)
@@ -118,9 +118,14 @@ OTHER_CALLBACK = {
 
 def test_what_four_epochs_leave(trained):
     names = sorted(os.listdir(trained))
-    assert names == "best.json best.keras config.toml data.json history.csv lock state".split()
-    assert sorted(os.listdir(trained / "state")) == ["epoch-00003", "epoch-00004"]
-    assert sorted(os.listdir(trained / "state" / "epoch-00004")) == ["model.keras", "state.json"]
+    assert (
+        names == "best.json best.keras checkpoints config.toml data.json history.csv lock".split()
+    )
+    assert sorted(os.listdir(trained / "checkpoints")) == ["epoch-00003", "epoch-00004"]
+    assert sorted(os.listdir(trained / "checkpoints" / "epoch-00004")) == [
+        "model.keras",
+        "state.json",
+    ]
     lines = (trained / "history.csv").read_text().splitlines()
     assert lines[0] == "epoch,seconds,learning_rate,loss,val_loss"
     rows = [line.split(",") for line in lines[1:]]
@@ -143,18 +148,18 @@ def test_best_opens_in_plain_keras_without_an_optimizer(trained):
 
 
 def test_resume_gives_back_epoch_weights_optimizer_and_rows(copied):
-    shutil.copytree(copied / "state" / "epoch-00003", copied / "state" / ".tmp-00005")
+    shutil.copytree(copied / "checkpoints" / "epoch-00003", copied / "checkpoints" / ".tmp-00005")
     asked = []
     with Run(copied, set_epoch=asked.append) as run:
         assert run.first == 4
         assert asked == [4]  # Keras reads a batch before the first epoch begins
         assert {int(w.ravel()[0]) for w in run.model.get_weights()} == {4}
         assert int(keras.ops.convert_to_numpy(run.model.optimizer.iterations)) == 40
-        assert not (copied / "state" / ".tmp-00005").exists()
+        assert not (copied / "checkpoints" / ".tmp-00005").exists()
         run.train((1.0,))
         assert weights_of(copied / "best.keras") == {5}
     assert [row["epoch"] for row in run.state.rows] == [1, 2, 3, 4, 5]
-    assert sorted(os.listdir(copied / "state")) == ["epoch-00004", "epoch-00005"]
+    assert sorted(os.listdir(copied / "checkpoints")) == ["epoch-00004", "epoch-00005"]
 
 
 def test_an_empty_folder_starts_at_the_beginning(tmp_path):
@@ -181,7 +186,7 @@ def test_an_empty_folder_starts_at_the_beginning(tmp_path):
     ],
 )
 def test_a_damaged_state_is_set_aside_and_the_one_before_is_used(copied, caplog, name, damage):
-    newest = copied / "state" / "epoch-00004"
+    newest = copied / "checkpoints" / "epoch-00004"
     damage(newest / name)
     with Run(copied) as run:
         assert run.folder.status == "resume"
@@ -189,7 +194,7 @@ def test_a_damaged_state_is_set_aside_and_the_one_before_is_used(copied, caplog,
         assert {int(w.ravel()[0]) for w in run.model.get_weights()} == {3}
         assert str(newest) in caplog.text and "going on from epoch 3" in caplog.text
         run.train((1.75,))  # commits epoch 4 again
-    assert sorted(os.listdir(copied / "state")) == [
+    assert sorted(os.listdir(copied / "checkpoints")) == [
         "damaged-epoch-00004",
         "epoch-00003",
         "epoch-00004",
@@ -197,30 +202,30 @@ def test_a_damaged_state_is_set_aside_and_the_one_before_is_used(copied, caplog,
 
 
 def test_a_state_damaged_twice_gets_two_names(copied):
-    (copied / "state" / "damaged-epoch-00004").mkdir()
-    cut(copied / "state" / "epoch-00004" / "model.keras")
+    (copied / "checkpoints" / "damaged-epoch-00004").mkdir()
+    cut(copied / "checkpoints" / "epoch-00004" / "model.keras")
     with Run(copied):
-        assert (copied / "state" / "damaged-epoch-00004-2").is_dir()
+        assert (copied / "checkpoints" / "damaged-epoch-00004-2").is_dir()
 
 
 def test_without_a_whole_state_nothing_is_overwritten(copied):
     for number in (3, 4):
-        cut(copied / "state" / f"epoch-0000{number}" / "model.keras")
+        cut(copied / "checkpoints" / f"epoch-0000{number}" / "model.keras")
     with pytest.raises(ModelFileError, match="epoch-00004.*epoch-00003.*--overwrite") as caught:
         Run(copied).__enter__()
     assert caught.value.exit_code == 4
-    assert sorted(os.listdir(copied / "state")) == ["epoch-00003", "epoch-00004"]
+    assert sorted(os.listdir(copied / "checkpoints")) == ["epoch-00003", "epoch-00004"]
 
 
 def test_a_fresh_optimizer_is_never_taken_for_the_old_one(copied, caplog):
-    change_state(copied / "state" / "epoch-00004", iterations=41)
+    change_state(copied / "checkpoints" / "epoch-00004", iterations=41)
     with Run(copied) as run:
         assert run.first == 3
     assert "the optimizer is at step 40, the state says 41" in caplog.text
 
 
 def test_a_state_of_a_later_kerasdl_is_left_alone(copied):
-    newest = copied / "state" / "epoch-00004"
+    newest = copied / "checkpoints" / "epoch-00004"
     change_state(newest, format=resume.STATE_FORMAT + 1, versions={"kerasdl": "99.0"})
     with pytest.raises(ModelFileError, match=r"by kerasdl 99\.0, this is kerasdl \d") as caught:
         Run(copied).__enter__()
@@ -229,7 +234,7 @@ def test_a_state_of_a_later_kerasdl_is_left_alone(copied):
 
 
 def test_a_state_of_a_later_kerasdl_need_not_say_which(copied):
-    newest = copied / "state" / "epoch-00004"
+    newest = copied / "checkpoints" / "epoch-00004"
     change_state(newest, format=resume.STATE_FORMAT + 1, versions=None, epoch="four")
     with pytest.raises(ModelFileError, match="later version"):
         Run(copied).__enter__()
@@ -240,10 +245,10 @@ def test_a_state_of_a_later_kerasdl_need_not_say_which(copied):
 def test_a_finished_run_with_a_damaged_state_is_not_taken_for_complete(copied, damage):
     with Run(copied) as run:
         run.train((0.5,), stop=True)
-    with runfolder.claim(copied, config.make({"epochs": 20}), "data") as folder:
+    with runfolder.acquire(copied, config.make({"epochs": 20}), "data") as folder:
         assert resume.complete(folder)
-    damage(copied / "state" / "epoch-00005" / "state.json")
-    with runfolder.claim(copied, config.make({"epochs": 20}), "data") as folder:
+    damage(copied / "checkpoints" / "epoch-00005" / "state.json")
+    with runfolder.acquire(copied, config.make({"epochs": 20}), "data") as folder:
         assert not resume.complete(folder)
     with Run(copied) as run:
         assert run.first == 4
@@ -253,14 +258,14 @@ def test_a_finished_run_without_its_best_model_is_not_complete(copied):
     with Run(copied) as run:
         run.train((5.0,), stop=True)
     (copied / "best.keras").unlink()
-    with runfolder.claim(copied, config.make({"epochs": 20}), "data") as folder:
+    with runfolder.acquire(copied, config.make({"epochs": 20}), "data") as folder:
         assert not resume.complete(folder)
 
 
 @pytest.mark.parametrize("key", ["keras", "backend"])
 def test_other_versions_go_on_and_say_so(copied, caplog, key):
     versions = {**resume.versions(), key: "old"}
-    change_state(copied / "state" / "epoch-00004", versions=versions)
+    change_state(copied / "checkpoints" / "epoch-00004", versions=versions)
     with Run(copied) as run:
         assert run.first == 4
     assert f"{key} old -> {resume.versions()[key]}: going on, but not exactly" in caplog.text
@@ -326,7 +331,7 @@ def test_all_randomness_of_an_epoch_follows_from_seed_and_epoch(tmp_path):
         assert expected[0] != expected[1] != expected[2]
 
 
-def test_seeds_differ_for_neighbours():
+def test_seeds_differ_for_neighbors():
     seeds = {checkpoint.derived_seed(s, e, k) for s in range(9) for e in range(9) for k in range(9)}
     assert len(seeds) == 9**3
     assert all(0 <= seed < 2**31 for seed in seeds)
@@ -349,8 +354,8 @@ def test_the_largest_value_can_be_best(tmp_path):
 
 
 def test_a_monitor_that_is_not_logged_is_named(tmp_path):
-    with Run(tmp_path, monitor="val_miou") as run:
-        with pytest.raises(ConfigError, match="'val_miou'.*there: loss, val_loss"):
+    with Run(tmp_path, monitor="val_mean_iou") as run:
+        with pytest.raises(ConfigError, match="'val_mean_iou'.*there: loss, val_loss"):
             run.train((1.0,))
 
 
@@ -363,7 +368,7 @@ def test_weights_that_are_not_finite_are_not_committed(copied):
         with pytest.raises(TrainingFailed, match="not finite after epoch 5") as caught:
             run.state.on_epoch_end(4, {"val_loss": 0.1})
     assert caught.value.exit_code == 5
-    assert sorted(os.listdir(copied / "state")) == ["epoch-00003", "epoch-00004"]
+    assert sorted(os.listdir(copied / "checkpoints")) == ["epoch-00003", "epoch-00004"]
     assert files.sha256(copied / "best.keras") == before
 
 
@@ -401,7 +406,7 @@ def test_a_disk_that_turns_read_only_is_told_once(copied, monkeypatch):
     monkeypatch.undo()
     with Run(copied) as run:  # the lock is free, and what was left is cleared away
         assert run.first == 4
-        assert sorted(os.listdir(copied / "state")) == ["epoch-00003", "epoch-00004"]
+        assert sorted(os.listdir(copied / "checkpoints")) == ["epoch-00003", "epoch-00004"]
 
 
 def test_a_folder_removed_while_running_is_noticed_and_not_made_again(tmp_path):
@@ -440,7 +445,7 @@ def test_a_kill_after_the_commit_is_repaired(copied, monkeypatch, name, after, f
             run.train((0.5,), stop=finished)
         monkeypatch.undo()
     assert weights_of(copied / "best.keras") <= {2, 5}  # old or new, always whole
-    with runfolder.claim(copied, config.make({"epochs": 20}), "data") as folder:
+    with runfolder.acquire(copied, config.make({"epochs": 20}), "data") as folder:
         assert folder.status == ("finished" if finished else "resume")
         resume.repair(folder)
     assert weights_of(copied / "best.keras") == {5}
@@ -450,7 +455,7 @@ def test_a_kill_after_the_commit_is_repaired(copied, monkeypatch, name, after, f
 
 def test_repair_touches_nothing_that_is_right(copied):
     before = {path: path.stat().st_mtime_ns for path in copied.rglob("*") if path.is_file()}
-    with runfolder.claim(copied, config.make({"epochs": 20}), "data") as folder:
+    with runfolder.acquire(copied, config.make({"epochs": 20}), "data") as folder:
         assert resume.repair(folder) == {"epoch": 2, "value": 1.5}
     assert before == {p: p.stat().st_mtime_ns for p in copied.rglob("*") if p.is_file()}
 
@@ -458,7 +463,7 @@ def test_repair_touches_nothing_that_is_right(copied):
 def test_the_best_model_survives_the_loss_of_its_state(copied):
     with Run(copied) as run:
         run.train((0.5,))
-    cut(copied / "state" / "epoch-00005" / "model.keras")
+    cut(copied / "checkpoints" / "epoch-00005" / "model.keras")
     with Run(copied) as run:
         assert run.first == 4
         assert run.state.best == {"epoch": 5, "value": 0.5}
@@ -479,7 +484,7 @@ def test_an_early_stop_is_the_end_also_for_more_epochs(copied):
     with Run(copied) as run:
         run.train((2.0,), stop=True)
     for epochs in (20, 40):
-        with runfolder.claim(copied, config.make({"epochs": epochs}), "data") as folder:
+        with runfolder.acquire(copied, config.make({"epochs": epochs}), "data") as folder:
             assert folder.status == "finished"
 
 
@@ -490,7 +495,7 @@ def test_more_epochs_go_on_with_the_next_row(tmp_path):
         assert (run.folder.status, run.first) == ("resume", 2)
         run.train((0.5,))
     assert [row["epoch"] for row in run.state.rows] == [1, 2, 3]
-    with runfolder.claim(tmp_path, config.make({"epochs": 3}), "data") as folder:
+    with runfolder.acquire(tmp_path, config.make({"epochs": 3}), "data") as folder:
         assert folder.status == "finished"
 
 
@@ -509,7 +514,7 @@ def test_a_signal_during_a_save_lets_the_save_complete(copied, monkeypatch):
         with pytest.raises(signals.Stopped):
             stop.on_epoch_begin(5)
     assert sent
-    assert weights_of(copied / "state" / "epoch-00005" / "model.keras") == {5}
+    assert weights_of(copied / "checkpoints" / "epoch-00005" / "model.keras") == {5}
     assert weights_of(copied / "best.keras") == {5}
 
 
@@ -542,7 +547,7 @@ def test_a_loss_that_explodes_keeps_the_last_epoch_and_the_best_model(copied):
 def test_the_state_is_plain_json_and_floats_are_exact(copied):
     with Run(copied) as run:
         run.train((1 / 3,))
-    text = (copied / "state" / "epoch-00005" / "state.json").read_text()
+    text = (copied / "checkpoints" / "epoch-00005" / "state.json").read_text()
     assert json.loads(text)["rows"][-1]["val_loss"] == 1 / 3
     rows = copy.deepcopy(run.state.rows)
     with Run(copied) as run:
@@ -550,7 +555,7 @@ def test_the_state_is_plain_json_and_floats_are_exact(copied):
 
 
 def test_warnings_go_to_the_log_of_kerasdl(copied, caplog):
-    cut(copied / "state" / "epoch-00004" / "model.keras")
+    cut(copied / "checkpoints" / "epoch-00004" / "model.keras")
     with Run(copied):
         records = [record for record in caplog.records if record.name == "kerasdl"]
     assert [record.levelno for record in records] == [logging.WARNING]

@@ -46,7 +46,7 @@ def assert_one_error_line(result, code, *words):
         (["train", "classify", "--config", "none.toml"], "no such configuration file: none.toml"),
         (["train", "classify", "--set", "loss=l1"], "unknown loss for classification 'l1'"),
         (["evaluate", "colorize"], "kerasdl train colorization"),
-        (["train", "classify", "--resume", "a", "--overwrite"], "--overwrite starts anew"),
+        (["train", "classify", "--resume", "a", "--overwrite"], "--overwrite starts over"),
         (["train", "classify", "--resume", "a", "--out", "b"], "configuration from the folder"),
         (["config", "shwo", "classify"], "did you mean 'show'"),
     ],
@@ -100,9 +100,9 @@ def test_train_passes_its_words_on(kerasdl, tmp_path, monkeypatch):
         seen.update(config=config, out=out, overwrite=overwrite, quiet=quiet)
         document = {
             "task": "segmentation", "model": "fcn32", "data": "scenes", "split": "test",
-            "samples": 5, "scores": {"miou": 0.5}, "baseline": {"miou": 0.25},
+            "samples": 5, "scores": {"mean_iou": 0.5}, "baseline": {"mean_iou": 0.25},
         }  # fmt: skip
-        (tmp_path / "scores.json").write_text(json.dumps(document))
+        (tmp_path / "metrics.json").write_text(json.dumps(document))
         return tmp_path
 
     monkeypatch.setattr(run, "train", recorder)
@@ -113,7 +113,7 @@ def test_train_passes_its_words_on(kerasdl, tmp_path, monkeypatch):
     assert (seen["config"].model, seen["out"], seen["overwrite"], seen["quiet"]) == (
         "fcn32", "here", True, True,
     )  # fmt: skip
-    assert "50.00" in out and "25.00" in out and "FCN-32s on scenes: 5 test pictures" in out
+    assert "50.00" in out and "25.00" in out and "FCN-32s on scenes: 5 test images" in out
 
 
 def test_unexpected_errors_are_defects(kerasdl, monkeypatch):
@@ -132,7 +132,7 @@ def test_unexpected_errors_are_defects(kerasdl, monkeypatch):
 def test_data_show_draws_a_sheet(kerasdl, tmp_path):
     code, out, _ = kerasdl("data", "show", "scenes", "--count", "4", "--out", "sheet.png")
     assert code == 0
-    assert out.strip() == "sheet.png: 4 of 2000 train pictures"
+    assert out.strip() == "sheet.png: 4 of 2000 train images"
     assert (tmp_path / "sheet.png").read_bytes().startswith(b"\x89PNG")
 
 

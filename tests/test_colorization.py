@@ -1,4 +1,4 @@
-"""Colorization end to end: targets, losses, scores, the warning of grey, prediction."""
+"""Colorization end to end: targets, losses, scores, the warning of gray, prediction."""
 
 import json
 import logging
@@ -13,7 +13,7 @@ from report_fixtures import scores
 import kerasdl
 from kerasdl import tasks
 from kerasdl.core.errors import ConfigError, ModelFileError
-from kerasdl.engine.callbacks import WarnOfGrey
+from kerasdl.engine.callbacks import WarnOfGray
 from kerasdl.metrics.colorization import ColorizationScores
 from kerasdl.metrics.colors import bins
 from kerasdl.report import card
@@ -38,13 +38,13 @@ def config(target, loss="", **values):
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """One finished run per target and loss; the papers of the last only."""
+    """One finished run per target and loss; the artifacts of the last only."""
     root = tmp_path_factory.mktemp("runs")
     made = {}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
             "kerasdl.engine.publishing.finish",
-            lambda path, *_: (path / "scores.json").write_text("{}"),
+            lambda path, *_: (path / "metrics.json").write_text("{}"),
         )
         for target, loss in (("rgb", ""), ("ab", ""), ("ab", "huber"), ("ab", "chroma")):
             folder = root / f"{target}-{loss}"
@@ -54,7 +54,7 @@ def runs(tmp_path_factory):
 
 
 def photos(count=3, size=16, seed=0):
-    """Soft blobs of colour, uint8."""
+    """Soft blobs of color, uint8."""
     random = numpy.random.default_rng(seed)
     small = random.integers(0, 256, (count, 4, 4, 3))
     return small.repeat(size // 4, axis=1).repeat(size // 4, axis=2).astype("uint8")
@@ -73,9 +73,9 @@ def test_scores_are_the_same_for_every_target(runs, loss):
     assert measured <= set(header) and "psnr" not in header
 
 
-def test_the_papers_of_a_run_with_bins(runs):
+def test_the_artifacts_of_a_run_with_bins(runs):
     folder = runs["ab", "bins"]
-    scores = json.loads((folder / "scores.json").read_text())["scores"]
+    scores = json.loads((folder / "metrics.json").read_text())["scores"]
     assert scores == pytest.approx(kerasdl.evaluate(folder)["scores"], rel=1e-3, abs=1e-5)
     assert (folder / "report.html").stat().st_size > 0
     model, sidecar = modelfile.open_model(folder / "best.keras")
@@ -84,25 +84,25 @@ def test_the_papers_of_a_run_with_bins(runs):
 
 @pytest.mark.parametrize("key", [("rgb", ""), ("ab", "chroma"), ("ab", "bins")])
 def test_predict_keeps_the_lightness_up_to_eight_bits(runs, key):
-    picture = photos(1, 24)[0][:, :20]
-    grey = picture.mean(axis=-1, keepdims=True).astype("uint8").repeat(3, axis=-1)
-    for pixels in (picture, grey):
+    image = photos(1, 24)[0][:, :20]
+    gray = image.mean(axis=-1, keepdims=True).astype("uint8").repeat(3, axis=-1)
+    for pixels in (image, gray):
         image = kerasdl.predict(runs[key], pixels)[0].image
         assert image.shape == pixels.shape
         before, after = (skimage.color.rgb2lab(each)[..., 0] for each in (pixels, image))
-        # Half a step of 8 bits is at most 0.22 of lightness in a grey, 0.3 in any colour.
+        # Half a step of 8 bits is at most 0.22 of lightness in a gray, 0.3 in any color.
         assert numpy.abs(after - before).max() < 0.3
 
 
 def test_saturation_scales_the_chroma(runs, tmp_path):
-    picture = photos(1)[0] // 4 + 96
+    image = photos(1)[0] // 4 + 96
     ab = {}
     for factor in (0.0, 0.5, 1.0):
-        image = kerasdl.predict(runs["ab", ""], picture, saturation=factor)[0].image
+        image = kerasdl.predict(runs["ab", ""], image, saturation=factor)[0].image
         ab[factor] = skimage.color.rgb2lab(image)[..., 1:]
     assert numpy.abs(ab[0.0]).max() < 0.01
     assert numpy.abs(ab[1.0]).max() > 3
-    vivid = kerasdl.predict(runs["ab", ""], picture, saturation=50.0)[0].image
+    vivid = kerasdl.predict(runs["ab", ""], image, saturation=50.0)[0].image
     assert skimage.color.rgb2lab(vivid)[..., 1:].std() > ab[1.0].std()
     halves = ab[1.0] / 2 - ab[0.5]
     assert numpy.abs(halves)[numpy.abs(ab[1.0]).max(axis=-1) < 30].max() < 1.5
@@ -128,12 +128,12 @@ def test_a_perfect_answer_in_every_target():
         scorer = task.scorer(dataset, lambda *_: numpy.float32(0.0))
         scorer.update(y, outputs)
         scores, baseline, _ = scorer.result()
-        # The centre of a bin is at most 5 away in a and b.
+        # The center of a bin is at most 5 away in a and b.
         assert scores["ab_error"] < (5 if loss == "bins" else 0.01)
         assert loss == "bins" or scores["psnr"] > 80
         assert loss == "bins" or scores["out_of_gamut"] == 0
         assert baseline["psnr"] < scores["psnr"] - 5
-        truth, prediction = task.pictures(x, y, outputs, dataset)[1:]
+        truth, prediction = task.render(x, y, outputs, dataset)[1:]
         numpy.testing.assert_array_equal(truth, images)
         assert loss == "bins" or numpy.array_equal(prediction, images)
         assert task.captions(y, outputs, dataset)[0].endswith(" dB")
@@ -156,18 +156,18 @@ def test_scores_in_training_are_those_of_the_evaluation():
         assert found == pytest.approx({name: scores[name] for name in found}, rel=1e-3)
 
 
-def test_colour_scores_of_nothing_and_of_grey_pictures():
+def test_color_scores_of_nothing_and_of_gray_images():
     metric = ColorizationScores("ab")
     assert {float(value) for value in metric.result().values()} == {0.0}
-    grey = numpy.full((1, 8, 8, 3), 0.4, "float32") * [1, 0, 0]
-    metric.update_state(grey, grey[..., 1:])
+    gray = numpy.full((1, 8, 8, 3), 0.4, "float32") * [1, 0, 0]
+    metric.update_state(gray, gray[..., 1:])
     assert numpy.isnan(float(metric.result()["colorfulness_ratio"]))
     again = ColorizationScores.from_config(metric.get_config())
     assert again.target == "ab"
 
 
 @pytest.mark.parametrize("loss", ["chroma", "bins"])
-def test_a_network_learns_which_colour_a_lightness_has(loss):
+def test_a_network_learns_which_color_a_lightness_has(loss):
     """Dark is blue, light is yellow: what a network of two 1x1 convolutions can learn."""
     keras.utils.set_random_seed(0)
     images = numpy.zeros((2, 8, 8, 3), "uint8")
@@ -194,8 +194,8 @@ def test_a_network_learns_which_colour_a_lightness_has(loss):
     assert after["colorfulness_ratio"] == pytest.approx(1, abs=0.15)
 
 
-def test_training_warns_of_grey_predictions(caplog):
-    """A network that paints grey, trained with a rate that changes nothing."""
+def test_training_warns_of_gray_predictions(caplog):
+    """A network that paints gray, trained with a rate that changes nothing."""
     x, y = colorization.prepare(photos(4), None, None, "ab")
     inputs = keras.Input(x.shape[1:])
     outputs = keras.layers.Conv2D(2, 1, kernel_initializer="zeros")(inputs)
@@ -203,14 +203,14 @@ def test_training_warns_of_grey_predictions(caplog):
     loss = kerasdl.losses.build("l1", target="ab")
     model.compile(keras.optimizers.SGD(1e-9), loss, metrics=[ColorizationScores("ab")])
     with caplog.at_level(logging.WARNING, "kerasdl"):
-        model.fit(x, y, epochs=2, validation_data=(x, y), verbose=0, callbacks=[WarnOfGrey()])
+        model.fit(x, y, epochs=2, validation_data=(x, y), verbose=0, callbacks=[WarnOfGray()])
     lines = [record.getMessage() for record in caplog.records]
-    assert len(lines) == 1 and "epoch 1: the predictions are almost grey, 0 %" in lines[0]
+    assert len(lines) == 1 and "epoch 1: the predictions are almost gray, 0 %" in lines[0]
     assert "loss=chroma" in lines[0]
 
 
-def test_the_warning_comes_again_only_after_the_colours_had_come_back(caplog):
-    watcher = WarnOfGrey(least=0.2)
+def test_the_warning_comes_again_only_after_the_colors_had_come_back(caplog):
+    watcher = WarnOfGray(least=0.2)
     with caplog.at_level(logging.WARNING, "kerasdl"):
         for epoch, ratio in enumerate([0.19, 0.1, 0.2, 0.9, float("nan"), 0.05, 0.01]):
             watcher.on_epoch_end(epoch, {"val_colorfulness_ratio": ratio})
@@ -257,16 +257,16 @@ def test_a_model_file_says_its_target_and_an_old_one_means_rgb(runs, tmp_path):
         kerasdl.predict(folder, photos(1)[0])
 
 
-def test_bins_are_weighted_by_the_training_pictures():
+def test_bins_are_weighted_by_the_training_images():
     class Source:
-        pictures = numpy.zeros((70, 4, 4, 3), "uint8")
-        pictures[69] = (255, 0, 0)
+        images = numpy.zeros((70, 4, 4, 3), "uint8")
+        images[69] = (255, 0, 0)
 
         def __len__(self):
-            return len(self.pictures)
+            return len(self.images)
 
         def take(self, indices):
-            return self.pictures[indices], None, None
+            return self.images[indices], None, None
 
     weights = colorization.bin_weights(Source())
     red = skimage.color.rgb2lab(numpy.array([[255, 0, 0]], "uint8"))[..., 1:]
@@ -294,7 +294,7 @@ def test_target_and_saturation_on_the_command_line(runs, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(("target", "loss"), [("rgb", ""), ("ab", ""), ("ab", "bins")])
-def test_the_card_s_python_colours_as_predict_does(runs, tmp_path, monkeypatch, target, loss):
+def test_the_card_s_python_colors_as_predict_does(runs, tmp_path, monkeypatch, target, loss):
     folder = runs[target, loss]
     size = kerasdl.engine.run.read_config(folder).image_size
     settings = {"target": target, "loss": loss, "image_size": size}
@@ -304,11 +304,11 @@ def test_the_card_s_python_colours_as_predict_does(runs, tmp_path, monkeypatch, 
     pixels = generator.integers(100, 150, (*size, 3)).astype("uint8")
     for name in ("best.keras", "model.json", "config.toml"):
         (tmp_path / name).write_bytes((folder / name).read_bytes())
-    Image.fromarray(pixels).save(tmp_path / "picture.png")
+    Image.fromarray(pixels).save(tmp_path / "image.png")
     monkeypatch.chdir(tmp_path)
     found = {}
     exec(program, found)  # noqa: S102
-    lab = skimage.color.rgb2lab(found["coloured"])
+    lab = skimage.color.rgb2lab(found["colored"])
     expected = skimage.color.rgb2lab(kerasdl.predict(folder, pixels)[0].image)
-    # `predict` puts the network's colours under the picture's own lightness, for `rgb` too.
+    # `predict` puts the network's colors under the image's own lightness, for `rgb` too.
     assert numpy.abs(lab[..., 1:] - expected[..., 1:]).mean() < (4 if target == "rgb" else 1)

@@ -26,14 +26,14 @@ def test_conversion_of_a_grid_of_17_levels_equals_scikit_image():
 
 
 @pytest.mark.filterwarnings("ignore:Conversion from CIE-LAB")
-def test_colours_outside_srgb_are_scikit_image_s_after_clipping():
+def test_colors_outside_srgb_are_scikit_image_s_after_clipping():
     lab = numpy.array(list(itertools.product((0, 30, 70, 100), (-90, 0, 90), (-110, 0, 90))), float)
     rgb = array(lab_to_rgb(lab))
     assert (rgb < -0.1).any() and (rgb > 1.1).any() and numpy.isfinite(rgb).all()
     numpy.testing.assert_allclose(rgb.clip(0, 1), skimage.color.lab2rgb(lab), atol=2e-5)
 
 
-def test_fitted_colours_keep_lightness_and_hue_and_are_as_saturated_as_srgb_has_them():
+def test_fitted_colors_keep_lightness_and_hue_and_are_as_saturated_as_srgb_has_them():
     wanted = numpy.array([[60, 90, 40], [30, -20, -90], [100, 30, 0], [0, 0, 50], [50, 10, 5]])
     fitted = fit_gamut(wanted)
     numpy.testing.assert_array_equal(fitted[:, 0], wanted[:, 0])
@@ -50,7 +50,7 @@ def test_fitted_colours_keep_lightness_and_hue_and_are_as_saturated_as_srgb_has_
 
 @pytest.fixture(scope="module")
 def surface():
-    """ab of all 8-bit colours on the surface of the RGB cube, whose outline is that of sRGB."""
+    """ab of all 8-bit colors on the surface of the RGB cube, whose outline is that of sRGB."""
     levels = numpy.arange(256, dtype="uint8")
     one, two = numpy.meshgrid(levels, levels, indexing="ij")
     sides = []
@@ -61,7 +61,7 @@ def surface():
     return skimage.color.rgb2lab(numpy.stack(sides))[..., 1:].reshape(-1, 2)
 
 
-def test_the_313_bins_surround_every_colour_of_srgb(surface):
+def test_the_313_bins_surround_every_color_of_srgb(surface):
     """The published list is the corners of all grid squares that sRGB touches, and four more."""
     published = {(int(a), int(b)) for a, b in bins.BINS}
     assert len(bins.BINS) == len(published) == 313
@@ -77,33 +77,33 @@ def test_the_313_bins_surround_every_colour_of_srgb(surface):
     assert published - corners == {(40, 90), (100, -90), (100, -10), (100, 0)}
 
 
-def test_nearest_bin_of_every_colour(surface):
-    colours = surface[::37]
-    distances = ((colours[:, None] - bins.BINS[None]) ** 2).sum(axis=-1)
-    found = bins.nearest(colours)
-    reached = distances[numpy.arange(len(colours)), found]
+def test_nearest_bin_of_every_color(surface):
+    colors = surface[::37]
+    distances = ((colors[:, None] - bins.BINS[None]) ** 2).sum(axis=-1)
+    found = bins.nearest(colors)
+    reached = distances[numpy.arange(len(colors)), found]
     numpy.testing.assert_allclose(reached, distances.min(axis=1))
 
 
 def test_soft_encoding_by_hand():
-    # (0, 0) is a bin; its four neighbours are 10 away: exp(-100 / 50) = 0.1353 each.
-    found, shares = map(array, bins.soft_encoding(numpy.zeros((1, 2))))
-    centres = {tuple(map(int, bins.BINS[number])) for number in found[0]}
+    # (0, 0) is a bin; its four neighbors are 10 away: exp(-100 / 50) = 0.1353 each.
+    found, fractions = map(array, bins.soft_encoding(numpy.zeros((1, 2))))
+    centers = {tuple(map(int, bins.BINS[number])) for number in found[0]}
     assert tuple(bins.BINS[found[0, 0]]) == (0, 0)
-    assert centres == {(0, 0), (10, 0), (-10, 0), (0, 10), (0, -10)}
+    assert centers == {(0, 0), (10, 0), (-10, 0), (0, 10), (0, -10)}
     whole = 1 + 4 * numpy.exp(-2)
-    assert shares[0] == pytest.approx([1 / whole, *[numpy.exp(-2) / whole] * 4], rel=1e-5)
+    assert fractions[0] == pytest.approx([1 / whole, *[numpy.exp(-2) / whole] * 4], rel=1e-5)
 
 
 def test_soft_encoding_equals_a_loop_and_its_rows_sum_to_one(surface):
-    colours = surface[::40009]
-    found, shares = map(array, bins.soft_encoding(colours.reshape(2, -1, 2)))
-    assert found.shape == shares.shape == (2, len(colours) // 2, 5)
-    numpy.testing.assert_allclose(shares.sum(axis=-1), 1.0, rtol=1e-6)
-    for colour, numbers, row in zip(
-        colours, found.reshape(-1, 5), shares.reshape(-1, 5), strict=True
+    colors = surface[::40009]
+    found, fractions = map(array, bins.soft_encoding(colors.reshape(2, -1, 2)))
+    assert found.shape == fractions.shape == (2, len(colors) // 2, 5)
+    numpy.testing.assert_allclose(fractions.sum(axis=-1), 1.0, rtol=1e-6)
+    for color, numbers, row in zip(
+        colors, found.reshape(-1, 5), fractions.reshape(-1, 5), strict=True
     ):
-        distance = numpy.hypot(*(bins.BINS - colour).T.astype(float))
+        distance = numpy.hypot(*(bins.BINS - color).T.astype(float))
         closest = numpy.sort(distance)[:5]
         numpy.testing.assert_allclose(distance[numbers], closest, rtol=1e-4)
         gauss = numpy.exp(-(closest**2) / (2 * 5**2))
@@ -123,17 +123,17 @@ def test_rebalancing_weights():
     assert weights.argmax() == frequencies.argmin() and weights.argmin() == frequencies.argmax()
     numpy.testing.assert_allclose(
         bins.rebalancing_weights(3 * counts), weights
-    )  # of frequencies, not of how many pictures there are
+    )  # of frequencies, not of how many images there are
 
 
-def test_smoothing_gives_shares_to_the_neighbours_by_hand():
-    grey = int(bins.nearest(numpy.zeros(2)))
+def test_smoothing_gives_shares_to_the_neighbors_by_hand():
+    gray = int(bins.nearest(numpy.zeros(2)))
     counts = numpy.zeros(313)
-    counts[grey] = 7
+    counts[gray] = 7
     smoothed = bins.smoothed_frequencies(counts)
     # Far from the border the kernel is sum_i exp(-2 i^2) in each direction.
     line = sum(numpy.exp(-2.0 * step**2) for step in range(-6, 7))
-    assert smoothed[grey] == pytest.approx(1 / line**2, rel=1e-6)
+    assert smoothed[gray] == pytest.approx(1 / line**2, rel=1e-6)
     beside = int(bins.nearest(numpy.array([0, 10])))
     assert smoothed[beside] == pytest.approx(numpy.exp(-2) / line**2, rel=1e-6)
 
@@ -141,14 +141,14 @@ def test_smoothing_gives_shares_to_the_neighbours_by_hand():
 def test_annealed_mean_between_mean_and_mode():
     random = numpy.random.default_rng(0)
     logits = random.normal(size=(3, 4, 313)).astype("float32") * 3
-    shares = numpy.exp(logits.astype(float))
-    shares /= shares.sum(axis=-1, keepdims=True)
+    fractions = numpy.exp(logits.astype(float))
+    fractions /= fractions.sum(axis=-1, keepdims=True)
     mean = array(bins.annealed_mean(logits, temperature=1.0))
-    numpy.testing.assert_allclose(mean, shares @ bins.BINS, atol=1e-3)
+    numpy.testing.assert_allclose(mean, fractions @ bins.BINS, atol=1e-3)
     mode = array(bins.annealed_mean(logits, temperature=1e-3))
     numpy.testing.assert_allclose(mode, bins.BINS[logits.argmax(axis=-1)], atol=1e-2)
     # Zhang's temperature is the default: shares^(1 / 0.38), scaled to the sum 1.
-    annealed = shares ** (1 / 0.38)
+    annealed = fractions ** (1 / 0.38)
     annealed /= annealed.sum(axis=-1, keepdims=True)
     numpy.testing.assert_allclose(
         array(bins.annealed_mean(logits)), annealed @ bins.BINS, atol=1e-3

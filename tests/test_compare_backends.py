@@ -1,4 +1,4 @@
-"""`kerasdl compare backends`: cases, inputs, document, papers, exit code; once with processes."""
+"""`kerasdl compare backends`: cases, inputs, document, files, exit code; once with processes."""
 
 import json
 import math
@@ -53,7 +53,7 @@ def test_case_of_a_run(tmp_path):
         cases.of_run(tmp_path, ["image_size=32"])
 
 
-def test_every_backend_gets_the_same_stored_pictures(tmp_path):
+def test_every_backend_gets_the_same_stored_images(tmp_path):
     (case,) = tiny()
     known = cases.write_inputs(case, tmp_path / "inputs.npz", samples=5, steps=3)
     with numpy.load(tmp_path / "inputs.npz") as stored:
@@ -86,7 +86,7 @@ def test_the_model_is_built_once_and_each_backend_measured_alone(tmp_path):
     assert len(found["cases"][0]["pairs"]) == 3
 
 
-def test_papers_of_a_comparison(tmp_path):
+def test_artifacts_of_a_comparison(tmp_path):
     found = document(jax={}, torch={"apart": math.nan}, tensorflow="no memory")
     page = check_page(backends.publish(found, tmp_path))
     for words in ("jax and torch DIFFER", "tensorflow failed", "not finite", "gradient step"):

@@ -16,7 +16,7 @@ def run_folder(folder, seed=0, task="classification", backend="jax", accuracy=0.
     folder.mkdir(parents=True)
     model = "resnet18" if task == "classification" else "unet"
     document = scores(task, model, seed, accuracy=accuracy, loss=1 - accuracy)
-    (folder / "scores.json").write_text(json.dumps(document))
+    (folder / "metrics.json").write_text(json.dumps(document))
     made = config.make({"task": task, "seed": seed, **values})
     (folder / "config.toml").write_text(tomli_w.dumps(config.as_dict(made)))
     (folder / "data.json").write_text("{}")

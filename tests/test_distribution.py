@@ -27,9 +27,9 @@ HERE = pathlib.Path(__file__).parent
 BACKEND = keras.config.backend()
 PER_PROCESS = BACKEND == "torch"
 
-# Ignored labels and Dice make the loss more than a mean over pictures; 9 validation pictures are
+# Ignored labels and Dice make the loss more than a mean over images; 9 validation images are
 # no multiple of two; batch norm is in every block. Not seed 0: its gradient hangs on rounding (one
-# device alone gets losses 1e-5 apart when the pictures of each batch come in reverse order).
+# device alone gets losses 1e-5 apart when the images of each batch come in reverse order).
 CONFIG = {
     "seed": 1,
     "task": "segmentation",
@@ -91,7 +91,9 @@ def test_two_replicas_stopped_and_resumed_equal_one(tmp_path, monkeypatch):
         codes, messages = start({**job, "stop": [True]}, shared)
         assert codes == [[143], [143]], messages
         assert messages.count(f"error: stopped by SIGTERM: {shared}") == 2
-        assert [path.name for path in runfolder.committed(shared / "state")] == ["epoch-00001"]
+        assert [path.name for path in runfolder.committed(shared / "checkpoints")] == [
+            "epoch-00001"
+        ]
         codes, messages = start({**job, "stop": [False]}, shared)
         assert codes == [[0], [0]], messages
     else:
@@ -99,18 +101,18 @@ def test_two_replicas_stopped_and_resumed_equal_one(tmp_path, monkeypatch):
         assert codes == [[143, 0]], messages
 
     # One process that leaves out the sample that two replicas cannot share: the last of a pass.
-    monkeypatch.setattr(publishing, "finish", lambda path, *rest: (path / "scores.json").touch())
+    monkeypatch.setattr(publishing, "finish", lambda path, *rest: (path / "metrics.json").touch())
     monkeypatch.setattr(distribution.Group, "training", {"replicas": 2})
     run.train(kerasdl.make_config(**CONFIG), alone, quiet=True)
 
-    for name in ("state/epoch-00002/model.keras", "best.keras"):
+    for name in ("checkpoints/epoch-00002/model.keras", "best.keras"):
         expected, received = weights(alone / name), weights(shared / name)
         assert received.keys() == expected.keys()
         for key, value in expected.items():
             numpy.testing.assert_allclose(received[key], value, rtol=1e-4, atol=1e-5, err_msg=key)
     assert any("moving" in key or "vars/3" in key for key in expected)
     for expected, received in zip(rows(alone), rows(shared), strict=True):
-        for name in ("loss", "val_miou", "val_pixel_accuracy", "learning_rate"):
+        for name in ("loss", "val_mean_iou", "val_pixel_accuracy", "learning_rate"):
             assert float(received[name]) == pytest.approx(float(expected[name]), rel=1e-4), name
         # A mean of batch means: the last validation batch is cut elsewhere on two of the engines.
         assert float(received["val_loss"]) == pytest.approx(
@@ -141,13 +143,13 @@ def test_the_failure_of_the_process_that_writes_is_that_of_all():
         raise WriteError("disk full")
 
     with pytest.raises(WriteError, match="disk full"):
-        Pair(0, [0]).lead(fail)
+        Pair(0, [0]).run_on_main(fail)
     with pytest.raises(LeaderFailed, match="process 0 ended with exit code 6") as caught:
-        Pair(1, [6]).lead(fail)
+        Pair(1, [6]).run_on_main(fail)
     assert caught.value.exit_code == 6
-    assert Pair(0, [0]).lead(lambda: "made") == "made"
-    assert Pair(1, [0]).lead(lambda: "made") is None
-    assert Pair(1, [0]).first(lambda: "own") == "own"
+    assert Pair(0, [0]).run_on_main(lambda: "made") == "made"
+    assert Pair(1, [0]).run_on_main(lambda: "made") is None
+    assert Pair(1, [0]).main_first(lambda: "own") == "own"
 
 
 def test_processes_with_another_run_folder_are_refused():
@@ -183,7 +185,7 @@ def test_a_signal_or_a_bad_loss_of_one_process_reaches_the_other():
 
 
 def test_a_followed_folder_is_never_written(tmp_path):
-    folder = runfolder.FollowedFolder(tmp_path / "run", config.make({"epochs": 2}))
+    folder = runfolder.ReadOnlyRunFolder(tmp_path / "run", config.make({"epochs": 2}))
     with folder:
         folder.write_json("environment.json", {})
         folder.require_space(10**15)

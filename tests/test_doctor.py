@@ -63,7 +63,7 @@ def test_bad_combinations(modules, environment, expected, tmp_path, monkeypatch)
     monkeypatch.chdir(tmp_path)
     found = checks.combinations(packages(*modules), no_version, environment)
     assert states(found) == expected
-    assert all(each["mend"] for each in found)
+    assert all(each["fix"] for each in found)
 
 
 def test_two_tensorflows_and_a_folder_that_hides_a_package(tmp_path, monkeypatch):
@@ -79,7 +79,7 @@ def test_extras_say_what_they_would_enable():
     assert states(found)["[torch]"] == "ok"
     assert states(found)["[tfds]"] == "note"
     (tfds,) = (each for each in found if each["about"] == "[tfds]")
-    assert tfds["mend"] == "pip install 'kerasdl[tfds]'"
+    assert tfds["fix"] == "pip install 'kerasdl[tfds]'"
 
 
 def test_folders_are_written_to(tmp_path):
@@ -137,7 +137,7 @@ def test_exit_code_and_table(monkeypatch, capsys):
     text = console.export_text()
     assert "ImportError: [broken]" in text
     assert "[torch]" in text
-    assert "what mends it stands below" in text
+    assert "what fixes it stands below" in text
     with pytest.raises(SystemExit) as caught:
         monkeypatch.setattr(examination, "examine", lambda: {**document, "broken": 0})
         cli.main(["doctor"])

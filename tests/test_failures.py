@@ -43,16 +43,16 @@ def test_out_of_memory_names_what_to_make_smaller(make):
 
 
 @pytest.mark.parametrize(
-    ("number", "mend"), [(errno.ENOSPC, "free some space"), (errno.EROFS, "may write to")]
+    ("number", "fix"), [(errno.ENOSPC, "free some space"), (errno.EROFS, "may write to")]
 )
-def test_a_full_or_read_only_disk_is_not_a_defect(number, mend):
-    with pytest.raises(WriteError, match=f"the error.: runs/a/figure.png .*{mend}"):
+def test_a_full_or_read_only_disk_is_not_a_defect(number, fix):
+    with pytest.raises(WriteError, match=f"the error.: runs/a/figure.png .*{fix}"):
         with training_errors("runs/a"):
             raise OSError(number, "the error", "runs/a/figure.png")
 
 
-def test_out_of_memory_for_a_picture():
-    with pytest.raises(TrainingFailed, match="out of memory.*try smaller pictures"):
+def test_out_of_memory_for_a_image():
+    with pytest.raises(TrainingFailed, match="out of memory.*try smaller images"):
         with training_errors("runs/a"):
             raise MemoryError
 
@@ -80,7 +80,7 @@ def test_a_loss_that_is_not_finite_ends_training_and_names_its_batch(loss, last)
     ) as caught:
         guard.on_epoch_end(4, {}) if last else guard.on_train_batch_end(3, {"loss": 3.0})
     assert caught.value.exit_code == 5
-    assert "the last finished epoch" in caught.value.mend
+    assert "the last finished epoch" in caught.value.fix
 
 
 def test_a_first_epoch_that_fails_promises_nothing_kept():
@@ -92,4 +92,4 @@ def test_a_first_epoch_that_fails_promises_nothing_kept():
     guard.on_train_batch_end(0, {"loss": math.nan})
     with pytest.raises(TrainingFailed) as caught:
         guard.on_epoch_end(0, {})
-    assert caught.value.mend == "try a smaller --learning-rate"
+    assert caught.value.fix == "try a smaller --learning-rate"

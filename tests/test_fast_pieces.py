@@ -47,8 +47,8 @@ def test_the_optimizer_takes_the_rate_of_its_step():
     assert again.get_config() == optimizer.get_config()
 
 
-def test_only_kernels_decay_without_decay_norms():
-    optimizer = SGD(1.0, weight_decay=0.5, decay_norms=False)
+def test_only_kernels_decay_without_decay_norm_and_bias():
+    optimizer = SGD(1.0, weight_decay=0.5, decay_norm_and_bias=False)
     kernel, bias, scale = (keras.Variable(numpy.ones(s)) for s in ((2, 2), (2,), (2,)))
     optimizer.apply(
         [keras.ops.zeros(v.shape) for v in (kernel, bias, scale)], [kernel, bias, scale]
@@ -87,9 +87,9 @@ def test_average_by_hand():
     assert model.get_weights()[0][0, 0] == 12.0
 
 
-def test_mirrored_outputs_are_mirrored_back():
+def test_flipped_outputs_are_flipped_back():
     inputs = keras.Input((2, 3, 1))
-    # One channel: right neighbour of each pixel, so the mean is half of both neighbours.
+    # One channel: right neighbor of each pixel, so the mean is half of both neighbors.
     layer = keras.layers.Conv2D(1, (1, 3), padding="same", use_bias=False)
     model = keras.Model(inputs, layer(inputs))
     layer.set_weights([numpy.array([0.0, 0.0, 1.0]).reshape(1, 3, 1, 1)])
@@ -114,11 +114,11 @@ TINY = {
 
 
 @pytest.fixture
-def without_papers(monkeypatch):
+def without_artifacts(monkeypatch):
     """Trainings whose report is not looked at do not draw one."""
 
     def scores_only(path, config, task, dataset):
-        (path / "scores.json").write_text("{}")
+        (path / "metrics.json").write_text("{}")
 
     monkeypatch.setattr("kerasdl.engine.publishing.finish", scores_only)
 
@@ -141,7 +141,7 @@ def interrupted(monkeypatch, epoch, batch):
 
 
 def test_interrupted_equals_uninterrupted_bit_for_bit(
-    finished, tmp_path, monkeypatch, without_papers
+    finished, tmp_path, monkeypatch, without_artifacts
 ):
     config = kerasdl.make_config(**TINY)
     # At the first batch of the second size, which follows a commit, and within that size.
@@ -155,14 +155,16 @@ def test_interrupted_equals_uninterrupted_bit_for_bit(
     whole, parts = (toy_run.outcome(path) for path in (finished, tmp_path / "parts"))
     for part in whole:
         assert parts[part] == whole[part], part
-    newest = [runfolder.committed(path / "state")[0] for path in (finished, tmp_path / "parts")]
+    newest = [
+        runfolder.committed(path / "checkpoints")[0] for path in (finished, tmp_path / "parts")
+    ]
     one, other = (toy_run.weights(path / "average.keras") for path in newest)
     assert one == other and one != toy_run.weights(newest[0] / "model.keras")
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """A finished run of the fast recipe, with its papers."""
+    """A finished run of the fast recipe, with its artifacts."""
     return kerasdl.train(
         kerasdl.make_config(**TINY), tmp_path_factory.mktemp("fast") / "run", quiet=True
     )
@@ -173,7 +175,7 @@ def test_the_best_model_has_the_averaged_weights_of_the_full_size(finished):
     rows = history.read(finished / "history.csv")
     full = [row["val_loss"] for row in rows[2:]]
     assert best["value"] == min(full) and best["epoch"] == 3 + full.index(min(full))
-    average = finished / "state" / f"epoch-{best['epoch']:05d}" / "average.keras"
+    average = finished / "checkpoints" / f"epoch-{best['epoch']:05d}" / "average.keras"
     assert toy_run.weights(finished / "best.keras") == toy_run.weights(average)
     model = keras.saving.load_model(finished / "best.keras")
     assert model.input_shape == (None, 16, 16, 3)
@@ -203,10 +205,10 @@ def test_more_epochs_are_refused_where_the_schedule_ends(finished):
         kerasdl.train(kerasdl.make_config(**{**TINY, "epochs": 5}), finished, quiet=True)
 
 
-def test_a_damaged_average_costs_its_epoch(finished, tmp_path, without_papers, caplog):
+def test_a_damaged_average_costs_its_epoch(finished, tmp_path, without_artifacts, caplog):
     shutil.copytree(finished, tmp_path / "run")
-    (tmp_path / "run" / "scores.json").unlink()
-    path = tmp_path / "run" / "state" / "epoch-00004" / "average.keras"
+    (tmp_path / "run" / "metrics.json").unlink()
+    path = tmp_path / "run" / "checkpoints" / "epoch-00004" / "average.keras"
     path.write_bytes(path.read_bytes()[:100])
     kerasdl.train(kerasdl.make_config(**TINY), tmp_path / "run", quiet=True)
     assert "damaged state" in caplog.text and "going on from epoch 3" in caplog.text

@@ -24,7 +24,7 @@ from kerasdl.tools.sweep import grid
         ("learning_rate", "0.1, 1e-2", [0.1, 0.01]),
         ("model", "unet,fcn8", ["unet", "fcn8"]),
         ("deterministic", "true,false", [True, False]),
-        ("augment_args.mirror", "{a = [1, 2]},0", [{"a": [1, 2]}, 0]),
+        ("augment_args.flip", "{a = [1, 2]},0", [{"a": [1, 2]}, 0]),
     ],
 )
 def test_values(key, text, expected):

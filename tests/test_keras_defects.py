@@ -1,6 +1,6 @@
 """Defects of Keras 3.15 that kerasdl works around, and the proof that it does.
 
-Each defect has a strict xfail: once Keras is mended, that test "passes unexpectedly", turns red and
+Each defect has a strict xfail: once Keras is fixed, that test "passes unexpectedly", turns red and
 names the cure that may go. `docs/upstream.md` has the reports.
 """
 
@@ -18,7 +18,7 @@ BACKEND = keras.config.backend()
 def defect(*backends, cure):
     """Marks a test of what plain Keras should do and does not."""
     present = BACKEND in backends if backends else True
-    return pytest.mark.xfail(present, strict=True, reason=f"Keras defect; when mended: {cure}")
+    return pytest.mark.xfail(present, strict=True, reason=f"Keras defect; when fixed: {cure}")
 
 
 def identity():
@@ -69,7 +69,7 @@ def test_keras_workers_give_each_epoch_its_own_batches():
 
 
 class Numbers:
-    """A source whose pictures are their own number."""
+    """A source whose images are their own number."""
 
     def __init__(self, count):
         self.count = count
@@ -140,10 +140,10 @@ def test_keras_does_not_say_that_a_damaged_file_is_missing(tmp_path):
 
 @defect("torch", cure="transforms on tensors would be safe there")
 def test_keras_leaves_the_matrix_of_affine_transform_alone():
-    picture = keras.ops.ones((4, 4, 1))
+    image = keras.ops.ones((4, 4, 1))
     values = [0.0, 1.0, 0.0, -1.0, 0.0, 3.0, 0.0, 0.0]
     matrix = keras.ops.convert_to_tensor(values)
-    keras.ops.image.affine_transform(picture, matrix)
+    keras.ops.image.affine_transform(image, matrix)
     assert keras.ops.convert_to_numpy(matrix).tolist() == values
 
 

@@ -64,12 +64,12 @@ def test_a_run_killed_again_and_again_equals_an_uninterrupted_one(tmp_path):
 
     # The newest state is cut to half; the last life is a process that shares nothing with the
     # ones before, and it finds the one before the newest.
-    newest = killed / "state" / "epoch-00004" / "model.keras"
+    newest = killed / "checkpoints" / "epoch-00004" / "model.keras"
     os.truncate(newest, newest.stat().st_size // 2)
     codes, messages = run([{"out": str(killed)}], tmp_path / "cache")
     assert codes == [0], messages
     assert "damaged state" in messages and "going on from epoch 3" in messages
-    assert (killed / "state" / "damaged-epoch-00004").is_dir()
+    assert (killed / "checkpoints" / "damaged-epoch-00004").is_dir()
 
     expected, received = toy_run.outcome(whole), toy_run.outcome(killed)
     for part in expected:

@@ -186,7 +186,7 @@ def test_low_precision_logits_are_computed_in_float32():
             assert float(result) == pytest.approx(value(loss, labels, exact), rel=1e-6)
 
 
-def test_losses_on_pictures():
+def test_losses_on_images():
     truth = numpy.zeros((2, 4, 4, 3), "float32")
     prediction = numpy.full_like(truth, 0.3)
     assert value(losses.build("l1"), truth, prediction) == pytest.approx(0.3)

@@ -12,7 +12,7 @@ from kerasdl.metrics.colors import bins
 
 
 def truth(shape=(2, 3, 4), seed=0):
-    """(L, a, b) / 100 of real colours, among them some grey."""
+    """(L, a, b) / 100 of real colors, among them some gray."""
     colors = numpy.random.default_rng(seed).random((*shape, 3))
     colors[:, 0] = colors[:, 0, :, :1]
     return (skimage.color.rgb2lab(colors) / 100).astype("float32")
@@ -52,13 +52,13 @@ def test_lightness_counts_nothing():
         assert value(loss, y_true, y_true[..., 1:]) == 0.0
 
 
-def test_grey_answers_cost_more_when_weighted_by_chroma():
-    """Half the pixels grey, half with chroma 50: the coloured half counts six times as much."""
+def test_gray_answers_cost_more_when_weighted_by_chroma():
+    """Half the pixels gray, half with chroma 50: the colored half counts six times as much."""
     y_true = numpy.zeros((1, 1, 2, 3), "float32")
     y_true[0, 0, 1] = (0.5, 0.3, 0.4)
-    grey = numpy.zeros((1, 1, 2, 2), "float32")
-    assert value(losses.build("l1", target="ab"), y_true, grey) == pytest.approx(0.35 / 2)
-    weighted = value(losses.build("chroma", target="ab"), y_true, grey)
+    gray = numpy.zeros((1, 1, 2, 2), "float32")
+    assert value(losses.build("l1", target="ab"), y_true, gray) == pytest.approx(0.35 / 2)
+    weighted = value(losses.build("chroma", target="ab"), y_true, gray)
     assert weighted == pytest.approx(6 * 0.35 / 7)
 
 
@@ -76,10 +76,12 @@ def test_crossentropy_of_bins_equals_a_loop(weighted):
     ):
         distances = numpy.hypot(bins.BINS[:, 0] - a, bins.BINS[:, 1] - b)
         order = numpy.argsort(distances)[:5]
-        shares = numpy.exp(-(distances[order] ** 2) / 50)
-        shares /= shares.sum()
+        fractions = numpy.exp(-(distances[order] ** 2) / 50)
+        fractions /= fractions.sum()
         log_p = row - numpy.log(numpy.exp(row).sum())
-        loss = -sum(share * log_p[number] for share, number in zip(shares, order, strict=True))
+        loss = -sum(
+            fraction * log_p[number] for fraction, number in zip(fractions, order, strict=True)
+        )
         total += loss * (1.0 if weights is None else weights[order[0]])
     loss = losses.build("bins", class_weights=weights, target="ab")
     assert value(loss, y_true, logits) == pytest.approx(total / (2 * 3 * 4), rel=1e-4)
@@ -87,10 +89,10 @@ def test_crossentropy_of_bins_equals_a_loop(weighted):
 
 def test_the_right_bins_have_the_least_loss():
     y_true = numpy.zeros((1, 1, 1, 3), "float32")
-    numbers, shares = map(keras.ops.convert_to_numpy, bins.soft_encoding(y_true[0, 0, :, 1:]))
+    numbers, fractions = map(keras.ops.convert_to_numpy, bins.soft_encoding(y_true[0, 0, :, 1:]))
     logits = numpy.full((1, 1, 1, 313), -30.0, "float32")
-    logits[0, 0, 0, numbers[0]] = numpy.log(shares[0])
-    entropy = -(shares * numpy.log(shares)).sum()
+    logits[0, 0, 0, numbers[0]] = numpy.log(fractions[0])
+    entropy = -(fractions * numpy.log(fractions)).sum()
     assert value(BinsCrossentropy(), y_true, logits) == pytest.approx(entropy, rel=1e-4)
 
 

@@ -7,7 +7,7 @@ import zlib
 import numpy
 import PIL.Image
 import pytest
-from data_fixtures import data_error, mask, picture, save
+from data_fixtures import data_error, image, mask, save
 
 from kerasdl.core.errors import ConfigError
 from kerasdl.data.folder import dataset_file, mask_scan, masks
@@ -24,12 +24,12 @@ def rule_from(folder, text, **options):
     return masks.rule_for(dataset_toml(folder, text), **options)
 
 
-def mended(error, folder, names=("a", "b")):
-    """MaskRule after the mend of an error was pasted into dataset.toml, as a user would."""
+def fixed(error, folder, names=("a", "b")):
+    """MaskRule after the fix of an error was pasted into dataset.toml, as a user would."""
     line = (
-        error.mend.partition("dataset.toml: ")[2] or error.mend.rpartition("with your indices: ")[2]
+        error.fix.partition("dataset.toml: ")[2] or error.fix.rpartition("with your indices: ")[2]
     )
-    assert line, f"no line to paste in: {error.mend}"
+    assert line, f"no line to paste in: {error.fix}"
     tomllib.loads(line)
     return rule_from(folder, f"names = {list(names)}\n{line}\n")
 
@@ -55,7 +55,7 @@ def test_indices_come_back_from_every_encoding(tmp_path, kind):
 @pytest.mark.parametrize(
     ("bits", "row", "expected"), [(2, [0x1B], [0, 1, 2, 3]), (4, [0x2F], [2, 15])]
 )
-def test_grey_of_two_and_four_bits_is_not_spread(tmp_path, bits, row, expected):
+def test_gray_of_two_and_four_bits_is_not_spread(tmp_path, bits, row, expected):
     def chunk(name, data):
         checksum = struct.pack(">I", zlib.crc32(name + data))
         return struct.pack(">I", len(data)) + name + data + checksum
@@ -67,7 +67,7 @@ def test_grey_of_two_and_four_bits_is_not_spread(tmp_path, bits, row, expected):
     assert masks.read_mask(path, MaskRule(16)).tolist() == [expected]
 
 
-def test_row_79_value_outside_the_classes(tmp_path):
+def test_value_outside_the_classes(tmp_path):
     stored = mask(0, 8, 8, classes=3)
     stored[2, 2] = 7
     path = save(stored, tmp_path / "mask.png")
@@ -76,13 +76,13 @@ def test_row_79_value_outside_the_classes(tmp_path):
     assert "7" in error.what and "0, 1, 2, 7" in error.what and "0 to 2" in error.what
 
 
-def test_row_80_void_needs_its_ignore_label(tmp_path):
+def test_void_needs_its_ignore_label(tmp_path):
     stored = mask(0, 8, 8, classes=3)
     stored[0] = 255
     path = save(stored, tmp_path / "mask.png")
     error = data_error(masks.read_mask, path, MaskRule(3))
-    assert "ignore_label = 255" in error.mend
-    rule = mended(error, tmp_path, "abc")
+    assert "ignore_label = 255" in error.fix
+    rule = fixed(error, tmp_path, "abc")
     assert rule.ignore_labels == (255,)
     assert (masks.read_mask(path, rule) == stored).all()
 
@@ -95,12 +95,12 @@ def test_several_ignore_labels_and_one_above_255(tmp_path):
     assert rule.ignore_labels == (11, 255)
 
 
-def test_row_83_palette_index_counts_not_its_colour(tmp_path):
+def test_palette_index_counts_not_its_color(tmp_path):
     stored = PIL.Image.frombytes("P", (4, 1), bytes([0, 1, 2, 3]))
     stored.putpalette([0, 0, 0, 128, 0, 0, 0, 128, 0, 128, 128, 0])
     path = save(stored, tmp_path / "mask.png")
     assert masks.read_mask(path, MaskRule(4)).tolist() == [[0, 1, 2, 3]]
-    # With a table of colours only, the user means the colours.
+    # With a table of colors only, the user means the colors.
     rule = rule_from(
         tmp_path,
         'mask_values = { "#800000" = 0, "#008000" = 1, "#000000" = "ignore", "128,128,0" = 2 }',
@@ -108,7 +108,7 @@ def test_row_83_palette_index_counts_not_its_colour(tmp_path):
     assert masks.read_mask(path, rule).tolist() == [[255, 0, 1, 2]]
 
 
-def test_row_84_colour_table(tmp_path):
+def test_color_table(tmp_path):
     colors = numpy.array([[[0, 0, 0], [220, 20, 60], [0, 0, 142]]], "uint8")
     path = save(colors, tmp_path / "mask.png")
     palette = 'names = ["a", "b", "c"]\npalette = ["#000000", [0, 0, 142], "#DC143C"]\n'
@@ -116,74 +116,74 @@ def test_row_84_colour_table(tmp_path):
     colors[0, 2] = (0, 0, 143)
     path = save(colors, tmp_path / "other.png")
     error = data_error(masks.read_mask, path, rule_from(tmp_path, palette))
-    assert error.path == path and "#00008f" in error.what and "#00008f" in error.mend
+    assert error.path == path and "#00008f" in error.what and "#00008f" in error.fix
 
 
-def test_row_84_colours_without_a_table(tmp_path):
+def test_colors_without_a_table(tmp_path):
     colors = numpy.array([[[0, 0, 0], [128, 0, 0]]], "uint8")
     path = save(colors, tmp_path / "mask.png")
     error = data_error(masks.read_mask, path, MaskRule(2))
-    assert "stored as colours" in error.mend
-    assert masks.read_mask(path, mended(error, tmp_path)).tolist() == [[0, 1]]
+    assert "stored as colors" in error.fix
+    assert masks.read_mask(path, fixed(error, tmp_path)).tolist() == [[0, 1]]
 
 
-def test_row_84_a_photograph_is_no_mask(tmp_path):
-    path = save(picture(0, 40, 40), tmp_path / "mask.png")
+def test_a_photograph_is_no_mask(tmp_path):
+    path = save(image(0, 40, 40), tmp_path / "mask.png")
     error = data_error(masks.read_mask, path, MaskRule(2))
-    assert "photograph" in error.mend and len(str(error)) < 600
+    assert "photograph" in error.fix and len(str(error)) < 600
 
 
-def test_row_85_jpeg_mask(tmp_path):
+def test_jpeg_mask(tmp_path):
     path = tmp_path / "mask.png"
     save(mask(0), path, format="JPEG")
     error = data_error(masks.read_mask, path, MaskRule(2))
-    assert error.path == path and "JPEG" in error.what and "PNG" in error.mend
+    assert error.path == path and "JPEG" in error.what and "PNG" in error.fix
 
 
-def test_row_86_black_and_white_mask(tmp_path):
+def test_black_and_white_mask(tmp_path):
     path = save(mask(0) * 255, tmp_path / "mask.png")
     error = data_error(masks.read_mask, path, MaskRule(2))
-    assert "mask_values = { 0 = 0, 255 = 1 }" in error.mend and "binary" in error.mend
-    assert (masks.read_mask(path, mended(error, tmp_path)) == mask(0)).all()
+    assert "mask_values = { 0 = 0, 255 = 1 }" in error.fix and "binary" in error.fix
+    assert (masks.read_mask(path, fixed(error, tmp_path)) == mask(0)).all()
 
 
 def test_classes_counted_from_one(tmp_path):
     path = save(mask(0, classes=3) + 1, tmp_path / "mask.png")
     error = data_error(masks.read_mask, path, MaskRule(3))
-    assert "counted from 1" in error.mend
-    assert (masks.read_mask(path, mended(error, tmp_path, "abc")) == mask(0, classes=3)).all()
+    assert "counted from 1" in error.fix
+    assert (masks.read_mask(path, fixed(error, tmp_path, "abc")) == mask(0, classes=3)).all()
 
 
-def test_spread_grey_values(tmp_path):
+def test_spread_gray_values(tmp_path):
     path = save(mask(0, classes=4) * 60, tmp_path / "mask.png")
     error = data_error(masks.read_mask, path, MaskRule(4))
-    assert (masks.read_mask(path, mended(error, tmp_path, "abcd")) == mask(0, classes=4)).all()
+    assert (masks.read_mask(path, fixed(error, tmp_path, "abcd")) == mask(0, classes=4)).all()
 
 
 def test_a_stray_value_never_leads_to_a_new_numbering(tmp_path):
     # As many values as classes, but 1 is a class already: renumbering would mix up the classes.
     path = save(numpy.array([[0, 1, 37]], "uint8"), tmp_path / "mask.png")
     error = data_error(masks.read_mask, path, MaskRule(3))
-    assert "37 = " not in error.mend and "name all classes" in error.mend
+    assert "37 = " not in error.fix and "name all classes" in error.fix
 
 
 def test_values_not_named_in_mask_values_are_errors(tmp_path):
     path = save(numpy.array([[0, 1, 255]], "uint8"), tmp_path / "mask.png")
     rule = rule_from(tmp_path, "mask_values = { 255 = 1, 0 = 0 }")
     error = data_error(masks.read_mask, path, rule)
-    assert error.what.startswith("mask holds 1 ") and "add to mask_values" in error.mend
+    assert error.what.startswith("mask holds 1 ") and "add to mask_values" in error.fix
 
 
 def test_float_and_damaged_masks(tmp_path):
     save(numpy.ones((4, 4), "float32"), tmp_path / "a.tif")
     assert "float" in data_error(masks.read_mask, tmp_path / "a.tif", MaskRule(2)).what
-    (tmp_path / "b.png").write_bytes(b"no picture")
+    (tmp_path / "b.png").write_bytes(b"no image")
     assert data_error(masks.read_mask, tmp_path / "b.png", MaskRule(2)).path == tmp_path / "b.png"
     save(numpy.array([[0, 70000]], "int32"), tmp_path / "c.tif")
     assert "70000" in data_error(masks.read_mask, tmp_path / "c.tif", MaskRule(2)).what
 
 
-def test_row_65_mask_is_turned_as_its_own_tag_says(tmp_path):
+def test_mask_is_turned_as_its_own_tag_says(tmp_path):
     exif = PIL.Image.Exif()
     exif[0x0112] = 6  # stored lying on its side: turn clockwise
     stored = numpy.array([[0, 1, 2]], "uint8")
@@ -259,14 +259,14 @@ def test_classes_by_name_in_mask_values(tmp_path):
         ("ignore_label = -1", "'ignore_label'"),
         ('ignore_label = "void"', "'ignore_label'"),
         ('palette = ["red"]', "'palette'"),
-        ('names = ["a"]\npalette = ["#000000", "#ffffff"]', "2 colours for 1 classes"),
+        ('names = ["a"]\npalette = ["#000000", "#ffffff"]', "2 colors for 1 classes"),
         ("mask_values = { 0 = 300 }", "no class"),
         ('names = ["a"]\nmask_values = { 0 = 3 }', "0 to 0"),
-        ("mask_values = { red = 0 }", "neither a value nor a colour"),
+        ("mask_values = { red = 0 }", "neither a value nor a color"),
         ("mask_values = 3", "must be a table"),
         ('train = "../elsewhere"', "within the data folder"),
         ('train = "/etc"', "within the data folder"),
-        ("licence = 3", "'licence' must be text"),
+        ("license = 3", "'license' must be text"),
         ("names = [", "not valid TOML"),
     ],
 )

@@ -6,7 +6,7 @@ import pytest
 
 from kerasdl.metrics.base import (
     ExpensiveMetricsInValidationOnly,
-    PictureMean,
+    ImageMean,
     gated_names,
     open_gates,
 )
@@ -15,14 +15,14 @@ from kerasdl.metrics.psnr import PSNR
 from kerasdl.metrics.ssim import SSIM
 
 
-class Counting(PictureMean):
+class Counting(ImageMean):
     """Mean of the truth that counts in Python how often its work was really done."""
 
     def __init__(self):
         super().__init__("counting")
         self.calls = []
 
-    def per_picture(self, y_true, y_pred):
+    def per_image(self, y_true, y_pred):
         scores = keras.ops.mean(y_true, axis=(1, 2, 3))
         backend = keras.backend.backend()
         if backend == "tensorflow":
@@ -75,7 +75,7 @@ def test_the_work_is_done_in_validation_only():
         verbose=0,
     ).history
     flush()
-    # Two validations of 6 pictures in batches of 4 and 2; not one training step.
+    # Two validations of 6 images in batches of 4 and 2; not one training step.
     assert sorted(metric.calls) == [2, 2, 4, 4]
     assert history["counting"] == [0.0, 0.0]
     assert history["val_counting"] == pytest.approx([images[:6].mean()] * 2, rel=1e-5)
@@ -127,7 +127,7 @@ def test_reset_keeps_the_gate_and_closing_it_is_reversible():
 
 def test_names_of_the_gated_values():
     metrics = [MeanIoU(3), PSNR(name="peak"), SSIM(gated=False), keras.metrics.Mean()]
-    assert gated_names(metrics) == ("miou", "pixel_accuracy", "peak")
+    assert gated_names(metrics) == ("mean_iou", "pixel_accuracy", "peak")
     callback = ExpensiveMetricsInValidationOnly(metrics)
     callback.on_epoch_begin(0)
     assert [int(metric.gate.numpy()) for metric in metrics[:3]] == [0, 0, 1]

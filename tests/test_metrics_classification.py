@@ -21,12 +21,12 @@ def test_accuracy_and_top_5_equal_scikit_learn_and_keras():
     labels, probabilities = samples()
     guess = probabilities.argmax(axis=1)
     assert classification.accuracy(labels, probabilities) == accuracy_score(labels, guess)
-    top5 = classification.top_k_accuracy(labels, probabilities)
+    top5_accuracy = classification.top_k_accuracy(labels, probabilities)
     expected = top_k_accuracy_score(labels, probabilities, k=5, labels=range(CLASSES))
-    assert top5 == pytest.approx(expected)
-    keras_top5 = keras.metrics.SparseTopKCategoricalAccuracy(k=5)
-    keras_top5.update_state(labels, probabilities.astype("float32"))
-    assert top5 == pytest.approx(float(keras_top5.result()))
+    assert top5_accuracy == pytest.approx(expected)
+    keras_top5_accuracy = keras.metrics.SparseTopKCategoricalAccuracy(k=5)
+    keras_top5_accuracy.update_state(labels, probabilities.astype("float32"))
+    assert top5_accuracy == pytest.approx(float(keras_top5_accuracy.result()))
 
 
 def test_top_5_with_fewer_classes_and_with_ties():
@@ -88,7 +88,9 @@ def test_no_samples():
 
 
 def test_every_score_has_a_definition():
-    names = "loss accuracy top5 miou iou/sky pixel_accuracy psnr ssim chroma_error delta_e"
+    names = (
+        "loss accuracy top5_accuracy mean_iou iou/sky pixel_accuracy psnr ssim chroma_error delta_e"
+    )
     for name in [*names.split(), "colorfulness_ratio", "calibration_error"]:
         assert definitions.definition(name)
     assert definitions.definition("seconds") is None

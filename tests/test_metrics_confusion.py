@@ -40,13 +40,13 @@ def test_equals_scikit_learn(truths, guesses, ignored):
     metric.update_state(truth, logits)
     numpy.testing.assert_array_equal(metric.matrix(), expected)
     occurring = numpy.union1d(truth[counted], guess[counted])
-    miou = jaccard_score(truth[counted], guess[counted], labels=occurring, average="macro")
+    mean_iou = jaccard_score(truth[counted], guess[counted], labels=occurring, average="macro")
     result = plain(metric.result())
-    assert result["miou"] == pytest.approx(miou, rel=1e-6)
+    assert result["mean_iou"] == pytest.approx(mean_iou, rel=1e-6)
     assert result["pixel_accuracy"] == pytest.approx((truth == guess)[counted].mean(), rel=1e-6)
     names = [f"class {index}" for index in range(CLASSES)]
     scores = scores_from_confusion(expected, names)
-    assert scores["miou"] == pytest.approx(miou)
+    assert scores["mean_iou"] == pytest.approx(mean_iou)
     for index, name in enumerate(names):
         if index in occurring:
             iou = jaccard_score(truth[counted], guess[counted], labels=[index], average="macro")
@@ -58,7 +58,7 @@ def test_equals_scikit_learn(truths, guesses, ignored):
 def test_hand_counts():
     scores = scores_from_confusion([[3, 1], [0, 4]], ["sky", "ground"])
     assert scores == pytest.approx(
-        {"miou": 0.775, "pixel_accuracy": 0.875, "iou/sky": 0.75, "iou/ground": 0.8}
+        {"mean_iou": 0.775, "pixel_accuracy": 0.875, "iou/sky": 0.75, "iou/ground": 0.8}
     )
     nothing = scores_from_confusion(numpy.zeros((2, 2)), ["sky", "ground"])
     assert all(numpy.isnan(value) for value in nothing.values())
@@ -68,9 +68,9 @@ def test_nothing_but_ignored_labels_is_zero_and_a_perfect_score_is_one():
     metric = MeanIoU(CLASSES, (255,))
     truth, logits, guess = batch()
     metric.update_state(numpy.full_like(truth, 255), logits)
-    assert plain(metric.result()) == {"miou": 0.0, "pixel_accuracy": 0.0}
+    assert plain(metric.result()) == {"mean_iou": 0.0, "pixel_accuracy": 0.0}
     metric.update_state(guess, logits)
-    assert plain(metric.result()) == {"miou": 1.0, "pixel_accuracy": 1.0}
+    assert plain(metric.result()) == {"mean_iou": 1.0, "pixel_accuracy": 1.0}
     metric.reset_state()
     assert metric.matrix().sum() == 0
 
@@ -81,7 +81,7 @@ def test_a_label_that_is_no_class_is_not_dropped_silently():
     truth[0, 0, 0] = 200
     metric = MeanIoU(CLASSES, (255,))
     metric.update_state(truth, logits)
-    assert numpy.isnan(plain(metric.result())["miou"])
+    assert numpy.isnan(plain(metric.result())["mean_iou"])
     with pytest.raises(DataError, match="1 labels are neither"):
         metric.matrix()
 
@@ -92,7 +92,7 @@ def test_counts_beyond_int32_and_float32_are_exact():
     metric.high.assign([4, 0, 0, 0, 0])
     metric.update_state(numpy.array([0, 0, 1]), numpy.eye(2, dtype="float32")[[0, 0, 1]])
     numpy.testing.assert_array_equal(metric.matrix(), [[5 * CARRY + 1, 0], [0, 2**24 + 1]])
-    assert plain(metric.result())["miou"] == pytest.approx(1.0)
+    assert plain(metric.result())["mean_iou"] == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
@@ -112,7 +112,7 @@ def test_through_evaluate_with_a_partial_batch_in_mixed_precision(policy):
     expected = sklearn_confusion(truth.ravel(), guess.ravel(), labels=range(CLASSES))
     numpy.testing.assert_array_equal(metric.matrix(), expected)
     scores = scores_from_confusion(expected, range(CLASSES))
-    assert logs["miou"] == pytest.approx(scores["miou"], rel=1e-6)
+    assert logs["mean_iou"] == pytest.approx(scores["mean_iou"], rel=1e-6)
     assert logs["pixel_accuracy"] == pytest.approx(scores["pixel_accuracy"], rel=1e-6)
 
 

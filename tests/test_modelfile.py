@@ -78,11 +78,11 @@ def test_the_file_gives_back_model_and_sidecar(good):
     model, sidecar = modelfile.open_model(good)
     assert sidecar == SIDECAR
     assert model.name == "toy"
-    pictures = numpy.random.default_rng(0).random((2, 8, 8, 3), dtype="float32")
+    images = numpy.random.default_rng(0).random((2, 8, 8, 3), dtype="float32")
     plain = keras.saving.load_model(good)  # as a user without kerasdl would
     assert not plain.compiled
     numpy.testing.assert_array_equal(
-        model.predict(pictures, verbose=0), plain.predict(pictures, verbose=0)
+        model.predict(images, verbose=0), plain.predict(images, verbose=0)
     )
 
 
@@ -294,7 +294,7 @@ TOO_LARGE = {
     "window": (of_layer("Conv2D", kernel_size=[10**5, 10**5]), "kernel_size"),
     "window by a word": (of_layer("Conv2D", kernel_size="33"), "not the form"),
     "border": (of_layer("ZeroPadding2D", padding=[[10**9, 0], [0, 0]]), "padding"),
-    "enlargement": (of_layer("UpSampling2D", size=[10**9, 10**9]), "size"),
+    "upsampling": (of_layer("UpSampling2D", size=[10**9, 10**9]), "size"),
     "input": (of_layer("InputLayer", batch_shape=[None, 10**9, 8, 3]), "batch_shape"),
     "batch": (of_layer("InputLayer", batch_shape=[10**9, 8, 8, 3]), "fixed batch size"),
     "low-rank weights": (of_layer("Dense", lora_rank=5), "lora_rank"),
@@ -371,9 +371,9 @@ def test_sizes_are_limited(good, tmp_path, monkeypatch):
     )
     refuse(bomb, "bomb")
     large = altered(good, tmp_path, members={"config.json": b" " * (5 * 2**20 + 1)})
-    refuse(large, "config.json claims 5242881 bytes, allowed are 5242880")
+    refuse(large, "config.json declares 5242881 bytes, allowed are 5242880")
     monkeypatch.setitem(modelfile.MAX_MEMBER_BYTES, "model.weights.h5", 100)
-    refuse(good, "model.weights.h5 claims")
+    refuse(good, "model.weights.h5 declares")
 
 
 def dataset(content):

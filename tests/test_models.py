@@ -8,7 +8,7 @@ import pytest
 
 from kerasdl import models
 from kerasdl.core.errors import ConfigError
-from kerasdl.models.unet import kept_skips
+from kerasdl.models.u_net import kept_skips
 from kerasdl.runs.modelfile import open_model, save_inference_model, write_sidecar
 from kerasdl.tools.summary import operations, stride
 
@@ -96,7 +96,7 @@ def test_stem_follows_the_input_size():
     assert coarsest(32, stem="imagenet") == 1
 
 
-def test_he_initialisation():
+def test_he_initialization():
     model = models.build("resnet18", (64, 64, 3), 10)
     kernel = model.get_layer("stage4_block2_2_convolution").get_weights()[0]
     # He et al. 2015 (rectifiers), equation 10: standard deviation sqrt(2 / fan_in).

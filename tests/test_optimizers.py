@@ -75,7 +75,7 @@ def test_any_order_in_memory_and_decay_of_kernels_only(nesterov):
     random = numpy.random.default_rng(0)
     values = [random.normal(size=shape).astype("float32") for shape in ((2, 3), (3,))]
     gradients = [[random.normal(size=v.shape).astype("float32") for v in values] for _ in range(3)]
-    optimizer = SGD(0.1, 0.9, 0.3, nesterov, decay_norms=False)
+    optimizer = SGD(0.1, 0.9, 0.3, nesterov, decay_norm_and_bias=False)
     variables = [keras.Variable(value) for value in values]
     optimizer.build(variables)
     if keras.config.backend() == "torch":
@@ -145,14 +145,14 @@ def test_fit_equals_a_loss_with_the_penalty_written_out(options):
     decayed.compile(SGD(0.1, 0.9, 0.1, **options), "mse")
     decayed.fit(images, targets, batch_size=8, epochs=3, shuffle=False, verbose=0)
 
-    penalised, images, targets = model_and_data()
+    penalized, images, targets = model_and_data()
     half = keras.regularizers.L2(0.05)
-    for layer in penalised.layers[1:]:
+    for layer in penalized.layers[1:]:
         for variable in layer.trainable_variables:
             variable.regularizer = half
-    penalised.compile(keras.optimizers.SGD(0.1, 0.9, **options), "mse")
-    penalised.fit(images, targets, batch_size=8, epochs=3, shuffle=False, verbose=0)
-    for one, other in zip(decayed.get_weights(), penalised.get_weights(), strict=True):
+    penalized.compile(keras.optimizers.SGD(0.1, 0.9, **options), "mse")
+    penalized.fit(images, targets, batch_size=8, epochs=3, shuffle=False, verbose=0)
+    for one, other in zip(decayed.get_weights(), penalized.get_weights(), strict=True):
         numpy.testing.assert_allclose(one, other, atol=1e-5)
 
 

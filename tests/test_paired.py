@@ -48,7 +48,7 @@ def test_holm():
 
 def runs(label, values, seeds=(0, 1, 2)):
     return [
-        {**scores("segmentation", "unet", seed=seed, miou=value), "label": label}
+        {**scores("segmentation", "unet", seed=seed, mean_iou=value), "label": label}
         for seed, value in zip(seeds, values, strict=True)
     ]
 
@@ -77,7 +77,7 @@ def test_groups_are_compared_with_the_first_by_seed():
 
 def test_overview_has_mean_deviation_number_of_runs_and_baseline():
     documents = [*runs("all", [0.8, 0.7, 0.9]), *runs("none", [0.5], seeds=(0,))]
-    documents[0]["baseline"] = {"miou": 0.03}
+    documents[0]["baseline"] = {"mean_iou": 0.03}
     table = comparisons.overview(documents)
     assert table.rows == (
         ("all", "80.00 ± 10.00", "3"),
@@ -120,9 +120,9 @@ def test_p_text(p, text):
     assert comparisons.p_text(p) == text
 
 
-def test_runs_scored_on_different_pictures_are_not_paired():
-    one = [scores("segmentation", "unet", seed, miou=0.5) for seed in (0, 1)]
-    other = [scores("segmentation", "fcn8", seed, miou=0.7) for seed in (0, 1)]
+def test_runs_scored_on_different_images_are_not_paired():
+    one = [scores("segmentation", "unet", seed, mean_iou=0.5) for seed in (0, 1)]
+    other = [scores("segmentation", "fcn8", seed, mean_iou=0.7) for seed in (0, 1)]
     assert len(comparisons.compare(one + other)) == 1
     for key, value in (("data", "camvid"), ("split", "train"), ("samples", 7)):
         assert comparisons.compare(one + [{**each, key: value} for each in other]) == []

@@ -17,16 +17,20 @@ def fast(**values):
 
 def test_report_sets_nothing():
     plain = configuration.make({"task": "classification"})
-    assert plain == configuration.make({"task": "classification", "recipe": "report"})
-    assert (plain.schedule, plain.nesterov, plain.decay_norms) == ("plateau", False, True)
-    assert (plain.label_smoothing, plain.ema, plain.warmup_epochs) == (0.0, 0.0, 0.0)
+    assert plain == configuration.make({"task": "classification", "recipe": "study"})
+    assert (plain.lr_schedule, plain.nesterov, plain.decay_norm_and_bias) == (
+        "plateau",
+        False,
+        True,
+    )
+    assert (plain.label_smoothing, plain.ema_decay, plain.warmup_epochs) == (0.0, 0.0, 0.0)
     assert (plain.progressive_sizes, plain.test_time_flip, plain.augment_args) == ((), False, {})
 
 
 def test_fast_sets_what_the_user_did_not():
-    config = fast(epochs=10, ema=0.5, augment_args={"crop": 0.2})
-    assert (config.schedule, config.warmup_epochs, config.nesterov) == ("onecycle", 2.0, True)
-    assert (config.epochs, config.ema) == (10, 0.5)
+    config = fast(epochs=10, ema_decay=0.5, augment_args={"crop": 0.2})
+    assert (config.lr_schedule, config.warmup_epochs, config.nesterov) == ("onecycle", 2.0, True)
+    assert (config.epochs, config.ema_decay) == (10, 0.5)
     assert config.augment_args == {"flip": False, "crop": 0.2}
     assert config.label_smoothing == 0.1
 
@@ -35,17 +39,17 @@ def test_only_long_trainings_erase():
     photographs = {"data": "photographs"}
     assert fast(epochs=19, **photographs).augment_args == {}
     assert fast(epochs=20, augment_args={"crop": 0.2}, **photographs).augment_args == {
-        "erase": 0.25,
+        "random_erasing": 0.25,
         "crop": 0.2,
     }
-    without = {"augment_args": {"erase": 0.0}, **photographs}
-    assert fast(epochs=20, **without).augment_args == {"erase": 0.0}
+    without = {"augment_args": {"random_erasing": 0.0}, **photographs}
+    assert fast(epochs=20, **without).augment_args == {"random_erasing": 0.0}
     # A plateau can be given more epochs, so nothing else may depend on them.
-    assert fast(epochs=20, schedule="plateau", **photographs).augment_args == {}
+    assert fast(epochs=20, lr_schedule="plateau", **photographs).augment_args == {}
 
 
 @pytest.mark.parametrize("task", ["classification", "segmentation", "colorization"])
-def test_drawn_pictures_are_not_moved(task):
+def test_drawn_images_are_not_moved(task):
     drawn = configuration.make({"task": task, "recipe": "fast"})
     settings = Augmentation(task, drawn.augment_args).settings
     assert settings == {**OFF, "flip": task != "classification"}
@@ -86,19 +90,19 @@ def test_sizes_and_epochs(values, sizes, epochs):
 
 
 def test_the_rate_of_fast_grows_with_the_batch():
-    assert fast().learning_rate == 0.1  # 128 pictures
+    assert fast().learning_rate == 0.1  # 128 images
     assert fast(batch_size=32).learning_rate == 0.025
     assert fast(batch_size=32, learning_rate=0.5).learning_rate == 0.5
 
 
 PIECES = (
-    {"schedule": "plateau"},
-    {"schedule": "cosine"},
+    {"lr_schedule": "plateau"},
+    {"lr_schedule": "cosine"},
     {"warmup_epochs": 0.0},
     {"nesterov": False},
     {"label_smoothing": 0.0},
-    {"decay_norms": True},
-    {"ema": 0.0},
+    {"decay_norm_and_bias": True},
+    {"ema_decay": 0.0},
     {"augment_args": {"flip": True, "crop": 0.2}},
     {"progressive_sizes": [50]},
     {"test_time_flip": False},
@@ -110,13 +114,13 @@ def test_each_piece_can_be_switched_alone(piece):
     # The number of epochs follows from the sizes, which have a test of their own.
     whole, without = (configuration.as_dict(fast(epochs=6, **values)) for values in ({}, piece))
     changed = {key: value for key, value in without.items() if value != whole[key]}
-    if piece.get("schedule") == "plateau":
+    if piece.get("lr_schedule") == "plateau":
         changed.pop("warmup_epochs")  # a plateau has no warm-up
     assert changed == piece
 
 
 def test_what_is_stored_is_what_is_read():
-    config = fast(augment_args={"erase": 0.0}, progressive_sizes=[])
+    config = fast(augment_args={"random_erasing": 0.0}, progressive_sizes=[])
     assert configuration.make(tomllib.loads(configuration.dump(config))) == config
 
 
@@ -134,19 +138,19 @@ def test_fast_with_another_loss_or_early_stopping():
     ("values", "message"),
     [
         ({"recipe": "quick"}, "unknown recipe 'quick'"),
-        ({"schedule": "cosin"}, "unknown schedule 'cosin' .*did you mean 'cosine'"),
+        ({"lr_schedule": "cosin"}, "unknown lr_schedule 'cosin' .*did you mean 'cosine'"),
         ({"warmup_epochs": 1}, "'warmup_epochs' is for a schedule per step"),
-        ({"schedule": "cosine", "warmup_epochs": 20}, "must be below 'epochs' = 20"),
+        ({"lr_schedule": "cosine", "warmup_epochs": 20}, "must be below 'epochs' = 20"),
         ({"label_smoothing": 0.1, "loss": "focal"}, "no meaning for focal"),
         ({"label_smoothing": 0.1, "task": "colorize"}, "no meaning for the loss of colorization"),
         ({"label_smoothing": 1.0}, "'label_smoothing' must be below 1"),
-        ({"ema": -0.1}, "'ema' must be a finite number above 0"),
+        ({"ema_decay": -0.1}, "'ema_decay' must be a finite number above 0"),
         ({"progressive_sizes": [75, 50]}, "rising percentages of 10 to 99"),
         ({"progressive_sizes": [100]}, "rising percentages of 10 to 99"),
         ({"recipe": "fast", "progressive_sizes": ["a"]}, "'progressive_sizes'"),
         ({"progressive_sizes": [50], "early_stopping_patience": 1}, "before it sees the full size"),
         ({"freeze": True}, "'freeze' without a backbone"),
-        ({"recipe": "fast", "schedule": "plateau", "warmup_epochs": 1}, "'plateau' has none"),
+        ({"recipe": "fast", "lr_schedule": "plateau", "warmup_epochs": 1}, "'plateau' has none"),
     ],
 )
 def test_what_does_not_go_together_is_refused(values, message):
@@ -177,7 +181,7 @@ def test_no_stage_is_empty_and_none_is_missing(epochs):
 
 def test_only_a_plateau_can_go_on_with_more_epochs():
     assert configuration.may_go_on(configuration.make({}))
-    assert not configuration.may_go_on(configuration.make({"schedule": "cosine"}))
+    assert not configuration.may_go_on(configuration.make({"lr_schedule": "cosine"}))
     assert not configuration.may_go_on(configuration.make({"progressive_sizes": [50]}))
 
 

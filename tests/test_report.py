@@ -57,9 +57,9 @@ def test_table_1_puts_mean_and_deviation_beside_the_report():
     documents = [
         scores(accuracy=value, loss=0.1, seed=seed) for seed, value in enumerate((0.96, 0.98))
     ]
-    documents.append(scores("segmentation", "fcn32", miou=0.8))
-    documents.append(scores("segmentation", "unet", miou=0.9))
-    documents.append(scores("segmentation", "fcn8", miou=0.85))
+    documents.append(scores("segmentation", "fcn32", mean_iou=0.8))
+    documents.append(scores("segmentation", "unet", mean_iou=0.9))
+    documents.append(scores("segmentation", "fcn8", mean_iou=0.85))
     table = tables.classification_and_segmentation(documents)
     assert table.columns == ("network", "score", "report", "kerasdl", "baseline")
     # Sample standard deviation of 96 and 98: sqrt((1 + 1) / 1) = 1.41.
@@ -75,7 +75,7 @@ def test_table_1_puts_mean_and_deviation_beside_the_report():
     assert "U-Net: one run" in table.notes[0]
 
 
-def test_table_2_has_the_report_both_networks_and_the_grey_picture():
+def test_table_2_has_the_report_both_networks_and_the_gray_image():
     documents = [
         scores("colorization", "unet", skips="none", psnr=20.0, ssim=0.6, chroma_error=9.0),
         scores("colorization", "unet", skips="all", psnr=25.0, ssim=0.9, chroma_error=6.0),
@@ -86,7 +86,7 @@ def test_table_2_has_the_report_both_networks_and_the_grey_picture():
         "report: without skips",
         "kerasdl: with skips",
         "kerasdl: without skips",
-        "grey",
+        "gray",
     )
     assert table.rows[0] == ("PSNR (dB) ↑", "20.01", "17.82", "25.00", "20.00", "23.50")
     assert table.rows[1] == ("SSIM (%) ↑", "92.18", "63.62", "90.00", "60.00", "80.00")
@@ -97,9 +97,9 @@ def test_table_2_has_the_report_both_networks_and_the_grey_picture():
 def test_claims_compare_with_the_report():
     documents = [
         scores(accuracy=0.96, loss=0.2),
-        scores("segmentation", "unet", miou=0.9),
-        scores("segmentation", "fcn8", miou=0.92),
-        scores("segmentation", "fcn32", miou=0.8),
+        scores("segmentation", "unet", mean_iou=0.9),
+        scores("segmentation", "fcn8", mean_iou=0.92),
+        scores("segmentation", "fcn32", mean_iou=0.8),
         scores("colorization", "unet", skips="none", psnr=20.0, ssim=0.6, chroma_error=9.0),
         scores("colorization", "unet", skips="all", psnr=25.0, ssim=0.9, chroma_error=13.0),
     ]
@@ -111,7 +111,7 @@ def test_claims_compare_with_the_report():
     assert found["mean IoU: U-Net above FCN-32s"] == ("+2.48 points", "+10.00 points", "yes")
     assert found["PSNR: with skips above without"] == ("+2.19 dB", "+5.00 dB", "yes")
     assert found["SSIM: with skips above without"] == ("+28.56 points", "+30.00 points", "yes")
-    assert found["chroma error: with skips below the grey picture"][1:] == ("13.00 ≥ 12.00", "no")
+    assert found["chroma error: with skips below the gray image"][1:] == ("13.00 ≥ 12.00", "no")
     assert claims.claims([]).rows == ()
 
 
@@ -172,7 +172,7 @@ def test_history_tells_best_epoch_and_changes_of_the_rate(tmp_path):
     rows = history_rows()
     assert history.best_epoch(rows) == 5  # 1.2 / 5 = 0.24, then 0.9
     assert history.best_epoch(rows, "val_accuracy") == 6
-    assert history.best_epoch(rows, "val_miou") is None
+    assert history.best_epoch(rows, "val_mean_iou") is None
     assert history.rate_changes(rows) == [(4, 0.01)]
     assert history.curve_score(rows) == "accuracy"
     assert history.curve_score(history_rows("psnr")) == "psnr"

@@ -35,20 +35,20 @@ def test_training_curves_have_two_panels_of_the_stated_size(tmp_path):
 
 
 def test_a_drop_of_the_learning_rate_is_marked(tmp_path):
-    """The picture changes where the rate changes, and only then."""
-    pictures = []
+    """The image changes where the rate changes, and only then."""
+    images = []
     for drop in (100, 200, 4):
         stream = io.BytesIO()
         figures.training_curves(history_rows(drop=drop), stream)
-        pictures.append(numpy.asarray(Image.open(stream).convert("RGB")).astype(int))
-    assert (pictures[0] == pictures[1]).all()
-    changed = numpy.flatnonzero(numpy.abs(pictures[0] - pictures[2]).sum(axis=(0, 2)) > 2000)
+        images.append(numpy.asarray(Image.open(stream).convert("RGB")).astype(int))
+    assert (images[0] == images[1]).all()
+    changed = numpy.flatnonzero(numpy.abs(images[0] - images[2]).sum(axis=(0, 2)) > 2000)
     assert len(changed) > 0
 
 
 def test_one_epoch_and_missing_values_can_be_drawn(tmp_path):
     figures.training_curves([{"epoch": 1, "loss": 0.5, "val_loss": 0.6}], tmp_path / "one.png")
-    rows = [{"epoch": 1, "loss": math.nan}, {"epoch": 2, "loss": 0.5, "miou": None}]
+    rows = [{"epoch": 1, "loss": math.nan}, {"epoch": 2, "loss": 0.5, "mean_iou": None}]
     figures.training_curves(rows, tmp_path / "gaps.png")
     assert opened(tmp_path / "one.png").shape == opened(tmp_path / "gaps.png").shape
 
@@ -60,11 +60,11 @@ def test_curves_of_many_runs(tmp_path):
     assert opened(path).shape[1] == 660
 
 
-def test_picture_grid_enlarges_without_smoothing(tmp_path):
+def test_image_grid_enlarges_without_smoothing(tmp_path):
     checker = numpy.zeros((30, 30, 3), "uint8")
     checker[::2, ::2] = (200, 30, 10)
     path = tmp_path / "grid.png"
-    figures.picture_grid([[checker, picture30(90)], [checker, picture30(20)]], ["a", "b"], path)
+    figures.image_grid([[checker, image30(90)], [checker, image30(20)]], ["a", "b"], path)
     pixels = opened(path)
     factor = 5  # the whole factor that brings 30 pixels nearest to 150
     assert pixels.shape == (26 + 2 * 150 + 6, 2 * 150 + 6, 3)
@@ -73,14 +73,14 @@ def test_picture_grid_enlarges_without_smoothing(tmp_path):
     numpy.testing.assert_array_equal(pixels[182:332, 156:306], numpy.full((150, 150, 3), 20))
 
 
-def picture30(value):
+def image30(value):
     return numpy.full((30, 30, 3), value, "uint8")
 
 
-def test_picture_grid_with_titles_and_legend_is_larger(tmp_path):
+def test_image_grid_with_titles_and_legend_is_larger(tmp_path):
     legend = [("tree", (0, 158, 115)), ("house", (213, 94, 0))]
     path = tmp_path / "grid.png"
-    figures.picture_grid([[picture30(9)]], ["a"], path, row_titles=["first"], legend=legend)
+    figures.image_grid([[image30(9)]], ["a"], path, row_titles=["first"], legend=legend)
     pixels = opened(path)
     assert pixels.shape[1] == 90 + 150
     assert (pixels == (0, 158, 115)).all(axis=-1).sum() == 144  # a swatch of 12 x 12
@@ -97,9 +97,9 @@ def test_colorize_mask():
 
 
 def test_row_shares_of_a_confusion_matrix():
-    shares = figures.row_shares([[8, 2], [0, 0]])
-    numpy.testing.assert_allclose(shares[0], [0.8, 0.2])
-    assert numpy.isnan(shares[1]).all()
+    fractions = figures.row_fractions([[8, 2], [0, 0]])
+    numpy.testing.assert_allclose(fractions[0], [0.8, 0.2])
+    assert numpy.isnan(fractions[1]).all()
 
 
 def test_charts_of_classes(tmp_path):

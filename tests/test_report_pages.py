@@ -5,7 +5,7 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from report_fixtures import HOSTILE, picture, run_document, scores
+from report_fixtures import HOSTILE, image, run_document, scores
 
 from kerasdl.report import card, grouping, html, names, runs, tables
 
@@ -49,7 +49,7 @@ class Page(HTMLParser):
 
 
 def check_page(path):
-    """A page stands alone, is well formed and tells in words what its pictures show."""
+    """A page stands alone, is well formed and tells in words what its images show."""
     page = Page(path)
     raw = path.read_text(encoding="utf-8")
     assert page.references and all(each.startswith("data:image/png;") for each in page.references)
@@ -83,7 +83,7 @@ def test_run_report_stands_alone_and_shows_everything(tmp_path):
     assert any("Most often house is taken for tree: 20.0 %" in alt for alt in alts)
     assert any("90 % sure: 80 % right" in alt for alt in alts)
     raw = path.read_text(encoding="utf-8")
-    assert raw.count('<tr class="set">') == 1  # only the picture size differs from its default
+    assert raw.count('<tr class="set">') == 1  # only the image size differs from its default
 
 
 def test_run_report_of_very_little(tmp_path):
@@ -96,7 +96,7 @@ def test_run_report_of_very_little(tmp_path):
 def test_reproduction_report(tmp_path):
     colors = scores("colorization", "unet", skips="all", psnr=25.0, ssim=0.9)
     documents = [run_document(0), run_document(1), {"scores": colors, "history": []}]
-    figure = {"columns": ["input", "truth"], "rows": [[picture(), picture(99)]] * 5}
+    figure = {"columns": ["input", "truth"], "rows": [[image(), image(99)]] * 5}
     legend = [("tree", (0, 158, 115))]
     path = html.write_reproduction_report(
         tmp_path / "report.html",
@@ -185,13 +185,13 @@ def assert_hub_reads(text, data):
     ],
 )
 def test_model_card_of_each_task(tmp_path, task, model, pipeline):
-    document = {**scores(task, model, psnr=20.0, miou=math.nan), "data": "my: pictures"}
+    document = {**scores(task, model, psnr=20.0, mean_iou=math.nan), "data": "my: images"}
     hostile = {**document, "data": 'a "b": \\ #c', "model": "- x"}
     assert_hub_reads(card.model_card({"scores": hostile}, "---\n- :"), 'a "b": \\ #c')
     path = card.write_model_card(tmp_path, {"scores": document})
     lines = path.read_text(encoding="utf-8").splitlines()
     assert f"pipeline_tag: {pipeline}" in lines
-    assert 'license: "other"' in lines and '  - "my: pictures"' in lines
+    assert 'license: "other"' in lines and '  - "my: images"' in lines
     assert "            value: 20" in lines and not any("nan" in line for line in lines)
     assert lines.count("---") == 2
 
@@ -209,7 +209,7 @@ def test_the_split_is_told_as_it_is():
 
 def test_the_card_tells_no_folder_of_this_machine():
     document = {**run_document(), "source": "/home/me/photos"}
-    document["config"] = {**document["config"], "backbone": "/home/me/runs/body"}
+    document["config"] = {**document["config"], "weights": "/home/me/runs/body"}
     text = card.model_card(document, "run")
     assert "photos" in text and "body" in text and "/home" not in text
 

@@ -27,7 +27,7 @@ def folders(tmp_path):
         run_folder(
             tmp_path / "all" / name / f"seed-{seed}",
             config(seed=seed, model_args={"skips": name}),
-            {"miou": value, "pixel_accuracy": 0.9, "iou/tree": None},
+            {"mean_iou": value, "pixel_accuracy": 0.9, "iou/tree": None},
         )
         for name, seed, value in (("all", 2, 0.8), ("all", 10, 0.6), ("none", 2, 0.5))
     ]
@@ -35,28 +35,28 @@ def folders(tmp_path):
     return found
 
 
-def test_stored_pictures_come_back(folders):
+def test_stored_images_come_back(folders):
     document = rundocument.read(folders[0])
-    assert document["parameters"] == 1234 and document["licence"] == "CC0"
+    assert document["parameters"] == 1234 and document["license"] == "CC0"
     assert document["legend"] == [["tree", [0, 158, 115]]]
-    ((title, pictures),) = document["pictures"]["worst"]
+    ((title, images),) = document["images"]["worst"]
     assert title == "test/2: 12.0% of pixels right"
-    assert [pixels.shape for pixels in pictures] == [(8, 8, 3)] * 3
-    assert [int(pixels.max()) for pixels in pictures] == [0, 100, 200]
+    assert [pixels.shape for pixels in images] == [(8, 8, 3)] * 3
+    assert [int(pixels.max()) for pixels in images] == [0, 100, 200]
     assert document["seconds"] == 6 * 1.5
     assert document["command"] == "kerasdl train segmentation --config seed-2/config.toml"
 
 
-def test_large_pictures_are_stored_smaller(tmp_path):
+def test_large_images_are_stored_smaller(tmp_path):
     wide = numpy.zeros((10, 700), "uint8")
-    stored.write(tmp_path, {"pictures": {"columns": ["input"], "best": [("a", [wide])],
+    stored.write(tmp_path, {"images": {"columns": ["input"], "best": [("a", [wide])],
                                          "worst": []}})  # fmt: skip
-    ((_, (pixels,)),) = stored.read(tmp_path)["pictures"]["best"]
+    ((_, (pixels,)),) = stored.read(tmp_path)["images"]["best"]
     assert pixels.shape == (4, 234, 3)  # a third of 700 is below 320, rounded up
 
 
-def test_damaged_stored_pictures_name_the_file(folders):
-    (folders[0] / "figures" / "pictures" / "best-1-input.png").write_bytes(b"no picture")
+def test_damaged_stored_images_name_the_file(folders):
+    (folders[0] / "figures" / "images" / "best-1-input.png").write_bytes(b"no image")
     with pytest.raises(ModelFileError, match="damaged") as caught:
         rundocument.read(folders[0])
     assert "report.json" in str(caught.value)
@@ -117,11 +117,11 @@ def test_other_files_are_not_replaced(folders, tmp_path, kerasdl):  # noqa: F811
         reporting.report([folders[0]], tmp_path)
 
 
-def test_older_run_without_its_data_is_reported_without_pictures(folders, caplog):
+def test_older_run_without_its_data_is_reported_without_images(folders, caplog):
     (folders[0] / "report.json").unlink()
     page = reporting.report([folders[0]])
-    assert "without pictures" in caplog.text  # the fabricated fingerprint is not that of scenes
-    assert "Best pictures" not in check_page(page).text
+    assert "without images" in caplog.text  # the fabricated fingerprint is not that of scenes
+    assert "Best images" not in check_page(page).text
 
 
 def test_report_of_no_run_is_an_error_of_one_line(kerasdl, tmp_path):  # noqa: F811

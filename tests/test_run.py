@@ -42,7 +42,7 @@ UNET = {"filters": 2, "depth": 2}
 
 
 def config(task, **values):
-    # ResNet-18 on 20 pictures: at the recipe's rate its logits grow into the hundreds.
+    # ResNet-18 on 20 images: at the recipe's rate its logits grow into the hundreds.
     options = {"learning_rate": 0.001} if task == "classification" else {"model_args": UNET}
     return kerasdl.make_config(task=task, **{**TINY, **options, **values})
 
@@ -58,18 +58,18 @@ def runs(tmp_path_factory):
 
 
 @pytest.fixture
-def without_papers(monkeypatch):
+def without_artifacts(monkeypatch):
     """Trainings whose report is not looked at do not draw one."""
 
     def scores_only(path, config, task, dataset):
-        (path / "scores.json").write_text("{}")
+        (path / "metrics.json").write_text("{}")
 
     monkeypatch.setattr("kerasdl.engine.publishing.finish", scores_only)
 
 
 SCORES = {
-    "classification": {"accuracy", "top5", "loss", "calibration_error", "accuracy/cat"},
-    "segmentation": {"miou", "pixel_accuracy", "loss", "iou/sky", "iou/cat"},
+    "classification": {"accuracy", "top5_accuracy", "loss", "calibration_error", "accuracy/cat"},
+    "segmentation": {"mean_iou", "pixel_accuracy", "loss", "iou/sky", "iou/cat"},
     "colorization": {"psnr", "ssim", "loss", "chroma_error", "delta_e", "colorfulness_ratio"},
 }
 
@@ -77,10 +77,10 @@ SCORES = {
 @pytest.mark.parametrize("task", SCORES)
 def test_a_run_leaves_everything(runs, task):
     folder = runs[task]
-    names = "config.toml environment.json data.json history.csv scores.json best.keras model.json"
+    names = "config.toml environment.json data.json history.csv metrics.json best.keras model.json"
     for name in (*names.split(), "report.html", "README.md", "figures/curves.png"):
         assert (folder / name).stat().st_size > 0
-    document = json.loads((folder / "scores.json").read_text())
+    document = json.loads((folder / "metrics.json").read_text())
     assert document["samples"] == 7 and document["split"] == "test"
     assert set(document["scores"]) >= SCORES[task]
     assert all(name.partition("/")[0] in document["definitions"] or "/" in name
@@ -93,14 +93,14 @@ def test_a_run_leaves_everything(runs, task):
 def test_expensive_metrics_are_measured_in_validation_only(runs):
     with (runs["segmentation"] / "history.csv").open() as stream:
         columns = csv.DictReader(stream).fieldnames
-    assert "val_miou" in columns and "miou" not in columns
+    assert "val_mean_iou" in columns and "mean_iou" not in columns
     with (runs["classification"] / "history.csv").open() as stream:
         assert {"accuracy", "val_accuracy"} <= set(csv.DictReader(stream).fieldnames)
 
 
 @pytest.mark.parametrize("task", SCORES)
 def test_evaluate_gives_the_scores_of_the_run(runs, task):
-    stored = json.loads((runs[task] / "scores.json").read_text())["scores"]
+    stored = json.loads((runs[task] / "metrics.json").read_text())["scores"]
     again = kerasdl.evaluate(runs[task], batch_size=3)["scores"]
     measured = {name: value for name, value in stored.items() if value is not None}
     assert {name: again[name] for name in measured} == pytest.approx(measured, rel=1e-3, abs=1e-5)
@@ -114,10 +114,10 @@ def test_scores_of_classification_are_those_of_the_model(runs):
     images, labels, _ = split.take(numpy.arange(7), (16, 16))
     logits = model.predict_on_batch(images.astype("float32") / 255).astype("float64")
     logits -= logits.max(axis=1, keepdims=True)
-    shares = numpy.exp(logits) / numpy.exp(logits).sum(axis=1, keepdims=True)
+    fractions = numpy.exp(logits) / numpy.exp(logits).sum(axis=1, keepdims=True)
     scores = kerasdl.evaluate(runs["classification"])["scores"]
     assert scores["accuracy"] == pytest.approx((logits.argmax(axis=1) == labels).mean())
-    loss = -numpy.log(shares[numpy.arange(7), labels]).mean()
+    loss = -numpy.log(fractions[numpy.arange(7), labels]).mean()
     assert scores["loss"] == pytest.approx(loss, rel=1e-3)
 
 
@@ -131,25 +131,25 @@ def test_repeating_a_finished_run_trains_nothing(runs, caplog):
     assert after == before
 
 
-def test_a_signal_during_the_papers_is_heard_after_them(tmp_path, monkeypatch):
+def test_a_signal_during_the_artifacts_is_heard_after_them(tmp_path, monkeypatch):
     """Else a sweep would go on with its next run."""
 
     def interrupted(path, config, task, dataset):
         os.kill(os.getpid(), signal.SIGTERM)
-        (path / "scores.json").write_text("{}")
+        (path / "metrics.json").write_text("{}")
 
     monkeypatch.setattr("kerasdl.engine.publishing.finish", interrupted)
     with pytest.raises(signals.Stopped) as caught:
         kerasdl.train(config("segmentation", train_size=8, epochs=1), tmp_path / "run", quiet=True)
     assert caught.value.exit_code == 128 + signal.SIGTERM
-    assert (tmp_path / "run" / "scores.json").exists()
+    assert (tmp_path / "run" / "metrics.json").exists()
 
 
-def test_scores_that_are_damaged_are_written_again(runs, tmp_path, without_papers):
+def test_scores_that_are_damaged_are_written_again(runs, tmp_path, without_artifacts):
     folder = shutil.copytree(runs["segmentation"], tmp_path / "run")
-    (folder / "scores.json").write_text("{")
+    (folder / "metrics.json").write_text("{")
     kerasdl.train(config("segmentation"), folder, quiet=True)
-    assert json.loads((folder / "scores.json").read_text()) == {}
+    assert json.loads((folder / "metrics.json").read_text()) == {}
 
 
 def test_a_run_that_was_never_finite_has_no_best_model(tmp_path, monkeypatch):
@@ -172,7 +172,7 @@ def test_memory_that_runs_out_is_no_defect(runs, tmp_path, monkeypatch, command)
 
     monkeypatch.setattr(keras.Model, "predict_on_batch", out_of_memory)
     folder = shutil.copytree(runs["segmentation"], tmp_path / "run")
-    (folder / "scores.json").unlink()
+    (folder / "metrics.json").unlink()
     call = {
         "train": lambda: kerasdl.train(config("segmentation"), folder, quiet=True),
         "evaluate": lambda: kerasdl.evaluate(folder),
@@ -188,11 +188,11 @@ def test_a_signal_before_the_report_ends_the_run_there(runs, tmp_path, monkeypat
 
     monkeypatch.setattr("kerasdl.engine.fitting.fit", fit_and_signal)
     folder = shutil.copytree(runs["segmentation"], tmp_path / "run")
-    (folder / "scores.json").unlink()
+    (folder / "metrics.json").unlink()
     with pytest.raises(KerasdlError, match="stopped by SIGTERM") as caught:
         kerasdl.train(config("segmentation"), folder, quiet=True)
     assert caught.value.exit_code == 143
-    assert not (folder / "scores.json").exists()
+    assert not (folder / "metrics.json").exists()
 
 
 def test_predictions_into_a_file_in_place_of_a_folder(runs, tmp_path):
@@ -209,7 +209,7 @@ def test_another_configuration_in_the_folder_is_refused(runs):
     assert "--overwrite" in str(caught.value)
 
 
-def test_more_epochs_go_on(tmp_path, without_papers):
+def test_more_epochs_go_on(tmp_path, without_artifacts):
     first = config("segmentation", train_size=8, epochs=1)
     folder = kerasdl.train(first, tmp_path / "run", quiet=True)
     kerasdl.train(run.changed(first, epochs=3), folder, quiet=True)
@@ -217,7 +217,7 @@ def test_more_epochs_go_on(tmp_path, without_papers):
     assert [row["epoch"] for row in rows] == [1, 2, 3]
 
 
-def test_resumed_in_parts_equals_trained_at_once(tmp_path, without_papers):
+def test_resumed_in_parts_equals_trained_at_once(tmp_path, without_artifacts):
     """Plateau, augmentation and data order go on as if nothing had happened."""
     whole = config("segmentation", epochs=4, plateau_patience=1, learning_rate=3.0)
     kerasdl.train(whole, tmp_path / "whole", quiet=True)
@@ -235,20 +235,24 @@ def test_resumed_in_parts_equals_trained_at_once(tmp_path, without_papers):
 
 
 def test_unknown_monitor_fails_before_training(tmp_path):
-    with pytest.raises(ConfigError, match="unknown monitor 'val_iou'.*did you mean 'val_miou'"):
+    with pytest.raises(ConfigError, match="unknown monitor 'val_iou'.*did you mean 'val_mean_iou'"):
         kerasdl.train(config("segmentation", monitor="val_iou"), tmp_path / "run", quiet=True)
     assert not (tmp_path / "run" / "history.csv").exists()
 
 
-def test_score_as_monitor_and_early_stopping(tmp_path, without_papers):
+def test_score_as_monitor_and_early_stopping(tmp_path, without_artifacts):
     settings = config(
-        "segmentation", monitor="val_miou", early_stopping_patience=1, epochs=30, learning_rate=1e-9
+        "segmentation",
+        monitor="val_mean_iou",
+        early_stopping_patience=1,
+        epochs=30,
+        learning_rate=1e-9,
     )
     folder = kerasdl.train(settings, tmp_path / "run", quiet=True)
     assert len(history.read(folder / "history.csv")) < 30
     best = json.loads((folder / "best.json").read_text())
     rows = history.read(folder / "history.csv")
-    assert best["value"] == max(row["val_miou"] for row in rows)
+    assert best["value"] == max(row["val_mean_iou"] for row in rows)
 
 
 def test_data_with_other_classes_are_refused(runs, tmp_path):
@@ -261,18 +265,18 @@ def test_data_with_other_classes_are_refused(runs, tmp_path):
 
 
 def test_predict_names_classes(runs):
-    picture = numpy.random.default_rng(0).integers(0, 256, (30, 20, 3)).astype("uint8")
-    found = kerasdl.predict(runs["classification"], picture, top=10)[0]
-    assert sum(share for _, share in found.classes) == pytest.approx(1, abs=1e-5)
-    shares = [share for _, share in found.classes]
-    assert shares == sorted(shares, reverse=True)
+    image = numpy.random.default_rng(0).integers(0, 256, (30, 20, 3)).astype("uint8")
+    found = kerasdl.predict(runs["classification"], image, top=10)[0]
+    assert sum(fraction for _, fraction in found.classes) == pytest.approx(1, abs=1e-5)
+    fractions = [fraction for _, fraction in found.classes]
+    assert fractions == sorted(fractions, reverse=True)
 
 
-def test_predict_segments_at_the_picture_s_own_size(runs, tmp_path):
+def test_predict_segments_at_the_image_s_own_size(runs, tmp_path):
     folder = tmp_path / "photos" / "inner"
     folder.mkdir(parents=True)
     Image.new("RGB", (37, 53), (200, 30, 30)).save(folder / "a.png")
-    (tmp_path / "photos" / "broken.jpg").write_text("no picture")
+    (tmp_path / "photos" / "broken.jpg").write_text("no image")
     found = kerasdl.predict(runs["segmentation"], tmp_path / "photos", tmp_path / "out")
     assert found[0].error is not None and "broken.jpg" in found[0].error
     assert found[1].mask.shape == (53, 37)
@@ -285,19 +289,19 @@ def test_predict_segments_at_the_picture_s_own_size(runs, tmp_path):
 
 def test_predict_colorizes_and_keeps_the_lightness(runs):
     generator = numpy.random.default_rng(0)
-    picture = numpy.repeat(generator.integers(80, 170, (40, 23, 1)), 3, axis=2).astype("uint8")
-    image = kerasdl.predict(runs["colorization"], picture)[0].image
-    assert image.shape == picture.shape
-    inside = ((image > 0) & (image < 255)).all(axis=2)  # colours that sRGB can show
+    image = numpy.repeat(generator.integers(80, 170, (40, 23, 1)), 3, axis=2).astype("uint8")
+    image = kerasdl.predict(runs["colorization"], image)[0].image
+    assert image.shape == image.shape
+    inside = ((image > 0) & (image < 255)).all(axis=2)  # colors that sRGB can show
     assert inside.mean() > 0.5
-    lightness = [skimage.color.rgb2lab(pixels)[..., 0] for pixels in (image, picture)]
+    lightness = [skimage.color.rgb2lab(pixels)[..., 0] for pixels in (image, image)]
     assert numpy.abs(lightness[0] - lightness[1])[inside].max() < 1.0
 
 
-def test_predict_without_pictures(runs, tmp_path):
-    with pytest.raises(DataError, match="no such picture or folder"):
+def test_predict_without_images(runs, tmp_path):
+    with pytest.raises(DataError, match="no such image or folder"):
         kerasdl.predict(runs["segmentation"], tmp_path / "none.png")
-    with pytest.raises(DataError, match="no pictures in the folder"):
+    with pytest.raises(DataError, match="no images in the folder"):
         kerasdl.predict(runs["segmentation"], tmp_path)
 
 
@@ -305,12 +309,12 @@ def test_newest_finished_run_of_a_task(runs):
     root = runs["colorization"].parent
     assert run.newest("colorize", root) == runs["colorization"]
     (root / "unfinished").mkdir()
-    (root / "unfinished" / "scores.json").write_text("{}")
+    (root / "unfinished" / "metrics.json").write_text("{}")
     assert run.newest("segment", root) == runs["segmentation"]
 
 
-def test_few_pictures_without_validation_and_test(tmp_path, caplog):
-    """Fewer pictures than a batch, nothing to validate or test on: it works and says so."""
+def test_few_images_without_validation_and_test(tmp_path, caplog):
+    """Fewer images than a batch, nothing to validate or test on: it works and says so."""
     generator = numpy.random.default_rng(0)
     (tmp_path / "photos").mkdir()
     for number in range(3):
@@ -327,7 +331,7 @@ def test_few_pictures_without_validation_and_test(tmp_path, caplog):
     assert json.loads((folder / "splits.json").read_text())["splits"]["train"] == [
         "0.png", "1.png", "2.png",
     ]  # fmt: skip
-    assert json.loads((folder / "scores.json").read_text())["samples"] == 3
+    assert json.loads((folder / "metrics.json").read_text())["samples"] == 3
 
 
 def test_bad_data_stop_a_training_before_it_starts(tmp_path):
@@ -344,11 +348,11 @@ def test_bad_data_stop_a_training_before_it_starts(tmp_path):
     assert not (tmp_path / "run" / "history.csv").exists()
 
 
-def test_two_pictures_of_one_name_are_never_overwritten(runs, tmp_path):
+def test_two_images_of_one_name_are_never_overwritten(runs, tmp_path):
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
         Image.new("RGB", (16, 16)).save(tmp_path / folder / "x.png")
-    with pytest.raises(ConfigError, match="two pictures would have the same result"):
+    with pytest.raises(ConfigError, match="two images would have the same result"):
         kerasdl.predict(
             runs["segmentation"], [tmp_path / "a" / "x.png", tmp_path / "b" / "x.png"],
             tmp_path / "out",
@@ -356,17 +360,17 @@ def test_two_pictures_of_one_name_are_never_overwritten(runs, tmp_path):
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
-def test_a_result_never_replaces_the_picture(runs, tmp_path, overwrite):
+def test_a_result_never_replaces_the_image(runs, tmp_path, overwrite):
     Image.new("RGB", (16, 16), (9, 9, 9)).save(tmp_path / "x.png")
     Image.new("RGB", (16, 16), (9, 9, 9)).save(tmp_path / "x_mask.png")
     before = (tmp_path / "x_mask.png").read_bytes()
-    with pytest.raises(ConfigError, match="would replace the picture.*another --out"):
+    with pytest.raises(ConfigError, match="would replace the image.*another --out"):
         kerasdl.predict(runs["segmentation"], tmp_path, tmp_path, overwrite=overwrite)
     assert (tmp_path / "x_mask.png").read_bytes() == before
 
 
 @pytest.mark.parametrize("saturation", [math.nan, math.inf, -1, 1e38])
 def test_a_saturation_that_is_none_is_refused(runs, tmp_path, saturation):
-    picture = numpy.zeros((16, 16, 3), "uint8")
+    image = numpy.zeros((16, 16, 3), "uint8")
     with pytest.raises(ConfigError, match="saturation must be from 0 to 100"):
-        kerasdl.predict(runs["colorization"], picture, tmp_path, saturation=saturation)
+        kerasdl.predict(runs["colorization"], image, tmp_path, saturation=saturation)

@@ -158,14 +158,14 @@ def test_main_object_is_the_largest(samples):
 
 def test_every_class_is_in_the_masks_often_enough_to_be_learned(samples):
     masks = samples[2]
-    shares = numpy.bincount(masks.ravel(), minlength=13) / masks.size
-    assert len(shares) == 13
-    assert shares.min() > 0.015
+    fractions = numpy.bincount(masks.ravel(), minlength=13) / masks.size
+    assert len(fractions) == 13
+    assert fractions.min() > 0.015
 
 
 def test_mask_is_exact_where_the_sky_is_plain():
     # Without texture, clouds, grain and sun the sky is a gradient along y, so that every pixel
-    # that differs from its row's colour belongs to something else, and the other way round.
+    # that differs from its row's color belongs to something else, and the other way round.
     layout = scenes_layout.draw(scenes.DATA_SEED, 0, numpy.arange(40))
     layout.clouds[:] = 100
     layout.sun[:, 2] = 0

@@ -1,4 +1,4 @@
-"""Contact sheets: every sample at its place, enlarged or reduced, masks over pictures."""
+"""Contact sheets: every sample at its place, upsampled or reduced, masks over images."""
 
 import numpy
 import pytest
@@ -15,23 +15,23 @@ def plain(color, height=64, width=64, mask=None):
 
 def test_samples_lie_row_by_row_enlarged_by_two():
     split = scenes.SceneSplit("train", 5)
-    picture = numpy.asarray(sheet.contact_sheet(split, count=5, columns=2))
+    image = numpy.asarray(sheet.contact_sheet(split, count=5, columns=2))
     step = sheet.CELL + sheet.GAP
-    assert picture.shape == (3 * step + sheet.GAP, 2 * step + sheet.GAP, 3)
+    assert image.shape == (3 * step + sheet.GAP, 2 * step + sheet.GAP, 3)
     for index in range(5):
         top, left = sheet.GAP + index // 2 * step, sheet.GAP + index % 2 * step
-        cell = picture[top : top + 128, left : left + 128]
+        cell = image[top : top + 128, left : left + 128]
         for corner in ((0, 0), (0, 1), (1, 0), (1, 1)):
             numpy.testing.assert_array_equal(cell[corner[0] :: 2, corner[1] :: 2], split[index][0])
-    assert (picture[-step:, step + sheet.GAP :] == 255).all()  # the last place is empty
+    assert (image[-step:, step + sheet.GAP :] == 255).all()  # the last place is empty
 
 
-def test_large_and_uneven_pictures_fit():
+def test_large_and_uneven_images_fit():
     split = [plain((10, 20, 30), 500, 250), plain((40, 50, 60), 30, 300)]
-    picture = numpy.asarray(sheet.contact_sheet(split, columns=2))
-    assert picture.shape == (128 + 2 * sheet.GAP, 2 * 132 + sheet.GAP, 3)
-    assert (picture == (10, 20, 30)).all(axis=2).sum() == 128 * 64
-    assert (picture == (40, 50, 60)).all(axis=2).sum() == 13 * 128
+    image = numpy.asarray(sheet.contact_sheet(split, columns=2))
+    assert image.shape == (128 + 2 * sheet.GAP, 2 * 132 + sheet.GAP, 3)
+    assert (image == (10, 20, 30)).all(axis=2).sum() == 128 * 64
+    assert (image == (40, 50, 60)).all(axis=2).sum() == 13 * 128
 
 
 def test_overlay_mixes_known_classes_only():
@@ -42,7 +42,7 @@ def test_overlay_mixes_known_classes_only():
     assert (image == 100).all()
 
 
-def test_masks_stand_beside_the_pictures():
+def test_masks_stand_beside_the_images():
     mask = numpy.ones((64, 64), numpy.uint8)
     cell = sheet.contact_sheet([plain((0, 0, 0), mask=mask)], masks=True, palette=((9, 9, 9),) * 2)
     pixels = numpy.asarray(cell)
@@ -66,7 +66,7 @@ def test_missing_masks_and_samples_are_named():
         sheet.contact_sheet([])
 
 
-def test_legend_names_the_colours_at_the_foot():
+def test_legend_names_the_colors_at_the_foot():
     samples = [plain(0, 128, 128, numpy.zeros((128, 128), int))]
     palette = [(250, 0, 0), (0, 250, 0), (0, 0, 250)]
     without = sheet.contact_sheet(samples, masks=True, palette=palette)

@@ -39,10 +39,10 @@ def test_plan_is_the_cartesian_product_seed_by_seed():
 
 
 def test_a_recipe_completes_each_combination_of_its_own():
-    report, fast = (each for _, each, _ in planned("recipe=report,fast").runs)
+    report, fast = (each for _, each, _ in planned("recipe=study,fast").runs)
     alone = configuration.make(config(recipe="fast"))
-    assert (report.schedule, fast) == (configuration.Config.schedule, alone)
-    assert fast.schedule != report.schedule
+    assert (report.lr_schedule, fast) == (configuration.Config.lr_schedule, alone)
+    assert fast.lr_schedule != report.lr_schedule
 
 
 def test_labels_name_the_levels_that_are_missing_and_stay_apart():
@@ -88,7 +88,7 @@ def test_what_cannot_be_trained_is_refused_before_anything_is(grid, message):
 def test_a_folder_with_another_configuration_is_refused(tmp_path):
     plan = planned("skips=all,none", out=tmp_path)
     _, other, folder = plan.runs[1]
-    run_folder(folder, run.changed(other, momentum=0.5), {"miou": 0.5})
+    run_folder(folder, run.changed(other, momentum=0.5), {"mean_iou": 0.5})
     with pytest.raises(ConfigError, match="momentum"):
         planned("skips=all,none", out=tmp_path)
 
@@ -108,8 +108,8 @@ def trained(monkeypatch):
         if key in calls.fail:
             raise calls.fail[key]
         value = {"all": 0.8, "none": 0.5}[key[0]] + 0.01 * config.seed
-        if not (out / "scores.json").exists():
-            run_folder(out, config, {"miou": value, "pixel_accuracy": value})
+        if not (out / "metrics.json").exists():
+            run_folder(out, config, {"mean_iou": value, "pixel_accuracy": value})
         return out
 
     monkeypatch.setattr(run, "train", train)
@@ -163,7 +163,7 @@ def test_a_signal_ends_the_sweep(trained, tmp_path):
     assert trained == [("all", 0), ("none", 0)]
 
 
-def test_papers_of_a_sweep(trained, tmp_path):
+def test_artifacts_of_a_sweep(trained, tmp_path):
     plan = planned("skips=all,none", seeds=3, out=tmp_path)
     finished, _ = sweep.train(plan, quiet=True)
     failures = [sweep.Failure("skips <1>", 0, "out of memory", 5)]
@@ -172,8 +172,8 @@ def test_papers_of_a_sweep(trained, tmp_path):
     cell = document["cells"][1]
     assert cell["settings"] == {"skips": "none"}
     assert cell["runs"] == [f"skips-none/seed-{seed}" for seed in (0, 1, 2)]
-    assert cell["mean"]["miou"] == pytest.approx(0.51)
-    assert cell["deviation"]["miou"] == pytest.approx(0.01)
+    assert cell["mean"]["mean_iou"] == pytest.approx(0.51)
+    assert cell["deviation"]["mean_iou"] == pytest.approx(0.01)
     difference = document["differences"][0]
     assert (difference["label"], difference["pairs"]) == ("skips none", 3)
     assert difference["mean"] == pytest.approx(-0.3)
@@ -209,7 +209,7 @@ def test_a_real_sweep_and_its_repetition(tmp_path, caplog):
     assert len(before) >= 2 and caplog.text == ""
     assert before == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.keras")}
     document, _ = sweepfolder.publish(plan, finished, failures)
-    assert all(0 <= cell["mean"]["miou"] <= 1 for cell in document["cells"])
+    assert all(0 <= cell["mean"]["mean_iou"] <= 1 for cell in document["cells"])
 
 
 @pytest.mark.parametrize(
@@ -218,7 +218,7 @@ def test_a_real_sweep_and_its_repetition(tmp_path, caplog):
         ({"augment_args": {"flop": 1}}, "unknown key of augment_args 'flop'"),
         ({"data": "scens"}, "unknown data 'scens'.*did you mean.*scenes"),
         ({"data": "photos/nowhere"}, "no such file or folder: photos/nowhere"),
-        ({"backbone": "nowhere.keras", "model": "fcn8"}, "no such model file or run: nowhere"),
+        ({"weights": "nowhere.keras", "model": "fcn8"}, "no such model file or run: nowhere"),
     ],
 )
 def test_what_fails_for_certain_is_found_by_the_plan(values, message):
@@ -234,8 +234,8 @@ def test_an_output_that_is_a_file_is_refused(tmp_path):
 
 def test_a_sweep_without_a_finished_run_has_no_tables():
     failure = sweep.Failure("skips all", 0, "loss is not finite", 5)
-    assert "tables" in sweep.SweepFailed([failure], 2).mend
-    assert "tables" not in sweep.SweepFailed([failure], 1).mend
+    assert "tables" in sweep.SweepFailed([failure], 2).fix
+    assert "tables" not in sweep.SweepFailed([failure], 1).fix
 
 
 def test_combinations_that_do_not_fit_together_are_left_out_and_told(caplog):
@@ -258,6 +258,6 @@ def test_the_home_folder_may_be_written_short(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "photos").mkdir()
     (tmp_path / "body.keras").write_bytes(b"")
-    paths = {"data": "~/photos", "backbone": "~/body.keras", "model": "fcn8", "model_args": {}}
+    paths = {"data": "~/photos", "weights": "~/body.keras", "model": "fcn8", "model_args": {}}
     values = config(**{**paths, "image_size": 32})
     assert len(sweep.plan(values, ["learning_rate=0.1,0.2"], 1, "out").runs) == 2

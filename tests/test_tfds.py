@@ -32,8 +32,8 @@ def png(array):
     return stream
 
 
-def picture(split, index, channels):
-    """Grey pictures hold the index; colour pictures (index, 7, 9)."""
+def image(split, index, channels):
+    """Gray images hold the index; color images (index, 7, 9)."""
     if channels == 1:
         return numpy.full((8, 6), index, dtype=numpy.uint8)
     return numpy.full((8, 6, 3), (index, 7, 9), dtype=numpy.uint8)
@@ -67,45 +67,45 @@ class Tiny(library.core.GeneratorBasedBuilder, skip_registration=True):
             mask[0, 0] = 255 if "Void" in type(self).__name__ else 1
             return png(mask)
         if key == "label":
-            return -1 if split == "test" and "Unlabelled" in type(self).__name__ else index % 2
-        return png(picture(split, index, self.FEATURES[key].shape[2]))
+            return -1 if split == "test" and "Unlabeled" in type(self).__name__ else index % 2
+        return png(image(split, index, self.FEATURES[key].shape[2]))
 
 
-def image(channels=3):
+def feature_image(channels=3):
     return library.features.Image(shape=(None, None, channels), encoding_format="png")
 
 
 CLASSES = library.features.ClassLabel(names=["cat", "dog"])
 
 
-class KerasdlColour(Tiny):
-    FEATURES = {"image": image(), "label": CLASSES}
+class KerasdlColor(Tiny):
+    FEATURES = {"image": feature_image(), "label": CLASSES}
 
 
-class KerasdlGrey(Tiny):
-    FEATURES = {"image": image(1), "label": CLASSES}
+class KerasdlGray(Tiny):
+    FEATURES = {"image": feature_image(1), "label": CLASSES}
     SPLITS = ("train",)
 
 
 class KerasdlDivided(Tiny):
-    FEATURES = {"image": image(), "label": CLASSES}
+    FEATURES = {"image": feature_image(), "label": CLASSES}
     SPLITS = ("train", "validation", "test")
 
 
-class KerasdlUnlabelled(Tiny):
-    FEATURES = {"image": image(), "label": CLASSES}
+class KerasdlUnlabeled(Tiny):
+    FEATURES = {"image": feature_image(), "label": CLASSES}
 
 
 class KerasdlMasks(Tiny):
-    FEATURES = {"image": image(), "segmentation_mask": image(1)}
+    FEATURES = {"image": feature_image(), "segmentation_mask": feature_image(1)}
 
 
 class KerasdlVoid(Tiny):
-    FEATURES = {"image": image(), "segmentation_mask": image(1)}
+    FEATURES = {"image": feature_image(), "segmentation_mask": feature_image(1)}
 
 
 class KerasdlOdd(Tiny):
-    FEATURES = {"image": image(), "label": CLASSES}
+    FEATURES = {"image": feature_image(), "label": CLASSES}
     SPLITS = ("everything", "test")
 
 
@@ -114,10 +114,10 @@ def prepared(tmp_path_factory):
     """Folder with the prepared sets."""
     folder = tmp_path_factory.mktemp("tfds")
     for kind in (
-        KerasdlColour,
-        KerasdlGrey,
+        KerasdlColor,
+        KerasdlGray,
         KerasdlDivided,
-        KerasdlUnlabelled,
+        KerasdlUnlabeled,
         KerasdlMasks,
         KerasdlVoid,
         KerasdlOdd,
@@ -153,12 +153,12 @@ def load(prepared, monkeypatch):
     return loader
 
 
-def test_classification_reads_pictures_labels_and_names(load):
-    data = load("kerasdl_colour")
-    assert data.name == "kerasdl_colour"
+def test_classification_reads_images_labels_and_names(load):
+    data = load("kerasdl_color")
+    assert data.name == "kerasdl_color"
     assert data.class_names == ("cat", "dog")
-    assert data.licence == "for tests"
-    assert data.source == "tfds:kerasdl_colour/1.0.0"
+    assert data.license == "for tests"
+    assert data.source == "tfds:kerasdl_color/1.0.0"
     assert {split: len(samples) for split, samples in data.splits.items()} == {
         "train": 18,
         "validation": 2,
@@ -170,8 +170,8 @@ def test_classification_reads_pictures_labels_and_names(load):
     assert sample.image[3, 3].tolist() == [5, 7, 9]
     assert sample.label == 1
     assert sample.mask is None
-    assert data.splits["test"].name(5) == "kerasdl_colour/1.0.0 test[5]"
-    assert data.splits["test"].names()[:1] == ["kerasdl_colour/1.0.0 test[0]"]
+    assert data.splits["test"].name(5) == "kerasdl_color/1.0.0 test[5]"
+    assert data.splits["test"].names()[:1] == ["kerasdl_color/1.0.0 test[0]"]
     assert data.splits["test"].labels().tolist() == [0, 1, 0, 1, 0, 1]
 
 
@@ -183,12 +183,12 @@ def test_several_samples_at_once_are_those_read_one_by_one(load):
 
 
 def test_version_may_be_named(load):
-    assert load("kerasdl_colour:1.0.0").splits["test"][3].label == 1
+    assert load("kerasdl_color:1.0.0").splits["test"][3].label == 1
 
 
 def test_missing_validation_is_a_seeded_share_of_train(load):
     def members(**settings):
-        data = load("kerasdl_colour", validation_split=0.25, **settings)
+        data = load("kerasdl_color", validation_split=0.25, **settings)
         return {
             split: [int(s.image[0, 0, 0]) for s in data.splits[split]]
             for split in ("train", "validation")
@@ -206,8 +206,8 @@ def test_validation_split_of_the_set_is_used(load):
     assert [len(data.splits[split]) for split in ("train", "validation", "test")] == [20, 4, 6]
 
 
-def test_grey_pictures_become_rgb_and_a_lone_train_split_is_divided_in_three(load):
-    data = load("kerasdl_grey", validation_split=0.2, test_split=0.3)
+def test_gray_images_become_rgb_and_a_lone_train_split_is_divided_in_three(load):
+    data = load("kerasdl_gray", validation_split=0.2, test_split=0.3)
     assert [len(data.splits[split]) for split in ("train", "validation", "test")] == [10, 4, 6]
     seen = []
     for split in data.splits.values():
@@ -219,18 +219,18 @@ def test_grey_pictures_become_rgb_and_a_lone_train_split_is_divided_in_three(loa
 
 
 def test_sizes_are_limited_by_the_configuration(load):
-    data = load("kerasdl_colour", train_size=7, test_size=3)
+    data = load("kerasdl_color", train_size=7, test_size=3)
     assert [len(data.splits[split]) for split in ("train", "validation", "test")] == [7, 2, 3]
 
 
 def test_fingerprint_tells_sets_and_divisions_apart(load):
-    first = load("kerasdl_colour").fingerprint
-    assert load("kerasdl_colour").fingerprint == first
-    assert load("kerasdl_colour", seed=5).fingerprint != first
+    first = load("kerasdl_color").fingerprint
+    assert load("kerasdl_color").fingerprint == first
+    assert load("kerasdl_color", seed=5).fingerprint != first
     assert load("kerasdl_divided").fingerprint != first
 
 
-def test_colorization_needs_pictures_only(load):
+def test_colorization_needs_images_only(load):
     data = load("kerasdl_masks", "colorization")
     assert data.class_names == ()
     assert data.splits["test"][2].mask is None
@@ -288,8 +288,8 @@ def test_unknown_name_gets_three_close_names(load):
         load("cifar11")
     assert caught.value.exit_code == 3
     assert "no set 'cifar11'" in caught.value.what
-    assert "cifar10" in caught.value.mend
-    assert caught.value.mend.count(" or ") == 2
+    assert "cifar10" in caught.value.fix
+    assert caught.value.fix.count(" or ") == 2
     assert len(str(caught.value)) < 200
 
 
@@ -314,7 +314,7 @@ def test_set_that_is_not_prepared_says_how_to_prepare_it(load, prepared):
         load("mnist")
     assert caught.value.exit_code == 3
     assert "not prepared" in caught.value.what
-    assert "tfds:mnist --download" in caught.value.mend
+    assert "tfds:mnist --download" in caught.value.fix
     assert str(caught.value.path).startswith(str(prepared))
     assert not (prepared / "mnist").exists()
 
@@ -405,8 +405,8 @@ def test_download_without_a_network_ends_before_tfds_begins(load, network):
     with pytest.raises(DataError, match="no connection to one.example or two.example") as caught:
         load("mnist", download=True)
     assert asked == [("one.example", 443), ("two.example", 8080)]
-    for mend in ("data check tfds:mnist --download", "TFDS_DATA_DIR", "--no-download"):
-        assert mend in caught.value.mend
+    for fix in ("data check tfds:mnist --download", "TFDS_DATA_DIR", "--no-download"):
+        assert fix in caught.value.fix
 
 
 def test_download_begins_where_one_host_answers(load, network):
@@ -432,14 +432,14 @@ def test_files_that_are_there_need_no_network(load, network, tmp_path):
 
 def test_download_prepares_for_random_access(tmp_path, monkeypatch):
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
-    config = config_module.make({"data": "tfds:kerasdl_colour", "download": True})
+    config = config_module.make({"data": "tfds:kerasdl_color", "download": True})
     monkeypatch.setattr(
         library,
         "builder",
-        lambda name, try_gcs, **options: KerasdlColour(**options),
+        lambda name, try_gcs, **options: KerasdlColor(**options),
     )
-    assert len(tfds.load("kerasdl_colour", "classification", config).splits["test"]) == 6
-    info = json.loads((tmp_path / "kerasdl_colour/1.0.0/dataset_info.json").read_text())
+    assert len(tfds.load("kerasdl_color", "classification", config).splits["test"]) == 6
+    info = json.loads((tmp_path / "kerasdl_color/1.0.0/dataset_info.json").read_text())
     assert info["fileFormat"] == "array_record"
 
 
@@ -469,7 +469,7 @@ def test_missing_split_lists_what_there_is(load):
     ("name", "task", "message"),
     [
         (
-            "kerasdl_colour",
+            "kerasdl_color",
             "segmentation",
             r"a mask.*features: image \(Image\), label \(ClassLabel\)",
         ),
@@ -482,12 +482,12 @@ def test_missing_feature_lists_what_there_is(load, name, task, message):
 
 
 def test_test_split_without_labels_is_left_out(load):
-    assert set(load("kerasdl_unlabelled").splits) == {"train", "validation"}
-    assert set(load("kerasdl_unlabelled", "colorization").splits) == {"train", "validation", "test"}
+    assert set(load("kerasdl_unlabeled").splits) == {"train", "validation"}
+    assert set(load("kerasdl_unlabeled", "colorization").splits) == {"train", "validation", "test"}
 
 
 def test_damaged_file_names_the_sample(load, prepared, tmp_path, monkeypatch):
-    renamed(prepared, "kerasdl_colour", "kerasdl_damaged", "1.0.0")
+    renamed(prepared, "kerasdl_color", "kerasdl_damaged", "1.0.0")
     for file in (prepared / "kerasdl_damaged" / "1.0.0").glob("*-test.array_record*"):
         content = bytearray(file.read_bytes())
         content[len(content) // 3 : -len(content) // 3] = b"\0" * (2 * len(content) // 3)
@@ -498,7 +498,7 @@ def test_damaged_file_names_the_sample(load, prepared, tmp_path, monkeypatch):
         load("kerasdl_damaged:1.0.0").splits["test"].__getitems__(range(6))
 
 
-def test_pictures_of_other_types():
+def test_images_of_other_types():
     name = "some sample"
     deep = numpy.array([[[0], [255], [256], [65535]]], dtype=numpy.uint16)
     assert tfds._rgb(deep, name)[0, :, 0].tolist() == [0, 0, 1, 255]
@@ -521,8 +521,8 @@ def test_missing_package_says_what_to_install(monkeypatch, load):
 @pytest.mark.process
 def test_reading_loads_no_framework(prepared):
     program = (
-        "import sys; from kerasdl import config, data;"
-        "d = data.load(config.make({'data': 'tfds:kerasdl_colour'}));"
+        "import sys; from kerasdl import data; from kerasdl.runs import config;"
+        "d = data.load(config.make({'data': 'tfds:kerasdl_color'}));"
         "d.splits['train'][0]; d.splits['train'].labels();"
         "sys.exit(' '.join({'tensorflow', 'jax', 'torch', 'keras'} & set(sys.modules)) or 0)"
     )
@@ -562,7 +562,7 @@ def test_cmaterdb_with_its_registered_checksums(name, counts, tmp_path, monkeypa
     data = tfds.load(f"cmaterdb/{name}", "classification", config)
     assert tuple(len(data.splits[split]) for split in ("train", "validation", "test")) == counts
     assert data.class_names == tuple("0123456789")
-    # the test pictures are the published arrays, in an order of TFDS
+    # the test images are the published arrays, in an order of TFDS
     with numpy.load(CMATERDB / name / "testing-images.npz") as published:
         images, labels = published["images"], published["labels"]
     expected = sorted(

@@ -27,11 +27,11 @@ def narrow():
 
 
 @pytest.fixture
-def without_papers(monkeypatch):
+def without_artifacts(monkeypatch):
     """Trainings whose report is not looked at do not draw one."""
 
     def scores_only(path, config, task, dataset):
-        (path / "scores.json").write_text("{}")
+        (path / "metrics.json").write_text("{}")
 
     monkeypatch.setattr("kerasdl.engine.publishing.finish", scores_only)
 
@@ -39,7 +39,7 @@ def without_papers(monkeypatch):
 @pytest.fixture(scope="module")
 def classifier(tmp_path_factory):
     """A classifier whose weights are all different from each other, with its sidecar."""
-    folder = tmp_path_factory.mktemp("backbone")
+    folder = tmp_path_factory.mktemp("weights")
     model = models.build("resnet18", (32, 32, 3), 10, stem="imagenet")
     generator = numpy.random.default_rng(3)
     limits = {1: (0.5, 1.0), 2: (-0.1, 0.1), 4: (-0.1, 0.1)}  # vectors: variances among them
@@ -66,7 +66,7 @@ def test_every_layer_of_the_body_is_taken(name, stem):
     target = models.build(name, (40, 48, 3), 5, stem=stem)
     heads = [w for w in target.weights if "stage" not in w.path.split("/")[0]]
     copied, refused, body = transfer.copy_weights(source, target)
-    # 1 stem, 8 blocks of 2, 3 shortcuts: 20 convolutions, each with its normalisation.
+    # 1 stem, 8 blocks of 2, 3 shortcuts: 20 convolutions, each with its normalization.
     assert len(copied) == len(body) == 40 and not refused and heads
     theirs = {layer.name: layer for layer in source.layers}
     for layer in target.layers:
@@ -91,30 +91,30 @@ def test_the_features_are_those_of_the_backbone(classifier):
     numpy.testing.assert_allclose(*deepest, rtol=1e-5)
 
 
-def test_a_grey_network_sees_what_the_backbone_sees_in_the_grey_picture(classifier):
+def test_a_gray_network_sees_what_the_backbone_sees_in_the_gray_image(classifier):
     source = modelfile.load_architecture_and_weights(classifier / "best.keras")
     target = models.build("fcn32", (32, 32, 1), 3)
     copied, refused, _ = transfer.copy_weights(source, target)
     assert len(copied) == 40 and not refused
-    grey = numpy.random.default_rng(0).random((2, 32, 32, 1), dtype="float32")
+    gray = numpy.random.default_rng(0).random((2, 32, 32, 1), dtype="float32")
     found = [
         keras.Model(m.input, m.get_layer("stem_relu").output).predict_on_batch(x)
-        for m, x in ((source, numpy.repeat(grey, 3, axis=-1)), (target, grey))
+        for m, x in ((source, numpy.repeat(gray, 3, axis=-1)), (target, gray))
     ]
     numpy.testing.assert_allclose(*found, rtol=1e-5, atol=1e-6)
 
 
-def test_a_run_with_a_frozen_backbone(classifier, tmp_path, without_papers, caplog):
+def test_a_run_with_a_frozen_backbone(classifier, tmp_path, without_artifacts, caplog):
     """Weights and statistics of the body stay; continued in parts, without the backbone's file."""
-    backbone = shutil.copytree(classifier, tmp_path / "backbone")
-    values = {**TINY, "model": "fcn32", "backbone": str(backbone), "freeze": True}
+    backbone = shutil.copytree(classifier, tmp_path / "weights")
+    values = {**TINY, "model": "fcn32", "weights": str(backbone), "freeze": True}
     with caplog.at_level(logging.INFO, "kerasdl"):
         kerasdl.train(kerasdl.make_config(**values), tmp_path / "whole", quiet=True)
     assert f"backbone: 40 of 40 layers from {backbone}" in caplog.text
-    record = json.loads((tmp_path / "whole" / "backbone.json").read_text())
+    record = json.loads((tmp_path / "whole" / "init_weights.json").read_text())
     assert len(record["layers"]) == 40 and record["refused"] == []
     before = modelfile.load_architecture_and_weights(backbone / "best.keras")
-    newest = runfolder.committed(tmp_path / "whole" / "state")[0] / "model.keras"
+    newest = runfolder.committed(tmp_path / "whole" / "checkpoints")[0] / "model.keras"
     after = modelfile.load_architecture_and_weights(newest)
     for layer in after.layers:
         if layer.name in record["layers"]:
@@ -125,15 +125,15 @@ def test_a_run_with_a_frozen_backbone(classifier, tmp_path, without_papers, capl
     first = kerasdl.make_config(**{**values, "epochs": 1})
     kerasdl.train(first, tmp_path / "parts", quiet=True)
     shutil.rmtree(backbone)
-    (tmp_path / "parts" / "scores.json").unlink()
+    (tmp_path / "parts" / "metrics.json").unlink()
     kerasdl.train(run.changed(first, epochs=2), tmp_path / "parts", quiet=True)
     whole, parts = (toy_run.outcome(tmp_path / name) for name in ("whole", "parts"))
     assert parts["weights and optimizer"] == whole["weights and optimizer"]
     assert parts["rows"] == whole["rows"]
 
 
-def test_a_backbone_that_is_not_frozen_is_trained(classifier, tmp_path, without_papers):
-    values = {**TINY, "model": "fcn32", "epochs": 1, "backbone": str(classifier / "best.keras")}
+def test_a_backbone_that_is_not_frozen_is_trained(classifier, tmp_path, without_artifacts):
+    values = {**TINY, "model": "fcn32", "epochs": 1, "weights": str(classifier / "best.keras")}
     kerasdl.train(kerasdl.make_config(**values), tmp_path / "run", quiet=True)
     after = modelfile.load_architecture_and_weights(tmp_path / "run" / "best.keras")
     before = modelfile.load_architecture_and_weights(classifier / "best.keras")
@@ -144,9 +144,9 @@ def test_a_backbone_that_is_not_frozen_is_trained(classifier, tmp_path, without_
 
 def start(model, backbone, tmp_path, **options):
     tmp_path = tmp_path / str(len(list(tmp_path.iterdir())))
-    values = {**TINY, "model": model, "model_args": options, "backbone": str(backbone)}
+    values = {**TINY, "model": model, "model_args": options, "weights": str(backbone)}
     config = kerasdl.make_config(**values)
-    with runfolder.claim(tmp_path / "run", config) as folder:
+    with runfolder.acquire(tmp_path / "run", config) as folder:
         transfer.start(models.build(model, (32, 32, 3), 4, **options), config, folder)
 
 
@@ -216,7 +216,7 @@ def random_weights(model):
 
 
 def assert_stems_alike(backbone, converted):
-    """The converted stem on x gives what the backbone's gives on the normalised x."""
+    """The converted stem on x gives what the backbone's gives on the normalized x."""
     x = numpy.random.default_rng(0).random((2, SIZE, SIZE, 3), dtype="float32")
     theirs = keras.Model(backbone.input, backbone.get_layer("conv1_bn").output)
     # At another size than 64x64: the layers of the stem anew around another input.
@@ -230,7 +230,7 @@ def assert_stems_alike(backbone, converted):
     assert numpy.abs(found - expected).max() > 1e-3
 
 
-def test_conversion_folds_the_normalisation_into_the_stem(backbone):
+def test_conversion_folds_the_normalization_into_the_stem(backbone):
     theirs, body = backbone
     converted = imagenet.convert(theirs)
     assert_stems_alike(theirs, converted)
@@ -261,7 +261,7 @@ def test_conversion_of_keras_hub_itself(monkeypatch):
     theirs.set_weights(random_weights(theirs))
     converted = imagenet.convert(theirs)
     assert_stems_alike(theirs, converted)
-    # Without the folded normalisation both are the same function, borders included.
+    # Without the folded normalization both are the same function, borders included.
     target = models.build("resnet18", (SIZE, SIZE, 3), 1, stem="imagenet")
     transfer.copy_weights(converted, target)
     for ours, hub in (("stem_convolution", "conv1_conv"), ("stem_norm", "conv1_bn")):

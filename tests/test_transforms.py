@@ -1,4 +1,4 @@
-"""Augmentation: hand-checked, joint for picture and mask, a function of (seed, epoch, sample)."""
+"""Augmentation: hand-checked, joint for image and mask, a function of (seed, epoch, sample)."""
 
 import numpy
 import pytest
@@ -27,17 +27,17 @@ def table(count, seed=0, turn=0):
 
 
 def fixed(count=1, **columns):
-    """Table of 0.5 (no move, no turn, no scaling, no mirror) with some columns set."""
+    """Table of 0.5 (no move, no turn, no scaling, no flip) with some columns set."""
     names = ["flip", "down", "right", "scale", "rotate", "brightness", "contrast", "saturation"]
-    names += ["erase", "area", "aspect", "top", "left"]
+    names += ["random_erasing", "area", "aspect", "top", "left"]
     values = numpy.full((count, Augmentation.columns), 0.5)
     for name, value in columns.items():
         values[:, names.index(name)] = value
     return values
 
 
-def grey(rows):
-    """Batch of one picture whose three channels are the given rows, and the rows as its mask."""
+def gray(rows):
+    """Batch of one image whose three channels are the given rows, and the rows as its mask."""
     mask = numpy.array(rows, dtype=numpy.uint8)[None]
     return numpy.repeat(mask[..., None], 3, axis=3), mask
 
@@ -46,7 +46,7 @@ ROWS = [[1, 2, 3, 4], [5, 6, 7, 8], [9, 10, 11, 12]]
 
 
 def apply(rows, columns, **strengths):
-    images, masks = augmentation(**strengths).apply(*grey(rows), fixed(**columns))
+    images, masks = augmentation(**strengths).apply(*gray(rows), fixed(**columns))
     assert (images == masks[..., None]).all()
     return masks[0].tolist()
 
@@ -63,7 +63,7 @@ def test_flip_keeps_the_channels_in_their_order():
     assert flipped[0].tolist() == [[[3, 4, 5], [0, 1, 2]], [[9, 10, 11], [6, 7, 8]]]
 
 
-def test_crop_moves_the_window_over_the_mirrored_border():
+def test_crop_moves_the_window_over_the_flipped_border():
     # 1 pixel of border: the random number 0 moves the window up and left, 0.99 down and right.
     assert apply(ROWS, {"down": 0.0, "right": 0.0}, crop=1) == [
         [6, 5, 6, 7],
@@ -75,7 +75,7 @@ def test_crop_moves_the_window_over_the_mirrored_border():
 
 def test_crop_fills_with_black_and_the_ignore_label():
     augment = augmentation(crop=1, fill="zero", ignore_labels=(255,))
-    images, masks = augment.apply(*grey(ROWS), fixed(down=0.0, right=0.99))
+    images, masks = augment.apply(*gray(ROWS), fixed(down=0.0, right=0.99))
     assert masks[0].tolist() == [[255, 255, 255, 255], [2, 3, 4, 255], [6, 7, 8, 255]]
     assert images[0, ..., 1].tolist() == [[0, 0, 0, 0], [2, 3, 4, 0], [6, 7, 8, 0]]
 
@@ -87,7 +87,7 @@ def test_crop_is_a_share_of_each_side_below_one():
     assert moved[0][:6] == mask[1, 2:].tolist()
 
 
-def test_crop_moves_by_less_than_half_the_picture():
+def test_crop_moves_by_less_than_half_the_image():
     assert apply([[0, 1, 2]], {"down": 0.5, "right": 0.0}, crop=5) == [[1, 0, 1]]
     assert apply([[0, 1, 2, 3, 4]], {"right": 0.99}, crop=0.5) == [[2, 3, 4, 3, 2]]
     assert apply([[7]], {"down": 0.0, "right": 0.0}, crop=2) == [[7]]
@@ -110,7 +110,7 @@ def test_scale_by_two_shows_the_middle_half():
     # strength 0.9 at 0.99.. is nearly 1 / 1.9 in the input: 8 / 1.9 = 4.2 columns are seen
     seen = apply_mask(mask, {"scale": 0.999999}, scale=0.9)
     assert seen[0].tolist() == [2, 2, 3, 3, 4, 4, 5, 5]
-    # the other end: 1.9 times as much is seen, the rest is the mirrored border
+    # the other end: 1.9 times as much is seen, the rest is the flipped border
     seen = apply_mask(mask, {"scale": 0.0}, scale=0.9)
     assert seen[0, 2:6].tolist() == [1, 3, 4, 6]
 
@@ -130,16 +130,16 @@ def test_half_a_turn_reverses_rows_and_columns_and_a_quarter_transposes():
 @pytest.mark.parametrize("size", [(6, 9), (50, 47)])  # below and above geometry.SMALL
 @pytest.mark.parametrize("channels", [(), (3,)])
 @pytest.mark.parametrize("outside", [None, 0, 200])
-def test_shifted_is_a_window_of_the_padded_picture(size, channels, outside):
+def test_shifted_is_a_window_of_the_padded_image(size, channels, outside):
     random = numpy.random.default_rng(0)
-    pictures = random.integers(0, 256, (40, *size, *channels), dtype=numpy.uint8)
+    images = random.integers(0, 256, (40, *size, *channels), dtype=numpy.uint8)
     pads = [(side - 1) // 2 for side in size]
     down, right = (random.integers(-pad, pad + 1, 40) for pad in pads)
     flips = random.random(40) < 0.5
-    moved = geometry.shifted(pictures, flips, down, right, outside)
-    border = [(0, 0), *((pad, pad) for pad in pads), (0, 0)][: pictures.ndim]
+    moved = geometry.shifted(images, flips, down, right, outside)
+    border = [(0, 0), *((pad, pad) for pad in pads), (0, 0)][: images.ndim]
     how = {"mode": "reflect"} if outside is None else {"constant_values": outside}
-    padded = numpy.pad(pictures, border, **how)
+    padded = numpy.pad(images, border, **how)
     for index, found in enumerate(moved):
         top, left = pads[0] + down[index], pads[1] + right[index]
         expected = padded[index, top : top + size[0], left : left + size[1]]
@@ -160,8 +160,8 @@ def test_resampling_agrees_with_slicing_for_flips_and_shifts():
 
 @pytest.mark.parametrize("strengths", GEOMETRIC)
 @pytest.mark.parametrize("axis", [0, 1])
-def test_picture_and_mask_stay_together(strengths, axis):
-    # Both hold the place (row or column), the picture five times it. The picture is interpolated
+def test_image_and_mask_stay_together(strengths, axis):
+    # Both hold the place (row or column), the image five times it. The image is interpolated
     # and the mask takes the nearest pixel: half a pixel apart at most; misalignment adds to it.
     places = numpy.arange(48, dtype=numpy.uint8)
     mask = numpy.broadcast_to(places[:, None] if axis == 0 else places, (48, 48))
@@ -189,7 +189,7 @@ def test_no_new_mask_value_appears(strengths):
 
 @pytest.mark.parametrize(
     "strengths",
-    [*GEOMETRIC, {"brightness": 0.4, "contrast": 0.4, "saturation": 0.4}, {"erase": 0.7}],
+    [*GEOMETRIC, {"brightness": 0.4, "contrast": 0.4, "saturation": 0.4}, {"random_erasing": 0.7}],
 )
 def test_a_sample_does_not_depend_on_its_batch(strengths):
     random = numpy.random.default_rng(2)
@@ -213,7 +213,7 @@ def test_inputs_stay_as_they_are():
     images = random.integers(0, 256, (8, 16, 16, 3), dtype=numpy.uint8)
     masks = images[..., 0].copy()
     before = images.copy(), masks.copy()
-    for strengths in (*GEOMETRIC, {"erase": 1.0}, {"brightness": 0.5}):
+    for strengths in (*GEOMETRIC, {"random_erasing": 1.0}, {"brightness": 0.5}):
         augmentation(**strengths).apply(images, masks, table(8))
     assert (images == before[0]).all() and (masks == before[1]).all()
 
@@ -221,7 +221,7 @@ def test_inputs_stay_as_they_are():
 def test_order_of_the_bytes_in_memory_does_not_matter():
     images = numpy.random.default_rng(6).integers(0, 256, (8, 16, 12, 3), dtype=numpy.uint8)
     turned = numpy.asfortranarray(images)
-    for strengths in (*GEOMETRIC, {"erase": 1.0}, {"contrast": 0.5}, {"saturation": 0.5}):
+    for strengths in (*GEOMETRIC, {"random_erasing": 1.0}, {"contrast": 0.5}, {"saturation": 0.5}):
         augment = augmentation(**strengths)
         found = augment.apply(turned, turned[..., 1], table(8))
         expected = augment.apply(images, images[..., 1], table(8))
@@ -243,7 +243,7 @@ def test_middle_of_every_range_changes_nothing():
     assert (found[0] == images).all() and (found[1] == images[..., 0]).all()
 
 
-def colours(pixels, columns, **strengths):
+def colors(pixels, columns, **strengths):
     images = numpy.array([[pixels]], dtype=numpy.uint8)
     return augmentation("classification", **strengths).apply(images, None, fixed(**columns))[0][
         0, 0
@@ -252,44 +252,44 @@ def colours(pixels, columns, **strengths):
 
 def test_brightness_multiplies():
     # 0.5 strength at 0: factor 0.5
-    assert colours([[100, 50, 255]], {"brightness": 0.0}, brightness=0.5).tolist() == [
-        [50, 25, 128]
-    ]
-    found = colours([[100, 50, 255]], {"brightness": 0.999999}, brightness=0.5)
+    assert colors([[100, 50, 255]], {"brightness": 0.0}, brightness=0.5).tolist() == [[50, 25, 128]]
+    found = colors([[100, 50, 255]], {"brightness": 0.999999}, brightness=0.5)
     assert found.tolist() == [[150, 75, 255]]
 
 
-def test_contrast_moves_towards_the_mean_grey():
-    # two grey pixels 40 and 80: mean 60; factor 0.5 leaves half of the distance
-    found = colours([[40] * 3, [80] * 3], {"contrast": 0.0}, contrast=0.5)
+def test_contrast_moves_towards_the_mean_gray():
+    # two gray pixels 40 and 80: mean 60; factor 0.5 leaves half of the distance
+    found = colors([[40] * 3, [80] * 3], {"contrast": 0.0}, contrast=0.5)
     assert found.tolist() == [[50] * 3, [70] * 3]
 
 
-def test_saturation_of_zero_is_rec_601_grey():
+def test_saturation_of_zero_is_rec_601_gray():
     # 0.299 * 200 + 0.587 * 100 + 0.114 * 50 = 124.2
-    found = colours([[200, 100, 50]], {"saturation": 0.0}, saturation=1.0)
+    found = colors([[200, 100, 50]], {"saturation": 0.0}, saturation=1.0)
     assert found.tolist() == [[124, 124, 124]]
 
 
-def test_colour_leaves_the_mask_alone():
-    images, masks = grey(ROWS)
-    augment = augmentation(brightness=1.0, contrast=1.0, saturation=1.0, erase=1.0)
+def test_color_leaves_the_mask_alone():
+    images, masks = gray(ROWS)
+    augment = augmentation(brightness=1.0, contrast=1.0, saturation=1.0, random_erasing=1.0)
     changed, same = augment.apply(images, masks, table(1))
     assert (same == masks).all()
     assert (changed != images).any()
 
 
-def test_erasing_covers_a_rectangle_with_the_mean_colour():
+def test_erasing_covers_a_rectangle_with_the_mean_color():
     images = numpy.zeros((1, 20, 20, 3), dtype=numpy.uint8)
     images[:, :10] = (100, 50, 20)
     # smallest area 0.02 * 400 = 8 pixels, aspect 0.3: round(sqrt(2.4)) x round(sqrt(26.7)) = 2 x 5
-    values = fixed(erase=0.0, area=0.0, aspect=0.0, top=0.0, left=0.999)
-    found, _ = augmentation("classification", erase=0.5).apply(images, None, values)
+    values = fixed(random_erasing=0.0, area=0.0, aspect=0.0, top=0.0, left=0.999)
+    found, _ = augmentation("classification", random_erasing=0.5).apply(images, None, values)
     changed = (found != images).any(axis=3)
     rows, columns = numpy.nonzero(changed[0])
     assert (rows.min(), rows.max(), columns.min(), columns.max()) == (0, 1, 15, 19)
     assert found[0, 0, 19].tolist() == [50, 25, 10]
-    untouched, _ = augmentation("classification", erase=0.5).apply(images, None, fixed(erase=0.5))
+    untouched, _ = augmentation("classification", random_erasing=0.5).apply(
+        images, None, fixed(random_erasing=0.5)
+    )
     assert (untouched == images).all()
 
 
@@ -334,7 +334,7 @@ def test_defaults_by_task():
     for task in DEFAULTS:
         assert Augmentation(task).settings == DEFAULTS[task]
         assert DEFAULTS[task]["flip"] is True
-    for name in ("brightness", "contrast", "saturation", "erase"):
+    for name in ("brightness", "contrast", "saturation", "random_erasing"):
         assert DEFAULTS["colorization"][name] == 0
 
 
@@ -352,12 +352,16 @@ def test_configuration_switches_off_and_adjusts():
         ("classification", {"rotate": 181}, "'rotate' must be a number from 0 to 180"),
         ("classification", {"scale": -0.1}, "'scale' must be a number from 0 to 0.9"),
         ("classification", {"crop": float("nan")}, "'crop' must be a number"),
-        ("classification", {"erase": True}, "'erase' must be a number from 0 to 1"),
+        (
+            "classification",
+            {"random_erasing": True},
+            "'random_erasing' must be a number from 0 to 1",
+        ),
         ("classification", {"brightness": "0.2"}, "received '0.2'"),
         ("classification", {"fill": "black"}, "'reflect' or 'zero'"),
         ("segmentation", {"fill": "zero"}, "needs an ignore label"),
-        ("colorization", {"saturation": 0.1}, "colours that colorization is to learn"),
-        ("colorization", {"erase": 0.1}, "colours that colorization is to learn"),
+        ("colorization", {"saturation": 0.1}, "colors that colorization is to learn"),
+        ("colorization", {"random_erasing": 0.1}, "colors that colorization is to learn"),
     ],
 )
 def test_wrong_settings_are_refused(task, arguments, message):

@@ -13,7 +13,7 @@ from kerasdl.engine.optimizers import SGD
 from kerasdl.tools.compare import exact
 
 BACKEND = keras.config.backend()
-# Side of the pictures and options; norms over very few values would magnify rounding.
+# Side of the images and options; norms over very few values would magnify rounding.
 NETWORKS = {"unet": (8, {"filters": 2, "depth": 1}), "fcn8": (32, {"stem": "small"})}
 
 
@@ -272,7 +272,7 @@ LAYERS = {
     "same": (keras.layers.Conv2D, (2, 3), {"padding": "same", "activation": "relu"}),
     "valid with stride": (keras.layers.Conv2D, (2, 3), {"strides": 2, "use_bias": False}),
     "one by one": (keras.layers.Conv2D, (2, 1), {}),
-    "enlarged": (keras.layers.Conv2DTranspose, (2, 2), {"strides": 2, "activation": "relu"}),
+    "upsampled": (keras.layers.Conv2DTranspose, (2, 2), {"strides": 2, "activation": "relu"}),
     "overlapping": (keras.layers.Conv2DTranspose, (2, 4), {"strides": 3, "use_bias": False}),
     "pooled": (keras.layers.MaxPooling2D, (2,), {}),
     "overlapping windows": (keras.layers.MaxPooling2D, (3,), {"strides": 2}),

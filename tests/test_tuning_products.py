@@ -41,7 +41,7 @@ def on_tensorflow(layer, call, x):
     layer.call = call
     x = tensorflow.constant(x)
 
-    # As a step of training, with the number of pictures open.
+    # As a step of training, with the number of images open.
     @tensorflow.function(input_signature=[tensorflow.TensorSpec((None, *x.shape[1:]))])
     def computed(x):
         with tensorflow.GradientTape() as tape:

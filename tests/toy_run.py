@@ -36,7 +36,7 @@ CLASSES = 3
 
 
 class ToySource:
-    """Noise pictures of which the mean colour tells the class, mostly."""
+    """Noise images of which the mean color tells the class, mostly."""
 
     def __init__(self, count, seed):
         generator = numpy.random.default_rng(seed)
@@ -135,7 +135,7 @@ def train(out, kill="", epochs=8, workers=2, samples=22, deterministic=True):
         {"epochs": epochs, "workers": workers, "batch_size": 4, "seed": seed, "image_size": SIZE}
     )
     with (
-        runfolder.claim(out, settings, "toy") as folder,
+        runfolder.acquire(out, settings, "toy") as folder,
         signals.StopOnSignal(folder.path) as stop,
         batches.Batches(
             ToySource(samples, 1), prepare, batch_size=4, seed=seed, workers=workers
@@ -172,7 +172,7 @@ def train(out, kill="", epochs=8, workers=2, samples=22, deterministic=True):
 def outcome(run):
     """All that two equal runs must have in common, bit for bit, read from their folders."""
     run = pathlib.Path(run)
-    newest = runfolder.committed(run / "state")[0]
+    newest = runfolder.committed(run / "checkpoints")[0]
     state = json.loads((newest / "state.json").read_text())
     best = json.loads((run / "best.json").read_text())
     history = [line.split(",") for line in (run / "history.csv").read_text().splitlines()]

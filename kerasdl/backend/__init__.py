@@ -30,7 +30,7 @@ def require_installed(name):
         there = ", ".join(available) or "none"
         raise ConfigError(
             f"backend '{name}' is not installed",
-            mend=f"pip install 'kerasdl[{name}]'; installed: {there}",
+            fix=f"pip install 'kerasdl[{name}]'; installed: {there}",
         )
 
 
@@ -57,7 +57,7 @@ def choose(name="auto", deterministic=True):
         if not available:
             raise ConfigError(
                 "no backend is installed",
-                mend="pip install 'kerasdl[tensorflow]', 'kerasdl[jax]' or 'kerasdl[torch]'",
+                fix="pip install 'kerasdl[tensorflow]', 'kerasdl[jax]' or 'kerasdl[torch]'",
             )
         from kerasdl.backend import recommendation  # it needs the names of this module
 
@@ -68,7 +68,7 @@ def choose(name="auto", deterministic=True):
         running = sys.modules["keras"].config.backend()
         raise ConfigError(
             f"Keras already runs on '{running}' in this process, '{wanted}' was asked for",
-            mend="one process, one backend: start another one",
+            fix="one process, one backend: start another one",
         )
     os.environ["KERAS_BACKEND"] = wanted
     machine.keep_freed_memory()
@@ -90,7 +90,7 @@ def _compiler_flags(processors_only, deterministic):
     if processors_only:
         # Where a feature map is smaller than the kernel, XLA's algebraic simplifier exchanges the
         # two, and its processor backend has only a plain loop for what comes out: ResNet-18 on
-        # 64x64 pictures trains at a sixth of the speed.
+        # 64x64 images trains at a sixth of the speed.
         return "--xla_disable_hlo_passes=algsimp"
     # On a GPU each process times several algorithms and takes the fastest, and some of them add up
     # in any order: two equal runs of ResNet-18 differed after two epochs (NVIDIA H200).

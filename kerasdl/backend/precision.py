@@ -34,7 +34,7 @@ def resolve(name, backend):
     if name == "mixed_float16" and gpu_capability(backend) is None:
         raise ConfigError(
             f"precision 'mixed_float16' needs a GPU, {backend} computes on processors here",
-            mend="take mixed_bfloat16, float32 or auto",
+            fix="take mixed_bfloat16, float32 or auto",
         )
     return name
 

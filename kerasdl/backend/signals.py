@@ -13,9 +13,9 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 class Stopped(KerasdlError):
     """A signal asked for the end; the exit code is 128 + its number (130 or 143)."""
 
-    def __init__(self, signal_number, path=None, mend=None):
+    def __init__(self, signal_number, path=None, fix=None):
         name = signal.Signals(signal_number).name
-        super().__init__(f"stopped by {name}", path, mend)
+        super().__init__(f"stopped by {name}", path, fix)
         self.exit_code = 128 + signal_number
 
 
@@ -32,13 +32,13 @@ class StopOnSignal(keras.callbacks.Callback):
 
     Args:
         path: The run folder, for the message.
-        mend: How to go on.
+        fix: How to go on.
     """
 
-    def __init__(self, path=None, mend="repeat the command to go on"):
+    def __init__(self, path=None, fix="repeat the command to go on"):
         super().__init__()
         self.path = path
-        self.mend = mend
+        self.fix = fix
         self.received = None
         self._previous = {}
 
@@ -57,7 +57,7 @@ class StopOnSignal(keras.callbacks.Callback):
     def check(self):
         """Raises Stopped if a signal has arrived."""
         if self.received is not None:
-            raise Stopped(self.received, self.path, self.mend)
+            raise Stopped(self.received, self.path, self.fix)
 
     def _handle(self, number, frame):
         self.received = number

@@ -18,11 +18,11 @@ def _several(flag, kind, text):
 @click.command()
 @_several("--backend", str, "tensorflow, jax or torch; default: all installed.")
 @_several("--model", str, "Network; default: resnet18 and unet.")
-@_several("--batch-size", int, "Pictures per step; default: 32.")
+@_several("--batch-size", int, "Images per step; default: 32.")
 @_several("--precision", str, "Default: float32, with mixed_bfloat16 where the hardware has it.")
-@_several("--jit", str, "auto (default), on or off: compile the step as a whole.")
+@_several("--jit-compile", str, "auto (default), on or off: compile the step as a whole.")
 @click.option("--image-size", default="64x64", show_default=True, help="HEIGHTxWIDTH.")
-@click.option("--yardstick", default="eager", show_default=True,
+@click.option("--reference", default="eager", show_default=True,
               help="Plain PyTorch loop beside it: none, eager, compiled or both.")  # fmt: skip
 @click.option("--steps", type=click.IntRange(1), default=5, show_default=True,
               help="Steps per round.")  # fmt: skip
@@ -34,7 +34,7 @@ def _several(flag, kind, text):
 @json_option
 @common_options
 @click.pass_obj
-def benchmark(settings, image_size, yardstick, steps, rounds, timeout, keep, as_json, **axes):
+def benchmark(settings, image_size, reference, steps, rounds, timeout, keep, as_json, **axes):
     """Measure how fast each backend trains each network here; recommend one.
 
     Each combination is trained in a process of its own, in turn with the others; a plain PyTorch
@@ -45,14 +45,14 @@ def benchmark(settings, image_size, yardstick, steps, rounds, timeout, keep, as_
     Examples:
       kerasdl benchmark
       kerasdl benchmark --model fcn8 --batch-size 8 --batch-size 32 --no-keep
-      kerasdl benchmark --backend tensorflow --precision float32 --jit auto --jit on
+      kerasdl benchmark --backend tensorflow --precision float32 --jit-compile auto --jit-compile on
     """
     from kerasdl.tools.benchmark import run
 
     size = configuration.make({"image_size": image_size}).image_size
     tell = None if settings.get("quiet") else lambda text: click.echo(text, err=True)
     job = {"steps": steps, "image_size": list(size), "seed": 0, "timeout": timeout}
-    document = run.benchmark(axes, yardstick, job, rounds, keep, tell)
+    document = run.benchmark(axes, reference, job, rounds, keep, tell)
     if as_json:
         click.echo(json.dumps(document, ensure_ascii=False, indent=1))
     else:

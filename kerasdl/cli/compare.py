@@ -30,7 +30,7 @@ def compare_group():
 @click.argument("run", required=False, type=click.Path())
 @click.option("--model", "models", type=Names(), metavar="NAMES",
               help="Without RUN: all (default), or resnet18, fcn32, fcn16, fcn8, unet, "
-              "unet-resnet18, unet-plain (no skips, colours), separated by commas.")  # fmt: skip
+              "unet-resnet18, unet-plain (no skips, colors), separated by commas.")  # fmt: skip
 @click.option("--image-size", "sizes", type=Names(), metavar="SIZES",
               help="Without RUN: sizes such as 64x64,50x70.  [default: 64x64]")  # fmt: skip
 @click.option("--backends", type=Names(), default="", metavar="NAMES",
@@ -45,11 +45,11 @@ def compare_group():
               show_default=True, help="Largest difference of a gradient step, of its length."
               )  # fmt: skip
 @click.option("--samples", type=click.IntRange(1), default=64, show_default=True,
-              help="Pictures to predict and score.")  # fmt: skip
+              help="Images to predict and score.")  # fmt: skip
 @click.option("--steps", type=click.IntRange(1), default=12, show_default=True,
               help="Steps of the short training.")  # fmt: skip
 @click.option("--batch-size", type=click.IntRange(1),
-              help="Pictures per step; default: that of the run, or 8.")  # fmt: skip
+              help="Images per step; default: that of the run, or 8.")  # fmt: skip
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE",
               help="Any key of the configuration. Repeatable.")  # fmt: skip
 @click.option("--out", type=click.Path(),
@@ -62,7 +62,7 @@ def compare_backends(run, models, sizes, backends, precisions, tolerance, step_t
     """Prove that backends agree, and find the fastest.
 
     The best model of RUN, or networks with random weights, are given to each backend, in a process
-    of its own, with the same pictures: outputs, layers, scores, one gradient step, a short
+    of its own, with the same images: outputs, layers, scores, one gradient step, a short
     training, times and memory. Exit code 3 if they differ by more than is allowed.
 
     \b

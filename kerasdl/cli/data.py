@@ -20,7 +20,7 @@ def data_group():
 @click.option("--split", type=click.Choice(["train", "validation", "test"]), default="train")
 @click.option("--count", type=click.IntRange(1, 400), default=64, show_default=True)
 @click.option("--image-size", help="HEIGHTxWIDTH; default: 64x64 for scenes, else as stored.")
-@click.option("--masks/--no-masks", default=False, help="Draw masks beside the pictures.")
+@click.option("--masks/--no-masks", default=False, help="Draw masks beside the images.")
 @click.option("--augmented", is_flag=True, help="As training sees them, epoch after epoch.")
 @click.option("--baselines", is_flag=True, help="Also print what trivial methods reach.")
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Any key.")
@@ -60,8 +60,8 @@ def data_show(name, task, split, count, image_size, masks, augmented, baselines,
 def data_check(name, task, quick, sheet, assignments, download, as_json):
     """Find what is wrong with data before training does; nothing is changed.
 
-    One line per finding: what, where, the probable cause and the mend. Exit code 3 if something
-    must be mended.
+    One line per finding: what, where, the probable cause and the fix. Exit code 3 if something
+    must be fixed.
 
     \b
     Examples:

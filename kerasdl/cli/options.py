@@ -78,15 +78,15 @@ def download_option(function):
 # Flags of `train` that are keys of the configuration: flag, type, help.
 CONFIG_FLAGS = (
     ("--model", str, "Network: resnet18, fcn32, fcn16, fcn8, unet or unet-resnet18."),
-    ("--recipe", str, "report (default) or fast: defaults of the training."),
+    ("--recipe", str, "study (default) or fast: defaults of the training."),
     ("--data", str, "scenes (default), a folder, a .npz file, or tfds:NAME."),
     ("--epochs", int, "Number of epochs."),
-    ("--batch-size", int, "Pictures per step."),
+    ("--batch-size", int, "Images per step."),
     ("--learning-rate", float, "Learning rate at the start."),
     ("--image-size", str, "HEIGHTxWIDTH, or one number for both."),
     ("--seed", int, "Seed of everything random."),
     ("--precision", str, "float32, mixed_bfloat16, mixed_float16 or auto."),
-    ("--backbone", str, "Weights to start from: a run, a .keras file, or imagenet."),
+    ("--weights", str, "Weights to start from: a run, a .keras file, or imagenet."),
     ("--distribute", str, "none, or data: all devices share each batch."),
     ("--target", str, "Colorization: rgb (default), or ab, the lightness kept from the input."),
     ("--class-weights", str, "none, auto, or a TOML file: class name = weight."),

@@ -19,20 +19,20 @@ from kerasdl.cli.options import (
 @task_argument
 @click.argument("images", nargs=-1, required=True, type=click.Path())
 @run_option
-@click.option("--out", type=click.Path(), help="Folder for masks or coloured pictures.")
+@click.option("--out", type=click.Path(), help="Folder for masks or colored images.")
 @click.option("--overwrite", is_flag=True, help="Replace results that are there.")
 @click.option("--top", type=click.IntRange(1), default=3, show_default=True,
               help="Classification: how many classes to name.")  # fmt: skip
 @click.option("--saturation", type=click.FloatRange(0), default=1.0, metavar="FACTOR",
-              help="Colorization: factor of the chroma; 0 is grey, default 1.")  # fmt: skip
+              help="Colorization: factor of the chroma; 0 is gray, default 1.")  # fmt: skip
 @backend_option
 @json_option
 @common_options
 def predict(task, images, run, out, overwrite, top, saturation, backend, as_json):
-    """Predict for pictures or folders of pictures of any size.
+    """Predict for images or folders of images of any size.
 
     Classification names classes and probabilities; segmentation writes the mask and an overlay,
-    colorization the coloured picture with its own lightness, at the picture's own size, below
+    colorization the colored image with its own lightness, at the image's own size, below
     --out (default: predictions).
 
     \b
@@ -68,9 +68,11 @@ def prediction_line(found):
     """One prediction as a line of text."""
     if found.classes is not None:
         said = ", ".join(f"{name} {probability:.1%}" for name, probability in found.classes)
-    elif found.shares is not None:
-        said = ", ".join(f"{name} {share:.1%}" for name, share in list(found.shares.items())[:5])
+    elif found.fractions is not None:
+        said = ", ".join(
+            f"{name} {fraction:.1%}" for name, fraction in list(found.fractions.items())[:5]
+        )
     else:
-        said = "coloured"
+        said = "colored"
     files = "  -> " + ", ".join(found.files.values()) if found.files else ""
     return f"{found.name}: {said}{files}"

@@ -40,7 +40,7 @@ def sweep(settings, task, assignments_grid, seeds, config_file, assignments, bac
     not end the others. The first combination is what the others are compared with.
 
     \b
-    Values are separated by commas, or by semicolons where a value holds commas; neighbouring
+    Values are separated by commas, or by semicolons where a value holds commas; neighboring
     numbers for `skips` are one list, so these three are the same grid:
       --grid skips=all,none,"1,2"
       --grid "skips=all;none;1,2"

@@ -46,7 +46,7 @@ def train(settings, task, config_file, assignments, backend, out, resume, overwr
         if out or config_file:
             raise ConfigError("--resume takes its configuration from the folder", resume)
         if overwrite:
-            raise ConfigError("--resume goes on, --overwrite starts anew", resume, "give one")
+            raise ConfigError("--resume goes on, --overwrite starts over", resume, "give one")
         stored = configuration.as_dict(run.read_config(resume))
         values = configuration.override(stored, assignments)
         values |= {key: value for key, value in flags.items() if value is not None}
@@ -60,5 +60,5 @@ def train(settings, task, config_file, assignments, backend, out, resume, overwr
     path = run.train(config, out, overwrite, allow_data_change, quiet=quiet)
     if distribution.follows():
         return
-    document = json.loads((path / "scores.json").read_text(encoding="utf-8"))
+    document = json.loads((path / "metrics.json").read_text(encoding="utf-8"))
     show_scores({"run": str(path), **document}, as_json)

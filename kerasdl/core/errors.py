@@ -1,4 +1,4 @@
-"""Errors a user can mend: one line with what is wrong, the path and the mend, and an exit code.
+"""Errors a user can fix: one line with what is wrong, the path and the fix, and an exit code.
 
 Exit codes: 0 done, 1 defect in kerasdl, 2 usage or configuration, 3 data (or backends that differ),
 4 model file, 5 training failed, 6 cannot write, 130 and 143 stopped by a signal.
@@ -8,28 +8,28 @@ import difflib
 
 
 class KerasdlError(Exception):
-    """An error with its mend; prints as `what: path (mend)`.
+    """An error with its fix; prints as `what: path (fix)`.
 
     Args:
         what: What is wrong, without a full stop at the end.
         path: The file or folder concerned, if any.
-        mend: What the user can do about it, if anything is known.
+        fix: What the user can do about it, if anything is known.
     """
 
     exit_code = 1
 
-    def __init__(self, what, path=None, mend=None):
+    def __init__(self, what, path=None, fix=None):
         super().__init__(what)
         self.what = what
         self.path = path
-        self.mend = mend
+        self.fix = fix
 
     def __str__(self):
         text = self.what
         if self.path is not None:
             text += f": {self.path}"
-        if self.mend:
-            text += f" ({self.mend})"
+        if self.fix:
+            text += f" ({self.fix})"
         return text
 
 
@@ -73,4 +73,4 @@ def suggest(kind, name, choices):
     """
     close = difflib.get_close_matches(str(name), list(choices), n=1)
     hint = f"did you mean '{close[0]}'? " if close else ""
-    return ConfigError(f"unknown {kind} '{name}'", mend=f"{hint}known: {', '.join(choices)}")
+    return ConfigError(f"unknown {kind} '{name}'", fix=f"{hint}known: {', '.join(choices)}")

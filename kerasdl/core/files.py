@@ -21,18 +21,18 @@ _NO_RIGHTS = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 def cannot_write(path, error, needed_bytes=None):
-    """WriteError for an OSError met while writing `path`, with the mend that fits its cause."""
+    """WriteError for an OSError met while writing `path`, with the fix that fits its cause."""
     what = f"cannot write ({error.strerror or error})"
-    mend = None
+    fix = None
     if error.errno in _NO_SPACE:
         if needed_bytes:
             what += f", {max(needed_bytes / 1e6, 0.1):.1f} MB needed"
-        mend = "free some space, then repeat the command"
+        fix = "free some space, then repeat the command"
     elif error.errno in _NO_RIGHTS:
-        mend = "choose a folder that you may write to with --out"
+        fix = "choose a folder that you may write to with --out"
     elif error.errno == errno.ENOENT:
-        mend = "was the folder removed while the run was going on?"
-    return WriteError(what, path, mend)
+        fix = "was the folder removed while the run was going on?"
+    return WriteError(what, path, fix)
 
 
 def sync_file(path):

@@ -52,7 +52,7 @@ def require(data):
         return
     if path.name == data and not path.suffix:
         error = suggest("data", data, SOURCES)
-        raise DataError(error.what, mend=f"{error.mend}; there is no folder of that name either")
+        raise DataError(error.what, fix=f"{error.fix}; there is no folder of that name either")
     raise DataError("no such file or folder", path)
 
 

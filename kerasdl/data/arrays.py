@@ -1,7 +1,7 @@
-"""Pictures and class indices in one .npz file of NumPy arrays; nothing in it is ever unpickled.
+"""Images and class indices in one .npz file of NumPy arrays; nothing in it is ever unpickled.
 
 Keys: `x_train`, `y_train`, and optionally `x_validation` (or `x_val`), `x_test` with their `y_`;
-or `images`, `labels` without splits. Pictures are uint8 of shape (N, height, width), (N, height,
+or `images`, `labels` without splits. Images are uint8 of shape (N, height, width), (N, height,
 width, 1) or (N, height, width, 3); labels are integers of shape (N,) or (N, 1). Class names come
 from the key `classes` or `class_names`, or from a `classes.txt` beside the file.
 """
@@ -100,7 +100,7 @@ def load(path, task, config):
     if "train" not in groups and UNDIVIDED not in groups:
         keys = ", ".join(sorted(content)) or "none"
         raise DataError(
-            f"no training pictures; keys found: {keys}", path, "expected x_train and y_train"
+            f"no training images; keys found: {keys}", path, "expected x_train and y_train"
         )
     names = () if task == "colorization" else _class_names(content, groups, path)
     if "train" in groups:
@@ -142,7 +142,7 @@ def _checked(content, x_key, y_key, task, path):
         raise DataError(
             f"'{x_key}' is {images.dtype}, whose range of values is not known",
             path,
-            "store pictures as uint8, 0 to 255",
+            "store images as uint8, 0 to 255",
         )
     if images.ndim not in (3, 4) or (images.ndim == 4 and images.shape[3] not in (1, 3)):
         raise DataError(
@@ -159,9 +159,9 @@ def _checked(content, x_key, y_key, task, path):
         labels = labels[:, 0]
     if labels.dtype.kind not in "iu" or labels.shape != images.shape[:1]:
         raise DataError(
-            f"'{y_key}' is {labels.dtype} of shape {labels.shape} for {len(images)} pictures",
+            f"'{y_key}' is {labels.dtype} of shape {labels.shape} for {len(images)} images",
             path,
-            "expected one integer class index per picture",
+            "expected one integer class index per image",
         )
     return images, labels.astype("int32")
 
@@ -175,7 +175,7 @@ def _class_names(content, groups, path):
         names, _ = read_names(path.parent / NAMES_FILE)
     labels = numpy.unique(numpy.concatenate([labels for _, labels in groups.values()]))
     if not len(labels):
-        raise DataError("no pictures", path)
+        raise DataError("no images", path)
     count = len(names) or int(labels.max()) + 1
     outside = [int(label) for label in labels if not 0 <= label < count]
     if outside:
@@ -208,14 +208,14 @@ def _gather(members, groups):
 
 
 def _colored(images):
-    """Grey batches (N, height, width) or (N, height, width, 1) as RGB; RGB as it is."""
+    """Gray batches (N, height, width) or (N, height, width, 1) as RGB; RGB as it is."""
     if images.ndim == 3:
         images = images[..., None]
     return images if images.shape[3] == 3 else numpy.repeat(images, 3, axis=3)
 
 
 def _fingerprint(splits):
-    """SHA-256 over pictures and labels."""
+    """SHA-256 over images and labels."""
     digest = hashlib.sha256()
     for split in splits.values():
         digest.update(numpy.ascontiguousarray(split.images))

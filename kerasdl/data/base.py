@@ -7,7 +7,7 @@ import numpy
 
 
 class Sample(NamedTuple):
-    """One picture and what is known about it, as stored, before any resize.
+    """One image and what is known about it, as stored, before any resize.
 
     Attributes:
         image: uint8, shape (height, width, 3), RGB, upright.
@@ -45,7 +45,7 @@ class Dataset:
         class_names: Names in the order of the class indices; empty if there are no classes.
         palette: One (red, green, blue) per class, 0-255.
         ignore_labels: Mask values that are left out of loss and metrics.
-        licence: Licence or terms of use, as far as known.
+        license: License or terms of use, as far as known.
         source: Where the data come from: path, TFDS name and version, or generator version.
         fingerprint: Hash over the list of samples (names and sizes), to notice changed data.
     """
@@ -55,6 +55,6 @@ class Dataset:
     class_names: tuple[str, ...] = ()
     palette: tuple[tuple[int, int, int], ...] = ()
     ignore_labels: tuple[int, ...] = ()
-    licence: str = ""
+    license: str = ""
     source: str = ""
     fingerprint: str = ""

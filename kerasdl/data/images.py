@@ -1,4 +1,4 @@
-"""Reading and resizing pictures: any common file becomes upright uint8 RGB, or a DataError.
+"""Reading and resizing images: any common file becomes upright uint8 RGB, or a DataError.
 
 Rules, the same in training, evaluation and prediction:
 
@@ -6,9 +6,9 @@ Rules, the same in training, evaluation and prediction:
   parsed at all.
 - The EXIF orientation is applied.
 - Transparency is laid over white (what lies hidden under it is not what a person sees).
-- 16-bit grey is divided by 256; float and 32-bit pictures have no known range and are refused.
+- 16-bit gray is divided by 256; float and 32-bit images have no known range and are refused.
 - Of animations and multi-page files the first frame counts.
-- Damaged files are refused, never filled up with grey.
+- Damaged files are refused, never filled up with gray.
 """
 
 import contextlib
@@ -32,7 +32,7 @@ SUFFIXES = {
     "GIF": (".gif",),
     "TIFF": (".tif", ".tiff"),
 }
-PICTURE_SUFFIXES = frozenset(suffix for suffixes in SUFFIXES.values() for suffix in suffixes)
+IMAGE_SUFFIXES = frozenset(suffix for suffixes in SUFFIXES.values() for suffix in suffixes)
 
 # Above this many pixels Pillow itself warns of a decompression bomb: 89,478,485.
 MAX_PIXELS = PIL.Image.MAX_IMAGE_PIXELS
@@ -42,7 +42,7 @@ warnings.filterwarnings("error", category=PIL.Image.DecompressionBombWarning)
 # Remarks on damaged EXIF blocks: they do not concern the pixels, and name no file.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.TiffImagePlugin")
 
-# First bytes of files that often carry a picture's name without being one we read.
+# First bytes of files that often carry an image's name without being one we read.
 FOREIGN = (
     (b"%!PS", "EPS or PostScript"),
     (b"\xc5\xd0\xd3\xc6", "EPS"),
@@ -69,7 +69,7 @@ _ORIENTATION_TAG = 0x0112
 
 
 class Header(NamedTuple):
-    """What the head of a picture file says, read without decoding the pixels.
+    """What the head of an image file says, read without decoding the pixels.
 
     Attributes:
         format: "JPEG", "PNG", "BMP", "WEBP", "GIF" or "TIFF".
@@ -89,31 +89,31 @@ class Header(NamedTuple):
 
 
 def read_image(path, max_pixels=MAX_PIXELS):
-    """Picture file as upright RGB, by the rules at the head of this module.
+    """Image file as upright RGB, by the rules at the head of this module.
 
     Args:
         path: The file.
-        max_pixels: Pictures with more pixels are refused before they are decoded.
+        max_pixels: Images with more pixels are refused before they are decoded.
 
     Returns:
         uint8 array of shape (height, width, 3), values 0-255.
 
     Raises:
-        DataError: Missing, empty, truncated, too large, or no picture of a known format.
+        DataError: Missing, empty, truncated, too large, or no image of a known format.
     """
-    with open_picture(path, max_pixels) as image:
+    with open_image(path, max_pixels) as image:
         if image.mode == "F" or image.mode == "I":
             kind = "float" if image.mode == "F" else "32-bit"
             raise DataError(
-                f"{kind} picture, whose range of values is not known",
+                f"{kind} image, whose range of values is not known",
                 path,
                 "save it as 8-bit or 16-bit, scaled to the full range",
             )
         image.load()  # Pillow turns a TIFF here, and takes its tag away
         upright = turn_upright(image, orientation_of(image))
         if upright.mode.startswith("I;16"):
-            grey = (numpy.asarray(upright) >> 8).astype("uint8")
-            return numpy.repeat(grey[:, :, None], 3, axis=2)
+            gray = (numpy.asarray(upright) >> 8).astype("uint8")
+            return numpy.repeat(gray[:, :, None], 3, axis=2)
         if has_transparency(image):
             upright = upright.convert("RGBA")
             white = PIL.Image.new("RGBA", upright.size, "white")
@@ -122,8 +122,8 @@ def read_image(path, max_pixels=MAX_PIXELS):
 
 
 def read_header(path, max_pixels=MAX_PIXELS):
-    """Header of a picture file; no pixel is decoded. Raises DataError as `read_image` does."""
-    with open_picture(path, max_pixels) as image:
+    """Header of an image file; no pixel is decoded. Raises DataError as `read_image` does."""
+    with open_image(path, max_pixels) as image:
         # Pillow would decode a PNG to look for EXIF data behind the pixels.
         known = image.format != "PNG" or "exif" in image.info
         orientation = orientation_of(image) if known else 1
@@ -136,12 +136,12 @@ def read_header(path, max_pixels=MAX_PIXELS):
 
 
 def resize_image(image, size, how):
-    """Picture at another size, antialiased bilinear.
+    """Image at another size, antialiased bilinear.
 
     Args:
         image: uint8, shape (height, width, 3) or (height, width).
         size: (height, width) of the result.
-        how: "stretch" to the size, or "crop": the largest centred part with the aspect ratio of
+        how: "stretch" to the size, or "crop": the largest centerd part with the aspect ratio of
             the size.
 
     Returns:
@@ -163,7 +163,7 @@ def resize_mask(mask, size, how):
     Args:
         mask: uint8 class indices, shape (height, width).
         size: (height, width) of the result.
-        how: As in `resize_image`; picture and mask stay aligned.
+        how: As in `resize_image`; image and mask stay aligned.
 
     Returns:
         uint8 array of the size.
@@ -179,7 +179,7 @@ def resize_mask(mask, size, how):
 
 
 def _region(shape, size, how):
-    """Part of a picture that is resized: (top, left, bottom, right) in pixels, as floats."""
+    """Part of an image that is resized: (top, left, bottom, right) in pixels, as floats."""
     height, width = shape
     if how == "stretch":
         return 0.0, 0.0, float(height), float(width)
@@ -192,7 +192,7 @@ def _region(shape, size, how):
 
 
 @contextlib.contextmanager
-def open_picture(path, max_pixels=MAX_PIXELS):
+def open_image(path, max_pixels=MAX_PIXELS):
     """A file as a Pillow image, not yet decoded; what goes wrong inside becomes a DataError.
 
     Args:
@@ -211,15 +211,15 @@ def open_picture(path, max_pixels=MAX_PIXELS):
     except (PIL.Image.DecompressionBombError, PIL.Image.DecompressionBombWarning):
         raise _too_large(path, "too many pixels", max_pixels) from None
     except PIL.UnidentifiedImageError:
-        raise _not_a_picture(path, content) from None
+        raise _not_a_image(path, content) from None
     except Exception as error:
         # Parsers answer damaged input with any kind of exception: struct.error, SyntaxError,
         # EOFError, IndexError and more have been seen. The file is at fault in every case.
         raise DataError(
-            f"damaged picture, cannot be decoded: {str(error) or type(error).__name__}",
+            f"damaged image, cannot be decoded: {str(error) or type(error).__name__}",
             path,
             "often cut short by a copy or a download; replace or remove the file, or leave bad "
-            "files out: --set skip_bad=true",
+            "files out: --set skip_invalid=true",
         ) from error
 
 
@@ -233,12 +233,12 @@ def orientation_of(image):
 
 
 def turn_upright(image, orientation):
-    """Pillow image turned or mirrored as its EXIF orientation says; no pixel value changes."""
+    """Pillow image turned or flipped as its EXIF orientation says; no pixel value changes."""
     return image.transpose(_TRANSPOSES[orientation]) if orientation in _TRANSPOSES else image
 
 
 def has_transparency(image):
-    """Whether a Pillow image has an alpha channel or a transparent colour."""
+    """Whether a Pillow image has an alpha channel or a transparent color."""
     if image.mode.startswith("I;16"):
         return False
     return image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info
@@ -264,11 +264,11 @@ def _read_bytes(path):
 
 def _too_large(path, size, max_pixels):
     return DataError(
-        f"picture is too large: {size}, the limit is {max_pixels}", path, "scale it down first"
+        f"image is too large: {size}, the limit is {max_pixels}", path, "scale it down first"
     )
 
 
-def _not_a_picture(path, content):
+def _not_a_image(path, content):
     """DataError for content that no allowed parser knows, with what it seems to be."""
     head = content[:512].lstrip().lower()
     seems = next((name for start, name in FOREIGN if content.startswith(start)), "")
@@ -281,5 +281,5 @@ def _not_a_picture(path, content):
     elif not seems and all(byte >= 32 or byte in b"\t\r\n" for byte in content[:512]):
         seems = "text"
     known = "JPEG, PNG, BMP, WebP, GIF, TIFF"
-    what = f"not a picture of a known format ({known})" + (f"; it is {seems}" if seems else "")
+    what = f"not an image of a known format ({known})" + (f"; it is {seems}" if seems else "")
     return DataError(what, path, "convert, replace or remove the file")

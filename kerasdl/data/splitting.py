@@ -18,30 +18,30 @@ def divide(entries, config, path):
     every part has about the shares of the classes of the whole.
 
     Raises:
-        DataError: Too few pictures to make the splits.
+        DataError: Too few images to make the splits.
     """
     entries = dict(entries)
     undivided = UNDIVIDED in entries
     remaining = entries.pop(UNDIVIDED) if undivided else entries.pop("train")
-    shares = {}
+    fractions = {}
     if undivided or "validation" not in entries:
-        shares["validation"] = config.validation_split
+        fractions["validation"] = config.validation_split
     if undivided:
-        shares["test"] = config.test_split
+        fractions["test"] = config.test_split
     ordered = _dealt(remaining, config.seed)
     made, taken = {}, 0
-    for split, share in shares.items():
-        if share:
-            count = max(1, round(share * len(ordered)))
+    for split, fraction in fractions.items():
+        if fraction:
+            count = max(1, round(fraction * len(ordered)))
             made[split] = ordered[taken : taken + count]
             taken += count
     if taken >= len(ordered):
         keys = " and ".join(f"{split}_split = 0" for split in made)
         raise DataError(
-            f"{len(ordered)} training pictures are too few to take a {' and a '.join(made)} "
+            f"{len(ordered)} training images are too few to take a {' and a '.join(made)} "
             "split from them",
             path,
-            f"add pictures, or set {keys}",
+            f"add images, or set {keys}",
         )
     made["train"] = ordered[taken:]
     entries.update({split: sorted(members) for split, members in made.items()})

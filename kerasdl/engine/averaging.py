@@ -11,7 +11,7 @@ class Averaging(keras.callbacks.Callback):
 
     a = d a + (1 - d) w, d = min(decay, (1 + t) / (10 + t)) after step t: the first steps, far from
     any solution, are forgotten quickly. Averaged are all weights, the moving statistics of batch
-    normalisation too: they belong to the weights they were measured with, and Keras' own
+    normalization too: they belong to the weights they were measured with, and Keras' own
     `use_ema`, which knows trainable variables only, leaves behind those of the last step.
 
     Every fourth step the average is updated by d^4, which costs a quarter of the time.
@@ -93,12 +93,14 @@ def _mover(averages, weights):
         import jax
 
         moved = jax.jit(
-            lambda old, new, share: [a + share * (w - a) for a, w in zip(old, new, strict=True)],
+            lambda old, new, fraction: [
+                a + fraction * (w - a) for a, w in zip(old, new, strict=True)
+            ],
             donate_argnums=0,
         )
 
-        def move(share):
-            values = moved([a.value for a in averages], [w.value for w in weights], share)
+        def move(fraction):
+            values = moved([a.value for a in averages], [w.value for w in weights], fraction)
             for average, value in zip(averages, values, strict=True):
                 average.assign(value)
 
@@ -107,15 +109,15 @@ def _mover(averages, weights):
         import torch
 
         @torch.no_grad()
-        def move(share):
+        def move(fraction):
             new = [w.value for w in weights]
-            torch._foreach_lerp_([a.value for a in averages], new, float(share))
+            torch._foreach_lerp_([a.value for a in averages], new, float(fraction))
 
         return move
 
-    def move(share):
+    def move(fraction):
         for average, weight in zip(averages, weights, strict=True):
-            average.assign(average.value + share * (weight.value - average.value))
+            average.assign(average.value + fraction * (weight.value - average.value))
 
     import tensorflow
 

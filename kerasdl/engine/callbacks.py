@@ -28,28 +28,28 @@ class WithoutTrainingValues(keras.callbacks.Callback):
             logs.pop(name, None)
 
 
-class WarnOfGrey(keras.callbacks.Callback):
-    """Warns when a colorizer's predictions on the validation pictures are almost grey.
+class WarnOfGray(keras.callbacks.Callback):
+    """Warns when a colorizer's predictions on the validation images are almost gray.
 
-    Colours that cannot be known are best guessed grey under most losses, and PSNR and SSIM hardly
-    notice. Said once, and again only after the colours had come back. Without the score
+    Colors that cannot be known are best guessed gray under most losses, and PSNR and SSIM hardly
+    notice. Said once, and again only after the colors had come back. Without the score
     `val_colorfulness_ratio` in the logs nothing is said.
 
     Args:
-        least: Least colourfulness of the predictions, as a share of the truth's.
+        least: Least colorfulness of the predictions, as a share of the truth's.
     """
 
     def __init__(self, least=0.2):
         super().__init__()
         self.least = least
-        self._grey = False
+        self._gray = False
 
     def on_epoch_end(self, epoch, logs=None):
         ratio = (logs or {}).get("val_colorfulness_ratio", math.nan)
-        was_grey, self._grey = self._grey, ratio < self.least
-        if self._grey and not was_grey:
+        was_gray, self._gray = self._gray, ratio < self.least
+        if self._gray and not was_gray:
             logger.warning(
-                "epoch %d: the predictions are almost grey, %.0f %% as colourful as the truth; if "
+                "epoch %d: the predictions are almost gray, %.0f %% as colorful as the truth; if "
                 "this lasts, train longer, or with --target ab and --set loss=chroma or loss=bins",
                 epoch + 1,
                 100 * ratio,

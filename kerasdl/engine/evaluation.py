@@ -1,4 +1,4 @@
-"""Scores of a model on one split, and pictures of what it does."""
+"""Scores of a model on one split, and images of what it does."""
 
 import dataclasses
 import typing
@@ -20,7 +20,7 @@ class Evaluation:
     """What `evaluate` found.
 
     Attributes:
-        document: The scores document, as stored in scores.json.
+        document: The scores document, as stored in metrics.json.
         calibration: Bins of the reliability diagram, or None.
         sample_scores: One score per sample, higher is better, shape (N,).
         source: The samples that were scored.
@@ -36,7 +36,7 @@ def source_of(dataset, split, task, config):
     """The samples of a split at the run's size. Raises DataError if there are none."""
     if split not in dataset.splits or not len(dataset.splits[split]):
         there = ", ".join(name for name in dataset.splits if len(dataset.splits[name]))
-        raise DataError(f"no {split} pictures", config.data, f"there are: {there or 'none'}")
+        raise DataError(f"no {split} images", config.data, f"there are: {there or 'none'}")
     return Source(
         dataset.splits[split],
         config.image_size,
@@ -64,13 +64,13 @@ def class_weights_of(task, config, dataset, source):
     if task.loss_weights is not None:
         if config.class_weights != "none":
             raise ConfigError(
-                f"loss '{config.loss}' finds its own weights", mend="unset class_weights"
+                f"loss '{config.loss}' finds its own weights", fix="unset class_weights"
             )
         return task.loss_weights(source)
     if config.class_weights == "none":
         return None
     if task.name == "colorization":
-        raise ConfigError(f"{task.name} has no classes to weigh", mend="unset class_weights")
+        raise ConfigError(f"{task.name} has no classes to weigh", fix="unset class_weights")
     if config.class_weights != "auto":
         return data.read_class_weights(config.class_weights, dataset.class_names)
     counts = numpy.zeros(256, dtype="int64")
@@ -103,7 +103,7 @@ def evaluate(model, task, dataset, config, split):
         raise ModelFileError(
             f"the model has {model.output_shape[-1]} outputs, the data {dataset.name} have "
             f"{task.outputs(dataset)} classes",
-            mend="evaluate on the data the model was trained for",
+            fix="evaluate on the data the model was trained for",
         )
     source = source_of(dataset, split, task, config)
     scorer = task.scorer(dataset, loss_of(task, config, dataset))
@@ -138,23 +138,23 @@ def evaluate(model, task, dataset, config, split):
 
 
 class Example(typing.NamedTuple):
-    """A sample with what the model makes of it; `pictures` are uint8 RGB."""
+    """A sample with what the model makes of it; `images` are uint8 RGB."""
 
     name: str
     caption: str
-    pictures: tuple[numpy.ndarray, ...]
+    images: tuple[numpy.ndarray, ...]
 
 
 def examples(model, task, dataset, source, indices, test_time_flip=False):
-    """Pictures of some samples: input, truth and prediction, as far as they are pictures."""
+    """Images of some samples: input, truth and prediction, as far as they are images."""
     if not len(indices):
         return []
     x, y = task.prepare(*source.take(indices))
     outputs = inference.outputs(model, x, test_time_flip)
-    columns = task.pictures(x, y, outputs, dataset)
+    columns = task.render(x, y, outputs, dataset)
     return [
-        Example(source.name(index), caption, pictures)
-        for index, caption, pictures in zip(
+        Example(source.name(index), caption, images)
+        for index, caption, images in zip(
             indices, task.captions(y, outputs, dataset), zip(*columns, strict=True), strict=True
         )
     ]

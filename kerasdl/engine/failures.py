@@ -45,18 +45,18 @@ class StopOnBadLoss(keras.callbacks.Callback):
             raise TrainingFailed(
                 f"the loss became {float(loss)} in epoch {self._epoch + 1}, batch {batch + 1}, "
                 f"at learning rate {self._learning_rate:g}",
-                mend=f"{kept}try a smaller --learning-rate",
+                fix=f"{kept}try a smaller --learning-rate",
             )
 
 
 @contextlib.contextmanager
 def training_errors(path=None, batch_size=None, image_size=None):
-    """Turns out-of-memory and disk-full errors of any backend into errors with a mend.
+    """Turns out-of-memory and disk-full errors of any backend into errors with a fix.
 
     Args:
         path: The run folder, for messages.
-        batch_size: Present batch size, for the mend.
-        image_size: Present (height, width), for the mend.
+        batch_size: Present batch size, for the fix.
+        image_size: Present (height, width), for the fix.
 
     Raises:
         TrainingFailed: Out of memory.
@@ -89,4 +89,4 @@ def _smaller(batch_size, image_size):
     if image_size is not None:
         height, width = image_size
         advice.append(f"a smaller --image-size, now {height}x{width}")
-    return "try " + " or ".join(advice) if advice else "try smaller pictures"
+    return "try " + " or ".join(advice) if advice else "try smaller images"

@@ -59,7 +59,7 @@ def fit(folder, config, task, dataset, stop, quiet=False, group=ALONE):
     """
     finished = False
     while not finished:
-        done = runfolder.committed(folder.state_dir)
+        done = runfolder.committed(folder.checkpoints)
         stage = stages.at_epoch(config, runfolder.epoch_number(done[0]) if done else 0)
         finished = _fit_stage(folder, config, stage, task, dataset, stop, quiet, group)
 
@@ -75,8 +75,8 @@ def _fit_stage(folder, config, stage, task, dataset, stop, quiet, group):
     measures = task.metrics(dataset)
     model = build(config, task, dataset, stage.image_size)
     # One after the other, because the first writes down what the others then read.
-    group.first(lambda: _transfer(folder, model, config))
-    group.lead(lambda: _prepare(folder, model, config, task, dataset, group))
+    group.main_first(lambda: _transfer(folder, model, config))
+    group.run_on_main(lambda: _prepare(folder, model, config, task, dataset, group))
     with contextlib.ExitStack() as stack:
         batches = stack.enter_context(
             Batches(
@@ -96,13 +96,13 @@ def _fit_stage(folder, config, stage, task, dataset, stop, quiet, group):
                 config.momentum,
                 config.weight_decay,
                 nesterov=config.nesterov,
-                decay_norms=config.decay_norms,
+                decay_norm_and_bias=config.decay_norm_and_bias,
             ),
             loss=evaluation.loss_of(task, config, dataset, class_weights, config.label_smoothing),
             metrics=measures,
-            jit_compile=JIT[config.jit],
+            jit_compile=JIT[config.jit_compile],
         )
-        group.join(model)
+        group.prepare_model(model)
         validation = None
         if len(dataset.splits.get("validation", ())):
             validation = stack.enter_context(
@@ -121,7 +121,7 @@ def _fit_stage(folder, config, stage, task, dataset, stop, quiet, group):
         # Exact counting of what is no improvement: an absolute min_delta would be wrong for one
         # loss or another.
         resumable = []
-        if config.schedule == "plateau":
+        if config.lr_schedule == "plateau":
             resumable.append(
                 keras.callbacks.ReduceLROnPlateau(
                     monitor=monitor,
@@ -137,7 +137,7 @@ def _fit_stage(folder, config, stage, task, dataset, stop, quiet, group):
                     monitor=monitor, mode=mode, patience=config.early_stopping_patience
                 )
             )
-        average = averaging.Averaging(config.ema) if config.ema else None
+        average = averaging.Averaging(config.ema_decay) if config.ema_decay else None
         state = checkpoint.RunState(
             folder,
             config.seed,
@@ -154,12 +154,12 @@ def _fit_stage(folder, config, stage, task, dataset, stop, quiet, group):
         first = state.restore(model)
         group.require_same(first, model.get_weights(), dataset.fingerprint)
         if state.stopped_by == "early_stopping" or first >= config.epochs:
-            group.lead(lambda: _require_best(folder, monitor))
+            group.run_on_main(lambda: _require_best(folder, monitor))
             return True
         if first < stage.first:
             return False
         if first > stage.first:
-            logger.info("going on after epoch %d: %s", first, folder.path)
+            logger.info("resuming after epoch %d: %s", first, folder.path)
         if config.progressive_sizes:
             logger.info("epochs %d to %d: %dx%d", first + 1, stage.end, *stage.image_size)
         tuning.tune(model)
@@ -169,8 +169,8 @@ def _fit_stage(folder, config, stage, task, dataset, stop, quiet, group):
             failures.training_errors(folder.path, config.batch_size, stage.image_size)
         )
         model.fit(
-            group.feed(batches),
-            validation_data=None if validation is None else group.feed(validation),
+            group.wrap_dataset(batches),
+            validation_data=None if validation is None else group.wrap_dataset(validation),
             initial_epoch=first,
             epochs=stage.end,
             shuffle=False,
@@ -183,19 +183,19 @@ def _fit_stage(folder, config, stage, task, dataset, stop, quiet, group):
                 *([average] if average else []),
                 *resumable,
                 progress,
-                callbacks.WarnOfGrey(),
+                callbacks.WarnOfGray(),
                 state,
             ],
         )
     if stage.end < config.epochs and state.stopped_by != "early_stopping":
         return False
-    group.lead(lambda: _require_best(folder, monitor))
+    group.run_on_main(lambda: _require_best(folder, monitor))
     return True
 
 
 def _transfer(folder, model, config):
     """Weights and frozen layers from the backbone, if the run has one."""
-    if not runfolder.committed(folder.state_dir):
+    if not runfolder.committed(folder.checkpoints):
         transfer.start(model, config, folder)
     transfer.freeze(model, config, folder)
 
@@ -234,7 +234,7 @@ def sidecar(config, task, dataset):
         "channels": task.channels,
         **({"target": config.target} if config.target else {}),
         "data": dataset.name,
-        "licence": dataset.licence,
+        "license": dataset.license,
     }
 
 
@@ -251,7 +251,7 @@ def _monitor(config, model, measures, validation):
         known = [name for name in names if name not in gated_names(measures)]
     monitor = config.monitor
     if validation is None and monitor.startswith("val_"):
-        logger.warning("no validation pictures: watching the training loss in place of %s", monitor)
+        logger.warning("no validation images: watching the training loss in place of %s", monitor)
         monitor = "loss"
     if monitor not in known:
         raise suggest("monitor", monitor, known)

@@ -1,4 +1,4 @@
-"""What a network answers to a batch, once or as the mean over the pictures and their mirrors."""
+"""What a network answers to a batch, once or as the mean over the images and their flips."""
 
 import numpy
 
@@ -6,8 +6,8 @@ import numpy
 def outputs(model, x, flip=False):
     """Outputs of a network for a batch.
 
-    With `flip`, (f(x) + mirror(f(mirror(x)))) / 2: linear outputs (logits, colours) are averaged,
-    and what a network answers per pixel is mirrored back first.
+    With `flip`, (f(x) + flip(f(flip(x)))) / 2: linear outputs (logits, colors) are averaged,
+    and what a network answers per pixel is flipped back first.
 
     Args:
         model: Network of (B, H, W, C).
@@ -22,7 +22,7 @@ def outputs(model, x, flip=False):
     found = numpy.asarray(model.predict_on_batch(x))
     if not flip:
         return found
-    mirrored = numpy.asarray(model.predict_on_batch(numpy.ascontiguousarray(x[:, :, ::-1])))
-    if mirrored.ndim == 4:
-        mirrored = mirrored[:, :, ::-1]
-    return (found + mirrored) / 2
+    flipped = numpy.asarray(model.predict_on_batch(numpy.ascontiguousarray(x[:, :, ::-1])))
+    if flipped.ndim == 4:
+        flipped = flipped[:, :, ::-1]
+    return (found + flipped) / 2

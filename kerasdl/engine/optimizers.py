@@ -20,20 +20,20 @@ class SGD(FastestSGD):
     The decay is part of the gradient, so momentum carries it on. Keras' own `SGD(weight_decay=)`
     is another method: it shrinks the variable beside the momentum ("decoupled", Loshchilov and
     Hutter 2019), and published SGD recipes do not mean that. As in torch, gradient clipping and
-    accumulation come first, and every trainable variable decays, biases and normalisation too,
-    unless `decay_norms` is False: then only variables of two or more axes, the kernels.
+    accumulation come first, and every trainable variable decays, biases and normalization too,
+    unless `decay_norm_and_bias` is False: then only variables of two or more axes, the kernels.
 
     Args:
         learning_rate: Step size, or a Keras schedule.
         momentum: In [0, 1).
         weight_decay: Coefficient of the decay; 0 for none.
         nesterov: Nesterov momentum.
-        decay_norms: Whether biases and the scales and offsets of normalisation decay, too.
+        decay_norm_and_bias: Whether biases and the scales and offsets of normalization decay, too.
         name: Name of the optimizer.
         **options: What `keras.optimizers.SGD` takes beside these.
 
     Source: Krizhevsky et al. 2012, "ImageNet Classification", section 5; torch.optim.SGD; without
-    decay of biases and normalisation: He et al. 2019, "Bag of Tricks", section 3.1.
+    decay of biases and normalization: He et al. 2019, "Bag of Tricks", section 3.1.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class SGD(FastestSGD):
         momentum=0.0,
         weight_decay=0.0,
         nesterov=False,
-        decay_norms=True,
+        decay_norm_and_bias=True,
         name="SGD",
         **options,
     ):
@@ -55,7 +55,7 @@ class SGD(FastestSGD):
         )
         # Not `self.weight_decay`, which Keras would apply decoupled.
         self.coupled_weight_decay = float(weight_decay)
-        self.decay_norms = bool(decay_norms)
+        self.decay_norm_and_bias = bool(decay_norm_and_bias)
 
     def update_step(self, gradient, variable, learning_rate):
         """One step of one variable; Keras calls it after unscaling, accumulation and clipping."""
@@ -97,9 +97,12 @@ class SGD(FastestSGD):
         super()._parallel_update_step(grads, variables, learning_rate)
 
     def _decay_of(self, variable):
-        decays = self.decay_norms or len(variable.shape) > 1
+        decays = self.decay_norm_and_bias or len(variable.shape) > 1
         return self.coupled_weight_decay if decays else 0.0
 
     def get_config(self):
-        own = {"weight_decay": self.coupled_weight_decay, "decay_norms": self.decay_norms}
+        own = {
+            "weight_decay": self.coupled_weight_decay,
+            "decay_norm_and_bias": self.decay_norm_and_bias,
+        }
         return {**super().get_config(), **own}

@@ -1,4 +1,4 @@
-"""Predictions for real pictures: any size, any folder, the result at the picture's own size."""
+"""Predictions for real images: any size, any folder, the result at the image's own size."""
 
 import collections
 import dataclasses
@@ -22,7 +22,7 @@ from kerasdl.tasks.colorization import predicted_chroma, to_bytes, to_lab
 from kerasdl.tasks.scoring import to_unit
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
-OVERLAY = 0.5  # weight of the class colours over the picture
+OVERLAY = 0.5  # weight of the class colors over the image
 MOST_SATURATION = 100
 STRIDE = 8  # own sizes are rounded to this, so that few networks have to be built
 
@@ -31,14 +31,14 @@ logger = logging.getLogger("kerasdl")
 
 @dataclasses.dataclass(frozen=True)
 class Prediction:
-    """What the network says of one picture; what does not belong to its task is None.
+    """What the network says of one image; what does not belong to its task is None.
 
     Attributes:
-        name: Path of the picture, or its number if it was an array.
+        name: Path of the image, or its number if it was an array.
         classes: Classification: (class name, probability), most probable first.
-        mask: Segmentation: class indices uint8 (height, width) at the picture's own size.
+        mask: Segmentation: class indices uint8 (height, width) at the image's own size.
         shares: Segmentation: share of the pixels per class found, largest first.
-        image: Colorization: uint8 RGB (height, width, 3) at the picture's own size.
+        image: Colorization: uint8 RGB (height, width, 3) at the image's own size.
         files: Files written, by kind ("mask", "overlay", "image").
         error: Why there is no prediction: one line.
     """
@@ -46,7 +46,7 @@ class Prediction:
     name: str
     classes: tuple[tuple[str, float], ...] | None = None
     mask: numpy.ndarray | None = None
-    shares: dict[str, float] | None = None
+    fractions: dict[str, float] | None = None
     image: numpy.ndarray | None = None
     files: dict[str, str] = dataclasses.field(default_factory=dict)
     error: str | None = None
@@ -56,15 +56,15 @@ class Prediction:
         plain = {"name": self.name, "files": self.files}
         if self.classes is not None:
             plain["classes"] = [{"class": c, "probability": p} for c, p in self.classes]
-        if self.shares is not None:
-            plain["shares"] = self.shares
+        if self.fractions is not None:
+            plain["fractions"] = self.fractions
         if self.error is not None:
             plain["error"] = self.error
         return plain
 
 
 class Predictor:
-    """One trained network, applied to pictures one after the other.
+    """One trained network, applied to images one after the other.
 
     Args:
         model: The network.
@@ -91,42 +91,42 @@ class Predictor:
         self._networks = {tuple(config.image_size): model}
 
     def run(self, images, out=None, overwrite=False):
-        """Yields a `Prediction` for each picture; one that cannot be read carries its error.
+        """Yields a `Prediction` for each image; one that cannot be read carries its error.
 
         Args:
-            images: A path, an array, or a list of these; folders stand for the pictures below.
+            images: A path, an array, or a list of these; folders stand for the images below.
             out: Folder for the results, which keeps the subfolders of the input; None: none.
             overwrite: Whether files there may be replaced.
 
         Raises:
-            DataError: A path does not exist, or a folder holds no picture.
-            ConfigError: A result exists already, would replace a picture, or two pictures have the
+            DataError: A path does not exist, or a folder holds no image.
+            ConfigError: A result exists already, would replace an image, or two images have the
                 same name.
         """
         named = list(self._named(images))
         if out is not None:
             self._check_outputs(named, pathlib.Path(out), overwrite)
-        for name, picture in named:
+        for name, image in named:
             try:
-                pixels = read_image(picture) if isinstance(picture, pathlib.Path) else picture
-                found = self._predict(str(picture) if pixels is not picture else name, pixels)
+                pixels = read_image(image) if isinstance(image, pathlib.Path) else image
+                found = self._predict(str(image) if pixels is not image else name, pixels)
             except DataError as error:
-                yield Prediction(str(picture), error=str(error))
+                yield Prediction(str(image), error=str(error))
                 continue
             if out is not None:
                 found = self._write(found, name, pixels, pathlib.Path(out))
             yield found
 
     def _named(self, images):
-        """(name of the result without suffix, path or array) of each picture."""
+        """(name of the result without suffix, path or array) of each image."""
         if isinstance(images, str | os.PathLike | numpy.ndarray):
             images = [images]
         for number, image in enumerate(images):
             if isinstance(image, numpy.ndarray):
                 if image.ndim != 3 or image.shape[-1] != 3 or image.dtype != numpy.uint8:
                     raise DataError(
-                        f"picture {number} is {image.dtype} {image.shape}",
-                        mend="arrays must be uint8 of shape (height, width, 3)",
+                        f"image {number} is {image.dtype} {image.shape}",
+                        fix="arrays must be uint8 of shape (height, width, 3)",
                     )
                 yield f"{number:05d}", image
                 continue
@@ -140,13 +140,13 @@ class Predictor:
                     and not item.name.startswith(".")
                 )
                 if not found:
-                    raise DataError("no pictures in the folder", path)
+                    raise DataError("no images in the folder", path)
                 for item in found:
                     yield str(item.relative_to(path).with_suffix("")), item
             elif path.exists():
                 yield path.stem, path
             else:
-                raise DataError("no such picture or folder", path)
+                raise DataError("no such image or folder", path)
 
     def _predict(self, name, pixels):
         if self.task.name == "classification":
@@ -165,23 +165,23 @@ class Predictor:
         size = self._network_size(pixels.shape[:2])
         x = to_unit(resize_image(pixels, size, "stretch"))[None]
         logits = numpy.asarray(self._outputs(self._network(size), x), dtype="float32")[0]
-        # Scores, not classes, are enlarged: edges stay smooth and no class is invented.
-        logits = _enlarge(logits, pixels.shape[:2])
+        # Scores, not classes, are upsampled: edges stay smooth and no class is invented.
+        logits = _upsample(logits, pixels.shape[:2])
         mask = logits.argmax(axis=-1).astype("uint8")
         counts = numpy.bincount(mask.ravel(), minlength=len(self.class_names)) / mask.size
         order = [i for i in numpy.argsort(-counts, kind="stable") if counts[i] > 0]
-        shares = {self.class_names[i]: float(counts[i]) for i in order}
-        return Prediction(name, mask=mask, shares=shares)
+        fractions = {self.class_names[i]: float(counts[i]) for i in order}
+        return Prediction(name, mask=mask, fractions=fractions)
 
     def _colorize(self, name, pixels):
-        """Colours of the network, lightness of the picture at its full sharpness.
+        """Colors of the network, lightness of the image at its full sharpness.
 
-        Colours that sRGB does not have at that lightness become as saturated as it has them.
+        Colors that sRGB does not have at that lightness become as saturated as it has them.
         """
         size = self._network_size(pixels.shape[:2])
         x, _ = self.task.prepare(resize_image(pixels, size, "stretch")[None], None, None)
         outputs = self._outputs(self._network(size), x)[0]
-        chroma = _enlarge(predicted_chroma(outputs, self.config.target), pixels.shape[:2])
+        chroma = _upsample(predicted_chroma(outputs, self.config.target), pixels.shape[:2])
         lightness = to_lab(to_unit(pixels))[..., :1]
         lab = fit_gamut(numpy.concatenate([lightness, self.saturation * chroma], axis=-1))
         image = keras.ops.convert_to_numpy(lab_to_rgb(lab))
@@ -191,7 +191,7 @@ class Predictor:
         return inference.outputs(network, x, self.config.test_time_flip)
 
     def _network_size(self, size):
-        """Size at which the network sees a picture: about as large as in training."""
+        """Size at which the network sees an image: about as large as in training."""
         if self.config.resize == "stretch":
             return tuple(self.config.image_size)
         scale = max(want / have for want, have in zip(self.config.image_size, size, strict=True))
@@ -214,7 +214,7 @@ class Predictor:
         return self._networks[size]
 
     def _targets(self, name, out):
-        """Paths of the results of one picture, by kind."""
+        """Paths of the results of one image, by kind."""
         if self.task.name == "segmentation":
             return {"mask": out / f"{name}_mask.png", "overlay": out / f"{name}_overlay.png"}
         if self.task.name == "colorization":
@@ -226,14 +226,14 @@ class Predictor:
         twice = [path for path, count in collections.Counter(targets).items() if count > 1]
         if twice:
             raise ConfigError(
-                "two pictures would have the same result",
+                "two images would have the same result",
                 sorted(twice)[0],
                 "predict the folder above them, which keeps the subfolders, or rename one",
             )
-        pictures = {os.path.realpath(item) for _, item in named if isinstance(item, pathlib.Path)}
-        own = [path for path in targets if os.path.realpath(path) in pictures]
-        if own:  # --overwrite is for results, not for the user's pictures
-            raise ConfigError("the result would replace the picture", own[0], "another --out")
+        images = {os.path.realpath(item) for _, item in named if isinstance(item, pathlib.Path)}
+        own = [path for path in targets if os.path.realpath(path) in images]
+        if own:  # --overwrite is for results, not for the user's images
+            raise ConfigError("the result would replace the image", own[0], "another --out")
         there = [path for path in (*targets, out / "predictions.json") if path.exists()]
         if there and not overwrite:
             raise ConfigError("the result exists", there[0], "--overwrite, or another --out")
@@ -266,7 +266,7 @@ def write_index(predictions, out):
     )
 
 
-def _enlarge(maps, size):
+def _upsample(maps, size):
     """Maps float (h, w, C) to another height and width, bilinear, one channel at a time."""
     if maps.shape[:2] == tuple(size):
         return maps

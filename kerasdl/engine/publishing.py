@@ -1,4 +1,4 @@
-"""What a finished run leaves for people: scores.json, report.html, figures and the model card."""
+"""What a finished run leaves for people: metrics.json, report.html, figures and the model card."""
 
 import json
 import logging
@@ -12,13 +12,13 @@ from kerasdl.report import card, figures, html, stored
 from kerasdl.report import document as rundocument
 from kerasdl.runs import modelfile
 
-EXTREMES = 4  # best and worst pictures shown in a report
+EXTREMES = 4  # best and worst images shown in a report
 
 logger = logging.getLogger("kerasdl")
 
 
 def finish(path, config, task, dataset):
-    """Scores the best model of a run on its test split and writes the run's papers.
+    """Scores the best model of a run on its test split and writes the run's artifacts.
 
     Args:
         path: The run folder.
@@ -40,7 +40,7 @@ def finish(path, config, task, dataset):
     card.write_model_card(path, document)
     # Last, because its presence is what says that the run is complete.
     files.write_text(
-        path / "scores.json", json.dumps(found.document, indent=1, ensure_ascii=False) + "\n"
+        path / "metrics.json", json.dumps(found.document, indent=1, ensure_ascii=False) + "\n"
     )
     return found.document
 
@@ -48,14 +48,16 @@ def finish(path, config, task, dataset):
 def is_published(path):
     """Whether the scores of a run are there and whole."""
     try:
-        stored_scores = json.loads((pathlib.Path(path) / "scores.json").read_text(encoding="utf-8"))
+        stored_scores = json.loads(
+            (pathlib.Path(path) / "metrics.json").read_text(encoding="utf-8")
+        )
     except (OSError, ValueError, RecursionError):
         return False
     return isinstance(stored_scores, dict)
 
 
 def examine(path, config, task, dataset):
-    """Scores the best model of a run and looks for its best and worst pictures.
+    """Scores the best model of a run and looks for its best and worst images.
 
     Returns:
         The `kerasdl.engine.evaluation.Evaluation`, and what reports show beside its scores, see
@@ -64,7 +66,7 @@ def examine(path, config, task, dataset):
     model, _ = modelfile.open_model(path / "best.keras")
     split = next(name for name in ("test", "validation", "train") if dataset.splits.get(name))
     if split != "test":
-        logger.warning("no test pictures: the scores are those of the %s split", split)
+        logger.warning("no test images: the scores are those of the %s split", split)
     found = evaluation.evaluate(model, task, dataset, config, split)
     order = numpy.argsort(found.sample_scores, kind="stable")
     flip = config.test_time_flip
@@ -72,10 +74,10 @@ def examine(path, config, task, dataset):
     extras = {
         "parameters": model.count_params(),
         "source": dataset.source,
-        "licence": dataset.licence,
+        "license": dataset.license,
         "calibration": found.calibration,
-        "pictures": {
-            # A class is a word, so a classified picture has no columns beside the input.
+        "images": {
+            # A class is a word, so a classified image has no columns beside the input.
             "columns": ["input", "truth", "prediction"][: len(best[0][1])],
             "best": best,
             "worst": _titled(model, task, dataset, found, order[:EXTREMES], flip),
@@ -88,7 +90,7 @@ def examine(path, config, task, dataset):
 
 def _titled(model, task, dataset, found, indices, test_time_flip):
     return [
-        (f"{example.name}: {example.caption}", list(example.pictures))
+        (f"{example.name}: {example.caption}", list(example.images))
         for example in evaluation.examples(
             model, task, dataset, found.source, indices, test_time_flip
         )

@@ -49,7 +49,7 @@ def train(config, out=None, overwrite=False, allow_data_change=False, quiet=Fals
     with distribution.start(config.distribute, engine) as group:
         # Not earlier: asking JAX for its GPUs would keep it from joining other hosts.
         config = changed(config, precision=decided_precision(config, engine, path, overwrite))
-        return _train(group, config, out, overwrite, allow_data_change, quiet or not group.writes)
+        return _train(group, config, out, overwrite, allow_data_change, quiet or not group.is_main)
 
 
 def _train(group, config, out, overwrite, allow_data_change, quiet):
@@ -62,12 +62,12 @@ def _train(group, config, out, overwrite, allow_data_change, quiet):
     task = tasks.of(config)
     tasks.require("model", config.model, task.models, config.task)
     tasks.require("loss", config.loss or task.losses[0], task.losses, config.task)
-    dataset = group.first(lambda: data.load(config))
+    dataset = group.main_first(lambda: data.load(config))
     if not len(dataset.splits.get("train", ())):
-        raise DataError("no training pictures", config.data)
+        raise DataError("no training images", config.data)
     path = default_folder(config) if out is None else out
-    claimed = group.lead(
-        lambda: runfolder.claim(
+    claimed = group.run_on_main(
+        lambda: runfolder.acquire(
             path,
             config,
             dataset.fingerprint,
@@ -77,10 +77,10 @@ def _train(group, config, out, overwrite, allow_data_change, quiet):
             data_path=None if dataset.name == "scenes" else config.data,
         )
     )
-    folder = claimed or runfolder.FollowedFolder(path, config)
+    folder = claimed or runfolder.ReadOnlyRunFolder(path, config)
     with folder, signals.StopOnSignal(folder.path) as stop:
         mode = fitting.direction(config.monitor)
-        whole = group.first(lambda: resume.complete(folder, mode, repairs=group.writes))
+        whole = group.main_first(lambda: resume.complete(folder, mode, repairs=group.is_main))
         if whole and publishing.is_published(folder.path):
             logger.info(
                 "already finished: %s (nothing was trained; --overwrite trains it again, "
@@ -96,7 +96,7 @@ def _train(group, config, out, overwrite, allow_data_change, quiet):
             with distribution.scope(group):
                 fitting.fit(folder, config, task, dataset, stop, quiet, group)
             stop.check()
-            if group.writes:
+            if group.is_main:
                 publishing.finish(folder.path, config, task, dataset)
         # A signal during the last steps let them complete; whoever sent it wants no next run.
         stop.check()
@@ -150,7 +150,7 @@ def evaluate(run, split="test", data_name=None, batch_size=None):
         batch_size: Another batch size than that of the run.
 
     Returns:
-        The scores document: what scores.json holds, with the run's path under "run".
+        The scores document: what metrics.json holds, with the run's path under "run".
 
     Raises:
         ModelFileError: The run has no model, or one for other classes.
@@ -176,19 +176,19 @@ def evaluate(run, split="test", data_name=None, batch_size=None):
 
 
 def predict(run, images, out=None, overwrite=False, top=3, saturation=1.0):
-    """Predictions of a run's best model for pictures of any size.
+    """Predictions of a run's best model for images of any size.
 
     Args:
         run: The run folder.
         images: A path, an array uint8 (height, width, 3), or a list of these. A folder stands for
-            all pictures below it.
-        out: Folder for masks and coloured pictures; nothing is written if None.
+            all images below it.
+        out: Folder for masks and colored images; nothing is written if None.
         overwrite: Whether files there may be replaced.
         top: Classification: how many classes to name.
-        saturation: Colorization: factor of the predicted chroma; 0 is grey, 1 as predicted.
+        saturation: Colorization: factor of the predicted chroma; 0 is gray, 1 as predicted.
 
     Returns:
-        A list of `kerasdl.engine.prediction.Prediction`, in the order of the pictures.
+        A list of `kerasdl.engine.prediction.Prediction`, in the order of the images.
     """
     run = pathlib.Path(run)
     config = read_config(run)
@@ -240,7 +240,7 @@ def newest(task, root=ROOT):
     """
     task = resolve_task(task)
     finished = []
-    for path in pathlib.Path(root).glob("**/scores.json"):
+    for path in pathlib.Path(root).glob("**/metrics.json"):
         if not (path.parent / "best.keras").exists():
             continue
         try:
@@ -256,14 +256,14 @@ def newest(task, root=ROOT):
 
 
 def _check_data(config, dataset):
-    """The cheap part of `kerasdl data check`: raises the first problem that must be mended."""
+    """The cheap part of `kerasdl data check`: raises the first problem that must be fixed."""
     if dataset.name == "scenes":
         return
     from kerasdl.data.inspect import check, findings
 
     folder = not config.data.startswith("tfds:")
     report = check.check(config.data if folder else dataset, config.task, config, quick=True)
-    findings.raise_first(report.findings, config.skip_bad)
+    findings.raise_first(report.findings, config.skip_invalid)
 
 
 def _write_splits(folder, dataset):

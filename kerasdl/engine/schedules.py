@@ -63,8 +63,8 @@ class Warmed(keras.optimizers.schedules.LearningRateSchedule):
 
 def learning_rate(config, steps_per_epoch):
     """What the optimizer takes as its rate: a number with "plateau", else a schedule."""
-    if config.schedule == "plateau":
+    if config.lr_schedule == "plateau":
         return config.learning_rate
     steps = config.epochs * steps_per_epoch
     warmup = min(round(config.warmup_epochs * steps_per_epoch), steps - 1)
-    return Warmed(config.schedule, config.learning_rate, steps, warmup)
+    return Warmed(config.lr_schedule, config.learning_rate, steps, warmup)

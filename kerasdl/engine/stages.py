@@ -24,11 +24,11 @@ def stages(config):
     With k sizes in `progressive_sizes` there are k + 1 stages of equal length, the first epoch of
     stage i being floor(i epochs / (k + 1)). A stage without an epoch is left out.
     """
-    shares = (*config.progressive_sizes, 100)
-    bounds = [number * config.epochs // len(shares) for number in range(len(shares) + 1)]
+    fractions = (*config.progressive_sizes, 100)
+    bounds = [number * config.epochs // len(fractions) for number in range(len(fractions) + 1)]
     return [
-        Stage(first, end, at(config.image_size, share))
-        for share, first, end in zip(shares, bounds, bounds[1:], strict=False)
+        Stage(first, end, at(config.image_size, fraction))
+        for fraction, first, end in zip(fractions, bounds, bounds[1:], strict=False)
         if end > first
     ]
 

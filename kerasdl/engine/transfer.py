@@ -12,7 +12,7 @@ from kerasdl.runs import modelfile
 
 # Layers of the residual body, which classifier and pixel networks have in common.
 BODY = ("stem_*", "stage?_block*")
-RECORD = "backbone.json"
+RECORD = "init_weights.json"
 
 logger = logging.getLogger("kerasdl")
 
@@ -20,35 +20,35 @@ logger = logging.getLogger("kerasdl")
 def start(model, config, folder):
     """Copies the weights of the configuration's backbone into a new model and records what it did.
 
-    The record, backbone.json in the run folder, says which layers were filled, so that a
+    The record, init_weights.json in the run folder, says which layers were filled, so that a
     continued run needs the backbone no more.
 
     Args:
         model: The untrained network.
-        config: Configuration; `backbone` is a run folder, a `.keras` file, "imagenet" or empty.
+        config: Configuration; `weights` is a run folder, a `.keras` file, "imagenet" or empty.
         folder: The claimed `kerasdl.runs.runfolder.RunFolder`.
 
     Raises:
         ModelFileError: The backbone is missing, damaged or unsafe.
         ConfigError: No layer of it fits, or the ImageNet weights cannot be had.
     """
-    if not config.backbone:
+    if not config.weights:
         return
-    source, digest = _open(config.backbone)
+    source, digest = _open(config.weights)
     copied, refused, body = copy_weights(source, model)
     if not copied and refused:
         name, theirs, ours = refused[0]
         raise ConfigError(
             f"no layer of the backbone has the shape that {config.model} needs: {name} is "
-            f"{theirs} there and {ours} here", config.backbone,
+            f"{theirs} there and {ours} here", config.weights,
             "a backbone with the same model_args.stem and filters; fcn* and unet-resnet18 have 64",
         )  # fmt: skip
     if not copied:
         raise ConfigError(
-            f"the backbone has no layer that {config.model} could take", config.backbone,
+            f"the backbone has no layer that {config.model} could take", config.weights,
             "the networks that can: resnet18, fcn32, fcn16, fcn8, unet-resnet18",
         )  # fmt: skip
-    logger.info("backbone: %d of %d layers from %s", len(copied), len(body), config.backbone)
+    logger.info("backbone: %d of %d layers from %s", len(copied), len(body), config.weights)
     for name, theirs, ours in refused:
         stem = ", set model_args.stem as in the backbone" if name == "stem_convolution" else ""
         logger.warning(
@@ -57,7 +57,7 @@ def start(model, config, folder):
     folder.write_json(
         RECORD,
         {
-            "backbone": config.backbone,
+            "weights": config.weights,
             "sha256": digest,
             "layers": copied,
             "refused": [[name, list(theirs), list(ours)] for name, theirs, ours in refused],
@@ -68,7 +68,7 @@ def start(model, config, folder):
 def freeze(model, config, folder):
     """Takes the layers that the backbone filled out of the training, if the configuration says so.
 
-    Their weights stay, and their batch normalisation uses its stored statistics, in training too.
+    Their weights stay, and their batch normalization uses its stored statistics, in training too.
 
     Raises:
         ModelFileError: The record of the layers is missing or damaged.
@@ -80,7 +80,7 @@ def freeze(model, config, folder):
         names = set(json.loads(path.read_text(encoding="utf-8"))["layers"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelFileError(
-            f"which layers are frozen cannot be read ({error})", path, "start anew: --overwrite"
+            f"which layers are frozen cannot be read ({error})", path, "start over: --overwrite"
         ) from error
     for layer in model.layers:
         if layer.name in names:
@@ -90,8 +90,8 @@ def freeze(model, config, folder):
 def copy_weights(source, target):
     """Weights of the residual body from one network to another, by the name of the layers.
 
-    A kernel for colour pictures is summed over its inputs where the target takes grey ones:
-    sum_c k[c] g is what the source answers to the grey picture (g, g, g).
+    A kernel for color images is summed over its inputs where the target takes gray ones:
+    sum_c k[c] g is what the source answers to the gray image (g, g, g).
 
     Returns:
         `(copied, refused, body)`: names copied; (name, shape there, shape here) of those whose

@@ -24,8 +24,8 @@ LABEL_LOSSES = {
     "dice": SparseDice,
     "crossentropy+dice": _crossentropy_and_dice,
 }
-# For pictures, where Keras' own losses fit: builder().
-PICTURE_LOSSES = {
+# For images, where Keras' own losses fit: builder().
+IMAGE_LOSSES = {
     "l1": lambda: keras.losses.MeanAbsoluteError(name="l1"),
     # Quadratic below an error of 0.1; Keras' default of 1 would be the squared error everywhere.
     "huber": lambda: keras.losses.Huber(delta=0.1, name="huber"),
@@ -37,24 +37,24 @@ AB_LOSSES = {
     "chroma": lambda: ABError("l1", chroma_weighted=True, name="chroma"),
     "bins": BinsCrossentropy,
 }
-LOSSES = {**LABEL_LOSSES, **PICTURE_LOSSES}
+LOSSES = {**LABEL_LOSSES, **IMAGE_LOSSES}
 
 
 def build(name, ignore_labels=(), class_weights=None, label_smoothing=0.0, target=""):
     """Keras loss for a name of `LOSSES`.
 
     Args:
-        name: Such as "crossentropy" (labels) or "l1" (pictures).
+        name: Such as "crossentropy" (labels) or "l1" (images).
         ignore_labels: Label values that do not count.
-        class_weights: One weight per class (for "bins": per colour bin), or None.
+        class_weights: One weight per class (for "bins": per color bin), or None.
         label_smoothing: Share of the target spread over all classes; cross-entropy only.
         target: Colorization: "rgb" or "ab", what the network puts out.
 
     Raises:
         ConfigError: Unknown name, or class weights for a loss that has no classes.
     """
-    pictures = AB_LOSSES if target == "ab" else PICTURE_LOSSES
-    known = {**LABEL_LOSSES, **pictures}
+    images = AB_LOSSES if target == "ab" else IMAGE_LOSSES
+    known = {**LABEL_LOSSES, **images}
     if name not in known:
         raise suggest("loss", name, known)
     if name in LABEL_LOSSES:
@@ -65,5 +65,5 @@ def build(name, ignore_labels=(), class_weights=None, label_smoothing=0.0, targe
     if name == "bins":
         return BinsCrossentropy(class_weights)
     if class_weights is not None:
-        raise ConfigError(f"loss '{name}' has no classes, so no class weights", mend="unset them")
-    return pictures[name]()
+        raise ConfigError(f"loss '{name}' has no classes, so no class weights", fix="unset them")
+    return images[name]()

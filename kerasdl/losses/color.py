@@ -2,12 +2,12 @@
 
 import keras
 
-from kerasdl.losses.crossentropy import normalise
+from kerasdl.losses.crossentropy import normalize
 from kerasdl.metrics.colors.bins import soft_encoding
 from kerasdl.metrics.colors.targets import LAB_SCALE
 
 HUBER_DELTA = 0.1  # 10 units of CIELAB; as in RGB, where 0.1 is 25 of 255 levels
-CHROMA_UNIT = 10.0  # chroma at which a pixel counts twice as much as a grey one
+CHROMA_UNIT = 10.0  # chroma at which a pixel counts twice as much as a gray one
 
 
 @keras.saving.register_keras_serializable("kerasdl")
@@ -16,8 +16,8 @@ class ABError(keras.losses.Loss):
 
     e = mean over a, b of h(d), d = truth - prediction. Without `chroma_weighted` the value of a
     batch is the mean of e over its pixels; with it sum(w e) / sum(w), w = 1 + C / 10, C the true
-    chroma sqrt(a^2 + b^2): a saturated pixel (C = 50) counts six times as much as a grey one, so
-    that painting everything grey is no longer cheap.
+    chroma sqrt(a^2 + b^2): a saturated pixel (C = 50) counts six times as much as a gray one, so
+    that painting everything gray is no longer cheap.
 
     Args:
         kind: "l1": h(d) = |d|; "huber": h(d) = d^2 / 2 up to |d| = 0.1, 0.1 (|d| - 0.05) beyond.
@@ -44,7 +44,7 @@ class ABError(keras.losses.Loss):
         if self.chroma_weighted:
             chroma = LAB_SCALE * ops.sqrt(ops.sum(ops.square(truth), axis=-1))
             weights = 1.0 + chroma / CHROMA_UNIT
-            error = normalise(error * weights, weights)
+            error = normalize(error * weights, weights)
         return error
 
     def get_config(self):
@@ -57,10 +57,10 @@ class ABError(keras.losses.Loss):
 
 @keras.saving.register_keras_serializable("kerasdl")
 class BinsCrossentropy(keras.losses.Loss):
-    """Cross-entropy of the 313 colour bins: mean over pixels of v sum_q Z_q (lse(z) - z_q).
+    """Cross-entropy of the 313 color bins: mean over pixels of v sum_q Z_q (lse(z) - z_q).
 
-    Z is the soft encoding of the true colour, z the logits, lse log-sum-exp, and v the weight of
-    the bin nearest to the true colour.
+    Z is the soft encoding of the true color, z the logits, lse log-sum-exp, and v the weight of
+    the bin nearest to the true color.
 
     Args:
         weights: One weight per bin (`colors.bins.rebalancing_weights`), or None for 1.
@@ -76,8 +76,8 @@ class BinsCrossentropy(keras.losses.Loss):
 
     def call(self, y_true, y_pred):
         ops = keras.ops
-        bins, shares = soft_encoding(y_true[..., 1:] * LAB_SCALE)
-        found = ops.sum(shares * ops.take_along_axis(y_pred, bins, axis=-1), axis=-1)
+        bins, fractions = soft_encoding(y_true[..., 1:] * LAB_SCALE)
+        found = ops.sum(fractions * ops.take_along_axis(y_pred, bins, axis=-1), axis=-1)
         losses = ops.logsumexp(y_pred, axis=-1) - found
         if self.weights is None:
             return losses

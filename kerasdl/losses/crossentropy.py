@@ -1,4 +1,4 @@
-"""Cross-entropy on logits with ignored labels and class weights, per picture or per pixel."""
+"""Cross-entropy on logits with ignored labels and class weights, per image or per pixel."""
 
 import keras
 
@@ -47,7 +47,7 @@ def sparse_crossentropy(labels, logits, ignore_labels=(), class_weights=None, la
     return ops.where(unknown, float("nan"), losses), weights
 
 
-def normalise(losses, weights):
+def normalize(losses, weights):
     """Losses scaled so that their plain mean is sum(losses) / sum(weights), and 0 for no weight.
 
     Keras takes the plain mean of what a loss returns; this keeps its handling of distribution
@@ -98,7 +98,7 @@ class SparseCrossentropy(keras.losses.Loss):
             self.class_weights,
             self.label_smoothing,
         )
-        return normalise(losses, weights)
+        return normalize(losses, weights)
 
     def get_config(self):
         return {

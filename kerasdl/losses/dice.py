@@ -127,4 +127,4 @@ class Sum(keras.losses.Loss):
 
 def _refuse(sample_weight, name):
     if sample_weight is not None:
-        raise ConfigError(f"loss '{name}' takes no sample weights", mend="use class weights")
+        raise ConfigError(f"loss '{name}' takes no sample weights", fix="use class weights")

@@ -3,7 +3,7 @@
 import keras
 
 from kerasdl.core.errors import ConfigError
-from kerasdl.losses.crossentropy import normalise, sparse_crossentropy
+from kerasdl.losses.crossentropy import normalize, sparse_crossentropy
 from kerasdl.losses.labels import match_rank, split_labels
 
 
@@ -54,7 +54,7 @@ class SparseFocal(keras.losses.Loss):
             index, _, _ = split_labels(labels, y_pred.shape[-1], self.ignore_labels)
             of_pixel = ops.take(ops.convert_to_tensor(self.class_weights, "float32"), index, axis=0)
             losses, weights = losses * of_pixel, weights * of_pixel
-        return normalise(losses, weights)
+        return normalize(losses, weights)
 
     def get_config(self):
         return {

@@ -14,7 +14,7 @@ def balanced_class_weights(counts, totals=None):
 
     Args:
         counts: Pixels (or samples) of each class, shape (C,), whole numbers.
-        totals: All pixels of the pictures in which the class occurs, shape (C,), as in the
+        totals: All pixels of the images in which the class occurs, shape (C,), as in the
             paper. None: the sum of `counts`, which makes the weights inversely proportional to
             the counts.
 

@@ -52,7 +52,7 @@ class GatedMetric(keras.metrics.Metric):
 
     def update_state(self, y_true, y_pred, sample_weight=None):
         if sample_weight is not None:
-            raise ConfigError(f"metric '{self.name}' takes no sample weights", mend="use metrics=")
+            raise ConfigError(f"metric '{self.name}' takes no sample weights", fix="use metrics=")
         ops = keras.ops
         increments = ops.cond(
             self.gate > 0,
@@ -74,31 +74,31 @@ class GatedMetric(keras.metrics.Metric):
         return {"name": self.name, "gated": self.gated}
 
 
-class PictureMean(GatedMetric):
-    """Mean over pictures of a score per picture; 0 while nothing has been measured.
+class ImageMean(GatedMetric):
+    """Mean over images of a score per image; 0 while nothing has been measured.
 
-    A subclass gives `per_picture(y_true, y_pred)`: pictures (B, H, W, C) to scores (B,).
+    A subclass gives `per_image(y_true, y_pred)`: images (B, H, W, C) to scores (B,).
     """
 
     def __init__(self, name, gated=True):
         super().__init__(name, gated)
         self.total = self.add_variable((), "zeros", dtype="float32", name="total")
-        self.pictures = self.add_variable((), "zeros", dtype="int32", name="pictures")
+        self.images = self.add_variable((), "zeros", dtype="int32", name="images")
 
     @property
     def accumulators(self):
-        return self.total, self.pictures
+        return self.total, self.images
 
-    def per_picture(self, y_true, y_pred):
-        """Score of each picture, shape (B,)."""
+    def per_image(self, y_true, y_pred):
+        """Score of each image, shape (B,)."""
         raise NotImplementedError
 
     def increments(self, y_true, y_pred):
-        scores = self.per_picture(y_true, y_pred)
+        scores = self.per_image(y_true, y_pred)
         return keras.ops.sum(scores), keras.ops.sum(keras.ops.ones_like(scores, dtype="int32"))
 
     def result(self):
-        return keras.ops.divide_no_nan(self.total, keras.ops.cast(self.pictures, "float32"))
+        return keras.ops.divide_no_nan(self.total, keras.ops.cast(self.images, "float32"))
 
 
 class ExpensiveMetricsInValidationOnly(keras.callbacks.Callback):

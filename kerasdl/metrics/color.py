@@ -1,11 +1,11 @@
-"""How right and how strong the colours of pictures are; PSNR and SSIM hardly see colour."""
+"""How right and how strong the colors of images are; PSNR and SSIM hardly see color."""
 
 import numpy
 import skimage.color
 
 from kerasdl.core.errors import DataError
 
-GREY = 0.01  # colourfulness below which pictures are grey: what rounding leaves, on 0-255
+GRAY = 0.01  # colorfulness below which images are gray: what rounding leaves, on 0-255
 SUMS = ("chroma_error", "ab_error", "delta_e", "truth", "prediction")
 
 
@@ -13,11 +13,11 @@ def chroma_error(truth, prediction):
     """Mean over pixels of sqrt(da^2 + db^2) in CIELAB (D65), lightness left aside.
 
     Args:
-        truth: Pictures RGB (sRGB) in [0, 1], shape (..., H, W, 3).
+        truth: Images RGB (sRGB) in [0, 1], shape (..., H, W, 3).
         prediction: Same shape; clipped to [0, 1].
 
     Returns:
-        float64 (...): one value per picture, 0 for the same colours.
+        float64 (...): one value per image, 0 for the same colors.
     """
     return _chroma_error(_lab(truth), _lab(prediction))
 
@@ -45,7 +45,7 @@ def out_of_gamut(prediction):
 
 
 def delta_e(truth, prediction):
-    """Mean over pixels of the CIEDE2000 colour difference; about 1 is just noticeable.
+    """Mean over pixels of the CIEDE2000 color difference; about 1 is just noticeable.
 
     Arguments and shape of the result as in `chroma_error`.
     Source: Sharma et al. 2005, "The CIEDE2000 Color-Difference Formula" (scikit-image).
@@ -53,20 +53,20 @@ def delta_e(truth, prediction):
     return _delta_e(_lab(truth), _lab(prediction))
 
 
-def colorfulness(pictures):
-    """Colourfulness: sqrt(var rg + var yb) + 0.3 sqrt(mean rg^2 + mean yb^2), scale 0-255.
+def colorfulness(images):
+    """Colorfulness: sqrt(var rg + var yb) + 0.3 sqrt(mean rg^2 + mean yb^2), scale 0-255.
 
     rg = R - G, yb = (R + G) / 2 - B, both signed; mean and variance over the pixels.
 
     Args:
-        pictures: RGB in [0, 1], shape (..., H, W, 3); clipped to that range.
+        images: RGB in [0, 1], shape (..., H, W, 3); clipped to that range.
 
     Returns:
-        float64 (...): 0 for grey; in the paper 33 is "moderately", 82 "highly" colourful.
+        float64 (...): 0 for gray; in the paper 33 is "moderately", 82 "highly" colorful.
 
-    Source: Hasler and Suesstrunk 2003, "Measuring colourfulness in natural images", eq. 3.
+    Source: Hasler and Suesstrunk 2003, "Measuring colorfulness in natural images", eq. 3.
     """
-    red, green, blue = numpy.moveaxis(_clipped(pictures) * 255.0, -1, 0)
+    red, green, blue = numpy.moveaxis(_clipped(images) * 255.0, -1, 0)
     red_green = red - green
     yellow_blue = (red + green) / 2 - blue
     axes = (-2, -1)
@@ -76,20 +76,20 @@ def colorfulness(pictures):
 
 
 class ColorScores:
-    """Means over pictures of the colour scores, collected batch by batch.
+    """Means over images of the color scores, collected batch by batch.
 
     Example: `scores = ColorScores(); scores.update(truth, prediction); scores.result()`.
     """
 
     def __init__(self):
-        self._pictures = 0
+        self._images = 0
         self._sums = dict.fromkeys(SUMS, 0.0)
 
     def update(self, truth, prediction):
-        """Adds a batch of pictures (B, H, W, 3), RGB in [0, 1]."""
+        """Adds a batch of images (B, H, W, 3), RGB in [0, 1]."""
         truth, prediction = _clipped(truth), _clipped(prediction)
         true_lab, predicted_lab = _lab(truth), _lab(prediction)
-        self._pictures += len(truth)
+        self._images += len(truth)
         self._sums["chroma_error"] += _chroma_error(true_lab, predicted_lab).sum()
         self._sums["ab_error"] += _ab_error(true_lab, predicted_lab).sum()
         self._sums["delta_e"] += _delta_e(true_lab, predicted_lab).sum()
@@ -99,30 +99,30 @@ class ColorScores:
     def result(self):
         """dict of `chroma_error`, `ab_error`, `delta_e` and `colorfulness_ratio`.
 
-        The ratio is the mean colourfulness of the predictions over that of the truth: 1 is as
-        colourful, 0 is grey, NaN if the truth itself is grey.
+        The ratio is the mean colorfulness of the predictions over that of the truth: 1 is as
+        colorful, 0 is gray, NaN if the truth itself is gray.
 
         Raises:
-            DataError: No picture was added.
+            DataError: No image was added.
         """
-        if not self._pictures:
-            raise DataError("colour scores need at least one picture")
+        if not self._images:
+            raise DataError("color scores need at least one image")
         sums = self._sums
-        grey = sums["truth"] < GREY * self._pictures
+        gray = sums["truth"] < GRAY * self._images
         return {
-            "chroma_error": float(sums["chroma_error"] / self._pictures),
-            "ab_error": float(sums["ab_error"] / self._pictures),
-            "delta_e": float(sums["delta_e"] / self._pictures),
-            "colorfulness_ratio": float("nan" if grey else sums["prediction"] / sums["truth"]),
+            "chroma_error": float(sums["chroma_error"] / self._images),
+            "ab_error": float(sums["ab_error"] / self._images),
+            "delta_e": float(sums["delta_e"] / self._images),
+            "colorfulness_ratio": float("nan" if gray else sums["prediction"] / sums["truth"]),
         }
 
 
-def _clipped(pictures):
-    return numpy.clip(numpy.asarray(pictures, dtype="float64"), 0.0, 1.0)
+def _clipped(images):
+    return numpy.clip(numpy.asarray(images, dtype="float64"), 0.0, 1.0)
 
 
-def _lab(pictures):
-    return skimage.color.rgb2lab(_clipped(pictures))
+def _lab(images):
+    return skimage.color.rgb2lab(_clipped(images))
 
 
 def _chroma_error(true_lab, predicted_lab):

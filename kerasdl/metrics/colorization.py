@@ -1,9 +1,9 @@
-"""The scores of colorization while a network trains, on the pictures its outputs stand for."""
+"""The scores of colorization while a network trains, on the images its outputs stand for."""
 
 import keras
 
 from kerasdl.metrics.base import GatedMetric
-from kerasdl.metrics.color import GREY
+from kerasdl.metrics.color import GRAY
 from kerasdl.metrics.colors.lab import rgb_to_lab
 from kerasdl.metrics.colors.targets import truth_and_prediction
 from kerasdl.metrics.psnr import psnr
@@ -11,15 +11,15 @@ from kerasdl.metrics.ssim import ssim
 
 
 def ab_error(truth, prediction):
-    """Mean absolute error of a and b of CIELAB, per picture, from RGB (B, H, W, 3) in [0, 1]."""
+    """Mean absolute error of a and b of CIELAB, per image, from RGB (B, H, W, 3) in [0, 1]."""
     error = keras.ops.abs(rgb_to_lab(truth) - rgb_to_lab(prediction))
     return keras.ops.mean(error[..., 1:], axis=(1, 2, 3))
 
 
-def colorfulness(pictures):
+def colorfulness(images):
     """As `kerasdl.metrics.color.colorfulness`, float32 (B,), with `keras.ops`."""
     ops = keras.ops
-    red, green, blue = (255.0 * pictures[..., channel] for channel in range(3))
+    red, green, blue = (255.0 * images[..., channel] for channel in range(3))
     opponents = ops.stack([red - green, (red + green) / 2.0 - blue], axis=-1)
     spread = ops.sum(ops.var(opponents, axis=(1, 2)), axis=-1)
     shift = ops.sum(ops.square(ops.mean(opponents, axis=(1, 2))), axis=-1)
@@ -28,10 +28,10 @@ def colorfulness(pictures):
 
 @keras.saving.register_keras_serializable("kerasdl")
 class ColorizationScores(GatedMetric):
-    """PSNR, SSIM, ab error and colourfulness ratio, all on clipped RGB, whatever the target.
+    """PSNR, SSIM, ab error and colorfulness ratio, all on clipped RGB, whatever the target.
 
-    One metric, so that the outputs are decoded once. All are means over pictures; the ratio is
-    that of the means, NaN for a grey truth. All are 0 while nothing has been measured.
+    One metric, so that the outputs are decoded once. All are means over images; the ratio is
+    that of the means, NaN for a gray truth. All are 0 while nothing has been measured.
 
     Args:
         target: "rgb" or "ab", what the network puts out; see `kerasdl.metrics.colors.targets`.
@@ -43,11 +43,11 @@ class ColorizationScores(GatedMetric):
         super().__init__(name, gated)
         self.target = target
         self.sums = self.add_variable((5,), "zeros", dtype="float32", name="sums")
-        self.pictures = self.add_variable((), "zeros", dtype="int32", name="pictures")
+        self.images = self.add_variable((), "zeros", dtype="int32", name="images")
 
     @property
     def accumulators(self):
-        return self.sums, self.pictures
+        return self.sums, self.images
 
     @property
     def result_names(self):
@@ -69,9 +69,9 @@ class ColorizationScores(GatedMetric):
 
     def result(self):
         ops = keras.ops
-        means = ops.divide_no_nan(self.sums, ops.cast(self.pictures, "float32"))
-        grey_truth = ops.logical_and(self.pictures > 0, means[4] < GREY)
-        ratio = ops.where(grey_truth, float("nan"), ops.divide_no_nan(means[3], means[4]))
+        means = ops.divide_no_nan(self.sums, ops.cast(self.images, "float32"))
+        gray_truth = ops.logical_and(self.images > 0, means[4] < GRAY)
+        ratio = ops.where(gray_truth, float("nan"), ops.divide_no_nan(means[3], means[4]))
         return dict(zip(self.result_names, (means[0], means[1], means[2], ratio), strict=True))
 
     def get_config(self):

@@ -57,10 +57,10 @@ def scores_from_confusion(matrix, class_names):
         class_names: C names.
 
     Returns:
-        dict of floats in [0, 1]: "miou", "pixel_accuracy" and "iou/<class>" for each class; NaN
+        dict of floats in [0, 1]: "mean_iou", "pixel_accuracy" and "iou/<class>" for each class; NaN
         for a class that occurs nowhere, and for everything if the matrix is empty.
 
-    Example: [[3, 1], [0, 4]] gives iou 0.75 and 0.8, miou 0.775, pixel accuracy 0.875.
+    Example: [[3, 1], [0, 4]] gives iou 0.75 and 0.8, mean_iou 0.775, pixel accuracy 0.875.
     Source: Everingham et al. 2010, "The PASCAL VOC Challenge", section 4.4 of the 2012 devkit.
     """
     matrix = numpy.asarray(matrix, dtype="float64")
@@ -70,7 +70,7 @@ def scores_from_confusion(matrix, class_names):
     numpy.divide(hits, union, out=iou, where=union > 0)
     total = matrix.sum()
     scores = {
-        "miou": float(numpy.nanmean(iou)) if total > 0 else float("nan"),
+        "mean_iou": float(numpy.nanmean(iou)) if total > 0 else float("nan"),
         "pixel_accuracy": float(hits.sum() / total) if total > 0 else float("nan"),
     }
     for name, value in zip(class_names, iou, strict=True):
@@ -84,7 +84,7 @@ class MeanIoU(GatedMetric):
 
     One confusion matrix over all batches, so the last partial batch counts by its pixels.
     Counts are exact up to 2**55 pixels per cell and under any precision policy. The result is
-    `{"miou", "pixel_accuracy"}` as in `scores_from_confusion`; both are 0 while no pixel has
+    `{"mean_iou", "pixel_accuracy"}` as in `scores_from_confusion`; both are 0 while no pixel has
     been counted, and NaN if a label was neither a class nor ignored, which Keras' own MeanIoU
     leaves out silently.
 
@@ -109,7 +109,7 @@ class MeanIoU(GatedMetric):
 
     @property
     def result_names(self):
-        return ("miou", "pixel_accuracy")
+        return ("mean_iou", "pixel_accuracy")
 
     def increments(self, y_true, y_pred):
         counts = confusion_counts(y_true, y_pred, self.classes, self.ignore_labels)
@@ -131,7 +131,7 @@ class MeanIoU(GatedMetric):
         union = ops.sum(matrix, axis=0) + ops.sum(matrix, axis=1) - hits
         occurring = ops.sum(ops.cast(union > 0, "float32"))
         scores = {
-            "miou": ops.divide_no_nan(ops.sum(ops.divide_no_nan(hits, union)), occurring),
+            "mean_iou": ops.divide_no_nan(ops.sum(ops.divide_no_nan(hits, union)), occurring),
             "pixel_accuracy": ops.divide_no_nan(ops.sum(hits), ops.sum(matrix)),
         }
         unknown = counts[-1] > 0
@@ -149,7 +149,7 @@ class MeanIoU(GatedMetric):
         if counts[-1]:
             raise DataError(
                 f"{counts[-1]} labels are neither one of the {self.classes} classes nor ignored",
-                mend="check the masks, or list their value in ignore_labels",
+                fix="check the masks, or list their value in ignore_labels",
             )
         return counts[:-1].reshape(self.classes, self.classes)
 

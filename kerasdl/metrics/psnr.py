@@ -1,20 +1,20 @@
-"""Peak signal-to-noise ratio per picture."""
+"""Peak signal-to-noise ratio per image."""
 
 import keras
 
-from kerasdl.metrics.base import PictureMean
+from kerasdl.metrics.base import ImageMean
 
-LEAST_ERROR = 1e-10  # identical pictures count 100 dB instead of infinity
+LEAST_ERROR = 1e-10  # identical images count 100 dB instead of infinity
 
 
 def psnr(truth, prediction):
-    """PSNR of each picture in dB: -10 log10(max(MSE, 1e-10)), data range 1.
+    """PSNR of each image in dB: -10 log10(max(MSE, 1e-10)), data range 1.
 
-    One MSE per picture over its pixels and channels. `keras.ops.psnr` takes one over the whole
+    One MSE per image over its pixels and channels. `keras.ops.psnr` takes one over the whole
     batch, so that its value depends on the batch size.
 
     Args:
-        truth: Pictures in [0, 1], shape (B, H, W, C).
+        truth: Images in [0, 1], shape (B, H, W, C).
         prediction: Same shape; clipped to [0, 1], as it would be shown. Computed in float32.
 
     Returns:
@@ -30,11 +30,11 @@ def psnr(truth, prediction):
 
 
 @keras.saving.register_keras_serializable("kerasdl")
-class PSNR(PictureMean):
-    """Mean over pictures of `psnr`, in dB."""
+class PSNR(ImageMean):
+    """Mean over images of `psnr`, in dB."""
 
     def __init__(self, name="psnr", gated=True):
         super().__init__(name, gated)
 
-    def per_picture(self, y_true, y_pred):
+    def per_image(self, y_true, y_pred):
         return psnr(y_true, y_pred)

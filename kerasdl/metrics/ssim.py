@@ -1,8 +1,8 @@
-"""Structural similarity per picture (Wang et al. 2004)."""
+"""Structural similarity per image (Wang et al. 2004)."""
 
 import keras
 
-from kerasdl.metrics.base import PictureMean
+from kerasdl.metrics.base import ImageMean
 
 SIGMA = 1.5
 RADIUS = 5  # window of 11 pixels
@@ -11,21 +11,21 @@ C2 = 0.03**2
 
 
 def ssim(truth, prediction):
-    """SSIM of each picture: mean over channels and over the places where the window fits.
+    """SSIM of each image: mean over channels and over the places where the window fits.
 
     (2 mx my + C1)(2 sxy + C2) / ((mx^2 + my^2 + C1)(sxx + syy + C2)) with means m and
     (co)variances s under a Gaussian window of 11x11 pixels, sigma 1.5, C1 = 0.01^2,
-    C2 = 0.03^2, data range 1. Pictures with a side below 11 pixels get the largest odd window
+    C2 = 0.03^2, data range 1. Images with a side below 11 pixels get the largest odd window
     that fits, with the same sigma. Equal to scikit-image with `gaussian_weights=True,
     sigma=1.5, use_sample_covariance=False, data_range=1`, and to `keras.ops.image.ssim`, which
-    refuses small pictures and computes in the type of its input (wrong in bfloat16).
+    refuses small images and computes in the type of its input (wrong in bfloat16).
 
     Args:
-        truth: Pictures in [0, 1], shape (B, H, W, C).
+        truth: Images in [0, 1], shape (B, H, W, C).
         prediction: Same shape; clipped to [0, 1], as it would be shown. Computed in float32.
 
     Returns:
-        float32 (B,), in [-1, 1]; 1 for identical pictures.
+        float32 (B,), in [-1, 1]; 1 for identical images.
 
     Source: Wang et al. 2004, "Image Quality Assessment", equation 13.
     """
@@ -90,11 +90,11 @@ def _exact_matmul(matrix, maps):
 
 
 @keras.saving.register_keras_serializable("kerasdl")
-class SSIM(PictureMean):
-    """Mean over pictures of `ssim`."""
+class SSIM(ImageMean):
+    """Mean over images of `ssim`."""
 
     def __init__(self, name="ssim", gated=True):
         super().__init__(name, gated)
 
-    def per_picture(self, y_true, y_pred):
+    def per_image(self, y_true, y_pred):
         return ssim(y_true, y_pred)

@@ -1,7 +1,7 @@
 """Networks, written with Keras' functional API and its own layers only.
 
 Every builder takes `(input_shape, outputs, **options)` and returns a `keras.Model` whose output is
-linear float32: logits for classes, colours for colorization. It knows no task and no data.
+linear float32: logits for classes, colors for colorization. It knows no task and no data.
 """
 
 import importlib
@@ -16,8 +16,8 @@ MODELS = {
     "fcn32": "kerasdl.models.fcn",
     "fcn16": "kerasdl.models.fcn",
     "fcn8": "kerasdl.models.fcn",
-    "unet": "kerasdl.models.unet",
-    "unet-resnet18": "kerasdl.models.unet_resnet18",
+    "unet": "kerasdl.models.u_net",
+    "unet-resnet18": "kerasdl.models.u_net",
 }
 
 
@@ -33,7 +33,7 @@ def build(name, input_shape, outputs, **options):
     Args:
         name: One of `MODELS`.
         input_shape: (height, width, channels); height and width of 8 or more.
-        outputs: Number of classes or of colour channels.
+        outputs: Number of classes or of color channels.
         **options: Options of that network, see its builder.
 
     Returns:

@@ -56,7 +56,7 @@ def crop_back(x, padding):
 
 
 class Bilinear(keras.initializers.Initializer):
-    """Kernel of a transposed convolution that enlarges each channel bilinearly.
+    """Kernel of a transposed convolution that upsamples each channel bilinearly.
 
     Only used while building; a saved model holds the finished weights.
     Source: Long, Shelhamer and Darrell 2015, section 3.3.

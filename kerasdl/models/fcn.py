@@ -18,9 +18,9 @@ def fcn(input_shape, outputs, stride, stem="imagenet"):
     Args:
         input_shape: (height, width, channels); padded to a multiple of 32 and cropped back.
         outputs: Number of classes.
-        stride: 32, 16 or 8: pixels of the input per score that the last layer enlarges.
+        stride: 32, 16 or 8: pixels of the input per score that the last layer upsamples.
         stem: Stem of the body, see `kerasdl.models.resnet.resnet18`. With the small stem all
-            resolutions are four times as fine, and so is the last enlargement.
+            resolutions are four times as fine, and so is the last upsampling.
 
     Returns:
         `keras.Model`: (batch, height, width, channels) to logits (batch, height, width, outputs),
@@ -32,11 +32,11 @@ def fcn(input_shape, outputs, stride, stem="imagenet"):
     scores = _scores(features["stage4"], outputs, "scores_stage4")
     for stage, finest in (("stage3", 16), ("stage2", 8)):
         if stride <= finest:
-            scores = _enlarge(scores, outputs, 2, f"{stage}_enlarge")
+            scores = _upsample(scores, outputs, 2, f"{stage}_upsample")
             finer = _scores(features[stage], outputs, f"scores_{stage}")
             scores = keras.layers.Add(name=f"{stage}_fuse")([scores, finer])
     factor = x.shape[1] // scores.shape[1]
-    logits = crop_back(_enlarge(scores, outputs, factor, "logits", dtype="float32"), padding)
+    logits = crop_back(_upsample(scores, outputs, factor, "logits", dtype="float32"), padding)
     return keras.Model(inputs, logits, name=f"fcn{stride}")
 
 
@@ -63,8 +63,8 @@ def _scores(x, outputs, name):
     return keras.layers.BatchNormalization(**BATCH_NORM, name=f"{name}_norm")(x)
 
 
-def _enlarge(x, outputs, factor, name, dtype=None):
-    """Transposed convolution that starts as bilinear enlargement by `factor` and is trained on."""
+def _upsample(x, outputs, factor, name, dtype=None):
+    """Transposed convolution that starts as bilinear upsampling by `factor` and is trained on."""
     layer = keras.layers.Conv2DTranspose(
         outputs,
         2 * factor,

@@ -8,7 +8,7 @@ from kerasdl import models
 from kerasdl.core.errors import ConfigError
 
 PRESET = "resnet_18_imagenet"
-# What the preset was trained with: x = (picture - mean) / deviation, the picture in [0, 1].
+# What the preset was trained with: x = (image - mean) / deviation, the image in [0, 1].
 MEAN = numpy.array([0.485, 0.456, 0.406], dtype="float32")
 DEVIATION = numpy.array([0.229, 0.224, 0.225], dtype="float32")
 MEND = "give a .keras file or a run of your own as the backbone"
@@ -27,7 +27,7 @@ def resnet18():
     except ImportError as error:
         raise ConfigError(
             f"the ImageNet weights come from keras-hub, which cannot be imported: {error}",
-            mend=f"pip install keras-hub, or {MEND}",
+            fix=f"pip install keras-hub, or {MEND}",
         ) from error
     try:
         backbone = keras_hub.models.Backbone.from_preset(PRESET)
@@ -40,11 +40,11 @@ def resnet18():
 
 
 def convert(backbone):
-    """Our ResNet-18 that answers to a picture x as the backbone does to (x - mean) / deviation.
+    """Our ResNet-18 that answers to an image x as the backbone does to (x - mean) / deviation.
 
-    The normalisation goes into the first layers: kernels k[c] / deviation[c], and the constant
-    -sum_c k[c] mean[c] / deviation[c] into the mean that batch normalisation subtracts. That is
-    exact but for the border of three pixels, where our picture is padded with black and theirs
+    The normalization goes into the first layers: kernels k[c] / deviation[c], and the constant
+    -sum_c k[c] mean[c] / deviation[c] into the mean that batch normalization subtracts. That is
+    exact but for the border of three pixels, where our image is padded with black and theirs
     with the mean.
 
     Args:

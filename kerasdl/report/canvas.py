@@ -1,4 +1,4 @@
-"""Colours, type and saving shared by all figures; matplotlib without pyplot's global state."""
+"""Colors, type and saving shared by all figures; matplotlib without pyplot's global state."""
 
 import dataclasses
 import io
@@ -17,9 +17,9 @@ LARGEST_FILE = 150_000  # bytes; figures are small enough to live in a README
 
 @dataclasses.dataclass(frozen=True)
 class Theme:
-    """Colours of a figure on a light or a dark page.
+    """Colors of a figure on a light or a dark page.
 
-    `colors` are those of Okabe and Ito (2008), told apart with any kind of colour vision; the
+    `colors` are those of Okabe and Ito (2008), told apart with any kind of color vision; the
     first is for training, the second for validation. On dark ground blue is replaced by sky blue.
     """
 
@@ -69,12 +69,12 @@ def style(axes, theme, grid="y"):
 
 
 def title(axes, text, theme, pad=6):
-    """Title at the left edge of the axes, in the ink colour."""
+    """Title at the left edge of the axes, in the ink color."""
     axes.set_title(text, loc="left", fontsize=9, color=theme.ink, fontweight="bold", pad=pad)
 
 
 def save(drawing, target):
-    """Saves a matplotlib figure as a small PNG with a palette of 64 colours.
+    """Saves a matplotlib figure as a small PNG with a palette of 64 colors.
 
     Args:
         drawing: The figure.
@@ -90,14 +90,14 @@ def save(drawing, target):
 
 
 def png(image):
-    """A Pillow image as the bytes of an optimised PNG."""
+    """A Pillow image as the bytes of an optimized PNG."""
     stream = io.BytesIO()
     image.save(stream, format="PNG", optimize=True)
     return stream.getvalue()
 
 
-def picture_png(pixels):
-    """uint8 RGB pixels, shape (height, width, 3), as PNG bytes; 256 colours only if too large."""
+def image_png(pixels):
+    """uint8 RGB pixels, shape (height, width, 3), as PNG bytes; 256 colors only if too large."""
     image = Image.fromarray(numpy.ascontiguousarray(pixels))
     data = png(image)
     if len(data) > LARGEST_FILE:

@@ -15,15 +15,15 @@ PIPELINES = {
     "colorization": "image-to-image",
 }
 # The types by which hubs know our scores; others keep their own name.
-METRIC_TYPES = {"miou": "mean_iou"}
+METRIC_TYPES = {"mean_iou": "mean_iou"}
 LIMITS = {
     "classification": "It knows only the classes above and answers with one of them whatever the "
-    "picture shows; its probabilities are as good as the calibration in report.html.",
+    "image shows; its probabilities are as good as the calibration in report.html.",
     "segmentation": "It knows only the classes above; small or thin objects are missed first, see "
     "the IoU per class in report.html.",
-    "colorization": "It guesses plausible colours, not the true ones: what the grey picture does "
-    "not tell is lost. PSNR and SSIM hardly see colour, so read the chroma error beside that of "
-    "the grey picture.",
+    "colorization": "It guesses plausible colors, not the true ones: what the gray image does "
+    "not tell is lost. PSNR and SSIM hardly see color, so read the chroma error beside that of "
+    "the gray image.",
 }
 
 
@@ -32,8 +32,8 @@ def write_model_card(folder, document):
 
     Args:
         folder: Run folder.
-        document: Run document as in `html.py`; also reads `source` and `licence` (of the data),
-            `model_licence` (else "apache-2.0" for the embedded data and "other") and `image_size`
+        document: Run document as in `html.py`; also reads `source` and `license` (of the data),
+            `model_license` (else "apache-2.0" for the embedded data and "other") and `image_size`
             (height, width; else that of the configuration).
 
     Raises:
@@ -66,7 +66,7 @@ def model_card(document, run_name):
     usual = "apache-2.0" if scores["data"] == "scenes" else "other"
     text = environment.get_template("card.md.j2").render(
         run_name=run_name,
-        model_licence=document.get("model_licence") or usual,
+        model_license=document.get("model_license") or usual,
         label=label,
         task=scores["task"],
         pipeline=PIPELINES[scores["task"]],
@@ -87,7 +87,7 @@ def model_card(document, run_name):
         limits=LIMITS[scores["task"]],
         command=document.get("command"),
         source=_shared(document.get("source")),
-        licence=document.get("licence"),
+        license=document.get("license"),
         parameters=document.get("parameters"),
         size=document.get("image_size") or config.get("image_size"),
         training=_training(document, config, scores),
@@ -129,7 +129,7 @@ def _training(document, config, scores):
         ("recipe", "recipe"),
         ("target", "target"),
         ("loss", "loss"),
-        ("backbone", "backbone"),
+        ("weights", "weights"),
         ("epochs", "epochs"),
         ("batch_size", "batch size"),
         ("learning_rate", "learning rate"),
@@ -141,7 +141,7 @@ def _training(document, config, scores):
             continue
         if config.get(key, "") != "":
             # A card that is passed on tells no path of this machine.
-            value = pathlib.Path(config[key]).name if key == "backbone" else config[key]
+            value = pathlib.Path(config[key]).name if key == "weights" else config[key]
             pairs.append((label, runs.text(value)))
     if scores.get("seed") is not None:
         pairs.append(("seed", str(scores["seed"])))

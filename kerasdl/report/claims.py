@@ -13,13 +13,13 @@ def claims(documents):
     difference smaller than the spread between seeds is no finding, whatever the last column says.
 
     Args:
-        documents: Scores documents (scores.json).
+        documents: Scores documents (metrics.json).
     """
     means = {}
     for task in tables.REPORT:
         groups = tables.group([each for each in documents if each["task"] == task])
         means[task] = {label: _means(members) for label, members in groups.items()}
-    grey = tables.mean_and_deviation(
+    gray = tables.mean_and_deviation(
         [
             (each.get("baseline") or {}).get("chroma_error")
             for each in documents
@@ -30,7 +30,7 @@ def claims(documents):
         *_thresholds(means["classification"]),
         *_ordering(means["segmentation"]),
         *_skips(means["colorization"]),
-        *_colour(means["colorization"].get(WITH, {}).get("chroma_error"), grey),
+        *_color(means["colorization"].get(WITH, {}).get("chroma_error"), gray),
     ]
     return tables.Table(
         "Table 3. What the report concludes",
@@ -62,7 +62,7 @@ def _thresholds(means):
 
 
 def _ordering(means):
-    present = [label for label in SEGMENTERS if means.get(label, {}).get("miou") is not None]
+    present = [label for label in SEGMENTERS if means.get(label, {}).get("mean_iou") is not None]
     pairs = list(zip(present, present[1:], strict=False))
     ends = ("U-Net", "FCN-32s")
     if set(ends) <= set(present) and ends not in pairs:
@@ -71,8 +71,8 @@ def _ordering(means):
         theirs = names.ABSENT
         if (better, worse) == ends:
             reported = tables.REPORT["segmentation"]
-            theirs = _points(reported[better]["miou"] - reported[worse]["miou"])
-        ours = means[better]["miou"] - means[worse]["miou"]
+            theirs = _points(reported[better]["mean_iou"] - reported[worse]["mean_iou"])
+        ours = means[better]["mean_iou"] - means[worse]["mean_iou"]
         yield f"mean IoU: {better} above {worse}", theirs, _points(ours), _word(ours > 0)
 
 
@@ -89,17 +89,17 @@ def _skips(means):
         yield text, _gain(name, theirs), _gain(name, best - plain), _word(best > plain)
 
 
-def _colour(error, grey):
-    if error is None or grey is None:
+def _color(error, gray):
+    if error is None or gray is None:
         return
-    ours = f"{names.number('chroma_error', error)} < {names.number('chroma_error', grey)}"
-    if error >= grey:
+    ours = f"{names.number('chroma_error', error)} < {names.number('chroma_error', gray)}"
+    if error >= gray:
         ours = ours.replace("<", "≥")
-    yield "chroma error: with skips below the grey picture", names.ABSENT, ours, _word(error < grey)
+    yield "chroma error: with skips below the gray image", names.ABSENT, ours, _word(error < gray)
 
 
-def _points(share):
-    return f"{share * 100:+.2f} points"
+def _points(fraction):
+    return f"{fraction * 100:+.2f} points"
 
 
 def _gain(name, difference):

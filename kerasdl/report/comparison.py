@@ -16,7 +16,7 @@ def agreement(case):
             power(pair["logits"]["relative_mean"]),
             power(pair["gradient_step"]["relative"]),
             power(pair["own_step"]["relative"]),
-            share(pair["same_answers"]),
+            fraction(pair["same_answers"]),
             pair["first_difference"] or "none",
             "yes" if pair["agrees"] else "no",
         )
@@ -43,7 +43,7 @@ def agreement_of_many(cases):
                 power(max(or_infinite(pair["logits"]["largest"]) for pair in pairs)),
                 power(max(or_infinite(pair["gradient_step"]["relative"]) for pair in pairs)),
                 power(max(or_infinite(pair["own_step"]["relative"]) for pair in pairs)),
-                share(min(pair["same_answers"] for pair in pairs)),
+                fraction(min(pair["same_answers"] for pair in pairs)),
                 first[0] if first else "none",
                 "yes" if all(pair["agrees"] for pair in pairs) else "no",
             )
@@ -72,13 +72,13 @@ def speed(case):
                 megabytes(variant["memory"]["device"]),
             )
         )
-    columns = ("backend", "step (ms)", "pictures/s", "first step (s)", "prediction (ms)",
+    columns = ("backend", "step (ms)", "images/s", "first step (s)", "prediction (ms)",
                "memory (MB)", "GPU (MB)")  # fmt: skip
     if all(row[-1] == names.ABSENT for row in rows):
         columns, rows = columns[:-1], [row[:-1] for row in rows]
     note = (
         "Median with quartiles of warm training steps and predictions, "
-        f"{case['batch_size']} pictures each."
+        f"{case['batch_size']} images each."
     )
     return tables.Table("Speed and memory", columns, tuple(rows), (note,))
 
@@ -99,12 +99,12 @@ def speed_of_many(cases):
             )
         )
     batches = ", ".join(str(each) for each in sorted({case["batch_size"] for case in cases}))
-    note = f"Median of warm steps, {batches} pictures each."
+    note = f"Median of warm steps, {batches} images each."
     return tables.Table("Training step (ms)", ("network", *variants), tuple(rows), (note,))
 
 
 def scores(case):
-    """Table of the scores that each variant reaches with the same weights on the same pictures."""
+    """Table of the scores that each variant reaches with the same weights on the same images."""
     variants = figures.timed(case)
     listed = dict.fromkeys(name for each in variants.values() for name in each["scores"])
     rows = []
@@ -113,7 +113,7 @@ def scores(case):
         known = [value for value in values if value is not None]
         apart = power(max(known) - min(known)) if len(known) == len(values) else names.ABSENT
         rows.append((names.heading(name), *(names.number(name, value) for value in values), apart))
-    caption = f"Scores of {case['samples']} {case['split']} pictures"
+    caption = f"Scores of {case['samples']} {case['split']} images"
     return tables.Table(caption, ("score", *variants, "difference"), tuple(rows))
 
 
@@ -135,7 +135,7 @@ def power(value):
     return f"{value:.1e}" if value else "0"
 
 
-def share(value):
+def fraction(value):
     """A share in percent; 100 only if there is no exception."""
     return f"{math.floor(10_000 * value) / 100:.2f}"
 

@@ -17,7 +17,7 @@ def comparison_figure(document, path, theme=canvas.LIGHT):
     Args:
         document: Content of compare.json, see `kerasdl.tools.compare.backends`.
         path: A path or a binary stream.
-        theme: Colours of the page.
+        theme: Colors of the page.
     """
     cases = [case for case in document["cases"] if timed(case)]
     if not cases:

@@ -13,7 +13,7 @@ BEGIN, END = "<!-- comparison of backends: begin -->", "<!-- comparison of backe
 
 
 DEFINITIONS = (
-    ("outputs", "Largest difference of the network's outputs (logits, or colours), divided by the "
+    ("outputs", "Largest difference of the network's outputs (logits, or colors), divided by the "
      "largest output, or by 1 if that is smaller. Compared with what is allowed."),
     ("mean", "Mean absolute difference of the outputs, divided by their mean size."),
     ("gradient step", "Difference of one step of the optimizer from the same weights on the same "
@@ -21,7 +21,7 @@ DEFINITIONS = (
      "of the step. A lower precision is compared as it trains."),
     ("as trained", "The same at the precision of the training. A rectifier at zero or a tie in a "
      "pooling window, decided by rounding, can change it by a thousandth; it is not judged."),
-    ("same answer", "Share of equal classes (of pictures or pixels), or of equal colours in 8 "
+    ("same answer", "Share of equal classes (of images or pixels), or of equal colors in 8 "
      "bits."),
     ("first difference", "The first layer, from input to output, whose output differs by more than "
      "what is allowed, relative to the largest value in it."),
@@ -105,7 +105,7 @@ def _section(document):
 def _case(case, alone):
     facts = [
         ("data", case["data"]),
-        (f"{case['split']} pictures", f"{case['samples']:,}"),
+        (f"{case['split']} images", f"{case['samples']:,}"),
         ("batch", str(case["batch_size"])),
         ("steps", str(case["steps"])),
     ]

@@ -38,7 +38,7 @@ def compare(documents):
 
     Returns:
         List of `Difference`, score by score; empty where no seed is shared, or where the runs were
-        scored on different pictures.
+        scored on different images.
     """
     if len({(each["data"], each.get("split"), each.get("samples")) for each in documents}) > 1:
         return []

@@ -19,7 +19,7 @@ def read(path, scores=None):
 
     Args:
         path: The run folder.
-        scores: Scores document, where scores.json is not written yet.
+        scores: Scores document, where metrics.json is not written yet.
 
     Raises:
         ModelFileError: The folder holds no finished run, or a damaged one.
@@ -27,7 +27,7 @@ def read(path, scores=None):
     """
     path = pathlib.Path(path)
     if scores is None:
-        scores = _read(path / "scores.json")
+        scores = _read(path / "metrics.json")
     config = files.read_toml(path / "config.toml")
     environment = _read(path / "environment.json")
     rows = history.read(path / "history.csv")
@@ -68,10 +68,10 @@ def find(paths):
         runs = [path] if _is_run(path) else list(_below(path))
         if not runs:
             raise ModelFileError("there is no run in this folder", path)
-        finished = [run for run in runs if (run / "scores.json").exists()]
+        finished = [run for run in runs if (run / "metrics.json").exists()]
         if not finished:
             raise ModelFileError(
-                "the run is not finished, scores.json is missing", runs[0], "train it to the end"
+                "the run is not finished, metrics.json is missing", runs[0], "train it to the end"
             )
         for run in runs:
             if run in finished:

@@ -1,4 +1,4 @@
-"""Charts and pictures as data URIs, so that a page is one file."""
+"""Charts and images as data URIs, so that a page is one file."""
 
 import base64
 import io
@@ -20,8 +20,8 @@ class Chart(NamedTuple):
     height: int
 
 
-class Picture(NamedTuple):
-    """A small picture, as a data URI, to be enlarged by the browser without smoothing."""
+class Image(NamedTuple):
+    """A small image, as a data URI, to be upsampled by the browser without smoothing."""
 
     source: str
     alt: str
@@ -48,18 +48,18 @@ def chart(draw, alt, **arguments):
     return Chart(_uri(drawn[0]), _uri(drawn[1]), alt, round(width * scale), round(height * scale))
 
 
-def picture(pixels, alt):
-    """A picture for a page.
+def image(pixels, alt):
+    """An image for a page.
 
     Args:
-        pixels: uint8, shape (height, width, 3) RGB or (height, width) grey.
+        pixels: uint8, shape (height, width, 3) RGB or (height, width) gray.
         alt: What it shows, in words.
     """
     pixels = numpy.asarray(pixels)
     if pixels.ndim == 2:
         pixels = numpy.repeat(pixels[..., None], 3, axis=-1)
     height, width = pixels.shape[:2]
-    return Picture(_uri(canvas.picture_png(pixels)), alt, width, height)
+    return Image(_uri(canvas.image_png(pixels)), alt, width, height)
 
 
 def _uri(data):

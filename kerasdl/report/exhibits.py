@@ -15,15 +15,15 @@ class Curves(NamedTuple):
 
 
 class Gallery(NamedTuple):
-    """Pictures with a title each; `columns` tells what stands beside each other."""
+    """Images with a title each; `columns` tells what stands beside each other."""
 
     title: str
     columns: list
     rows: list
 
 
-class PictureTable(NamedTuple):
-    """Figure 2 or 3: rows of pictures below column titles."""
+class ImageTable(NamedTuple):
+    """Figure 2 or 3: rows of images below column titles."""
 
     columns: list
     rows: list
@@ -78,20 +78,20 @@ def many_curves(histories, losses=True):
     return Curves(charts, f"Validation per epoch, {count}.")
 
 
-def picture_table(table):
-    """A picture table (see html.py) with its pictures as data URIs; None stays None."""
+def image_table(table):
+    """An image table (see html.py) with its images as data URIs; None stays None."""
     if not table:
         return None
     titles = list(table.get("row_titles") or ())
     rows = [
         [
-            embed.picture(pixels, f"{column}, {titles[place] if titles else f'row {place + 1}'}")
+            embed.image(pixels, f"{column}, {titles[place] if titles else f'row {place + 1}'}")
             for column, pixels in zip(table["columns"], row, strict=True)
         ]
         for place, row in enumerate(table["rows"])
     ]
     legend = [(name, css(color)) for name, color in table.get("legend") or ()]
-    return PictureTable(list(table["columns"]), rows, titles, legend)
+    return ImageTable(list(table["columns"]), rows, titles, legend)
 
 
 def css(color):
@@ -126,12 +126,12 @@ def confusion(document):
     if not document.get("confusion_matrix"):
         return None
     classes = document["class_names"]
-    shares = numpy.nan_to_num(figures.row_shares(document["confusion_matrix"]))
-    numpy.fill_diagonal(shares, 0)
-    row, column = numpy.unravel_index(shares.argmax(), shares.shape)
+    fractions = numpy.nan_to_num(figures.row_fractions(document["confusion_matrix"]))
+    numpy.fill_diagonal(fractions, 0)
+    row, column = numpy.unravel_index(fractions.argmax(), fractions.shape)
     alt = "Confusion matrix in percent of each true class."
-    if shares[row, column] > 0:
-        percent = shares[row, column] * 100
+    if fractions[row, column] > 0:
+        percent = fractions[row, column] * 100
         alt += f" Most often {classes[row]} is taken for {classes[column]}: {percent:.1f} %."
     return embed.chart(
         figures.confusion_matrix_figure,
@@ -152,21 +152,21 @@ def calibration(bins):
     return embed.chart(figures.calibration_figure, f"Calibration. {listed}.", bins=bins)
 
 
-def galleries(pictures):
+def galleries(images):
     galleries = []
-    for key, title in (("best", "Best pictures"), ("worst", "Worst pictures")):
-        if not pictures.get(key):
+    for key, title in (("best", "Best images"), ("worst", "Worst images")):
+        if not images.get(key):
             continue
-        columns = list(pictures["columns"])
+        columns = list(images["columns"])
         rows = [
             (
                 text,
                 [
-                    embed.picture(pixels, f"{column}: {text}")
+                    embed.image(pixels, f"{column}: {text}")
                     for column, pixels in zip(columns, row, strict=True)
                 ],
             )
-            for text, row in pictures[key]
+            for text, row in images[key]
         ]
         galleries.append(Gallery(title, columns, rows))
     return galleries

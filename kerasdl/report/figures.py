@@ -1,4 +1,4 @@
-"""Figures of the report: training curves, grids of pictures, per-class and calibration charts.
+"""Figures of the report: training curves, grids of images, per-class and calibration charts.
 
 Every chart goes to a path or a binary stream as a PNG below 150 KB, and reads well at 600 px width.
 """
@@ -24,12 +24,12 @@ def training_curves(
 
     Args:
         rows: Rows of the history: dicts with `epoch`, `loss`, `val_loss`, `learning_rate` and a
-            score (`accuracy`, `miou`, `psnr` or `ssim`, the first of these that is there).
+            score (`accuracy`, `mean_iou`, `psnr` or `ssim`, the first of these that is there).
         path: Where the PNG goes: a path or a binary stream.
         title: Heading of the first panel; empty: the name of what it shows.
         panels: "loss" and "score", or one of them; a score that is not recorded is left out.
         monitor: The column by which the best epoch was chosen.
-        theme: Colours of the page.
+        theme: Colors of the page.
     """
     columns = _panel_columns(rows, panels)
     drawing = canvas.figure(3.3 * len(columns), 2.5, theme)
@@ -50,13 +50,13 @@ def training_curves(
 
 
 def training_curves_many(runs, path, panels=("loss", "score"), theme=canvas.LIGHT):
-    """Validation curves of several runs over each other, one colour per run.
+    """Validation curves of several runs over each other, one color per run.
 
     Args:
         runs: Mapping of names to rows of their histories.
         path: A path or a binary stream.
         panels: "loss" and "score", or one of them.
-        theme: Colours of the page.
+        theme: Colors of the page.
     """
     rows = max(runs.values(), key=len)
     columns = _panel_columns([row for each in runs.values() for row in each], panels)
@@ -80,16 +80,16 @@ def training_curves_many(runs, path, panels=("loss", "score"), theme=canvas.LIGH
     canvas.save(drawing, path)
 
 
-def picture_grid(rows, column_titles, path, row_titles=None, legend=None, theme=canvas.LIGHT):
-    """Figures 2 and 3: a grid of pictures, enlarged by a whole factor without smoothing.
+def image_grid(rows, column_titles, path, row_titles=None, legend=None, theme=canvas.LIGHT):
+    """Figures 2 and 3: a grid of images, upsampled by a whole factor without smoothing.
 
     Args:
-        rows: Lists of pictures, uint8 RGB, shape (height, width, 3), all of one size.
+        rows: Lists of images, uint8 RGB, shape (height, width, 3), all of one size.
         column_titles: One title per column.
         path: A path or a binary stream.
         row_titles: One title per row, or None.
-        legend: [(class name, (red, green, blue)), ...] to explain colours of masks, or None.
-        theme: Colours of the page.
+        legend: [(class name, (red, green, blue)), ...] to explain colors of masks, or None.
+        theme: Colors of the page.
     """
     height, width = rows[0][0].shape[:2]
     factor = max(1, round(150 / width))
@@ -112,10 +112,10 @@ def picture_grid(rows, column_titles, path, row_titles=None, legend=None, theme=
                 (left - 8) / total_width, middle, row_titles[row_number], ha="right", va="center",
                 fontsize=9, color=theme.muted,
             )  # fmt: skip
-        for column_number, picture in enumerate(row):
+        for column_number, image in enumerate(row):
             start = left + column_number * (width + gap)
-            enlarged = numpy.repeat(numpy.repeat(picture, factor, axis=0), factor, axis=1)
-            pixels[top : top + height, start : start + width] = enlarged
+            upsampled = numpy.repeat(numpy.repeat(image, factor, axis=0), factor, axis=1)
+            pixels[top : top + height, start : start + width] = upsampled
     for column_number, text in enumerate(column_titles):
         middle = left + column_number * (width + gap) + width / 2
         drawing.text(
@@ -130,7 +130,7 @@ def picture_grid(rows, column_titles, path, row_titles=None, legend=None, theme=
             (start + 18) / total_width, 1 - (top + 8) / total_height, name, va="center",
             fontsize=9, color=theme.ink,
         )  # fmt: skip
-    canvas.write(canvas.picture_png(_with_text(drawing, pixels)), path)
+    canvas.write(canvas.image_png(_with_text(drawing, pixels)), path)
 
 
 def colorize_mask(mask, palette, ignore=()):
@@ -155,17 +155,17 @@ def confusion_matrix_figure(matrix, class_names, path, theme=canvas.LIGHT):
         matrix: Counts, shape (classes, classes).
         class_names: Names in the order of the rows.
         path: A path or a binary stream.
-        theme: Colours of the page.
+        theme: Colors of the page.
     """
-    shares = row_shares(matrix)
-    classes = len(shares)
+    fractions = row_fractions(matrix)
+    classes = len(fractions)
     numbered = classes <= NUMBERED_CLASSES
     side = min(5.2, 1.4 + 0.33 * classes) if numbered else 4.6
     drawing = canvas.figure(side, side, theme)
     axes = drawing.add_subplot()
     strong = theme.colors[0]
-    colors = LinearSegmentedColormap.from_list("shares", [theme.page, strong])
-    axes.imshow(numpy.nan_to_num(shares), cmap=colors, vmin=0, vmax=1)
+    colors = LinearSegmentedColormap.from_list("fractions", [theme.page, strong])
+    axes.imshow(numpy.nan_to_num(fractions), cmap=colors, vmin=0, vmax=1)
     canvas.style(axes, theme, grid="")
     step = 1 if classes <= 40 else -(-classes // 40)
     ticks = range(0, classes, step)
@@ -175,15 +175,15 @@ def confusion_matrix_figure(matrix, class_names, path, theme=canvas.LIGHT):
     canvas.title(axes, "Confusion, percent of each true class", theme)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
-    for row, column in numpy.ndindex(*shares.shape) if numbered else ():
-        percent = shares[row, column] * 100
+    for row, column in numpy.ndindex(*fractions.shape) if numbered else ():
+        percent = fractions[row, column] * 100
         if percent >= 0.5:
             light_text = (percent > 50) == (theme is canvas.LIGHT)
             axes.text(
                 column, row, f"{percent:.0f}", ha="center", va="center", fontsize=8,
                 color="#ffffff" if light_text else "#101114", in_layout=False,
             )  # fmt: skip
-    for row in numpy.flatnonzero(numpy.isnan(shares).all(axis=1)) if numbered else ():
+    for row in numpy.flatnonzero(numpy.isnan(fractions).all(axis=1)) if numbered else ():
         axes.text(
             (classes - 1) / 2, row, "absent", ha="center", va="center", fontsize=7,
             color=theme.muted,
@@ -196,7 +196,7 @@ def confusion_matrix_figure(matrix, class_names, path, theme=canvas.LIGHT):
     canvas.save(drawing, path)
 
 
-def row_shares(matrix):
+def row_fractions(matrix):
     """Rows of a confusion matrix divided by their sums; rows of absent classes are NaN."""
     counts = numpy.asarray(matrix, "float64")
     sums = counts.sum(axis=1, keepdims=True)
@@ -210,17 +210,17 @@ def per_class_bars(values, path, title="", theme=canvas.LIGHT):
         values: Mapping of class names to shares from 0 to 1; None or NaN for an absent class.
         path: A path or a binary stream.
         title: Heading, or "".
-        theme: Colours of the page.
+        theme: Colors of the page.
     """
     known = {name: math.nan if value is None else value for name, value in values.items()}
     ordered = sorted(known, key=lambda name: -1.0 if math.isnan(known[name]) else known[name])
     drawing = canvas.figure(3.6, 0.6 + 0.21 * len(ordered), theme)
     axes = drawing.add_subplot()
-    shares = [0.0 if math.isnan(known[name]) else known[name] * 100 for name in ordered]
-    axes.barh(ordered, shares, height=0.66, color=theme.colors[0])
-    for place, (name, share) in enumerate(zip(ordered, shares, strict=True)):
-        text = "absent" if math.isnan(known[name]) else f"{share:.1f}"
-        axes.text(share + 1.2, place, text, va="center", fontsize=8, color=theme.ink)
+    fractions = [0.0 if math.isnan(known[name]) else known[name] * 100 for name in ordered]
+    axes.barh(ordered, fractions, height=0.66, color=theme.colors[0])
+    for place, (name, fraction) in enumerate(zip(ordered, fractions, strict=True)):
+        text = "absent" if math.isnan(known[name]) else f"{fraction:.1f}"
+        axes.text(fraction + 1.2, place, text, va="center", fontsize=8, color=theme.ink)
     axes.set_xlim(0, 113)
     axes.set_xticks(range(0, 101, 25), [f"{tick} %" for tick in range(0, 101, 25)])
     axes.set_ylim(-0.6, len(ordered) - 0.4)
@@ -232,13 +232,13 @@ def per_class_bars(values, path, title="", theme=canvas.LIGHT):
 
 
 def calibration_figure(bins, path, theme=canvas.LIGHT):
-    """Reliability diagram: accuracy by confidence, with the share of pictures below it.
+    """Reliability diagram: accuracy by confidence, with the share of images below it.
 
     Args:
         bins: Dicts with `low`, `high` (bounds of the confidence), `count`, `confidence` and
             `accuracy` (means in the bin; ignored where `count` is 0).
         path: A path or a binary stream.
-        theme: Colours of the page.
+        theme: Colors of the page.
     """
     drawing = canvas.figure(3.3, 3.3, theme)
     upper, lower = drawing.subplots(2, 1, sharex=True, height_ratios=(3, 1))
@@ -259,16 +259,16 @@ def calibration_figure(bins, path, theme=canvas.LIGHT):
     )
     for axes in (upper, lower):
         canvas.style(axes, theme)
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{share * 100:.0f} %"))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda fraction, _: f"{fraction * 100:.0f} %"))
         axes.set_xlim(0, 1)
     canvas.title(upper, "Calibration", theme)
     upper.set_ylim(0, 1)
     upper.set_ylabel("accuracy")
     lower.yaxis.set_major_locator(MaxNLocator(2))
     lower.set_xticks([0.2, 0.4, 0.6, 0.8, 1.0])
-    lower.xaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{share * 100:.0f} %"))
+    lower.xaxis.set_major_formatter(FuncFormatter(lambda fraction, _: f"{fraction * 100:.0f} %"))
     lower.set_xlabel("confidence")
-    lower.set_ylabel("pictures")
+    lower.set_ylabel("images")
     canvas.save(drawing, path)
 
 

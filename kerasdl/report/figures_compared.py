@@ -11,7 +11,7 @@ def dots(documents, path, theme=canvas.LIGHT, scores=None):
     Args:
         documents: Scores documents of one task; runs with one label are a group.
         path: A path or a binary stream.
-        theme: Colours of the page.
+        theme: Colors of the page.
         scores: Names of the scores; those that head the task's reports if None.
     """
     groups = tables.group(documents)

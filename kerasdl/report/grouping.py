@@ -13,7 +13,7 @@ from kerasdl.report import (
     tables,
 )
 
-MANY_CURVES = 7  # more lines than colours are told apart no longer
+MANY_CURVES = 7  # more lines than colors are told apart no longer
 
 
 class Comparison(NamedTuple):

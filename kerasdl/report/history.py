@@ -7,7 +7,7 @@ import pathlib
 from kerasdl.core.errors import DataError
 from kerasdl.report import names
 
-CURVE_SCORES = ("accuracy", "miou", "psnr", "ssim", "pixel_accuracy")
+CURVE_SCORES = ("accuracy", "mean_iou", "psnr", "ssim", "pixel_accuracy")
 
 
 def read(path):

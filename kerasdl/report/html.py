@@ -5,7 +5,7 @@ fit a phone and print.
 
 A *run document* is a dict of what the run folder holds:
 
-    scores         the scores document (scores.json): task, model, data, split, samples, scores,
+    scores         the scores document (metrics.json): task, model, data, split, samples, scores,
                    baseline, definitions, class_names, confusion_matrix, and, if known, seed,
                    model_args and label
     history        rows of history.csv (dicts); may be empty
@@ -14,12 +14,12 @@ A *run document* is a dict of what the run folder holds:
     environment    environment.json (dict, may be nested)
     backend, precision, command, finished (text), seconds (number), parameters (int), all optional
     calibration    [{low, high, count, confidence, accuracy}, ...], optional
-    pictures       {columns: ["input", "truth", "prediction"],
+    images       {columns: ["input", "truth", "prediction"],
                     best: [(title, [pixels, ...]), ...], worst: the same}, optional;
-                   pixels are uint8 RGB (height, width, 3) or grey (height, width), one per column
+                   pixels are uint8 RGB (height, width, 3) or gray (height, width), one per column
     legend         [(class name, (red, green, blue)), ...], optional
 
-A *picture table* (figures 2 and 3) is {columns: [titles], rows: [[pixels, ...], ...],
+A *image table* (figures 2 and 3) is {columns: [titles], rows: [[pixels, ...], ...],
 row_titles: [texts] or absent, legend: as above or absent}.
 """
 
@@ -58,7 +58,7 @@ def write_reproduction_report(path, document):
     Args:
         path: The HTML file.
         document: Dict with `runs` (run documents, several seeds of one network welcome),
-            `figure2` and `figure3` (picture tables), and, all optional, `command`, `finished`,
+            `figure2` and `figure3` (image tables), and, all optional, `command`, `finished`,
             `seconds`, `environment`, `notes` (sentences, such as that it was a quick run).
 
     Returns:
@@ -82,8 +82,8 @@ def write_reproduction_report(path, document):
         tables=[table for table in shown if table.rows],
         figure1=exhibits.curves(classifiers[0][:1]) if classifiers else None,
         figure1_of=_name(classifiers[0][0]) if classifiers else "",
-        figure2=exhibits.picture_table(document.get("figure2")),
-        figure3=exhibits.picture_table(document.get("figure3")),
+        figure2=exhibits.image_table(document.get("figure2")),
+        figure3=exhibits.image_table(document.get("figure3")),
         runs=[sections.run_section(members) for members in groups.values()],
         definitions=sections.definitions(documents),
         facts=sections.facts(document, documents),
@@ -107,7 +107,7 @@ def write_group_report(
         path: The HTML file.
         documents: Run documents; runs that differ in nothing but the seed are taken together.
         title: Heading of the page.
-        details: Whether a section with curves, classes and pictures follows for each network.
+        details: Whether a section with curves, classes and images follows for each network.
         command: What made the page, if it is to be told.
         notes: Sentences below the heading, such as that a run failed.
 

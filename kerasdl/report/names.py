@@ -26,9 +26,9 @@ class Score(NamedTuple):
 
 SCORES = {
     "accuracy": Score("accuracy", "%", 100.0, 2),
-    "top5": Score("top-5 accuracy", "%", 100.0, 2),
+    "top5_accuracy": Score("top-5 accuracy", "%", 100.0, 2),
     "loss": Score("loss", better="lower"),
-    "miou": Score("mean IoU", "%", 100.0, 2),
+    "mean_iou": Score("mean IoU", "%", 100.0, 2),
     "pixel_accuracy": Score("pixel accuracy", "%", 100.0, 2),
     "psnr": Score("PSNR", "dB", digits=2),
     "ssim": Score("SSIM", "%", 100.0, 2),
@@ -36,7 +36,7 @@ SCORES = {
     "delta_e": Score("ΔE 2000", digits=2, better="lower"),
     "ab_error": Score("ab error", digits=2, better="lower"),
     "out_of_gamut": Score("out of gamut", "%", 100.0, 2, better="lower"),
-    "colorfulness_ratio": Score("colourfulness", digits=3, better="1"),
+    "colorfulness_ratio": Score("colorfulness", digits=3, better="1"),
     "calibration_error": Score("calibration error", "%", 100.0, 2, "lower"),
 }
 
@@ -52,13 +52,13 @@ MODELS = {
 # The score that names a run in one number, and what its baseline is.
 HEADLINES = {
     "classification": ("accuracy", "loss"),
-    "segmentation": ("miou", "pixel_accuracy"),
+    "segmentation": ("mean_iou", "pixel_accuracy"),
     "colorization": ("psnr", "ssim", "chroma_error"),
 }
 BASELINES = {
     "classification": "most frequent class",
     "segmentation": "most frequent class",
-    "colorization": "grey picture",
+    "colorization": "gray image",
 }
 
 
@@ -75,7 +75,7 @@ def score(name):
 
 
 def heading(name):
-    """Label with unit and direction, such as "accuracy (%) ↑" or "colourfulness → 1"."""
+    """Label with unit and direction, such as "accuracy (%) ↑" or "colorfulness → 1"."""
     shown = score(name)
     arrow = {"higher": "↑", "lower": "↓", "1": "→ 1"}[shown.better]
     unit = f" ({shown.unit})" if shown.unit else ""

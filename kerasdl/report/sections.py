@@ -25,7 +25,7 @@ class ScoreRow(NamedTuple):
 
 
 class Section(NamedTuple):
-    """All that is shown of one network; of several seeds the first is shown in pictures."""
+    """All that is shown of one network; of several seeds the first is shown in images."""
 
     label: str
     task: str
@@ -55,7 +55,7 @@ def run_section(documents):
     note = ""
     if len(documents) > 1:
         note = tables.runs_note({"": scores})
-        note += f" Charts of classes and pictures are those of seed {scores[0].get('seed')}."
+        note += f" Charts of classes and images are those of seed {scores[0].get('seed')}."
     times = [document["seconds"] for document in documents if document.get("seconds")]
     mean_time = {"seconds": sum(times) / len(times)} if times else {}
     per_class, per_class_name = exhibits.per_class(scores[0])
@@ -75,7 +75,7 @@ def run_section(documents):
         bars_note=_per_class_note(scores[0]) if per_class else "",
         confusion=exhibits.confusion(scores[0]),
         calibration=exhibits.calibration(first.get("calibration")),
-        galleries=exhibits.galleries(first.get("pictures") or {}),
+        galleries=exhibits.galleries(first.get("images") or {}),
         legend=[(name, exhibits.css(color)) for name, color in first.get("legend") or ()],
         command=first.get("command"),
         config=config_rows(first.get("config") or {}, first.get("defaults") or {}),
@@ -90,7 +90,7 @@ def facts(document, scores, time="time"):
     sizes = dict.fromkeys(each["samples"] for each in scores if each.get("samples"))
     if sizes:
         counts = ", ".join(f"{size:,}" for size in sizes)
-        pairs.append((f"{first.get('split', 'test')} pictures", counts))
+        pairs.append((f"{first.get('split', 'test')} images", counts))
     seeds = sorted({each["seed"] for each in scores if each.get("seed") is not None})
     if seeds:
         pairs.append(("seed" if len(seeds) == 1 else "seeds", ", ".join(map(str, seeds))))

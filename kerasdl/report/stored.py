@@ -1,6 +1,6 @@
-"""What a report shows and scores.json does not hold: pictures, calibration, source of the data.
+"""What a report shows and metrics.json does not hold: images, calibration, source of the data.
 
-It lies in the run folder, as report.json and small PNG files under figures/pictures, so that a
+It lies in the run folder, as report.json and small PNG files under figures/images, so that a
 report can be written again, alone or beside other runs, without the data and without Keras.
 """
 
@@ -15,9 +15,9 @@ from kerasdl.core.errors import ModelFileError
 from kerasdl.report import canvas
 
 NAME = "report.json"
-FOLDER = pathlib.Path("figures") / "pictures"
-WIDEST = 320  # pixels; a page shows three pictures beside each other, and has to be mailed
-KEYS = ("calibration", "parameters", "source", "licence", "legend")
+FOLDER = pathlib.Path("figures") / "images"
+WIDEST = 320  # pixels; a page shows three images beside each other, and has to be mailed
+KEYS = ("calibration", "parameters", "source", "license", "legend")
 
 
 def write(folder, document):
@@ -32,14 +32,14 @@ def write(folder, document):
     """
     folder = pathlib.Path(folder)
     values = {key: document[key] for key in KEYS if document.get(key) is not None}
-    pictures = document.get("pictures")
-    if pictures:
+    images = document.get("images")
+    if images:
         files.remove(folder / FOLDER)
-        values["pictures"] = {"columns": list(pictures["columns"])}
+        values["images"] = {"columns": list(images["columns"])}
         for kind in ("best", "worst"):
-            values["pictures"][kind] = [
-                [title, _write_pictures(folder, f"{kind}-{place}", pictures["columns"], row)]
-                for place, (title, row) in enumerate(pictures[kind], 1)
+            values["images"][kind] = [
+                [title, _write_images(folder, f"{kind}-{place}", images["columns"], row)]
+                for place, (title, row) in enumerate(images[kind], 1)
             ]
     text = json.dumps(values, indent=1, ensure_ascii=False, default=_plain)
     files.write_text(folder / NAME, text + "\n")
@@ -54,10 +54,10 @@ def read(folder):
     path = pathlib.Path(folder) / NAME
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        for kind in ("best", "worst") if "pictures" in values else ():
-            values["pictures"][kind] = [
+        for kind in ("best", "worst") if "images" in values else ():
+            values["images"][kind] = [
                 (title, [_pixels(path.parent / name) for name in names])
-                for title, names in values["pictures"][kind]
+                for title, names in values["images"][kind]
             ]
     except FileNotFoundError:
         return {}
@@ -68,9 +68,9 @@ def read(folder):
     return values
 
 
-def _write_pictures(folder, name, columns, pictures):
+def _write_images(folder, name, columns, images):
     paths = []
-    for column, pixels in zip(columns, pictures, strict=True):
+    for column, pixels in zip(columns, images, strict=True):
         image = Image.fromarray(numpy.asarray(pixels, "uint8"))
         image = image.reduce(max(1, -(-image.width // WIDEST)))
         path = FOLDER / f"{name}-{column}.png"

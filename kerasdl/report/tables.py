@@ -19,7 +19,7 @@ from kerasdl.report import names
 # Its data are not published, so its values are thresholds, not measurements on the same data.
 REPORT = {
     "classification": {"ResNet-18": {"accuracy": 0.95, "loss": 0.1776}},
-    "segmentation": {"U-Net": {"miou": 0.9947}, "FCN-32s": {"miou": 0.9699}},
+    "segmentation": {"U-Net": {"mean_iou": 0.9947}, "FCN-32s": {"mean_iou": 0.9699}},
     "colorization": {
         "U-Net with skips": {"psnr": 20.01, "ssim": 0.9218},
         "U-Net without skips": {"psnr": 17.82, "ssim": 0.6362},
@@ -109,12 +109,12 @@ def classification_and_segmentation(documents):
     """Table 1: accuracy and loss of the classifiers, mean IoU of the segmenters.
 
     Args:
-        documents: Scores documents (scores.json), of which the colorization ones are passed over.
+        documents: Scores documents (metrics.json), of which the colorization ones are passed over.
             Reads `task`, `model`, `scores`, `baseline`, and if there are any `model_args`, `seed`
             and `label`.
     """
     rows, shown = [], {}
-    for task, scores in (("classification", ("accuracy", "loss")), ("segmentation", ("miou",))):
+    for task, scores in (("classification", ("accuracy", "loss")), ("segmentation", ("mean_iou",))):
         groups = group([each for each in documents if each["task"] == task])
         shown.update(groups)
         for label in sorted(groups, key=_network_place):
@@ -132,7 +132,7 @@ def classification_and_segmentation(documents):
     notes = (
         runs_note(shown),
         f"Baseline: always the most frequent class. {ARROWS}",
-        "The report's data are not published; its numbers were measured on other pictures.",
+        "The report's data are not published; its numbers were measured on other images.",
     )
     return Table(
         "Table 1. Classification and segmentation, test split",
@@ -143,7 +143,7 @@ def classification_and_segmentation(documents):
 
 
 def colorization(documents):
-    """Table 2: scores of the coloured pictures, with the grey picture itself as the baseline.
+    """Table 2: scores of the colored images, with the gray image itself as the baseline.
 
     Args:
         documents: Scores documents; those of other tasks are passed over.
@@ -161,15 +161,15 @@ def colorization(documents):
         rows.append(tuple(row))
     notes = (
         runs_note(groups) if groups else "",
-        "Grey: the input itself, scored as if it were the answer. PSNR and SSIM hardly "
-        "see colour; chroma error and ΔE do.",
-        f"{ARROWS} The report's numbers were measured on other pictures.",
+        "Gray: the input itself, scored as if it were the answer. PSNR and SSIM hardly "
+        "see color; chroma error and ΔE do.",
+        f"{ARROWS} The report's numbers were measured on other images.",
     )
     columns = (
         "score",
         *(f"report: {_short(label)}" for label in reported),
         *(f"kerasdl: {_short(label)}" for label in labels),
-        "grey",
+        "gray",
     )
     caption = "Table 2. Colorization, test split"
     return Table(caption, columns, tuple(rows) if groups else (), notes if groups else ())

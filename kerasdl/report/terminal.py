@@ -18,7 +18,7 @@ def show_scores(document, console=None):
     table = rich.table.Table(
         title=(
             f"{names.run_label(document)} on {document['data']}: "
-            f"{document['samples']} {document['split']} pictures"
+            f"{document['samples']} {document['split']} images"
         ),
         title_justify="left",
     )

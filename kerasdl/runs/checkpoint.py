@@ -99,28 +99,28 @@ class RunState(keras.callbacks.Callback):
                 wrote one.
             WriteError: If the folder cannot be written.
         """
-        return self.group.first(lambda: self._restore(model))
+        return self.group.main_first(lambda: self._restore(model))
 
     def _restore(self, model):
-        state_dir = self.folder.state_dir
-        if self.group.writes:
+        checkpoints = self.folder.checkpoints
+        if self.group.is_main:
             try:
-                state_dir.mkdir(exist_ok=True)
-                for leftover in state_dir.glob(files.TEMPORARY_PREFIX + "*"):
+                checkpoints.mkdir(exist_ok=True)
+                for leftover in checkpoints.glob(files.TEMPORARY_PREFIX + "*"):
                     files.remove(leftover)
             except OSError as error:
-                raise files.cannot_write(state_dir, error) from error
+                raise files.cannot_write(checkpoints, error) from error
         if not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)
         if self.average is not None:
             self.average.start(model)
         kept = [type(callback).__name__ for callback in self.callbacks]
-        state = resume.newest_whole(state_dir, model, kept, self.average)
+        state = resume.load_latest_valid(checkpoints, model, kept, self.average)
         self._restored = state or {}
         if state is not None:
             resume.note_changes(state, self.group.replicas)
             self.rows = state["rows"]
-            if self.group.writes:
+            if self.group.is_main:
                 self.best = resume.repair(self.folder, state, self.mode)
             self.stopped_by = state["stopped_by"]
         epoch = len(self.rows)
@@ -157,7 +157,7 @@ class RunState(keras.callbacks.Callback):
         self.rows = [*self.rows, {**row, **logs}]
         if self.monitor not in logs:
             raise ConfigError(
-                f"the monitor '{self.monitor}' is not in the logs", mend=f"there: {', '.join(logs)}"
+                f"the monitor '{self.monitor}' is not in the logs", fix=f"there: {', '.join(logs)}"
             )
         for callback in self.callbacks:
             # A NaN taken for the best value could never be improved on.
@@ -171,7 +171,7 @@ class RunState(keras.callbacks.Callback):
         else:
             last = self.epochs or self.params["epochs"]
             self.stopped_by = "epochs" if epoch + 1 >= last else None
-        self.group.lead(lambda: self._write(epoch + 1, improved))
+        self.group.run_on_main(lambda: self._write(epoch + 1, improved))
 
     def _write(self, number, improved):
         """Commits the state after `number` epochs, then makes the copies of what it knows."""
@@ -180,7 +180,7 @@ class RunState(keras.callbacks.Callback):
             with self._averaged():
                 resume.write_best(self.folder, self.model, self.best)
         resume.write_history(self.folder, self.rows)
-        for old in committed(self.folder.state_dir)[self.keep :]:
+        for old in committed(self.folder.checkpoints)[self.keep :]:
             try:
                 files.remove(old)
             except OSError as error:
@@ -188,8 +188,8 @@ class RunState(keras.callbacks.Callback):
 
     def _commit(self, number):
         """Writes the state after `number` epochs; the rename is the commit."""
-        state_dir = self.folder.state_dir
-        temporary = state_dir / f"{files.TEMPORARY_PREFIX}{number:05d}"
+        checkpoints = self.folder.checkpoints
+        temporary = checkpoints / f"{files.TEMPORARY_PREFIX}{number:05d}"
         weights = self.model.get_weights()
         if not all(numpy.isfinite(weight).all() for weight in weights):
             raise TrainingFailed(
@@ -210,8 +210,8 @@ class RunState(keras.callbacks.Callback):
             files.sync_file(temporary / "model.keras")
             files.sync_file(temporary / "state.json")
             files.sync_folder(temporary)
-            os.rename(temporary, epoch_folder(state_dir, number))
-            files.sync_folder(state_dir)
+            os.rename(temporary, epoch_folder(checkpoints, number))
+            files.sync_folder(checkpoints)
         except OSError as error:
             needed = 3 * sum(weight.nbytes for weight in weights)
             raise files.cannot_write(temporary, error, needed) from error

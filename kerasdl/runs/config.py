@@ -36,12 +36,12 @@ class Config:
     """
 
     task: str = "classification"
-    recipe: str = "report"  # or "fast": other defaults for what is not set, see `recipes`
+    recipe: str = "study"  # or "fast": other defaults for what is not set, see `recipes`
     model: str = ""  # empty: the task's default model
     data: str = "scenes"  # "scenes", a folder, or "tfds:NAME[/CONFIG][:VERSION]"
     backend: str = "auto"
     precision: str = "float32"  # "auto": bfloat16 where that is faster on this machine
-    jit: str = "auto"  # compile the step as a whole: "auto" leaves it to Keras
+    jit_compile: str = "auto"  # compile the step as a whole: "auto" leaves it to Keras
     distribute: str = "none"  # "data": all devices and processes share each batch
     seed: int = 0
     image_size: tuple[int, int] = (64, 64)  # height, width
@@ -49,19 +49,19 @@ class Config:
     train_size: int = 0  # 0: all there are (scenes: its own default)
     validation_size: int = 0
     test_size: int = 0
-    validation_split: float = 0.1  # share of the training pictures, where the data have no split
+    validation_split: float = 0.1  # share of the training images, where the data have no split
     test_split: float = 0.1
     epochs: int = 20
     steps_per_epoch: int = 0  # 0: one pass over the data; else a virtual epoch of that many steps
     batch_size: int = 128
     learning_rate: float = 0.1  # at the start; with "onecycle" and "cosine" the highest
-    schedule: str = "plateau"  # or per step, after a linear rise: "onecycle" (linear), "cosine"
+    lr_schedule: str = "plateau"  # or per step, after a linear rise: "onecycle" (linear), "cosine"
     warmup_epochs: float = 0.0  # epochs of that rise, parts of one allowed
     momentum: float = 0.9
     nesterov: bool = False
     weight_decay: float = 1e-5
-    decay_norms: bool = True  # whether biases and normalisation decay as kernels do
-    ema: float = 0.0  # decay per step of the averaged weights that become the model; 0: off
+    decay_norm_and_bias: bool = True  # whether biases and normalization decay as kernels do
+    ema_decay: float = 0.0  # decay per step of the averaged weights that become the model; 0: off
     progressive_sizes: tuple[int, ...] = ()  # percent of image_size; equal shares of the epochs
     monitor: str = "val_loss"
     plateau_factor: float = 0.1
@@ -75,15 +75,13 @@ class Config:
     augment: str = "auto"  # "auto": what suits the task, "none": off
     augment_args: dict[str, typing.Any] = dataclasses.field(default_factory=dict)
     model_args: dict[str, typing.Any] = dataclasses.field(default_factory=dict)
-    backbone: str = (
-        ""  # a classification run, its .keras file, or "imagenet": weights to start from
-    )
+    weights: str = ""  # a classification run, its .keras file, or "imagenet": weights to start from
     freeze: bool = False  # whether the layers that the backbone filled stay as they are
-    test_time_flip: bool = False  # scores and predictions are means over a picture and its mirror
+    test_time_flip: bool = False  # scores and predictions are means over an image and its flip
     deterministic: bool = True
     workers: int = 2
     cache_megabytes: int = 4096
-    skip_bad: bool = False
+    skip_invalid: bool = False
     download: bool = False
 
     def __post_init__(self):
@@ -106,7 +104,7 @@ def make(values):
         typed[key] = _typed(key, value, fields[key])
     task = typed["task"]
     if not typed.get("resize"):
-        # A mask can be scaled back whatever its shape was; a cropped label or colour is lost.
+        # A mask can be scaled back whatever its shape was; a cropped label or color is lost.
         typed["resize"] = "stretch" if task == "segmentation" else "crop"
     if task == "colorization" and not typed.get("target"):
         typed["target"] = "rgb"
@@ -140,7 +138,7 @@ def override(values, assignments):
 
 def may_go_on(config):
     """Whether epochs can be added to a run: not if all of them follow from their number."""
-    return config.schedule == "plateau" and not config.progressive_sizes
+    return config.lr_schedule == "plateau" and not config.progressive_sizes
 
 
 def as_dict(config):
@@ -198,18 +196,18 @@ def _check(config):
         ("backend", ("auto", *BACKENDS)),
         ("precision", PRECISIONS),
         ("distribute", DISTRIBUTIONS),
-        ("jit", JITS),
+        ("jit_compile", JITS),
         ("resize", ("", *RESIZES)),
         ("target", ("", *TARGETS)),
         ("augment", ("auto", "none")),
         ("recipe", recipes.RECIPES),
-        ("schedule", recipes.SCHEDULES),
+        ("lr_schedule", recipes.SCHEDULES),
     ):
         if getattr(config, key) not in choices:
             raise suggest(key, getattr(config, key), [choice for choice in choices if choice])
     if config.target and config.task != "colorization":
         raise ConfigError(
-            f"'target' is for colorization, the task is {config.task}", mend="unset it"
+            f"'target' is for colorization, the task is {config.task}", fix="unset it"
         )
     at_least = {
         "epochs": 1,
@@ -233,7 +231,7 @@ def _check(config):
         "weight_decay": (0.0, 1.0),
         "plateau_factor": (0.0, 1.0),
         "label_smoothing": (0.0, 1.0),
-        "ema": (0.0, 1.0),
+        "ema_decay": (0.0, 1.0),
         "warmup_epochs": (0.0, math.inf),
         "validation_split": (0.0, 1.0),
         "test_split": (0.0, 1.0),

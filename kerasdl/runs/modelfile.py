@@ -172,7 +172,7 @@ def check_archive(path):
             for member in members:
                 if member.file_size > MAX_MEMBER_BYTES[member.filename]:
                     raise ModelFileError(
-                        f"{member.filename} claims {member.file_size} bytes, "
+                        f"{member.filename} declares {member.file_size} bytes, "
                         f"allowed are {MAX_MEMBER_BYTES[member.filename]}",
                         path,
                     )
@@ -309,7 +309,7 @@ def _check_sidecar(sidecar, path):
         raise ModelFileError(f"unknown task {sidecar.get('task')!r}", path)
     checks = {
         "class_names": lambda value: _all(value, lambda name: isinstance(name, str)),
-        "palette": lambda value: _all(value, lambda colour: _integers(colour, 3, 0, 255)),
+        "palette": lambda value: _all(value, lambda color: _integers(color, 3, 0, 255)),
         "target": lambda value: value in TARGETS,
         "image_size": lambda value: _integers(value, 2, 1, 8192),
         "ignore_labels": lambda value: _all(value, lambda label: type(label) is int),

@@ -9,18 +9,18 @@ import re
 
 from kerasdl.core.errors import ConfigError
 
-RECIPES = ("report", "fast")
+RECIPES = ("study", "fast")
 SCHEDULES = ("plateau", "onecycle", "cosine")
 # Losses that can spread a share of their target over all classes.
 SMOOTHED_LOSSES = ("", "crossentropy", "crossentropy+dice")
 
 FAST = {
-    "schedule": "onecycle",
+    "lr_schedule": "onecycle",
     "momentum": 0.9,
     "nesterov": True,
     "weight_decay": 5e-4,
-    "decay_norms": False,
-    "ema": 0.99,
+    "decay_norm_and_bias": False,
+    "ema_decay": 0.99,
     "test_time_flip": True,
 }
 EPOCHS = 6  # at the full size; more, in the same time, where smaller sizes come first
@@ -28,9 +28,9 @@ SIZES = (50, 75)  # percent; those at which the network's coarsest map keeps
 LEAST_MAP = 2  # pixels on a side. Below that a size teaches little, see docs/recipes.md.
 WARMUP_SHARE = 0.2  # of the epochs
 # The highest rate grows with the batch (Goyal et al. 2017, section 2.1), from He et al. 2016,
-# section 4.2, for small pictures: 0.1 for 128.
+# section 4.2, for small images: 0.1 for 128.
 RATE, RATE_BATCH_SIZE = 0.1, 128
-# The embedded pictures are drawn with everything anywhere: what moves them, or changes their light,
+# The embedded images are drawn with everything anywhere: what moves them, or changes their light,
 # only takes longer to learn.
 DRAWN = {
     "classification": {"flip": False, "crop": 0.0},
@@ -59,19 +59,19 @@ def complete(values):
     batch_size = found.get("batch_size", RATE_BATCH_SIZE)
     if isinstance(batch_size, int):
         found.setdefault("learning_rate", RATE * batch_size / RATE_BATCH_SIZE)
-    if found["schedule"] in ("onecycle", "cosine") and isinstance(found["epochs"], int):
+    if found["lr_schedule"] in ("onecycle", "cosine") and isinstance(found["epochs"], int):
         found.setdefault("warmup_epochs", WARMUP_SHARE * found["epochs"])
     task, augmented = found.get("task"), found.get("augment") != "none"
     # A run with a plateau can be given more epochs later, which must change nothing else.
     long = isinstance(found["epochs"], int) and found["epochs"] >= ERASE_FROM_EPOCHS
-    long = long and found["schedule"] != "plateau"
+    long = long and found["lr_schedule"] != "plateau"
     if task == "classification" and found.get("loss", "") in SMOOTHED_LOSSES:
         found.setdefault("label_smoothing", LABEL_SMOOTHING)
     arguments = found.get("augment_args", {})
     if augmented and isinstance(arguments, dict):
         drawn = DRAWN.get(task, {}) if found.get("data", "scenes") == "scenes" else {}
-        erase = {"erase": ERASE} if task == "classification" and long else {}
-        found["augment_args"] = {**drawn, **erase, **arguments}
+        erasing = {"random_erasing": ERASE} if task == "classification" and long else {}
+        found["augment_args"] = {**drawn, **erasing, **arguments}
     return found
 
 
@@ -85,8 +85,8 @@ def _sizes(values):
 
 
 def _stride(values, larger_side):
-    """Pixels of the picture, along a side, for one of the network's coarsest map."""
-    from kerasdl.runs.config import SMALL_STEM_SIDE  # here, because config imports this module
+    """Pixels of the image, along a side, for one of the network's coarsest map."""
+    from kerasdl.models.resnet import SMALL_STEM_SIDE  # here, because config imports this module
 
     arguments = values.get("model_args", {})
     arguments = arguments if isinstance(arguments, dict) else {}
@@ -104,18 +104,18 @@ def _epochs(sizes):
     sizes = [sizes] if isinstance(sizes, int) else sizes
     if not isinstance(sizes, (list, tuple)) or not all(isinstance(size, int) for size in sizes):
         return EPOCHS  # the configuration will refuse it
-    shares = [(size / 100) ** 2 for size in (*sizes, 100)]
-    return round(EPOCHS * len(shares) / sum(shares))
+    fractions = [(size / 100) ** 2 for size in (*sizes, 100)]
+    return round(EPOCHS * len(fractions) / sum(fractions))
 
 
 def check(config):
     """Raises ConfigError for pieces of a recipe that do not go together."""
-    if config.schedule == "plateau" and config.warmup_epochs:
+    if config.lr_schedule == "plateau" and config.warmup_epochs:
         raise ConfigError(
             "'warmup_epochs' is for a schedule per step, 'plateau' has none",
-            mend="schedule = 'onecycle' or 'cosine', or warmup_epochs = 0",
+            fix="lr_schedule = 'onecycle' or 'cosine', or warmup_epochs = 0",
         )
-    if config.schedule != "plateau" and config.warmup_epochs >= config.epochs:
+    if config.lr_schedule != "plateau" and config.warmup_epochs >= config.epochs:
         raise ConfigError(
             f"'warmup_epochs' must be below 'epochs' = {config.epochs}, "
             f"received {config.warmup_epochs:g}"
@@ -125,7 +125,7 @@ def check(config):
     ):
         raise ConfigError(
             f"'label_smoothing' has no meaning for {config.loss or 'the loss of ' + config.task}",
-            mend="label_smoothing = 0, or loss = 'crossentropy'",
+            fix="label_smoothing = 0, or loss = 'crossentropy'",
         )
     sizes = config.progressive_sizes
     if list(sizes) != sorted(set(sizes)) or any(not 10 <= size < 100 for size in sizes):
@@ -135,7 +135,7 @@ def check(config):
     if sizes and config.early_stopping_patience:
         raise ConfigError(
             "'early_stopping_patience' could end a run before it sees the full size",
-            mend="progressive_sizes = [], or early_stopping_patience = 0",
+            fix="progressive_sizes = [], or early_stopping_patience = 0",
         )
-    if config.freeze and not config.backbone:
-        raise ConfigError("'freeze' without a backbone", mend="--backbone RUN, FILE or imagenet")
+    if config.freeze and not config.weights:
+        raise ConfigError("'freeze' without a backbone", fix="--weights RUN, FILE or imagenet")

@@ -34,13 +34,13 @@ class NewerState(ModelFileError):
     """The state was written by a later kerasdl."""
 
 
-def newest_whole(state_dir, model, callbacks=(), average=None):
+def load_latest_valid(checkpoints, model, callbacks=(), average=None):
     """Loads the newest whole state into the model and its average, if there is one.
 
     The damaged ones above it are set aside.
 
     Args:
-        state_dir: Where the committed states are.
+        checkpoints: Where the committed states are.
         model: The compiled model.
         callbacks: Class names of the callbacks whose fields the state must have.
         average: The averaged weights of the model, or None.
@@ -48,7 +48,7 @@ def newest_whole(state_dir, model, callbacks=(), average=None):
     Returns:
         The state, or None if there is none.
     """
-    candidates = committed(state_dir)
+    candidates = committed(checkpoints)
     damaged = []
     for candidate in candidates:
         try:
@@ -62,7 +62,9 @@ def newest_whole(state_dir, model, callbacks=(), average=None):
         if candidates:
             reasons = "; ".join(f"{path.name}: {_first_line(error)}" for path, error in damaged)
             raise ModelFileError(
-                f"no state of the run is whole ({reasons})", state_dir, "start anew: --overwrite"
+                f"the run has no valid checkpoint ({reasons})",
+                checkpoints,
+                "start over: --overwrite",
             )
         return None
     for path, error in damaged:
@@ -93,7 +95,7 @@ def complete(folder, mode="min", repairs=True):
     if folder.status != "finished":
         return False
     try:
-        state = _read_state(committed(folder.state_dir)[0])
+        state = _read_state(committed(folder.checkpoints)[0])
     except NewerState:
         raise
     except ModelFileError:
@@ -118,7 +120,7 @@ def repair(folder, state=None, mode="min"):
         The best epoch and its value as a dict, or None.
     """
     if state is None:
-        newest = committed(folder.state_dir)
+        newest = committed(folder.checkpoints)
         if not newest:
             return None
         state = _read_state(newest[0])
@@ -131,7 +133,7 @@ def repair(folder, state=None, mode="min"):
             return {"epoch": record["epoch"], "value": record["value"]}
     if best is None or (record is not None and record["epoch"] == best["epoch"]):
         return best
-    source = epoch_folder(folder.state_dir, best["epoch"]) / AVERAGE
+    source = epoch_folder(folder.checkpoints, best["epoch"]) / AVERAGE
     if not source.exists():
         source = source.with_name("model.keras")
     if source.exists():

@@ -3,8 +3,8 @@
 config.toml     resolved configuration; its presence makes a folder a run folder
 data.json       fingerprint of the data and number of samples per split
 lock            locked for the life of the run; running.json tells who holds it
-state/          epoch-00012/{model.keras,state.json}: see `kerasdl.runs.checkpoint`
-best.keras, best.json, model.json, history.csv, scores.json, figures/, report.html, ...
+checkpoints/          epoch-00012/{model.keras,state.json}: see `kerasdl.runs.checkpoint`
+best.keras, best.json, model.json, history.csv, metrics.json, figures/, report.html, ...
 """
 
 import contextlib
@@ -23,13 +23,13 @@ from kerasdl.runs import lock as runlock
 # Everything that kerasdl writes into a run folder, in the order in which `--overwrite` removes
 # it: what makes it a run folder goes last, so that one half cleared can be cleared again.
 OWN_NAMES = (
-    "state",
+    "checkpoints",
     "best.keras",
     "best.json",
     "model.json",
-    "backbone.json",
+    "init_weights.json",
     "history.csv",
-    "scores.json",
+    "metrics.json",
     "figures",
     "report.json",
     "report.html",
@@ -60,14 +60,14 @@ class RunFolder:
         path: The folder.
         config: Configuration of this run.
         status: "new" (no finished epoch), "resume", or "finished" (nothing left to train).
-        state_dir: Where `kerasdl.runs.checkpoint` keeps the state of the newest epochs.
+        checkpoints: Where `kerasdl.runs.checkpoint` keeps the state of the newest epochs.
     """
 
     def __init__(self, path, config, lock):
         self.path = pathlib.Path(path)
         self.config = config
-        self.state_dir = self.path / "state"
-        self.status = training_status(self.state_dir, config.epochs)
+        self.checkpoints = self.path / "checkpoints"
+        self.status = training_status(self.checkpoints, config.epochs)
         self._lock = lock
 
     def file(self, name):
@@ -106,7 +106,7 @@ class RunFolder:
         self.close()
 
 
-class FollowedFolder(RunFolder):
+class ReadOnlyRunFolder(RunFolder):
     """The folder of a run that another process has claimed: it is read, never written."""
 
     def __init__(self, path, config):
@@ -122,7 +122,7 @@ class FollowedFolder(RunFolder):
         pass
 
 
-def claim(
+def acquire(
     path,
     config,
     fingerprint="",
@@ -139,7 +139,7 @@ def claim(
             stored one, except that the number of epochs may only grow.
         fingerprint: Hash over the data's list of samples.
         num_samples: Mapping of split names to their number of samples, for messages.
-        overwrite: Remove the run that is there (only what kerasdl wrote) and start anew.
+        overwrite: Remove the run that is there (only what kerasdl wrote) and start over.
         allow_data_change: Continue although the data differ from those of the start.
         data_path: Folder of the data, if they are files; the run may not lie inside it.
 
@@ -181,22 +181,22 @@ def claim(
     return folder
 
 
-def committed(state_dir):
+def committed(checkpoints):
     """Folders of the committed epochs, newest first, by number (never by time)."""
     try:
-        names = os.listdir(state_dir)
+        names = os.listdir(checkpoints)
     except (FileNotFoundError, NotADirectoryError):
         return []
     numbers = sorted(
         (int(match[1]) for name in names if (match := re.fullmatch(r"epoch-(\d+)", name))),
         reverse=True,
     )
-    return [epoch_folder(state_dir, number) for number in numbers]
+    return [epoch_folder(checkpoints, number) for number in numbers]
 
 
-def epoch_folder(state_dir, number):
+def epoch_folder(checkpoints, number):
     """Folder of the state after `number` epochs."""
-    return pathlib.Path(state_dir) / f"epoch-{number:05d}"
+    return pathlib.Path(checkpoints) / f"epoch-{number:05d}"
 
 
 def epoch_number(path):
@@ -204,9 +204,9 @@ def epoch_number(path):
     return int(pathlib.Path(path).name.removeprefix("epoch-"))
 
 
-def training_status(state_dir, epochs):
+def training_status(checkpoints, epochs):
     """ "new", "resume" or "finished", from the newest committed state."""
-    folders = committed(state_dir)
+    folders = committed(checkpoints)
     if not folders:
         return "new"
     try:
@@ -238,7 +238,7 @@ def _refuse_foreign_files(path):
     # Many programs have a config.toml; data.json and the states tell that this one is ours.
     with_config = (path / "config.toml").exists()
     with_data = '"fingerprint"' in (_read_text(path / "data.json") or "")
-    if with_config + with_data + bool(committed(path / "state")) >= 2:
+    if with_config + with_data + bool(committed(path / "checkpoints")) >= 2:
         return
     known = {runlock.NAME, f"{runlock.NAME}.soft", "running.json", "data.json"}
     foreign = sorted(
@@ -270,19 +270,19 @@ def compare_config(path, config):
     path = pathlib.Path(path)
     file = path / "config.toml"
     if not file.exists():
-        if committed(path / "state"):
+        if committed(path / "checkpoints"):
             raise ConfigError(
-                "the run's configuration is gone", file, "put it back, or start anew: --overwrite"
+                "the run's configuration is gone", file, "put it back, or start over: --overwrite"
             )
         return
     try:
         stored = configuration.as_dict(configuration.make(files.read_toml(file)))
     except KerasdlError as error:
         raise ConfigError(
-            f"the run's configuration is damaged: {error.what}", file, "start anew: --overwrite"
+            f"the run's configuration is damaged: {error.what}", file, "start over: --overwrite"
         ) from error
-    if not committed(path / "state") and not any(
-        (path / name).exists() for name in ("best.keras", "scores.json")
+    if not committed(path / "checkpoints") and not any(
+        (path / name).exists() for name in ("best.keras", "metrics.json")
     ):
         return
     differences = []
@@ -297,7 +297,7 @@ def compare_config(path, config):
         raise ConfigError(
             f"the folder holds a run with another configuration, {', '.join(differences)}",
             path,
-            "start anew with --overwrite, or choose another --out",
+            "start over with --overwrite, or choose another --out",
         )
 
 
@@ -308,13 +308,13 @@ def _compare_data(path, data, allow_change):
         same, before = stored["fingerprint"] == data["fingerprint"], dict(stored["samples"])
     except (ValueError, KeyError, TypeError, RecursionError):
         same, before = False, None
-    if same or allow_change or not committed(path / "state"):
+    if same or allow_change or not committed(path / "checkpoints"):
         return
     if before is None:
         raise DataError(
             "the record of the run's data is gone or damaged",
             path / "data.json",
-            "if they are the same: --allow-data-change, else start anew with --overwrite",
+            "if they are the same: --allow-data-change, else start over with --overwrite",
         )
     after = data["samples"]
     counts = ", ".join(
@@ -323,7 +323,7 @@ def _compare_data(path, data, allow_change):
     raise DataError(
         f"the data changed since this run was started{f', samples: {counts}' if counts else ''}",
         path,
-        "continue all the same with --allow-data-change, or start anew with --overwrite",
+        "continue all the same with --allow-data-change, or start over with --overwrite",
     )
 
 

@@ -38,8 +38,8 @@ class Task:
             which gives (scores, baseline, extras) over all samples it was updated with.
         sample_score: Function (y, outputs, dataset) -> one score per sample, higher is better.
         captions: Function (y, outputs, dataset) -> one line of text per sample.
-        pictures: Function (x, y, outputs, dataset) -> uint8 RGB pictures of input, truth and
-            prediction, each (B, H, W, 3), as far as they are pictures.
+        render: Function (x, y, outputs, dataset) -> uint8 RGB images of input, truth and
+            prediction, each (B, H, W, 3), as far as they are images.
         loss_weights: Function (source) -> weights that the loss takes from the training data, or
             None where there are none but the class weights a user may ask for.
         variant: Function (config) -> the task as that configuration wants it, or None where no
@@ -58,7 +58,7 @@ class Task:
     scorer: Callable
     sample_score: Callable
     captions: Callable
-    pictures: Callable
+    render: Callable
     loss_weights: Callable | None = None
     variant: Callable | None = None
 

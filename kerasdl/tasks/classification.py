@@ -1,4 +1,4 @@
-"""Which class a picture belongs to: accuracy, loss, calibration; softmax only outside training."""
+"""Which class an image belongs to: accuracy, loss, calibration; softmax only outside training."""
 
 import keras
 import numpy
@@ -17,7 +17,7 @@ def metrics(dataset):
     """Accuracy, and top-5 accuracy where there are more than five classes."""
     found = [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
     if len(dataset.class_names) > 5:
-        found.append(keras.metrics.SparseTopKCategoricalAccuracy(k=5, name="top5"))
+        found.append(keras.metrics.SparseTopKCategoricalAccuracy(k=5, name="top5_accuracy"))
     return found
 
 
@@ -48,7 +48,7 @@ class Scorer:
             "calibration_error": measures.calibration_error(labels, predicted),
         }
         if classes > 5:
-            scores["top5"] = measures.top_k_accuracy(labels, predicted)
+            scores["top5_accuracy"] = measures.top_k_accuracy(labels, predicted)
         recall = measures.per_class_accuracy(matrix)
         for name, value in zip(self.class_names, recall, strict=True):
             scores[f"accuracy/{name}"] = value
@@ -66,12 +66,12 @@ def probabilities(logits):
 
 
 def sample_score(labels, logits, dataset):
-    """Probability given to the true class, per picture."""
+    """Probability given to the true class, per image."""
     return numpy.take_along_axis(probabilities(logits), numpy.asarray(labels)[:, None], 1)[:, 0]
 
 
 def captions(labels, logits, dataset):
-    """One line per picture: the truth, and what was predicted with which probability."""
+    """One line per image: the truth, and what was predicted with which probability."""
     predicted = probabilities(logits)
     names = dataset.class_names
     lines = []
@@ -82,8 +82,8 @@ def captions(labels, logits, dataset):
     return lines
 
 
-def pictures(x, y, logits, dataset):
-    """The input alone: a class is a word, not a picture."""
+def render(x, y, logits, dataset):
+    """The input alone: a class is a word, not an image."""
     return (numpy.round(x * 255).astype("uint8"),)
 
 
@@ -100,5 +100,5 @@ TASK = Task(
     scorer=Scorer,
     sample_score=sample_score,
     captions=captions,
-    pictures=pictures,
+    render=render,
 )

@@ -1,8 +1,8 @@
-"""Which colours a grey picture had: PSNR and SSIM, and scores that really see colour.
+"""Which colors a gray image had: PSNR and SSIM, and scores that really see color.
 
-What the network puts out is the target of the configuration: "rgb", colours and lightness at once,
+What the network puts out is the target of the configuration: "rgb", colors and lightness at once,
 or "ab", the chroma that is put under the lightness of the input; see `metrics.colors.targets` and
-docs/colorization.md. The scores are those of the RGB picture, so they compare across targets.
+docs/colorization.md. The scores are those of the RGB image, so they compare across targets.
 """
 
 import dataclasses
@@ -24,7 +24,7 @@ from kerasdl.tasks import Task
 from kerasdl.tasks.scoring import MeanLoss, to_unit
 
 LUMA = numpy.array([0.299, 0.587, 0.114], dtype="float32")  # Rec. 601, as JPEG and Pillow
-COUNTED_AT_ONCE = 64  # pictures whose colours are counted in one piece
+COUNTED_AT_ONCE = 64  # images whose colors are counted in one piece
 
 
 def prepare(images, labels, masks, target="rgb"):
@@ -34,13 +34,13 @@ def prepare(images, labels, masks, target="rgb"):
     """
     colors = to_unit(images)
     if target == "rgb":
-        return grey(colors), colors
+        return gray(colors), colors
     lab = to_lab(colors) / numpy.float32(LAB_SCALE)
     return lab[..., :1], lab
 
 
-def grey(colors):
-    """Luma 0.299 R + 0.587 G + 0.114 B of pictures (..., 3), shape (..., 1)."""
+def gray(colors):
+    """Luma 0.299 R + 0.587 G + 0.114 B of images (..., 3), shape (..., 1)."""
     return (colors @ LUMA)[..., None]
 
 
@@ -58,7 +58,7 @@ def predicted_chroma(outputs, target="rgb"):
 
 
 def bin_weights(source):
-    """Weights of the 313 colour bins from the training pictures; see `bins.rebalancing_weights`."""
+    """Weights of the 313 color bins from the training images; see `bins.rebalancing_weights`."""
     counts = numpy.zeros(len(bins.BINS), dtype="int64")
     for start in range(0, len(source), COUNTED_AT_ONCE):
         images, _, _ = source.take(numpy.arange(start, min(start + COUNTED_AT_ONCE, len(source))))
@@ -67,7 +67,7 @@ def bin_weights(source):
     return bins.rebalancing_weights(counts)
 
 
-def as_pictures(y, outputs, target):
+def as_images(y, outputs, target):
     """True and predicted RGB, float32 NumPy arrays (B, H, W, 3); the prediction is not clipped."""
     pair = truth_and_prediction(
         numpy.asarray(y, dtype="float32"), numpy.asarray(outputs, dtype="float32"), target
@@ -76,27 +76,27 @@ def as_pictures(y, outputs, target):
 
 
 class Scorer:
-    """Scores of the prediction and, as the baseline, of the grey picture (luma)."""
+    """Scores of the prediction and, as the baseline, of the gray image (luma)."""
 
     def __init__(self, dataset, loss, target="rgb"):
         self.loss = MeanLoss(loss)
         self.target = target
-        self.predicted, self.baseline = _PictureScores(), _PictureScores()
+        self.predicted, self.baseline = _ImageScores(), _ImageScores()
 
     def update(self, y, outputs):
         """Adds a batch: truth (B, H, W, 3) and outputs of the network."""
         self.loss.update(y, outputs)
-        truth, prediction = as_pictures(y, outputs, self.target)
+        truth, prediction = as_images(y, outputs, self.target)
         self.predicted.update(truth, prediction)
-        self.baseline.update(truth, numpy.repeat(grey(truth), 3, axis=-1))
+        self.baseline.update(truth, numpy.repeat(gray(truth), 3, axis=-1))
 
     def result(self):
-        """Scores, the grey picture's scores, no further details."""
+        """Scores, the gray image's scores, no further details."""
         return {**self.predicted.result(), "loss": self.loss.result()}, self.baseline.result(), {}
 
 
-class _PictureScores:
-    """PSNR, SSIM and the colour scores of clipped RGB, means over pictures."""
+class _ImageScores:
+    """PSNR, SSIM and the color scores of clipped RGB, means over images."""
 
     def __init__(self):
         self.psnr, self.ssim, self.outside, self.colors = [], [], [], ColorScores()
@@ -118,27 +118,27 @@ class _PictureScores:
 
 
 def sample_score(y, outputs, dataset, target="rgb"):
-    """PSNR in dB, per picture."""
-    return keras.ops.convert_to_numpy(psnr(*as_pictures(y, outputs, target)))
+    """PSNR in dB, per image."""
+    return keras.ops.convert_to_numpy(psnr(*as_images(y, outputs, target)))
 
 
 def captions(y, outputs, dataset, target="rgb"):
-    """One line per picture: its PSNR."""
+    """One line per image: its PSNR."""
     return [f"{score:.1f} dB" for score in sample_score(y, outputs, dataset, target)]
 
 
-def pictures(x, y, outputs, dataset, target="rgb"):
-    """Grey input, true colours and predicted colours."""
-    truth, prediction = as_pictures(y, outputs, target)
-    if target == "ab":  # lightness as a picture: the grey that has it
-        x = as_pictures(y, numpy.zeros((*y.shape[:-1], 2)), target)[1][..., :1]
+def render(x, y, outputs, dataset, target="rgb"):
+    """Gray input, true colors and predicted colors."""
+    truth, prediction = as_images(y, outputs, target)
+    if target == "ab":  # lightness as an image: the gray that has it
+        x = as_images(y, numpy.zeros((*y.shape[:-1], 2)), target)[1][..., :1]
     shown = (numpy.repeat(x, 3, axis=-1), truth, prediction)
     return tuple(to_bytes(numpy.clip(part, 0.0, 1.0)) for part in shown)
 
 
-def to_bytes(pictures):
+def to_bytes(images):
     """Values in [0, 1] to uint8, rounded."""
-    return numpy.round(numpy.asarray(pictures, dtype="float32") * 255).astype("uint8")
+    return numpy.round(numpy.asarray(images, dtype="float32") * 255).astype("uint8")
 
 
 def variant(config):
@@ -149,15 +149,15 @@ def variant(config):
     """
     if config.target != "ab":
         if config.loss in AB_LOSSES and config.loss not in TASK.losses:
-            raise ConfigError(f"loss '{config.loss}' is for the target ab", mend="--target ab")
+            raise ConfigError(f"loss '{config.loss}' is for the target ab", fix="--target ab")
         return TASK
     if config.loss != "bins":
         return _task("ab", outputs=2)
     if config.model.startswith("fcn"):
         raise ConfigError(
-            f"loss 'bins' has {len(bins.BINS)} outputs, which {config.model} enlarges with tens of "
-            "millions of weights or more",
-            mend="--model unet, or another loss",
+            f"loss 'bins' has {len(bins.BINS)} outputs, for which {config.model} would "
+            "need tens of millions of weights or more",
+            fix="--model unet, or another loss",
         )
     return dataclasses.replace(_task("ab", outputs=len(bins.BINS)), loss_weights=bin_weights)
 
@@ -176,7 +176,7 @@ def _task(target, outputs):
         scorer=functools.partial(Scorer, target=target),
         sample_score=functools.partial(sample_score, target=target),
         captions=functools.partial(captions, target=target),
-        pictures=functools.partial(pictures, target=target),
+        render=functools.partial(render, target=target),
         variant=variant,
     )
 

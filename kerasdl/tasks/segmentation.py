@@ -38,12 +38,12 @@ class Scorer:
         truth = self.matrix.sum(axis=1)
         constant[:, truth.argmax()] = truth
         baseline = scores_from_confusion(constant, self.class_names)
-        baseline = {name: baseline[name] for name in ("miou", "pixel_accuracy")}
+        baseline = {name: baseline[name] for name in ("mean_iou", "pixel_accuracy")}
         return scores, baseline, {"confusion_matrix": self.matrix.tolist()}
 
 
 def sample_score(masks, logits, dataset):
-    """Share of the valid pixels that are right, per picture; 1 if there are none."""
+    """Share of the valid pixels that are right, per image; 1 if there are none."""
     masks = numpy.asarray(masks)
     valid = ~numpy.isin(masks, dataset.ignore_labels)
     right = (numpy.asarray(logits).argmax(axis=-1) == masks) & valid
@@ -51,12 +51,12 @@ def sample_score(masks, logits, dataset):
 
 
 def captions(masks, logits, dataset):
-    """One line per picture: its pixel accuracy."""
+    """One line per image: its pixel accuracy."""
     return [f"{score:.1%} of pixels right" for score in sample_score(masks, logits, dataset)]
 
 
-def pictures(x, y, logits, dataset):
-    """Input, true mask and predicted mask in the classes' colours; ignored pixels are white."""
+def render(x, y, logits, dataset):
+    """Input, true mask and predicted mask in the classes' colors; ignored pixels are white."""
     images = numpy.round(x * 255).astype("uint8")
     predicted = numpy.asarray(logits).argmax(axis=-1)
     return images, paint(y, dataset), paint(predicted, dataset)
@@ -73,7 +73,7 @@ TASK = Task(
     name="segmentation",
     models=("unet", "unet-resnet18", "fcn8", "fcn16", "fcn32"),
     losses=("crossentropy", "dice", "focal", "crossentropy+dice"),
-    score="miou",
+    score="mean_iou",
     channels=3,
     masks=True,
     outputs=lambda dataset: len(dataset.class_names),
@@ -82,5 +82,5 @@ TASK = Task(
     scorer=Scorer,
     sample_score=sample_score,
     captions=captions,
-    pictures=pictures,
+    render=render,
 )

@@ -22,7 +22,7 @@ def show(values, split="train", count=64, masks=False, augmented=False, baseline
         values: Mapping of configuration keys; `data` and `task` at least.
         split: Split to draw.
         count: Number of samples.
-        masks: Whether to draw masks beside the pictures.
+        masks: Whether to draw masks beside the images.
         augmented: Draw each sample as training sees it in several epochs.
         baselines: Also score trivial methods.
         out: The PNG file; DATA-sheet.png in the current folder if None.
@@ -36,8 +36,8 @@ def show(values, split="train", count=64, masks=False, augmented=False, baseline
     config = configuration.make(values)
     dataset = data.load(config)
     if not len(dataset.splits.get(split, ())):
-        raise DataError(f"no {split} pictures", config.data)
-    # A picture and its mask side by side take two places.
+        raise DataError(f"no {split} images", config.data)
+    # An image and its mask side by side take two places.
     shown, columns = dataset.splits[split], 4 if masks else 8
     if config.data != "scenes":
         shown = _Spread(shown, max(count // (EPOCHS_SHOWN + 1), 1) if augmented else count)
@@ -58,7 +58,7 @@ def show(values, split="train", count=64, masks=False, augmented=False, baseline
     path.parent.mkdir(parents=True, exist_ok=True)
     with files.replacing(path) as temporary:
         sheet.save(temporary, format="PNG", optimize=True)
-    yield f"{path}: {min(count, len(shown))} of {len(dataset.splits[split])} {split} pictures"
+    yield f"{path}: {min(count, len(shown))} of {len(dataset.splits[split])} {split} images"
     if baselines:
         yield from _baselines(config, dataset)
 
@@ -79,7 +79,7 @@ def check(values, task=None, quick=False):
 
 
 def _guess_task(source):
-    """Masks mean segmentation, folders with pictures classification, else colorization."""
+    """Masks mean segmentation, folders with images classification, else colorization."""
     path = pathlib.Path(source)
     if source == "scenes" or not path.is_dir():
         return "classification"
@@ -97,25 +97,25 @@ def _baselines(config, dataset):
 
     train, test = dataset.splits["train"], dataset.splits["test"]
     if config.data == "scenes":
-        labelled = data.load(dataclasses.replace(config, task="classification"))
-        accuracy = baselines.histogram_nearest_neighbour(
-            labelled.splits["train"], labelled.splits["test"]
+        labeled = data.load(dataclasses.replace(config, task="classification"))
+        accuracy = baselines.histogram_nearest_neighbor(
+            labeled.splits["train"], labeled.splits["test"]
         )
-        yield f"nearest neighbour of colour histograms: accuracy {accuracy:.1%}"
+        yield f"nearest neighbor of color histograms: accuracy {accuracy:.1%}"
         masked = data.load(dataclasses.replace(config, task="segmentation"))
-        miou = baselines.pixel_color_lookup(train, test, len(masked.class_names))
-        yield f"most frequent class of each colour: mean IoU {miou:.1%}"
+        mean_iou = baselines.pixel_color_lookup(train, test, len(masked.class_names))
+        yield f"most frequent class of each color: mean IoU {mean_iou:.1%}"
     elif config.task == "classification":
         yield (
-            "nearest neighbour of colour histograms: accuracy "
-            f"{baselines.histogram_nearest_neighbour(train, test):.1%}"
+            "nearest neighbor of color histograms: accuracy "
+            f"{baselines.histogram_nearest_neighbor(train, test):.1%}"
         )
     elif config.task == "segmentation":
-        miou = baselines.pixel_color_lookup(
+        mean_iou = baselines.pixel_color_lookup(
             train, test, len(dataset.class_names), ignore_labels=dataset.ignore_labels
         )
-        yield f"most frequent class of each colour: mean IoU {miou:.1%}"
-    yield f"grey picture: PSNR {baselines.grey_psnr(test):.2f} dB"
+        yield f"most frequent class of each color: mean IoU {mean_iou:.1%}"
+    yield f"gray image: PSNR {baselines.gray_psnr(test):.2f} dB"
 
 
 class _Spread:

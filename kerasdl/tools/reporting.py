@@ -22,7 +22,7 @@ def report(paths, out=None, title=None, details=True, command=None, backend_name
         title: Heading of a page of several runs.
         details: Whether a page of several runs has a section for each network.
         command: What a page of several runs is told to be made by.
-        backend_name: Backend, for runs whose pictures have to be found first.
+        backend_name: Backend, for runs whose images have to be found first.
 
     Returns:
         The page's path.
@@ -57,12 +57,12 @@ def _add_comparison(page, folder):
 
 
 def _document(folder, backend_name):
-    """The run document; pictures that the folder does not hold are looked for in the data."""
+    """The run document; images that the folder does not hold are looked for in the data."""
     if not (folder / stored.NAME).exists():
         try:
             _examine(folder, backend_name)
         except KerasdlError as error:
-            logger.warning("%s: without pictures and calibration: %s", folder, error)
+            logger.warning("%s: without images and calibration: %s", folder, error)
     return rundocument.read(folder)
 
 
@@ -79,7 +79,7 @@ def _examine(folder, backend_name):
     backend.choose(backend_name)
     from kerasdl.engine import publishing
 
-    logger.info("looking for the best and worst pictures: %s", folder)
+    logger.info("looking for the best and worst images: %s", folder)
     _, extras = publishing.examine(folder, config, tasks.of(config), dataset)
     stored.write(folder, extras)
 

@@ -26,7 +26,7 @@ def summary(image_size, outputs):
 
     Returns:
         Dicts with `model`, `tasks`, `parameters` (trainable), `operations` (multiply-accumulates
-        of the convolutions and dense layers for one picture), `stride` (input pixels per pixel of
+        of the convolutions and dense layers for one image), `stride` (input pixels per pixel of
         the coarsest layer) and `options`.
     """
     rows = []
@@ -46,7 +46,7 @@ def summary(image_size, outputs):
 
 
 def operations(model):
-    """Multiply-accumulates of one forward pass for one picture: convolutions and dense layers.
+    """Multiply-accumulates of one forward pass for one image: convolutions and dense layers.
 
     A kernel of K weights is applied once per output position, K H' W'; that of a transposed
     convolution once per input position.
@@ -73,7 +73,7 @@ def show(rows, image_size, outputs):
     """Prints the rows as a table."""
     console = rich.console.Console()
     table = rich.table.Table(
-        title=f"networks for {image_size[0]}x{image_size[1]} pictures and {outputs} outputs",
+        title=f"networks for {image_size[0]}x{image_size[1]} images and {outputs} outputs",
         title_justify="left",
     )
     for heading in ("network", "parameters", "operations", "coarsest", "options"):

@@ -42,12 +42,12 @@ def start(mode, backend):
         if backend == "torch" and int(os.environ.get("WORLD_SIZE", 1)) > 1:
             raise ConfigError(
                 f"torchrun started {os.environ['WORLD_SIZE']} processes, but nothing is shared",
-                mend="add --distribute data, or start without torchrun",
+                fix="add --distribute data, or start without torchrun",
             )
         yield ALONE
         return
     group = importlib.import_module(ENGINES[backend]).start()
-    _follows = not group.writes
+    _follows = not group.is_main
     if _follows:
         logger.setLevel(logging.ERROR)  # one voice is enough
     elif group.replicas == 1:

@@ -10,7 +10,7 @@ class LeaderFailed(KerasdlError):
     """The process that writes has failed; its own message says why. Same exit code."""
 
     def __init__(self, exit_code):
-        super().__init__(f"process 0 ended with exit code {exit_code}", mend="see its message")
+        super().__init__(f"process 0 ended with exit code {exit_code}", fix="see its message")
         self.exit_code = exit_code
 
 
@@ -30,7 +30,7 @@ class Group:
     rank = 0
 
     @property
-    def writes(self):
+    def is_main(self):
         """Whether this process writes files and speaks."""
         return self.rank == 0
 
@@ -51,10 +51,10 @@ class Group:
         """Context in which the network is built, compiled and fitted."""
         return contextlib.nullcontext()
 
-    def join(self, model):
+    def prepare_model(self, model):
         """Ties the replicas of a compiled model together."""
 
-    def feed(self, batches):
+    def wrap_dataset(self, batches):
         """What `model.fit` reads in place of the batches."""
         from kerasdl.backend.distribution import feeding
 
@@ -81,7 +81,7 @@ class Group:
     def close(self, failed=False):
         """Leaves the group."""
 
-    def lead(self, action):
+    def run_on_main(self, action):
         """Lets process 0 act while the others wait; they get None. Its failure is theirs.
 
         Raises:
@@ -90,7 +90,7 @@ class Group:
         if self.processes == 1:
             return action()
         result = failure = None
-        if self.writes:
+        if self.is_main:
             try:
                 result = action()
             except Exception as error:
@@ -103,10 +103,10 @@ class Group:
             raise LeaderFailed(code)
         return result
 
-    def first(self, action):
+    def main_first(self, action):
         """Lets process 0 act first and then the others; each gets its own result."""
-        result = self.lead(action)
-        return result if self.writes else action()
+        result = self.run_on_main(action)
+        return result if self.is_main else action()
 
     def require_same(self, epoch, weights, fingerprint):
         """Compares what the processes start from.
@@ -126,7 +126,7 @@ class Group:
             if abs(mean - number) > 1e-6 * max(1.0, abs(number)):
                 raise ConfigError(
                     f"the processes do not have the same {what}",
-                    mend="give all of them the same command, data, and a run folder on a disk "
+                    fix="give all of them the same command, data, and a run folder on a disk "
                     "that all can read",
                 )
 

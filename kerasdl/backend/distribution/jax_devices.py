@@ -54,7 +54,7 @@ class Devices(Group):
     def scope(self):
         return self._distribution.scope()
 
-    def feed(self, batches):
+    def wrap_dataset(self, batches):
         return Placed(batches, self._distribution)
 
     def watch(self, stop, batches, validation):

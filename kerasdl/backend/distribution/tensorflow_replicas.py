@@ -9,7 +9,7 @@ import keras
 from kerasdl.backend import machine
 from kerasdl.backend.distribution import feeding
 from kerasdl.backend.distribution.group import Group
-from kerasdl.backend.distribution.together import EndTogether, synchronise_norms
+from kerasdl.backend.distribution.together import EndTogether, synchronize_norms
 from kerasdl.core.errors import ConfigError, DataError
 
 
@@ -36,7 +36,7 @@ class Replicas(Group):
     """Replicas of a `tf.distribute` strategy.
 
     Args:
-        strategy: A mirrored strategy, of one or several workers.
+        strategy: A flipped strategy, of one or several workers.
     """
 
     def __init__(self, strategy):
@@ -59,25 +59,25 @@ class Replicas(Group):
         with self._strategy.scope():
             yield
 
-    def join(self, model):
-        synchronise_norms(model, self)
+    def prepare_model(self, model):
+        synchronize_norms(model, self)
 
-    def feed(self, batches):
+    def wrap_dataset(self, batches):
         """The batches cut into one share per replica of this process, in turns.
 
         The strategy would cut them itself, but gives some replicas no sample where a batch is
-        small; a convolution of no picture fails in TensorFlow's oneDNN kernels.
+        small; a convolution of no image fails in TensorFlow's oneDNN kernels.
         """
         import tensorflow
 
         if not batches.is_shared(0):  # Keras averages the first batch over the replicas
             raise DataError(
                 f"{len(batches.source)} samples are too few for {self.replicas} devices",
-                mend=f"use {2 * self.replicas} or more, or fewer devices",
+                fix=f"use {2 * self.replicas} or more, or fewer devices",
             )
         here = self.replicas // self.processes
 
-        def shares():
+        def fractions():
             machine.keep_freed_memory()  # see `feeding.feed`
             for index in range(len(batches)):
                 batch = batches[index]
@@ -89,7 +89,7 @@ class Replicas(Group):
             self._strategy.distribute_datasets_from_function(
                 lambda context: feeding.untuned(
                     tensorflow.data.Dataset.from_generator(
-                        shares, output_signature=signature
+                        fractions, output_signature=signature
                     ).prefetch(here)
                 )
             ),

@@ -5,7 +5,7 @@ import keras
 from kerasdl.backend.signals import SIGNALS, Stopped
 
 
-def synchronise_norms(model, group):
+def synchronize_norms(model, group):
     """Makes batch norm use the mean and variance of the global batch.
 
     mean = sum_r mean_r / R, variance = sum_r mean_r(x^2) / R - mean^2 over R replicas of equal
@@ -64,5 +64,5 @@ class EndTogether(keras.callbacks.Callback):
         loss, *received = self.group.sum([loss, *received])
         for number, count in zip(SIGNALS, received, strict=True):
             if count:
-                raise Stopped(number, self.stop.path, self.stop.mend)
+                raise Stopped(number, self.stop.path, self.stop.fix)
         return loss / self.group.processes

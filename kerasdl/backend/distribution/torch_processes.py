@@ -13,7 +13,7 @@ import keras
 import numpy
 
 from kerasdl.backend.distribution.group import Group
-from kerasdl.backend.distribution.together import EndTogether, synchronise_norms
+from kerasdl.backend.distribution.together import EndTogether, synchronize_norms
 from kerasdl.core.errors import ConfigError, TrainingFailed
 
 # Process 0 may have to download the data while the others wait.
@@ -31,7 +31,7 @@ def start():
     if "RANK" not in os.environ or "WORLD_SIZE" not in os.environ:
         raise ConfigError(
             "with torch, 'distribute' needs one process per device",
-            mend="torchrun --nproc-per-node gpu -m kerasdl train ... --distribute data",
+            fix="torchrun --nproc-per-node gpu -m kerasdl train ... --distribute data",
         )
     on_gpu = torch.cuda.is_available()
     if on_gpu:
@@ -40,7 +40,7 @@ def start():
             raise ConfigError(
                 f"process {local} of this machine has no GPU, there are "
                 f"{torch.cuda.device_count()}",
-                mend="torchrun --nproc-per-node gpu",
+                fix="torchrun --nproc-per-node gpu",
             )
         torch.cuda.set_device(local)
     torch.distributed.init_process_group("nccl" if on_gpu else "gloo", timeout=LONGEST_WAIT)
@@ -68,8 +68,8 @@ class Processes(Group):
     def validation(self):
         return {"shard": (self.rank, self.processes), "rest": "share"}
 
-    def join(self, model):
-        synchronise_norms(model, self)
+    def prepare_model(self, model):
+        synchronize_norms(model, self)
         optimizer = model.optimizer
         apply = optimizer.apply
 
@@ -163,7 +163,7 @@ def _peers():
     except RuntimeError as error:
         raise TrainingFailed(
             "another process of this run ended early",
-            mend="see its message; the last finished epoch is kept, repeat the command to go on",
+            fix="see its message; the last finished epoch is kept, repeat the command to go on",
         ) from error
 
 

@@ -9,7 +9,7 @@ def transposed_convolution(layer, call):
     With y = T(x, k) and the convolution C(z, k) of which T is the adjoint in the first argument,
     <z, T(x, k)> = <C(z, k), x>. So dk is the kernel gradient of C at z = dy for the cotangent x.
     JAX derives it from T instead, as a convolution of the dilated x with a kernel as large as the
-    picture, which XLA does not compute well on a processor: seconds where this takes milliseconds.
+    image, which XLA does not compute well on a processor: seconds where this takes milliseconds.
     """
     import jax
 

@@ -1,4 +1,4 @@
-"""Data in a folder of picture files: classes, pictures with masks, or just colour pictures.
+"""Data in a folder of image files: classes, images with masks, or just color images.
 
 See `layout` for the arrangements of folders that are understood and `dataset_file` for what a
 `dataset.toml` may say. Nothing below the folder is ever written or changed.
@@ -17,7 +17,7 @@ from kerasdl.data.folder import discover, mask_scan, masks
 from kerasdl.data.folder.dataset_file import IGNORE
 from kerasdl.data.inspect.findings import listing, raise_first
 
-_MOST_BAD = 0.5  # with skip_bad: a larger share of bad files is no accident
+_MOST_BAD = 0.5  # with skip_invalid: a larger share of bad files is no accident
 
 
 class FolderSplit:
@@ -49,7 +49,7 @@ class FolderSplit:
         return Sample(image, entry.label, mask)
 
     def name(self, index):
-        """Name of the picture relative to the data folder."""
+        """Name of the image relative to the data folder."""
         return self.entries[index].name
 
     def names(self):
@@ -57,7 +57,7 @@ class FolderSplit:
         return [entry.name for entry in self.entries]
 
     def labels(self):
-        """Class indices of all samples, int32, without reading a picture; None without classes."""
+        """Class indices of all samples, int32, without reading an image; None without classes."""
         if not self.entries or self.entries[0].label is None:
             return None
         return numpy.array([entry.label for entry in self.entries], "int32")
@@ -66,9 +66,9 @@ class FolderSplit:
 def load(path, task, config):
     """Dataset of a folder.
 
-    Without split folders the pictures are divided by `config.validation_split` and
+    Without split folders the images are divided by `config.validation_split` and
     `config.test_split`, the same way for the same names and seed; without a validation folder the
-    validation pictures are taken from the training ones. A test split that is missing beside split
+    validation images are taken from the training ones. A test split that is missing beside split
     folders stays missing. `config.train_size` and its like take a sample, chosen by the seed.
 
     Args:
@@ -77,12 +77,12 @@ def load(path, task, config):
         config: The Config.
 
     Raises:
-        DataError: The folder cannot be used as it is; names the first problem and its mend.
+        DataError: The folder cannot be used as it is; names the first problem and its fix.
         ConfigError: dataset.toml is wrong.
     """
     path = pathlib.Path(path)
     layout = discover.discover(path, task)
-    raise_first(layout.findings, config.skip_bad)
+    raise_first(layout.findings, config.skip_invalid)
     entries = splitting.divide(layout.entries, config, path)
     names, rule = layout.class_names, None
     if task == "segmentation":
@@ -93,7 +93,7 @@ def load(path, task, config):
     for split, members in entries.items():
         members = splitting.limit(members, getattr(config, splitting.SIZE_KEYS[split]), config.seed)
         skipped = []
-        if config.skip_bad:
+        if config.skip_invalid:
             members, skipped = _readable(members, rule, path)
         splits[split] = FolderSplit(members, rule, skipped)
     file = layout.file
@@ -103,7 +103,7 @@ def load(path, task, config):
         class_names=names,
         palette=file.palette or masks.default_palette(len(names)),
         ignore_labels=rule.ignore_labels if rule else (),
-        licence=file.licence,
+        license=file.license,
         source=file.source or str(path),
         fingerprint=fingerprint(splits),
     )
@@ -132,17 +132,17 @@ def _mask_classes(layout, config):
             count = max(targets) + 1
         else:
             paths = [entry.mask for entries in layout.entries.values() for entry in entries]
-            count = _count_classes(paths, rule, layout, config.skip_bad)
+            count = _count_classes(paths, rule, layout, config.skip_invalid)
         rule = masks.rule_for(layout.file, count, config.ignore_labels)
     names = layout.file.names or tuple(f"class_{index}" for index in range(rule.classes))
     return names, rule
 
 
-def _count_classes(paths, rule, layout, skip_bad):
+def _count_classes(paths, rule, layout, skip_invalid):
     """Number of classes that the values of all masks suggest; raises DataError if they do not."""
     found = mask_scan.scan(paths, rule)
     errors = [item for item in found if isinstance(item, DataError)]
-    if errors and not skip_bad:
+    if errors and not skip_invalid:
         raise errors[0]
     found = [item for item in found if not isinstance(item, DataError)]
     finding = mask_scan.count_finding(found, rule)

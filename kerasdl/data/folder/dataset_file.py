@@ -6,19 +6,19 @@ TOML):
 
     names = ["background", "cat"]        # or a table: names = { 0 = "background", 1 = "cat" }
     nc = 2                               # number of names, compared with them
-    palette = ["#000000", [220, 20, 60]] # one colour per class: for drawing and for colour masks
+    palette = ["#000000", [220, 20, 60]] # one color per class: for drawing and for color masks
     ignore_label = 255                   # stored mask value(s) left out of loss and metrics
     mask_values = { 0 = 0, 255 = 1 }     # stored value or "#rrggbb" = class index, name or "ignore"
     label_mapping = { 7 = 0, 8 = 1 }     # the same for values; may be used instead
     path = "."                           # where train, val and test start, within this folder
-    train = "images/train"               # folders of pictures, where the names are unusual
+    train = "images/train"               # folders of images, where the names are unusual
     val = "images/val"
     test = "images/test"
-    licence = "CC BY 4.0"
+    license = "CC BY 4.0"
     source = "https://example.org/cats"
 
 With `mask_values` every stored value that is not named is an error. A `classes.txt` holds one name
-per line, in the order of the class indices; a last line such as "void" or "Unlabelled" names the
+per line, in the order of the class indices; a last line such as "void" or "Unlabeled" names the
 value that is ignored and is no class.
 """
 
@@ -42,7 +42,7 @@ KEYS = (
     "train",
     "val",
     "test",
-    "licence",
+    "license",
     "source",
 )
 VOID_NAMES = ("void", "unlabelled", "unlabeled", "ignore", "ignored", "ignore_label")
@@ -60,9 +60,9 @@ class DatasetFile:
         palette: One (red, green, blue) per class; empty if not given.
         ignore: Stored mask values that are left out of loss and metrics.
         values: Stored mask value -> class index, or "ignore".
-        colors: Colour (red, green, blue) in a mask -> class index, or "ignore".
-        folders: Folder of pictures, relative to the data folder, per split; empty if not named.
-        licence: Licence or terms of use.
+        colors: Color (red, green, blue) in a mask -> class index, or "ignore".
+        folders: Folder of images, relative to the data folder, per split; empty if not named.
+        license: License or terms of use.
         source: Where the data come from.
     """
 
@@ -73,7 +73,7 @@ class DatasetFile:
     values: dict[int, int | str] = dataclasses.field(default_factory=dict)
     colors: dict[tuple[int, int, int], int | str] = dataclasses.field(default_factory=dict)
     folders: dict[str, str] = dataclasses.field(default_factory=dict)
-    licence: str = ""
+    license: str = ""
     source: str = ""
 
 
@@ -111,7 +111,7 @@ def read_names(path):
 
 
 def parse_color(value):
-    """(red, green, blue) from "#rrggbb", "r,g,b" or [r, g, b]; None if it is no colour."""
+    """(red, green, blue) from "#rrggbb", "r,g,b" or [r, g, b]; None if it is no color."""
     if isinstance(value, str):
         if re.fullmatch(r"#[0-9a-fA-F]{6}", value):
             return tuple(bytes.fromhex(value[1:]))
@@ -128,7 +128,7 @@ def _parse(values, path, names, ignore):
     for key in values:
         if key not in KEYS:
             error = suggest("key", key, KEYS)
-            raise ConfigError(error.what, path, error.mend)
+            raise ConfigError(error.what, path, error.fix)
     if "names" in values:
         names, ignore = _names(values["names"], path), ()
     if values.get("nc", len(names)) != len(names):
@@ -160,7 +160,7 @@ def _parse(values, path, names, ignore):
         values=stored,
         colors=colors,
         folders=folders,
-        licence=_text(values, "licence", path),
+        license=_text(values, "license", path),
         source=_text(values, "source", path),
     )
 
@@ -224,12 +224,12 @@ def _palette(value, names, path):
     colors = [parse_color(item) for item in value] if isinstance(value, list) else [None]
     if None in colors:
         raise ConfigError(
-            f"'palette' must be a list of colours, received {value!r}",
+            f"'palette' must be a list of colors, received {value!r}",
             path,
-            'write each colour as "#rrggbb" or [red, green, blue]',
+            'write each color as "#rrggbb" or [red, green, blue]',
         )
     if colors and names and len(colors) != len(names):
-        raise ConfigError(f"'palette' has {len(colors)} colours for {len(names)} classes", path)
+        raise ConfigError(f"'palette' has {len(colors)} colors for {len(names)} classes", path)
     return tuple(colors)
 
 
@@ -263,7 +263,7 @@ def _mapping(table, key, names, path, stored, colors):
             stored[int(source)] = target
         else:
             raise ConfigError(
-                f"'{key}' holds '{source}', which is neither a value nor a colour",
+                f"'{key}' holds '{source}', which is neither a value nor a color",
                 path,
-                'write values as 0 to 65535 and colours as "#rrggbb"',
+                'write values as 0 to 65535 and colors as "#rrggbb"',
             )

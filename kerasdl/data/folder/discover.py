@@ -1,4 +1,4 @@
-"""The samples of a data folder: which picture has which label or mask, in which split."""
+"""The samples of a data folder: which image has which label or mask, in which split."""
 
 import collections
 import pathlib
@@ -27,26 +27,26 @@ def discover(root, task):
     tree = scan(root)
     file = dataset_file.read(tree.root)
     layout = Layout(tree, file, {}, file.names, list(tree.findings))
-    if not tree.pictures:
+    if not tree.images:
         found = f"; it holds {_kinds(tree.others)}" if tree.others else ", it is empty"
-        layout.error(f"no pictures in the data folder{found}", "", EXPECTED[task])
+        layout.error(f"no images in the data folder{found}", "", EXPECTED[task])
         return layout
     folders = split_folders(layout, task)
     {
         "classification": _add_classes,
         "segmentation": _add_pairs,
-        "colorization": _add_pictures,
+        "colorization": _add_images,
     }[task](layout, folders)
     for split, entries in layout.entries.items():
         if not entries and split in ("train", UNDIVIDED):
             if not any(finding.severity == "error" for finding in layout.findings):
-                layout.error("no training pictures", folders[split], EXPECTED[task])
+                layout.error("no training images", folders[split], EXPECTED[task])
     layout.entries = {split: layout.entries[split] for split in ORDER if layout.entries.get(split)}
     return layout
 
 
-def _add_pictures(layout, folders):
-    """Every picture is a sample."""
+def _add_images(layout, folders):
+    """Every image is a sample."""
     for split, folder in folders.items():
         prefix = folder + "/" if folder else ""
         layout.entries[split] = [
@@ -65,7 +65,7 @@ def _add_classes(layout, folders):
     tops = [f"{folder}/" if folder else "" for folder in folders.values()]
     if any(mask_folder(tree, top + IMAGE_FOLDERS[0]) is not None for top in tops):
         layout.error(
-            "pictures and masks, not class folders",
+            "images and masks, not class folders",
             "",
             f"{EXPECTED['classification']}; for these data use the task segmentation",
         )
@@ -86,7 +86,7 @@ def _add_classes(layout, folders):
     filled = [name for name in names if any(split[name] for split in members.values())]
     if loose and filled:
         layout.error(
-            f"{counted(len(loose), 'picture')} beside the class folders",
+            f"{counted(len(loose), 'image')} beside the class folders",
             loose[0],
             f"move them into a class folder ({listing(filled)}) or remove them",
         )
@@ -99,11 +99,11 @@ def _add_classes(layout, folders):
         return
     if len(filled) == 1:
         inner = tree.children(filled[0])
-        mend = f"did you mean {tree.root / filled[0]}? " if len(inner) > 1 else ""
+        fix = f"did you mean {tree.root / filled[0]}? " if len(inner) > 1 else ""
         layout.error(
             f"only one class folder: {printable(filled[0])}",
             "",
-            mend + EXPECTED["classification"],
+            fix + EXPECTED["classification"],
         )
     _check_equal_names(layout, names, "class folders")
     names = _ordered(layout, names)
@@ -114,9 +114,9 @@ def _add_classes(layout, folders):
             if not members[split].get(name):
                 _report_empty_class(layout, split, split == first, folder, name)
         layout.entries[split] = [
-            _entry(layout, picture, label)
+            _entry(layout, image, label)
             for label, name in enumerate(names)
-            for picture in members[split].get(name, [])
+            for image in members[split].get(name, [])
         ]
 
 
@@ -124,12 +124,12 @@ def _report_empty_class(layout, split, training, folder, name):
     path = f"{folder}/{name}" if folder else name
     if training:
         layout.error(
-            f"class '{printable(name)}' has no training pictures",
+            f"class '{printable(name)}' has no training images",
             path,
-            "add pictures, or remove the class folder from every split",
+            "add images, or remove the class folder from every split",
         )
     else:
-        what = f"class '{printable(name)}' has no {split} pictures; it is left out of the mean"
+        what = f"class '{printable(name)}' has no {split} images; it is left out of the mean"
         layout.warn(what, path)
 
 
@@ -150,43 +150,41 @@ def _ordered(layout, names):
 
 
 def _add_pairs(layout, folders):
-    """A picture and the mask of the same name."""
+    """An image and the mask of the same name."""
     tree = layout.tree
     for split, folder in folders.items():
         masks_at = mask_folder(tree, folder)
         if masks_at is None:
-            mend = EXPECTED["segmentation"]
+            fix = EXPECTED["segmentation"]
             if any(folder_name in MASK_FOLDERS for folder_name in tree.children("")):
-                mend += f"; the mask folder holds no pictures but {_kinds(tree.others)}"
-            layout.error("no masks for the pictures", folder, mend)
+                fix += f"; the mask folder holds no images but {_kinds(tree.others)}"
+            layout.error("no masks for the images", folder, fix)
             continue
-        pictures = _by_stem(layout, folder)
+        images = _by_stem(layout, folder)
         masks = _by_stem(layout, masks_at)
-        for stem in [stem for stem in masks if stem not in pictures]:
+        for stem in [stem for stem in masks if stem not in images]:
             ending = next((e for e in MASK_NAME_ENDINGS if stem.endswith(e)), None)
             plain = stem.removesuffix(ending) if ending else stem
-            if plain in pictures and plain not in masks:
+            if plain in images and plain not in masks:
                 masks[plain] = masks.pop(stem)
-        alone = [name for stem, name in pictures.items() if stem not in masks]
-        orphans = [name for stem, name in masks.items() if stem not in pictures]
+        alone = [name for stem, name in images.items() if stem not in masks]
+        orphans = [name for stem, name in masks.items() if stem not in images]
         if alone:
             layout.error(
-                f"{counted(len(alone), 'picture')} without a mask: {_stems(alone)}",
+                f"{counted(len(alone), 'image')} without a mask: {_stems(alone)}",
                 alone[0],
-                f"add the masks to {masks_at}/, or remove the pictures",
+                f"add the masks to {masks_at}/, or remove the images",
                 skippable=True,
             )
         if orphans:
             layout.error(
-                f"{counted(len(orphans), 'mask')} without a picture: {_stems(orphans)}",
+                f"{counted(len(orphans), 'mask')} without an image: {_stems(orphans)}",
                 orphans[0],
-                f"add the pictures to {folder}/, or remove the masks",
+                f"add the images to {folder}/, or remove the masks",
                 skippable=True,
             )
         layout.entries[split] = [
-            _entry(layout, name, mask=masks[stem])
-            for stem, name in pictures.items()
-            if stem in masks
+            _entry(layout, name, mask=masks[stem]) for stem, name in images.items() if stem in masks
         ]
 
 
@@ -195,7 +193,7 @@ def _stems(names):
 
 
 def _by_stem(layout, folder):
-    """Pictures of a folder by their name without suffix, Unicode composed (NFC)."""
+    """Images of a folder by their name without suffix, Unicode composed (NFC)."""
     prefix = folder + "/" if folder else ""
     found = {}
     for name in layout.tree.below(folder):

@@ -3,7 +3,7 @@
     classification   CLASS/*, or SPLIT/CLASS/*
     segmentation     images/* + masks/*; images/SPLIT/* + masks/SPLIT/*; SPLIT/images/* +
                      SPLIT/masks/*; SPLIT/* + SPLITannot/* (CamVid): same name, any suffix
-    colorization     pictures anywhere; split folders as above, masks are left out
+    colorization     images anywhere; split folders as above, masks are left out
 
 SPLIT is train, val (or validation, valid, dev) or test.
 """
@@ -35,7 +35,7 @@ EXPECTED = {
     "class in each",
     "segmentation": "expected images/ and masks/ with files of the same names, or images/train + "
     "masks/train, or train/ + trainannot/",
-    "colorization": "expected colour pictures (" + ", ".join(("jpg", "png", "webp")) + ", ...)",
+    "colorization": "expected color images (" + ", ".join(("jpg", "png", "webp")) + ", ...)",
 }
 UNDIVIDED = "all"
 
@@ -44,8 +44,8 @@ class Entry(NamedTuple):
     """Where one sample lies.
 
     Attributes:
-        name: Picture's name relative to the data folder, printable.
-        image: Path of the picture.
+        name: Image's name relative to the data folder, printable.
+        image: Path of the image.
         label: Class index, or None.
         mask: Path of the mask, or None.
     """
@@ -74,26 +74,26 @@ class Layout:
     class_names: tuple[str, ...]
     findings: list[Finding]
 
-    def error(self, what, name, mend, cause="", skippable=False):
+    def error(self, what, name, fix, cause="", skippable=False):
         """Adds an error about a file or folder, named relative to the root."""
         path = printable(self.tree.root / name)
-        self.findings.append(Finding("error", what, path, cause, mend, skippable=skippable))
+        self.findings.append(Finding("error", what, path, cause, fix, skippable=skippable))
 
-    def warn(self, what, name, mend=""):
+    def warn(self, what, name, fix=""):
         """Adds a warning about a file or folder, named relative to the root."""
         path = printable(self.tree.root / name)
-        self.findings.append(Finding("warning", what, path, mend=mend))
+        self.findings.append(Finding("warning", what, path, fix=fix))
 
 
 def split_folders(layout, task):
-    """Folder of pictures, relative to the root, per split."""
+    """Folder of images, relative to the root, per split."""
     tree = layout.tree
     if layout.file.folders:
         folders = dict(layout.file.folders)
         for split, folder in folders.items():
             if not tree.below(folder):
-                mend = f"correct the folder of '{split}' in {dataset_file.FILE_NAME}"
-                layout.error("no pictures in the folder of a split", folder, mend)
+                fix = f"correct the folder of '{split}' in {dataset_file.FILE_NAME}"
+                layout.error("no images in the folder of a split", folder, fix)
         if "train" not in folders:
             layout.error("no 'train' folder named", dataset_file.FILE_NAME, "add the key 'train'")
         return folders
@@ -107,7 +107,7 @@ def split_folders(layout, task):
         if split is None:
             unused += [folder] if tree.below(folder) else []
         elif not tree.below(folder):
-            what = f"split folder without pictures, taken as if there were no {split} folder"
+            what = f"split folder without images, taken as if there were no {split} folder"
             layout.warn(what, folder, "fill or remove it")
         elif split in folders:
             what = f"two folders for the {split} split: {folders[split]} and {folder}"
@@ -117,14 +117,14 @@ def split_folders(layout, task):
     if "train" not in folders:
         if folders and not unused:
             layout.error(
-                "no training pictures, only " + listing(folders.values()),
+                "no training images, only " + listing(folders.values()),
                 base,
-                "add a folder train/, or put all pictures into one folder to have it split",
+                "add a folder train/, or put all images into one folder to have it split",
             )
         return {UNDIVIDED: base}
     loose = [name for name in tree.below(base) if "/" not in name]
     if loose:
-        what = f"{counted(len(loose), 'picture')} beside the split folders not used"
+        what = f"{counted(len(loose), 'image')} beside the split folders not used"
         layout.warn(what, f"{base}/{loose[0]}" if base else loose[0], "move or remove them")
     for folder in unused:
         if not _is_mask_folder(folder, folders.values()):
@@ -138,7 +138,7 @@ def split_folders(layout, task):
 
 
 def mask_folder(tree, folder):
-    """The mask folder that belongs to a folder of pictures, or None."""
+    """The mask folder that belongs to a folder of images, or None."""
     parts = folder.split("/") if folder else []
     for place in reversed(range(len(parts))):
         if parts[place].lower() in IMAGE_FOLDERS:
@@ -152,8 +152,6 @@ def mask_folder(tree, folder):
     return None
 
 
-def _is_mask_folder(folder, picture_folders):
-    """Whether a folder is the mask folder of one of some picture folders."""
-    return any(
-        folder == name + ending for name in picture_folders for ending in MASK_FOLDER_ENDINGS
-    )
+def _is_mask_folder(folder, image_folders):
+    """Whether a folder is the mask folder of one of some image folders."""
+    return any(folder == name + ending for name in image_folders for ending in MASK_FOLDER_ENDINGS)

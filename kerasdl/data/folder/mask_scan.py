@@ -20,9 +20,9 @@ class MaskValues(NamedTuple):
     Attributes:
         path: The mask.
         shape: (height, width).
-        values: Distinct stored values, or packed colours (red << 16 | green << 8 | blue), sorted.
+        values: Distinct stored values, or packed colors (red << 16 | green << 8 | blue), sorted.
         counts: Pixels per value.
-        colored: Whether the values are packed colours.
+        colored: Whether the values are packed colors.
     """
 
     path: str
@@ -82,17 +82,17 @@ def count_finding(found, rule):
     what = f"masks hold the values {listing(used, 12)}, which are no class indices 0, 1, 2, ..."
     cause = ""
     pairs = ", ".join(f"{value} = {index}" for index, value in enumerate(used))
-    mend = f"put into {FILE_NAME}: mask_values = {{ {pairs} }}"
+    fix = f"put into {FILE_NAME}: mask_values = {{ {pairs} }}"
     if used == [0, 255]:
         cause = "a binary mask stored as black and white"
     elif used[-1] == 255 and used[:-1] == list(range(len(used) - 1)):
         cause = "255 usually marks pixels without a class"
-        mend = f"put into {FILE_NAME}: ignore_label = 255"
-    return Finding("error", what, place, cause, mend, "mask-values")
+        fix = f"put into {FILE_NAME}: ignore_label = 255"
+    return Finding("error", what, place, cause, fix, "mask-values")
 
 
 def outside_findings(found, rule):
-    """Findings for masks that hold values or colours outside a complete rule.
+    """Findings for masks that hold values or colors outside a complete rule.
 
     Args:
         found: List of MaskValues.
@@ -100,23 +100,23 @@ def outside_findings(found, rule):
     """
     wrong = [mask for mask in found if _unknown(mask, rule).size]
     colored = [mask for mask in wrong if mask.colored]
-    grey = [mask for mask in wrong if not mask.colored]
+    gray = [mask for mask in wrong if not mask.colored]
     if colored:
         finding = _colors_finding(colored, rule)
         others = sum(not mask.colored for mask in found)
         if others > len(colored):
-            cause = f"the other {counted(others, 'mask')} hold class indices, not colours"
-            mend = "store these masks as the others"
-            finding = dataclasses.replace(finding, cause=cause, mend=mend)
+            cause = f"the other {counted(others, 'mask')} hold class indices, not colors"
+            fix = "store these masks as the others"
+            finding = dataclasses.replace(finding, cause=cause, fix=fix)
         yield finding
-    if grey:
+    if gray:
         sound = [mask for mask in found if not mask.colored and not _unknown(mask, rule).size]
-        everything = sorted(set().union(*(mask.values.tolist() for mask in (*grey, *sound))))
-        what, cause, mend = masks.explain_values(everything, rule)
-        if len(sound) > len(grey) and "ignore_label" not in mend:
+        everything = sorted(set().union(*(mask.values.tolist() for mask in (*gray, *sound))))
+        what, cause, fix = masks.explain_values(everything, rule)
+        if len(sound) > len(gray) and "ignore_label" not in fix:
             cause = f"the other {counted(len(sound), 'mask')} hold only known values"
-            mend = "correct these, or name all classes, or list the values in mask_values"
-        yield Finding("error", _several(what, grey), grey[0].path, cause, mend, "mask-values")
+            fix = "correct these, or name all classes, or list the values in mask_values"
+        yield Finding("error", _several(what, gray), gray[0].path, cause, fix, "mask-values")
 
 
 def class_counts(mask, rule, classes):
@@ -131,33 +131,33 @@ def class_counts(mask, rule, classes):
 
 
 def size_finding(entry, image_size, mask_size):
-    """Finding for a mask whose size is not that of its picture, both (height, width)."""
-    cause, mend = "", "make the mask at the picture's size"
+    """Finding for a mask whose size is not that of its image, both (height, width)."""
+    cause, fix = "", "make the mask at the image's size"
     if image_size == tuple(reversed(mask_size)):
-        cause = "the picture is turned upright by its EXIF orientation, the mask is not"
-        mend = "turn the mask as well, or remove the tag from the picture"
+        cause = "the image is turned upright by its EXIF orientation, the mask is not"
+        fix = "turn the mask as well, or remove the tag from the image"
     image_text, mask_text = (f"{size[1]}x{size[0]}" for size in (image_size, mask_size))
     return Finding(
         "error",
-        f"mask is {mask_text}, its picture {printable(entry.image)} is {image_text}",
+        f"mask is {mask_text}, its image {printable(entry.image)} is {image_text}",
         str(entry.mask),
         cause,
-        mend,
+        fix,
         "mask-size",
         skippable=True,
     )
 
 
 def _unknown(mask, rule):
-    """Values or packed colours of a mask that the rule does not know."""
+    """Values or packed colors of a mask that the rule does not know."""
     return mask.values[rule.targets(mask.values, mask.colored) == masks.UNKNOWN]
 
 
 def _colors_finding(colored, rule):
     colors = sorted(set().union(*(_unknown(mask, rule).tolist() for mask in colored)))
-    what, cause, mend = masks.explain_colors(colors, rule)
+    what, cause, fix = masks.explain_colors(colors, rule)
     what = _several(what, colored)
-    return Finding("error", what, colored[0].path, cause, mend, "mask-values")
+    return Finding("error", what, colored[0].path, cause, fix, "mask-values")
 
 
 def _several(what, wrong):

@@ -1,11 +1,11 @@
-"""Mask files: from whatever encoding is stored to class indices, or a DataError with its mend.
+"""Mask files: from whatever encoding is stored to class indices, or a DataError with its fix.
 
-- Palette PNG: the raw index counts, not the colour (unless `mask_values` names colours only).
-- Grey of 1 to 16 bits: the value counts. 2-bit and 4-bit PNG hold 0-3 and 0-15.
-- RGB: looked up in the colour table (`mask_values` or `palette` of dataset.toml). Without a table
-  three equal channels are taken as grey.
+- Palette PNG: the raw index counts, not the color (unless `mask_values` names colors only).
+- Gray of 1 to 16 bits: the value counts. 2-bit and 4-bit PNG hold 0-3 and 0-15.
+- RGB: looked up in the color table (`mask_values` or `palette` of dataset.toml). Without a table
+  three equal channels are taken as gray.
 - JPEG is refused: its values drift at the edges of the classes.
-- The EXIF orientation is applied, as for pictures.
+- The EXIF orientation is applied, as for images.
 """
 
 import dataclasses
@@ -30,8 +30,8 @@ class MaskRule:
         classes: Number of classes; None while it is not known: then every value passes.
         ignore: Stored values that are left out of loss and metrics.
         values: Stored value -> class index or "ignore"; empty: the value is the index.
-        colors: (red, green, blue) -> class index or "ignore"; empty: there is no colour table.
-        palette_as_colors: Whether palette masks are looked up by colour instead of by index.
+        colors: (red, green, blue) -> class index or "ignore"; empty: there is no color table.
+        palette_as_colors: Whether palette masks are looked up by color instead of by index.
     """
 
     classes: int | None = None
@@ -63,7 +63,7 @@ class MaskRule:
 
     @functools.cached_property
     def color_table(self):
-        """Sorted packed colours (red << 16 | green << 8 | blue) and the class of each."""
+        """Sorted packed colors (red << 16 | green << 8 | blue) and the class of each."""
         packed = sorted(
             (red << 16 | green << 8 | blue, IGNORED if target == IGNORE else target)
             for (red, green, blue), target in self.colors.items()
@@ -71,7 +71,7 @@ class MaskRule:
         return tuple(numpy.array(column, "int64") for column in zip(*packed, strict=True))
 
     def targets(self, stored, colored=False):
-        """Class indices of stored values or packed colours, int64; UNKNOWN where there is none."""
+        """Class indices of stored values or packed colors, int64; UNKNOWN where there is none."""
         stored = numpy.asarray(stored)
         if not colored:
             inside = (stored >= 0) & (stored <= 65535)
@@ -124,8 +124,8 @@ def read_mask(path, rule):
         `rule.ignore_labels`.
 
     Raises:
-        DataError: Unreadable, JPEG, a value or colour outside the rule (with the values found,
-            those allowed, and the line of dataset.toml that mends it).
+        DataError: Unreadable, JPEG, a value or color outside the rule (with the values found,
+            those allowed, and the line of dataset.toml that fixes it).
     """
     stored = read_stored(path, rule)
     if stored.dtype == "uint8" and stored.ndim == 2 and stored.max() < rule.unchanged:
@@ -137,14 +137,14 @@ def read_mask(path, rule):
     if (mask == UNKNOWN).any():
         explain = explain_colors if colored else explain_values
         values = numpy.unique(stored[mask == UNKNOWN] if colored else stored)
-        what, cause, mend = explain(values.tolist(), rule)
-        raise DataError(what, path, f"{cause}; {mend}" if cause else mend)
+        what, cause, fix = explain(values.tolist(), rule)
+        raise DataError(what, path, f"{cause}; {fix}" if cause else fix)
     return mask.astype("uint8")
 
 
 def read_stored(path, rule=MaskRule()):
-    """What a mask file holds: integers (height, width), or colours (height, width, 3) uint8."""
-    with images.open_picture(path) as image:
+    """What a mask file holds: integers (height, width), or colors (height, width, 3) uint8."""
+    with images.open_image(path) as image:
         if image.format == "JPEG":
             raise DataError(
                 "JPEG cannot hold a mask: its values drift where two classes meet",
@@ -160,7 +160,7 @@ def read_stored(path, rule=MaskRule()):
             return numpy.array(upright)
         if upright.mode in ("1", "L", "I") or upright.mode.startswith("I;16"):
             stored = numpy.array(upright)
-            # Pillow spreads grey of 2 and 4 bits over 0-255; the class index is what was stored.
+            # Pillow spreads gray of 2 and 4 bits over 0-255; the class index is what was stored.
             divisor = {"L;2": 85, "L;4": 17}.get(raw_mode, 1)
             return stored.astype("uint8") if upright.mode == "1" else stored // divisor
         if upright.mode in ("LA", "La"):
@@ -172,7 +172,7 @@ def read_stored(path, rule=MaskRule()):
 
 
 def explain_values(values, rule):
-    """What is wrong with some stored values, the probable cause and the mend, as three texts."""
+    """What is wrong with some stored values, the probable cause and the fix, as three texts."""
     outside = [
         value for value, to in zip(values, rule.targets(values), strict=True) if to == UNKNOWN
     ]
@@ -195,46 +195,46 @@ def explain_values(values, rule):
     spread = [value for value in used if value] == [value for value in outside if value > 0]
     if spread and rule.classes and len(used) == rule.classes <= _MOST_LISTED:
         pairs = ", ".join(f"{value} = {index}" for index, value in enumerate(used))
-        cause = "classes stored as spread grey values"
+        cause = "classes stored as spread gray values"
         return what, cause, f"put into dataset.toml: mask_values = {{ {pairs} }}"
     if outside == [rule.classes]:
         cause = f"{rule.classes} names, but {rule.classes + 1} values"
         return what, cause, f"name class {rule.classes}, or put ignore_label = {rule.classes}"
     if len(values) > 64:
-        cause = "a grey picture instead of a mask, or a mask resized with interpolation"
+        cause = "a gray image instead of a mask, or a mask resized with interpolation"
         return what, cause, "make the mask again from its source"
     cause = "more classes than names, or values that mean something else"
     return what, cause, "name all classes, or list the values in mask_values of dataset.toml"
 
 
 def explain_colors(colors, rule):
-    """What is wrong with packed colours outside the table, probable cause and mend, as texts."""
+    """What is wrong with packed colors outside the table, probable cause and fix, as texts."""
     names = [f"#{color:06x}" for color in colors[:_MOST_LISTED]]
     more = f" and {len(colors) - len(names)} more" if len(colors) > len(names) else ""
-    what = f"mask holds the colour{'s' if len(colors) > 1 else ''} {', '.join(names)}{more}"
+    what = f"mask holds the color{'s' if len(colors) > 1 else ''} {', '.join(names)}{more}"
     if len(colors) > MOST_CLASSES:
-        cause = "a photograph, or a colour mask that was smoothed or stored with loss"
+        cause = "a photograph, or a color mask that was smoothed or stored with loss"
         return what, cause, "make the mask again from its source, without interpolation"
     start = 1 + max((target for target in rule.colors.values() if target != IGNORE), default=-1)
     pairs = ", ".join(f'"{name}" = {start + index}' for index, name in enumerate(names))
     if rule.colors:
         what += ", which no class has"
         return what, "", f'add to mask_values of dataset.toml, such as {pairs}, or = "ignore"'
-    mend = f"put into dataset.toml, with your indices: mask_values = {{ {pairs} }}"
-    return what, "classes stored as colours", mend
+    fix = f"put into dataset.toml, with your indices: mask_values = {{ {pairs} }}"
+    return what, "classes stored as colors", fix
 
 
 def pack_colors(colors):
-    """Colours (..., 3) uint8 as integers red << 16 | green << 8 | blue."""
+    """Colors (..., 3) uint8 as integers red << 16 | green << 8 | blue."""
     wide = colors.astype("int32")
     return wide[..., 0] << 16 | wide[..., 1] << 8 | wide[..., 2]
 
 
 def default_palette(count):
-    """One (red, green, blue) per class: the colour map of PASCAL VOC.
+    """One (red, green, blue) per class: the color map of PASCAL VOC.
 
     Bit k of each channel, from the highest, is bit 3k, 3k+1 and 3k+2 of the index; class 0 is
-    black, and neighbouring indices differ strongly.
+    black, and neighboring indices differ strongly.
     """
     palette = []
     for index in range(count):

@@ -1,4 +1,4 @@
-"""The picture files below a folder, found without opening any of them."""
+"""The image files below a folder, found without opening any of them."""
 
 import bisect
 import collections
@@ -8,7 +8,7 @@ import pathlib
 import stat
 
 from kerasdl.core.errors import DataError
-from kerasdl.data.images import PICTURE_SUFFIXES
+from kerasdl.data.images import IMAGE_SUFFIXES
 from kerasdl.data.inspect.findings import Finding, printable
 
 # Written by operating systems and archive programs; names that start with a dot count as well.
@@ -23,7 +23,7 @@ class Tree:
 
     Attributes:
         root: The folder.
-        pictures: Names of the files with a picture's suffix, sorted by code point.
+        images: Names of the files with an image's suffix, sorted by code point.
         folders: Names of the folders that are not hidden, sorted by code point.
         ignored: Number of hidden and system files and folders that were left out.
         others: Number of other files per suffix.
@@ -31,20 +31,20 @@ class Tree:
     """
 
     root: pathlib.Path
-    pictures: list[str] = dataclasses.field(default_factory=list)
+    images: list[str] = dataclasses.field(default_factory=list)
     folders: list[str] = dataclasses.field(default_factory=list)
     ignored: int = 0
     others: collections.Counter = dataclasses.field(default_factory=collections.Counter)
     findings: list[Finding] = dataclasses.field(default_factory=list)
 
     def below(self, folder):
-        """Names of the pictures below a folder ("" is the root), relative to that folder."""
+        """Names of the images below a folder ("" is the root), relative to that folder."""
         if not folder:
-            return list(self.pictures)
+            return list(self.images)
         start = folder + "/"
-        first = bisect.bisect_left(self.pictures, start)
-        last = bisect.bisect_left(self.pictures, folder + "0")  # "0" is the character after "/"
-        return [name.removeprefix(start) for name in self.pictures[first:last]]
+        first = bisect.bisect_left(self.images, start)
+        last = bisect.bisect_left(self.images, folder + "0")  # "0" is the character after "/"
+        return [name.removeprefix(start) for name in self.images[first:last]]
 
     def children(self, folder):
         """Names of the folders directly within a folder ("" is the root)."""
@@ -63,7 +63,7 @@ def scan(root):
     try:
         mode = root.stat().st_mode
         if not stat.S_ISDIR(mode):
-            raise DataError("data is not a folder", root, "give the folder that holds the pictures")
+            raise DataError("data is not a folder", root, "give the folder that holds the images")
         os.scandir(root).close()
     except FileNotFoundError:
         raise DataError(
@@ -73,7 +73,7 @@ def scan(root):
         raise DataError(f"data folder cannot be read: {error.strerror}", root) from error
     tree = Tree(root)
     _walk(tree, root, "", ())
-    tree.pictures.sort()
+    tree.images.sort()
     tree.folders.sort()
     return tree
 
@@ -102,15 +102,15 @@ def _walk(tree, folder, prefix, above):
         if stat.S_ISDIR(status.st_mode):
             if (status.st_dev, status.st_ino) in above:
                 what = "link leads back into a folder above it and was not followed"
-                tree.findings.append(Finding("warning", what, entry.path, mend="remove the link"))
+                tree.findings.append(Finding("warning", what, entry.path, fix="remove the link"))
                 continue
             tree.folders.append(name)
             _walk(tree, pathlib.Path(entry.path), name + "/", above)
         elif not stat.S_ISREG(status.st_mode):
             what = "not a regular file, left out"
-            tree.findings.append(Finding("warning", what, entry.path, mend="remove it"))
-        elif pathlib.PurePath(entry.name).suffix.lower() in PICTURE_SUFFIXES:
-            tree.pictures.append(name)
+            tree.findings.append(Finding("warning", what, entry.path, fix="remove it"))
+        elif pathlib.PurePath(entry.name).suffix.lower() in IMAGE_SUFFIXES:
+            tree.images.append(name)
         else:
             tree.others[pathlib.PurePath(entry.name).suffix.lower()] += 1
 
@@ -118,7 +118,7 @@ def _walk(tree, folder, prefix, above):
 def _add_broken(tree, entry):
     if entry.is_symlink():
         what = f"link leads nowhere: -> {printable(os.readlink(entry.path))}"
-        mend = "restore its target or remove the link"
+        fix = "restore its target or remove the link"
     else:
-        what, mend = "file cannot be read", "check its rights"
-    tree.findings.append(Finding("warning", f"{what}, left out", entry.path, mend=mend))
+        what, fix = "file cannot be read", "check its rights"
+    tree.findings.append(Finding("warning", f"{what}, left out", entry.path, fix=fix))

@@ -11,17 +11,17 @@ from kerasdl.core.errors import DataError
 BATCH = 256
 
 
-def histogram_nearest_neighbour(train, test, levels=4):
-    """Accuracy of the label of the training picture with the most similar colours.
+def histogram_nearest_neighbor(train, test, levels=4):
+    """Accuracy of the label of the training image with the most similar colors.
 
-    Each picture becomes a histogram of its RGB colours in levels^3 bins, as shares of its pixels;
+    Each image becomes a histogram of its RGB colors in levels^3 bins, as shares of its pixels;
     the nearest is the one with the smallest sum of absolute differences (the first of equals).
 
     Args:
         train, test: Splits with labels.
         levels: Levels per channel; a divisor of 256.
 
-    Returns: share of test pictures with the right label, 0 to 1. An empty test split gives nan.
+    Returns: share of test images with the right label, 0 to 1. An empty test split gives nan.
     Raises: DataError where there are no labels.
     """
     known, known_labels = _histograms(train, levels)
@@ -34,10 +34,10 @@ def histogram_nearest_neighbour(train, test, levels=4):
 
 
 def pixel_color_lookup(train, test, classes, levels=32, ignore_labels=()):
-    """Mean intersection over union of the most frequent class of each colour.
+    """Mean intersection over union of the most frequent class of each color.
 
-    The class of a pixel is the one that its RGB colour, in levels^3 bins, has most often in the
-    training masks; a colour never seen has the most frequent class of all. Per class,
+    The class of a pixel is the one that its RGB color, in levels^3 bins, has most often in the
+    training masks; a color never seen has the most frequent class of all. Per class,
     IoU = TP / (TP + FP + FN) over all pixels of the split; the mean leaves out classes that are
     neither in the masks nor predicted.
 
@@ -66,11 +66,11 @@ def pixel_color_lookup(train, test, classes, levels=32, ignore_labels=()):
     return float((right[present] / union[present]).mean()) if present.any() else float("nan")
 
 
-def grey_psnr(test):
-    """Mean over the pictures of the PSNR of the grey picture against the coloured one, in dB.
+def gray_psnr(test):
+    """Mean over the images of the PSNR of the gray image against the colored one, in dB.
 
-    Grey is the luma of Rec. 601, 0.299 R + 0.587 G + 0.114 B, in all three channels;
-    PSNR = 10 log10(1 / mean squared error) with values in [0, 1]. A picture without any colour
+    Gray is the luma of Rec. 601, 0.299 R + 0.587 G + 0.114 B, in all three channels;
+    PSNR = 10 log10(1 / mean squared error) with values in [0, 1]. An image without any color
     has an infinite PSNR and is left out of the mean; nan where all are.
     """
     values = []
@@ -78,13 +78,13 @@ def grey_psnr(test):
         colors = images.astype(numpy.float64) / 255
         luma = 0.299 * colors[..., 0] + 0.587 * colors[..., 1] + 0.114 * colors[..., 2]
         errors = ((colors - luma[..., None]) ** 2).mean(axis=(1, 2, 3))
-        # Rounding leaves errors of about 1e-33 in pictures that are grey.
+        # Rounding leaves errors of about 1e-33 in images that are gray.
         values.extend(-10 * numpy.log10(errors[errors > 1e-20]))
     return float(numpy.mean(values)) if values else float("nan")
 
 
 def _batches(split):
-    """Samples as (images, labels, masks), each an array or None; pictures may differ in size."""
+    """Samples as (images, labels, masks), each an array or None; images may differ in size."""
     if hasattr(split, "take"):
         for first in range(0, len(split), BATCH):
             batch = split.take(numpy.arange(first, min(first + BATCH, len(split))))
@@ -100,17 +100,17 @@ def _batches(split):
 
 
 def _bins(images, levels):
-    """Number of the colour bin of each pixel, int64, shape (n, height, width)."""
+    """Number of the color bin of each pixel, int64, shape (n, height, width)."""
     level = images.astype(numpy.int64) // (256 // levels)
     return (level[..., 0] * levels + level[..., 1]) * levels + level[..., 2]
 
 
 def _histograms(split, levels):
-    """Shares of each colour, float64 (n, levels^3), and labels (n,)."""
+    """Shares of each color, float64 (n, levels^3), and labels (n,)."""
     histograms, labels = [], []
     for images, label, _ in _batches(split):
         if label is None:
-            raise DataError("these data have no labels", mend="use data for classification")
+            raise DataError("these data have no labels", fix="use data for classification")
         labels.extend(label)
         for bins in _bins(images, levels):
             histograms.append(numpy.bincount(bins.ravel(), minlength=levels**3) / bins.size)
@@ -118,9 +118,9 @@ def _histograms(split, levels):
 
 
 def _pixels(split, levels, ignore_labels):
-    """Colour bins and classes of all pixels that count, batch by batch, flat."""
+    """Color bins and classes of all pixels that count, batch by batch, flat."""
     for images, _, masks in _batches(split):
         if masks is None:
-            raise DataError("these data have no masks", mend="use data for segmentation")
+            raise DataError("these data have no masks", fix="use data for segmentation")
         counted = ~numpy.isin(masks, ignore_labels)
         yield _bins(images, levels)[counted], masks[counted].astype(numpy.int64)

@@ -1,4 +1,4 @@
-"""A look at a data set before training: what must be mended, what is odd, what is in it.
+"""A look at a data set before training: what must be fixed, what is odd, what is in it.
 
 Rows 60 to 95 of the fault matrix in one pass: structure, files that cannot be read, masks with
 their values and sizes, duplicates, balance. Only reads; nothing is ever changed.
@@ -18,7 +18,7 @@ from kerasdl.data.inspect import statistics as summary
 from kerasdl.data.inspect.examine import examine_files, examine_sample
 from kerasdl.data.inspect.findings import SEVERITIES, Finding, counted
 
-QUICK_HEADERS = 2000  # pictures whose head the quick check reads
+QUICK_HEADERS = 2000  # images whose head the quick check reads
 QUICK_MASKS = 64  # masks whose values the quick check reads
 QUICK_SAMPLES = 16  # samples of other data sets that the quick check reads
 YAML_FILES = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")  # as Ultralytics has them
@@ -43,7 +43,7 @@ class Report:
 
     @property
     def failed(self):
-        """Whether something must be mended before training."""
+        """Whether something must be fixed before training."""
         return any(finding.severity == "error" for finding in self.findings)
 
     def count(self, severity):
@@ -79,7 +79,7 @@ class Report:
     def verdict(self):
         """One closing line."""
         parts = ", ".join(counted(self.count(severity), severity) for severity in SEVERITIES)
-        state = "must be mended before training" if self.failed else "ready to train"
+        state = "must be fixed before training" if self.failed else "ready to train"
         return f"{self.source}, {self.task}: {state} ({parts})"
 
 
@@ -108,7 +108,7 @@ def check(source, task, config, quick=False):
             _check_folder(pathlib.Path(source), task, config, quick, findings, statistics)
     except (DataError, ConfigError) as error:
         path = str(error.path or "")
-        findings.append(Finding("error", error.what, path, "", error.mend or "", "structure"))
+        findings.append(Finding("error", error.what, path, "", error.fix or "", "structure"))
     findings.sort(key=lambda finding: SEVERITIES.index(finding.severity))
     statistics["quick"] = quick
     statistics["seconds"] = round(time.perf_counter() - started, 3)
@@ -163,7 +163,7 @@ def _summarize(records, labels, task, rule, names, quick, findings, statistics):
     for record in records:
         findings += record.findings
     statistics.update(summary.statistics_of(records, names, labels))
-    findings += summary.picture_findings(records, task)
+    findings += summary.image_findings(records, task)
     if task == "classification":
         findings += summary.class_findings(records, names, statistics)
     findings += summary.duplicate_findings(records, names)
@@ -188,16 +188,16 @@ def _notes(layout, config):
         yield Finding("note", what, str(tree.root / "classes.txt"))
     for name in [name for name in YAML_FILES if (tree.root / name).is_file()]:
         if layout.file.path is None:
-            mend = f"copy its keys (names, train, val, ...) into {FILE_NAME}, as TOML"
-            yield Finding("note", f"{name} is not read", str(tree.root / name), mend=mend)
+            fix = f"copy its keys (names, train, val, ...) into {FILE_NAME}, as TOML"
+            yield Finding("note", f"{name} is not read", str(tree.root / name), fix=fix)
     if UNDIVIDED in layout.entries:
-        shares = f"{config.validation_split:.0%} validation, {config.test_split:.0%} test"
-        what = f"no split folders: {shares} are drawn with seed {config.seed}"
-        yield Finding("note", what, str(tree.root), mend="--set validation_split=..., test_split")
+        fractions = f"{config.validation_split:.0%} validation, {config.test_split:.0%} test"
+        what = f"no split folders: {fractions} are drawn with seed {config.seed}"
+        yield Finding("note", what, str(tree.root), fix="--set validation_split=..., test_split")
     elif "validation" not in layout.entries and layout.entries:
-        share = f"{config.validation_split:.0%}"
-        what = f"no validation folder: {share} of the training pictures, seed {config.seed}"
-        yield Finding("note", what, str(tree.root), mend="--set validation_split=...")
+        fraction = f"{config.validation_split:.0%}"
+        what = f"no validation folder: {fraction} of the training images, seed {config.seed}"
+        yield Finding("note", what, str(tree.root), fix="--set validation_split=...")
 
 
 def _class_count(found, rule):
@@ -230,11 +230,11 @@ def _statistics_lines(statistics):
         parts = ", ".join(
             f"{name} {width}x{height}" for name, (height, width) in statistics["sizes"].items()
         )
-        lines.append(f"pictures: {parts} (width x height)")
-    for key, title in (("per_class", "pictures per class"), ("pixel_share", "share of pixels")):
+        lines.append(f"images: {parts} (width x height)")
+    for key, title in (("per_class", "images per class"), ("pixel_fractions", "share of pixels")):
         for split, values in statistics.get(key, {}).items():
             parts = ", ".join(
-                f"{name} {value:.2%}" if key == "pixel_share" else f"{name} {value}"
+                f"{name} {value:.2%}" if key == "pixel_fractions" else f"{name} {value}"
                 for name, value in values.items()
                 if value or name != "(ignored)"
             )

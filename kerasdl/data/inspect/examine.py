@@ -19,13 +19,13 @@ class Record:
     Attributes:
         split: Its split.
         name: Its name within the data set.
-        path: Its picture file, or its name where there is none.
+        path: Its image file, or its name where there is none.
         label: Class index, or None.
-        size: (height, width) of the upright picture; None if it cannot be read.
-        header: images.Header; None if the picture does not come from a file of its own.
+        size: (height, width) of the upright image; None if it cannot be read.
+        header: images.Header; None if the image does not come from a file of its own.
         digest: Hash over the pixels; empty if they were not decoded.
-        grey: Whether the three channels are equal everywhere.
-        blank: Whether all pixels are white, as fully transparent pictures become.
+        gray: Whether the three channels are equal everywhere.
+        blank: Whether all pixels are white, as fully transparent images become.
         mask: MaskValues, or None.
         findings: What is wrong with this sample alone.
     """
@@ -37,7 +37,7 @@ class Record:
     size: tuple[int, int] | None = None
     header: images.Header | None = None
     digest: str = ""
-    grey: bool = False
+    gray: bool = False
     blank: bool = False
     mask: mask_scan.MaskValues | None = None
     findings: list[Finding] = dataclasses.field(default_factory=list)
@@ -45,7 +45,7 @@ class Record:
     def fail(self, error, kind, path=None):
         """Adds a DataError as a finding about this sample."""
         path = str(error.path or path or self.path)
-        finding = Finding("error", error.what, path, "", error.mend or "", kind, skippable=True)
+        finding = Finding("error", error.what, path, "", error.fix or "", kind, skippable=True)
         self.findings.append(finding)
 
 
@@ -56,7 +56,7 @@ def examine_files(split, entry, rule, decode=True, read_mask=True):
         split: Name of the split.
         entry: layout.Entry.
         rule: MaskRule, or None without masks.
-        decode: Whether to decode the picture; otherwise only its head is read.
+        decode: Whether to decode the image; otherwise only its head is read.
         read_mask: Whether to read the values of the mask; otherwise only its size.
     """
     record = Record(split, entry.name, str(entry.image), entry.label)
@@ -79,7 +79,7 @@ def examine_files(split, entry, rule, decode=True, read_mask=True):
             header = images.read_header(entry.mask)
             mask_size = header.size
             if header.format == "JPEG":
-                masks.read_stored(entry.mask, rule)  # raises the error with its mend
+                masks.read_stored(entry.mask, rule)  # raises the error with its fix
     except DataError as error:
         record.fail(error, "mask-unreadable", entry.mask)
         return record
@@ -103,13 +103,13 @@ def examine_sample(split_name, split, index):
     if sample.mask is not None:
         record.mask = mask_scan.values_of(sample.mask, name)
         if sample.mask.shape != record.size:
-            what = f"mask of shape {sample.mask.shape} for a picture of shape {record.size}"
+            what = f"mask of shape {sample.mask.shape} for an image of shape {record.size}"
             record.findings.append(Finding("error", what, name, kind="mask-size", skippable=True))
     return record
 
 
 def wrong_suffix(record):
-    """Whether the suffix of a picture file names another format than its content."""
+    """Whether the suffix of an image file names another format than its content."""
     suffix = pathlib.PurePath(record.path).suffix.lower()
     return suffix not in images.SUFFIXES[record.header.format]
 
@@ -119,7 +119,7 @@ def _add_pixels(record, image):
     digest = hashlib.blake2b(str(image.shape).encode(), digest_size=16)
     digest.update(numpy.ascontiguousarray(image))
     record.digest = digest.hexdigest()
-    record.grey = bool(
+    record.gray = bool(
         (image[..., 0] == image[..., 1]).all() and (image[..., 1] == image[..., 2]).all()
     )
     record.blank = bool(image.min() == 255)

@@ -1,11 +1,11 @@
-"""What a look at a data set has found: severity, place, probable cause and the mend."""
+"""What a look at a data set has found: severity, place, probable cause and the fix."""
 
 import dataclasses
 import os
 
 from kerasdl.core.errors import DataError
 
-FIELDS = ("severity", "kind", "path", "what", "cause", "mend")
+FIELDS = ("severity", "kind", "path", "what", "cause", "fix")
 SEVERITIES = ("error", "warning", "note")
 
 
@@ -14,21 +14,21 @@ class Finding:
     """One thing a person should know about the data.
 
     Attributes:
-        severity: "error" must be mended before training, "warning" should be looked at, "note" is
+        severity: "error" must be fixed before training, "warning" should be looked at, "note" is
             for information.
         what: What was found.
         path: File or folder concerned; the first of several.
         cause: The probable cause, where one is known.
-        mend: What to do: an option, or a line to paste into `dataset.toml`.
+        fix: What to do: an option, or a line to paste into `dataset.toml`.
         kind: One word for programs and for grouping, such as "unreadable".
-        skippable: Whether leaving the file out (`skip_bad`) is a mend too.
+        skippable: Whether leaving the file out (`skip_invalid`) is a fix too.
     """
 
     severity: str
     what: str
     path: str = ""
     cause: str = ""
-    mend: str = ""
+    fix: str = ""
     kind: str = "structure"
     skippable: bool = False
 
@@ -38,32 +38,32 @@ class Finding:
         return {**values, "path": printable(self.path)}
 
     def line(self):
-        """The finding as one line of text: `severity: what: path (cause; mend)`."""
+        """The finding as one line of text: `severity: what: path (cause; fix)`."""
         text = f"{self.severity}: {self.what}"
         if self.path:
             text += f": {printable(self.path)}"
-        hints = "; ".join(hint for hint in (self.cause, self.mend) if hint)
+        hints = "; ".join(hint for hint in (self.cause, self.fix) if hint)
         return f"{text} ({hints})" if hints else text
 
     def as_error(self, others=0):
         """The finding as the DataError that stops a run.
 
         Args:
-            others: How many further errors there are; the mend then names the command that lists
+            others: How many further errors there are; the fix then names the command that lists
                 them.
         """
-        hints = [hint for hint in (self.cause, self.mend) if hint]
+        hints = [hint for hint in (self.cause, self.fix) if hint]
         if others:
             hints.append(f"and {others} more: `kerasdl data check` lists them")
         return DataError(self.what, printable(self.path) or None, "; ".join(hints) or None)
 
 
-def raise_first(findings, skip_bad=False):
-    """Raises DataError for the first error among findings; with `skip_bad` not for single files."""
+def raise_first(findings, skip_invalid=False):
+    """Raises DataError for the first error; with `skip_invalid` not for single files."""
     errors = [
         finding
         for finding in findings
-        if finding.severity == "error" and not (skip_bad and finding.skippable)
+        if finding.severity == "error" and not (skip_invalid and finding.skippable)
     ]
     if errors:
         raise errors[0].as_error(len(errors) - 1)
@@ -77,7 +77,7 @@ def listing(names, most=5):
 
 
 def counted(count, noun):
-    """A number with its noun, such as "1 picture" and "3 pictures"."""
+    """A number with its noun, such as "1 image" and "3 images"."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 

@@ -1,22 +1,22 @@
-"""Contact sheets: many samples of a split in one picture, to look at with human eyes."""
+"""Contact sheets: many samples of a split in one image, to look at with human eyes."""
 
 import numpy
 from PIL import Image, ImageDraw, ImageFont
 
 from kerasdl.core.errors import DataError
 
-CELL = 128  # pixels along the longer side of a picture on the sheet
+CELL = 128  # pixels along the longer side of an image on the sheet
 GAP = 4
 TITLE = 14  # height of a line of text
 PAPER, INK = (255, 255, 255), (40, 40, 40)
-OPACITY = 0.6  # of the mask over the picture
+OPACITY = 0.6  # of the mask over the image
 
 
 def contact_sheet(split, count=64, columns=8, masks=False, palette=(), class_names=(), legend=()):
     """A sheet with the first `count` samples of a split, row by row.
 
-    Small pictures are enlarged by a whole factor (each pixel stays one colour), large ones are
-    reduced. With masks, each picture is followed by itself beneath its mask.
+    Small images are upsampled by a whole factor (each pixel stays one color), large ones are
+    reduced. With masks, each image is followed by itself beneath its mask.
 
     Args:
         split: A `kerasdl.data.base.Split`.
@@ -25,7 +25,7 @@ def contact_sheet(split, count=64, columns=8, masks=False, palette=(), class_nam
         masks: Whether to show masks.
         palette: One (red, green, blue) per class of the masks, 0-255.
         class_names: If given, the class of each sample is written beneath it.
-        legend: If given, the names of the palette's colours, written at the foot of the sheet.
+        legend: If given, the names of the palette's colors, written at the foot of the sheet.
 
     Returns: a PIL.Image, RGB.
     Raises: DataError where masks are asked for and there are none, or the split is empty.
@@ -60,13 +60,13 @@ def contact_sheet(split, count=64, columns=8, masks=False, palette=(), class_nam
 
 
 def overlay(image, mask, palette, opacity=OPACITY):
-    """A picture beneath the colours of its mask.
+    """An image beneath the colors of its mask.
 
     Args:
         image: uint8, shape (height, width, 3).
-        mask: Class indices, shape (height, width); values beyond the palette stay uncoloured.
+        mask: Class indices, shape (height, width); values beyond the palette stay uncolored.
         palette: One (red, green, blue) per class, 0-255.
-        opacity: Share of the mask's colour, 0 to 1.
+        opacity: Share of the mask's color, 0 to 1.
 
     Returns: uint8, shape (height, width, 3).
     """
@@ -90,26 +90,24 @@ def _legend_places(names, across, top, font):
 
 
 def _cell(sample, masks, palette):
-    """The picture of one sample, with its mask beside it where asked for."""
-    picture = _scaled(Image.fromarray(sample.image))
+    """The image of one sample, with its mask beside it where asked for."""
+    image = _scaled(Image.fromarray(sample.image))
     if not masks:
-        return picture
+        return image
     if sample.mask is None:
-        raise DataError("these data have no masks", mend="leave masks out of the sheet")
+        raise DataError("these data have no masks", fix="leave masks out of the sheet")
     covered = _scaled(Image.fromarray(overlay(sample.image, sample.mask, palette)))
-    both = Image.new("RGB", (picture.width * 2 + 1, picture.height), PAPER)
-    both.paste(picture, (0, 0))
-    both.paste(covered, (picture.width + 1, 0))
+    both = Image.new("RGB", (image.width * 2 + 1, image.height), PAPER)
+    both.paste(image, (0, 0))
+    both.paste(covered, (image.width + 1, 0))
     return both
 
 
-def _scaled(picture):
-    """The picture at a size that a person can see and that fits the sheet."""
-    longer = max(picture.size)
+def _scaled(image):
+    """The image at a size that a person can see and that fits the sheet."""
+    longer = max(image.size)
     if longer > CELL:
-        size = [max(1, round(side * CELL / longer)) for side in picture.size]
-        return picture.resize(size, Image.Resampling.LANCZOS)
+        size = [max(1, round(side * CELL / longer)) for side in image.size]
+        return image.resize(size, Image.Resampling.LANCZOS)
     factor = max(1, CELL // longer)
-    return picture.resize(
-        (picture.width * factor, picture.height * factor), Image.Resampling.NEAREST
-    )
+    return image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)

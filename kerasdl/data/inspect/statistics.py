@@ -9,14 +9,14 @@ from kerasdl.data.folder.layout import UNDIVIDED
 from kerasdl.data.inspect.examine import wrong_suffix
 from kerasdl.data.inspect.findings import Finding, counted, listing
 
-LEAST_SIDE = 32  # below it a picture is smaller than one step of the deepest networks
+LEAST_SIDE = 32  # below it an image is smaller than one step of the deepest networks
 LEAST_SAMPLES = 10  # per class: with fewer no network can learn or be judged
 LEAST_PIXEL_SHARE = 0.001
 IMBALANCE = 10  # largest class / smallest class
 
 
 def statistics_of(records, class_names, labels):
-    """Counts, sizes and kinds of the pictures, as plain JSON types.
+    """Counts, sizes and kinds of the images, as plain JSON types.
 
     Args:
         records: Records of the samples that were looked at.
@@ -34,7 +34,7 @@ def statistics_of(records, class_names, labels):
         "animated": sum(header.frames > 1 for header in headers),
         "transparent": sum(header.transparent for header in headers),
         "suffix_differs": sum(wrong_suffix(record) for record in readable if record.header),
-        "grey": sum(record.grey for record in readable),
+        "gray": sum(record.gray for record in readable),
     }
     if readable:
         sizes = numpy.array([record.size for record in readable])
@@ -52,15 +52,15 @@ def statistics_of(records, class_names, labels):
     return statistics
 
 
-def picture_findings(records, task):
-    """Notes and warnings about the pictures."""
+def image_findings(records, task):
+    """Notes and warnings about the images."""
     readable = [record for record in records if record.size]
     filed = [record for record in readable if record.header]
 
-    def some(severity, kind, members, what, mend=""):
+    def some(severity, kind, members, what, fix=""):
         if members:
-            text = f"{counted(len(members), 'picture')} {what}"
-            yield Finding(severity, text, members[0].path, "", mend, kind)
+            text = f"{counted(len(members), 'image')} {what}"
+            yield Finding(severity, text, members[0].path, "", fix, kind)
 
     def among(test):
         return [record for record in filed if test(record)]
@@ -95,35 +95,35 @@ def picture_findings(records, task):
         "blank",
         blank,
         "fully transparent and therefore white",
-        "remove the transparency, or the pictures",
+        "remove the transparency, or the images",
     )
     small = [record for record in readable if min(record.size) < LEAST_SIDE]
     if len(small) == len(readable) and small:
-        small = []  # small pictures are what this data set is made of
+        small = []  # small images are what this data set is made of
     yield from some(
         "warning",
         "small",
         small,
-        f"with a side below {LEAST_SIDE} pixels, which will be enlarged",
+        f"with a side below {LEAST_SIDE} pixels, which will be upsampled",
         "remove them if they are thumbnails or mistakes",
     )
-    grey = [record for record in readable if record.grey and record.digest]
-    if task == "colorization" and grey:
-        if len(grey) == len(readable):
+    gray = [record for record in readable if record.gray and record.digest]
+    if task == "colorization" and gray:
+        if len(gray) == len(readable):
             yield Finding(
                 "error",
-                "all pictures are grey, there is no colour to learn",
-                grey[0].path,
+                "all images are gray, there is no color to learn",
+                gray[0].path,
                 "",
-                "give colour pictures",
-                "grey",
+                "give color images",
+                "gray",
             )
         else:
             yield from some(
                 "warning",
-                "grey",
-                grey,
-                "without colour, which teach to predict grey",
+                "gray",
+                gray,
+                "without color, which teach to predict gray",
                 "remove them",
             )
 
@@ -144,17 +144,17 @@ def class_findings(records, class_names, statistics):
     for split, counts in statistics.get("per_class", {}).items():
         few = [f"{name} ({count})" for name, count in counts.items() if 0 < count < LEAST_SAMPLES]
         if few and split in ("train", UNDIVIDED):
-            what = f"classes with fewer than {LEAST_SAMPLES} training pictures: {listing(few, 20)}"
-            mend = "add pictures, or merge or remove these classes"
-            yield Finding("warning", what, mend=mend, kind="balance")
+            what = f"classes with fewer than {LEAST_SAMPLES} training images: {listing(few, 20)}"
+            fix = "add images, or merge or remove these classes"
+            yield Finding("warning", what, fix=fix, kind="balance")
         least, most = min(counts.values()), max(counts.values())
         if least and most > IMBALANCE * least and split in ("train", UNDIVIDED):
-            what = f"the largest class has {most / least:.0f} times the pictures of the smallest"
-            yield Finding("note", what, mend="--class-weights auto", kind="balance")
+            what = f"the largest class has {most / least:.0f} times the images of the smallest"
+            yield Finding("note", what, fix="--class-weights auto", kind="balance")
 
 
 def duplicate_findings(records, class_names):
-    """Pictures with equal pixels: across splits, in two classes, or twice in one place."""
+    """Images with equal pixels: across splits, in two classes, or twice in one place."""
     groups = collections.defaultdict(list)
     for record in records:
         if record.digest:
@@ -167,18 +167,18 @@ def duplicate_findings(records, class_names):
         names = listing([record.name for record in group], 4)
         if len(labels) > 1:
             classes = " and ".join(class_names[label] for label in labels)
-            what, kind = f"the same picture in the classes {classes}: {names}", "duplicate-class"
-            mend = "keep the one in the right class, remove the others"
+            what, kind = f"the same image in the classes {classes}: {names}", "duplicate-class"
+            fix = "keep the one in the right class, remove the others"
         elif len(splits) > 1:
-            what = f"the same picture in the splits {' and '.join(splits)}: {names}"
+            what = f"the same image in the splits {' and '.join(splits)}: {names}"
             kind = "duplicate-split"
-            mend = "remove all but one: a network is not judged by what it was trained on"
+            fix = "remove all but one: a network is not judged by what it was trained on"
         else:
-            what, kind = f"the same picture {len(group)} times: {names}", "duplicate"
-            mend = "remove the copies"
+            what, kind = f"the same image {len(group)} times: {names}", "duplicate"
+            fix = "remove the copies"
         if group[0].header is None:  # a published set or an array, not files to be removed
-            mend = "the data came so; know it when you compare scores"
-        yield Finding("warning", what, group[0].path, mend=mend, kind=kind)
+            fix = "the data came so; know it when you compare scores"
+        yield Finding("warning", what, group[0].path, fix=fix, kind=kind)
 
 
 def mask_findings(records, rule, class_names, statistics):
@@ -199,44 +199,48 @@ def mask_findings(records, rule, class_names, statistics):
             what,
             empty[0].mask.path,
             "",
-            "they teach nothing: remove them with their pictures, or correct ignore_label",
+            "they teach nothing: remove them with their images, or correct ignore_label",
             "mask-empty",
         )
-    shares = {}
+    fractions = {}
     for split, counts in totals.items():
-        labelled = max(counts[:-1].sum(), 1)
-        shares[split] = {
-            name: round(float(count / labelled), 6)
+        labeled = max(counts[:-1].sum(), 1)
+        fractions[split] = {
+            name: round(float(count / labeled), 6)
             for name, count in zip(class_names, counts, strict=False)
         }
-        shares[split]["(ignored)"] = round(float(counts[-1] / max(counts.sum(), 1)), 6)
-    statistics["pixel_share"] = shares
-    yield from _share_findings(shares)
+        fractions[split]["(ignored)"] = round(float(counts[-1] / max(counts.sum(), 1)), 6)
+    statistics["pixel_fractions"] = fractions
+    yield from _fraction_findings(fractions)
 
 
-def _share_findings(shares):
+def _fraction_findings(fractions):
     """Classes without or nearly without pixels in training."""
-    split = "train" if "train" in shares else UNDIVIDED
-    classes = {name: share for name, share in shares.get(split, {}).items() if name != "(ignored)"}
-    absent = [name for name, share in classes.items() if share == 0]
+    split = "train" if "train" in fractions else UNDIVIDED
+    classes = {
+        name: fraction for name, fraction in fractions.get(split, {}).items() if name != "(ignored)"
+    }
+    absent = [name for name, fraction in classes.items() if fraction == 0]
     if absent:
         yield Finding(
             "warning",
             f"classes without a pixel in the training masks: {listing(absent, 20)}",
             kind="balance",
-            mend="add pictures, or correct the names, mask_values or ignore_label",
+            fix="add images, or correct the names, mask_values or ignore_label",
         )
     rare = [
-        f"{name} ({share:.2%})" for name, share in classes.items() if 0 < share < LEAST_PIXEL_SHARE
+        f"{name} ({fraction:.2%})"
+        for name, fraction in classes.items()
+        if 0 < fraction < LEAST_PIXEL_SHARE
     ]
     if rare:
         yield Finding(
             "warning",
             f"classes with hardly a pixel in the training masks: {listing(rare, 20)}",
-            mend="--class-weights auto",
+            fix="--class-weights auto",
             kind="balance",
         )
-    present = [share for share in classes.values() if share]
+    present = [fraction for fraction in classes.values() if fraction]
     if present and max(present) > IMBALANCE * min(present):
         what = f"the largest class has {max(present) / min(present):.0f} times the pixels of the "
-        yield Finding("note", what + "smallest", mend="--class-weights auto", kind="balance")
+        yield Finding("note", what + "smallest", fix="--class-weights auto", kind="balance")

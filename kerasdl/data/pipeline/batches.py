@@ -100,17 +100,17 @@ class Batches(keras.utils.PyDataset):
             fitting = max(1, round(batch_size / self._replicas)) * self._replicas
             raise ConfigError(
                 f"{self._replicas} devices cannot share a batch of {batch_size} equally",
-                mend=f"set batch_size to a multiple of {self._replicas}, such as {fitting}",
+                fix=f"set batch_size to a multiple of {self._replicas}, such as {fitting}",
             )
         if 0 < len(source) < self._replicas:
             raise DataError(
                 f"{len(source)} samples are too few for {self._replicas} devices",
-                mend="use more pictures or fewer devices",
+                fix="use more images or fewer devices",
             )
         if self._per_pass == 0:
             raise DataError(
                 f"{len(source)} samples do not fill a batch",
-                mend=f"set batch_size to at most {max(len(source), 1)}" if len(source) else None,
+                fix=f"set batch_size to at most {max(len(source), 1)}" if len(source) else None,
             )
         self._steps = steps_per_epoch or self._per_pass
         # Last, so that a refused argument leaves no pool behind.

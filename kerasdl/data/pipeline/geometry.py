@@ -1,7 +1,7 @@
-"""Moving pictures and masks of a batch: shifts and mirrors by copying, the rest by resampling.
+"""Moving images and masks of a batch: shifts and flips by copying, the rest by resampling.
 
-What lies outside a picture is the picture mirrored at its edge pixels (`outside=None`), or a value.
-Pictures are uint8 (B, H, W, C), masks uint8 (B, H, W); masks never get a value they did not have.
+What lies outside an image is the image flipped at its edge pixels (`outside=None`), or a value.
+Images are uint8 (B, H, W, C), masks uint8 (B, H, W); masks never get a value they did not have.
 """
 
 import math
@@ -10,40 +10,40 @@ import numpy
 from numpy.lib.stride_tricks import sliding_window_view
 from PIL import Image
 
-CACHED_BYTES = 2**17  # of bordered pictures at a time; the second cache of a core holds it
-SMALL = 40 * 40  # pixels; below, calling NumPy for each picture takes longer than copying it
+CACHED_BYTES = 2**17  # of bordered images at a time; the second cache of a core holds it
+SMALL = 40 * 40  # pixels; below, calling NumPy for each image takes longer than copying it
 
 
-def shifted(pictures, flips, down, right, outside):
-    """Each picture shifted by less than half its size, then mirrored where asked.
+def shifted(images, flips, down, right, outside):
+    """Each image shifted by less than half its size, then flipped where asked.
 
-    By copying rows: no index is made per pixel. The two ways give the same pictures; which is
+    By copying rows: no index is made per pixel. The two ways give the same images; which is
     faster depends on whether copying or calling NumPy takes the time.
 
     Args:
-        pictures: Pictures or masks.
-        flips: Whether to mirror left and right, bool, shape (B,).
+        images: Images or masks.
+        flips: Whether to flip left and right, bool, shape (B,).
         down: By how many pixels the window lies further down, integers, shape (B,).
         right: By how many pixels the window lies further to the right.
-        outside: Value outside the picture, or None.
+        outside: Value outside the image, or None.
 
     Returns:
         Array of the same shape.
     """
-    count, height, width = pictures.shape[:3]
-    whole = numpy.ascontiguousarray(pictures).reshape(count, height, width, -1)
+    count, height, width = images.shape[:3]
+    whole = numpy.ascontiguousarray(images).reshape(count, height, width, -1)
     small = height * width <= SMALL
     moved = (_shifted_together if small else _shifted_singly)(whole, flips, down, right, outside)
-    return moved.reshape(pictures.shape)
+    return moved.reshape(images.shape)
 
 
-def _shifted_together(pictures, flips, down, right, outside):
-    """Small pictures (B, H, W, C), many in one step: windows are cut out of bordered rows.
+def _shifted_together(images, flips, down, right, outside):
+    """Small images (B, H, W, C), many in one step: windows are cut out of bordered rows.
 
-    As many pictures are bordered at a time as stay in the processor's cache.
+    As many images are bordered at a time as stay in the processor's cache.
     """
-    count, height, width, depth = pictures.shape
-    source = pictures.reshape(count, height, width * depth)
+    count, height, width, depth = images.shape
+    source = images.reshape(count, height, width * depth)
     moved = numpy.empty_like(source)
     pad = int(numpy.abs(right).max(initial=0))
     start, end = pad * depth, (pad + width) * depth
@@ -59,28 +59,28 @@ def _shifted_together(pictures, flips, down, right, outside):
         size = part.stop - first
         bordered[:size, :height, start:end] = source[part]
         if outside is None and pad:
-            _mirror_edges(bordered[:size, :height], source[part], pad, depth)
+            _reflect_edges(bordered[:size, :height], source[part], pad, depth)
         moved[part] = windows[numpy.arange(size)[:, None], rows[part], lefts[part]]
         turned = first + numpy.flatnonzero(flips[part])
         if len(turned):
             upright = moved[turned].reshape(-1, height, width, depth)
-            mirrored = numpy.empty_like(upright)
-            _copy_mirrored(mirrored, upright)
-            moved[turned] = mirrored.reshape(-1, height, width * depth)
+            flipped = numpy.empty_like(upright)
+            _copy_flipped(flipped, upright)
+            moved[turned] = flipped.reshape(-1, height, width * depth)
     return moved
 
 
-def _shifted_singly(pictures, flips, down, right, outside):
-    """Large pictures (B, H, W, C), one after the other: only what is missing is filled in."""
-    height, width, depth = pictures.shape[1:]
-    moved = numpy.empty_like(pictures)
-    places = zip(pictures, moved, flips.tolist(), down.tolist(), right.tolist(), strict=True)
+def _shifted_singly(images, flips, down, right, outside):
+    """Large images (B, H, W, C), one after the other: only what is missing is filled in."""
+    height, width, depth = images.shape[1:]
+    moved = numpy.empty_like(images)
+    places = zip(images, moved, flips.tolist(), down.tolist(), right.tolist(), strict=True)
     for source, target, flip, by_y, by_x in places:
         top, bottom = (by_y, height) if by_y > 0 else (0, height + by_y)
         left, end = (by_x, width) if by_x > 0 else (0, width + by_x)
         if flip:
             rows = target[top - by_y : bottom - by_y]
-            _copy_mirrored(
+            _copy_flipped(
                 rows[:, width - end + by_x : width - left + by_x], source[top:bottom, left:end]
             )
             target = target[:, ::-1]
@@ -97,57 +97,55 @@ def _shifted_singly(pictures, flips, down, right, outside):
     return moved
 
 
-def warped(pictures, flips, down, right, factors, angles, outside):
-    """Shifts, mirrors, scales and turns in one resampling: bilinear, for masks the nearest pixel.
+def warped(images, flips, down, right, factors, angles, outside):
+    """Shifts, flips, scales and turns in one resampling: bilinear, for masks the nearest pixel.
 
-    Pillow's transform per picture: measured 1 to 3 times as fast as gathers in NumPy (the larger
-    the picture, the more). It cuts fractions off, so that pictures lose half a level of 255 on
+    Pillow's transform per image: measured 1 to 3 times as fast as gathers in NumPy (the larger
+    the image, the more). It cuts fractions off, so that images lose half a level of 255 on
     average.
 
     Args:
-        pictures: Pictures or masks.
+        images: Images or masks.
         flips, down, right: As for `shifted`.
-        factors: Size of what is seen over the size of the picture, shape (B,); below 1 enlarges.
+        factors: Size of what is seen over the size of the image, shape (B,); below 1 upsamples.
         angles: Turns in radians, shape (B,).
-        outside: Value outside the picture, or None.
+        outside: Value outside the image, or None.
 
     Returns:
         Array of the same shape.
     """
-    height, width = pictures.shape[1:3]
+    height, width = images.shape[1:3]
     cosine, sine = factors * numpy.cos(angles), factors * numpy.sin(angles)
     reach_y = (numpy.abs(sine) * width + numpy.abs(cosine) * height - height) / 2
     reach_x = (numpy.abs(cosine) * width + numpy.abs(sine) * height - width) / 2
-    # One more for the neighbour that interpolation asks for.
+    # One more for the neighbor that interpolation asks for.
     pad_y = max(0, int(numpy.ceil((reach_y + numpy.abs(down)).max()))) + 1
     pad_x = max(0, int(numpy.ceil((reach_x + numpy.abs(right)).max()))) + 1
-    padded = _padded(pictures, pad_y, pad_x, outside)
-    # From a place in the result to the place in the padded picture; both turn about the middle.
-    mirror = numpy.where(flips, -1.0, 1.0)
-    middle_x = width / 2 + pad_x + right - (cosine * mirror * width - sine * height) / 2
-    middle_y = height / 2 + pad_y + down - (sine * mirror * width + cosine * height) / 2
-    matrices = numpy.stack(
-        [cosine * mirror, -sine, middle_x, sine * mirror, cosine, middle_y], axis=1
-    )
-    smooth = Image.Resampling.NEAREST if pictures.ndim == 3 else Image.Resampling.BILINEAR
-    result = numpy.empty_like(pictures)
+    padded = _padded(images, pad_y, pad_x, outside)
+    # From a place in the result to the place in the padded image; both turn about the middle.
+    flip = numpy.where(flips, -1.0, 1.0)
+    middle_x = width / 2 + pad_x + right - (cosine * flip * width - sine * height) / 2
+    middle_y = height / 2 + pad_y + down - (sine * flip * width + cosine * height) / 2
+    matrices = numpy.stack([cosine * flip, -sine, middle_x, sine * flip, cosine, middle_y], axis=1)
+    smooth = Image.Resampling.NEAREST if images.ndim == 3 else Image.Resampling.BILINEAR
+    result = numpy.empty_like(images)
     for index, matrix in enumerate(matrices.tolist()):
-        picture = Image.fromarray(padded[index])
-        result[index] = picture.transform((width, height), Image.Transform.AFFINE, matrix, smooth)
+        image = Image.fromarray(padded[index])
+        result[index] = image.transform((width, height), Image.Transform.AFFINE, matrix, smooth)
     return result
 
 
 def _rows(down, height, reflect):
-    """Which row of its picture each row of a shifted one shows, (B, height); height: none."""
+    """Which row of its image each row of a shifted one shows, (B, height); height: none."""
     places = down[:, None] + numpy.arange(height)
     if reflect:
         pad = int(numpy.abs(down).max(initial=0))
-        return _mirrored(pad, height)[places + pad]
+        return _flipped(pad, height)[places + pad]
     return numpy.where((places >= 0) & (places < height), places, height)
 
 
-def _mirror_edges(bordered, rows, pad, depth):
-    """Fills the left and right border of rows (B, H, bytes) with what lies inside, mirrored.
+def _reflect_edges(bordered, rows, pad, depth):
+    """Fills the left and right border of rows (B, H, bytes) with what lies inside, flipped.
 
     Channel by channel: NumPy copies single bytes faster than pixels of three.
     """
@@ -158,8 +156,8 @@ def _mirror_edges(bordered, rows, pad, depth):
         target[..., pad + width :] = source[..., width - 1 - pad : width - 1][..., ::-1]
 
 
-def _copy_mirrored(target, source):
-    """Copies pictures (..., W, C) mirrored left and right; see `_mirror_edges` for the loop."""
+def _copy_flipped(target, source):
+    """Copies images (..., W, C) flipped left and right; see `_reflect_edges` for the loop."""
     for channel in range(source.shape[-1]):
         target[..., channel] = source[..., ::-1, channel]
 
@@ -176,18 +174,18 @@ def _fill(rows, by, outside):
     rows[empty] = rows[beside] if outside is None else outside
 
 
-def _padded(pictures, pad_y, pad_x, outside):
-    """Pictures with a border: the given value, or (None) the picture mirrored at its edges."""
-    height, width = pictures.shape[1:3]
+def _padded(images, pad_y, pad_x, outside):
+    """Images with a border: the given value, or (None) the image flipped at its edges."""
+    height, width = images.shape[1:3]
     if outside is not None:
-        border = ((0, 0), (pad_y, pad_y), (pad_x, pad_x), (0, 0))[: pictures.ndim]
-        return numpy.pad(pictures, border, constant_values=outside)
-    rows, columns = _mirrored(pad_y, height), _mirrored(pad_x, width)
-    return pictures.take(rows, axis=1).take(columns, axis=2)
+        border = ((0, 0), (pad_y, pad_y), (pad_x, pad_x), (0, 0))[: images.ndim]
+        return numpy.pad(images, border, constant_values=outside)
+    rows, columns = _flipped(pad_y, height), _flipped(pad_x, width)
+    return images.take(rows, axis=1).take(columns, axis=2)
 
 
-def _mirrored(pad, size):
-    """Places 0 .. size - 1 that a row with `pad` more on both sides shows, mirrored as often as
+def _flipped(pad, size):
+    """Places 0 .. size - 1 that a row with `pad` more on both sides shows, flipped as often as
     needed without repeating the edge: 2 1 | 0 1 2 3 | 2 1.
     """
     period = max(1, 2 * (size - 1))

@@ -1,8 +1,8 @@
-"""Augmentation of whole batches in NumPy, the same for a picture and its mask.
+"""Augmentation of whole batches in NumPy, the same for an image and its mask.
 
 Every choice is a function of (seed, pass over the data, sample), drawn from a hash instead of a
 generator with a state: batch size, number of workers and restarts cannot change it. The layers of
-Keras 3.15 do not offer that, and some are wrong for masks: on torch, RandomRotation turns a picture
+Keras 3.15 do not offer that, and some are wrong for masks: on torch, RandomRotation turns an image
 and its mask by different angles, and RandomCrop draws one window for the whole batch.
 
 Vertical flips are not offered: scenes, streets and letters have an up and a down.
@@ -29,16 +29,16 @@ LIMITS = {
     "brightness": 1.0,
     "contrast": 1.0,
     "saturation": 1.0,
-    "erase": 1.0,
+    "random_erasing": 1.0,
 }
-COLOUR = ("brightness", "contrast", "saturation", "erase")
+COLOR = ("brightness", "contrast", "saturation", "random_erasing")
 OFF = {"flip": False, **dict.fromkeys(LIMITS, 0.0), "fill": "reflect"}
 DEFAULTS = {
     "classification": {**OFF, "flip": True, "crop": 0.125},
     "segmentation": {**OFF, "flip": True, "crop": 0.125, "brightness": 0.1, "contrast": 0.1},
     "colorization": {**OFF, "flip": True, "crop": 0.125},
 }
-GREY = numpy.array([0.299, 0.587, 0.114], dtype=numpy.float32)  # Rec. 601 luma
+GRAY = numpy.array([0.299, 0.587, 0.114], dtype=numpy.float32)  # Rec. 601 luma
 
 
 def make(config, ignore_labels=()):
@@ -75,23 +75,23 @@ def uniforms(seed, turn, samples, columns):
 
 
 class Augmentation:
-    """Random changes to a batch of pictures and their masks.
+    """Random changes to a batch of images and their masks.
 
     `settings` holds the strengths in force, those of the task unless named in `arguments`:
 
-    - flip: mirror left and right, for every second picture.
+    - flip: flip left and right, for every second image.
     - crop: pad on all sides, then cut out the old size; pixels, or below 1 a share of each side
       (never more than half of it).
-    - scale: enlarge by a factor in [1 / (1 + scale), 1 + scale], uniform in its logarithm.
+    - scale: upsample by a factor in [1 / (1 + scale), 1 + scale], uniform in its logarithm.
     - rotate: turn by up to so many degrees.
-    - fill: what lies outside the picture, "reflect" or "zero" (the mask then has an ignore label).
+    - fill: what lies outside the image, "reflect" or "zero" (the mask then has an ignore label).
     - brightness, contrast, saturation: factors in [1 - strength, 1 + strength].
-    - erase: share of pictures of which a rectangle (2 to 33 % of the area, aspect 0.3 to 3.3) takes
-      the mean colour (Zhong et al. 2020). The mask keeps its classes: what is hidden is to be
-      inferred from around it.
+    - random_erasing: fraction of images of which a rectangle (2 to 33 % of the area, aspect 0.3 to
+      3.3) takes the mean color (Zhong et al. 2020). The mask keeps its classes: what is hidden
+      is to be inferred from around it.
 
-    Geometry moves masks as it moves pictures, to the nearest pixel, so no new class can appear.
-    Colour changes and erasing are refused for colorization, whose target the colours are.
+    Geometry moves masks as it moves images, to the nearest pixel, so no new class can appear.
+    Color changes and erasing are refused for colorization, whose target the colors are.
 
     Args:
         task: Name of the task.
@@ -99,7 +99,7 @@ class Augmentation:
         ignore_labels: Mask values that stand for no class.
 
     Raises:
-        ConfigError: Unknown key, wrong type or range, colour changes for colorization, or "zero"
+        ConfigError: Unknown key, wrong type or range, color changes for colorization, or "zero"
             fill for masks without an ignore label.
     """
 
@@ -111,7 +111,7 @@ class Augmentation:
         if self.settings["fill"] == "zero" and task == "segmentation" and not ignore_labels:
             raise ConfigError(
                 "augment_args fill = 'zero' needs an ignore label for what lies outside the mask",
-                mend="use fill = 'reflect', or set ignore_labels",
+                fix="use fill = 'reflect', or set ignore_labels",
             )
 
     def apply(self, images, masks, uniforms):
@@ -128,14 +128,14 @@ class Augmentation:
         original = images
         images, masks = self._move(images, masks, uniforms[:, :5])
         if any(self.settings[name] for name in ("brightness", "contrast", "saturation")):
-            images = self._recolour(images, uniforms[:, 5:8])
-        if self.settings["erase"]:
+            images = self._recolor(images, uniforms[:, 5:8])
+        if self.settings["random_erasing"]:
             images = images.copy() if images is original else images
             self._erase(images, uniforms[:, 8:13])
         return images, masks
 
     def _move(self, images, masks, uniforms):
-        """Mirrors, shifts, scales and turns, the mask as the picture."""
+        """Mirrors, shifts, scales and turns, the mask as the image."""
         if not any(self.settings[name] for name in ("flip", "crop", "scale", "rotate")):
             return images, masks
         moves = {"flips": (uniforms[:, 0] < 0.5) & self.settings["flip"]}
@@ -155,27 +155,27 @@ class Augmentation:
             masks = move(masks, **moves, outside=None if reflect else self._fill_label)
         return move(images, **moves, outside=None if reflect else 0), masks
 
-    def _recolour(self, images, uniforms):
-        """Brightness b, then contrast c about the mean grey m, then saturation s; clipped once.
+    def _recolor(self, images, uniforms):
+        """Brightness b, then contrast c about the mean gray m, then saturation s; clipped once.
 
-        s c b x + (1 - s) c b grey(x) + (1 - c) b m
+        s c b x + (1 - s) c b gray(x) + (1 - c) b m
         """
         strengths = [self.settings[name] for name in ("brightness", "contrast", "saturation")]
         factors = 1.0 + numpy.array(strengths) * (2.0 * uniforms - 1.0)
         bright, contrast, saturation = factors.astype(numpy.float32).T
         slope = saturation * contrast * bright
-        offset = (1 - contrast) * bright * (_mean_colours(images) @ GREY) + 0.5
+        offset = (1 - contrast) * bright * (_mean_colors(images) @ GRAY) + 0.5
         changed = numpy.empty_like(images)
         if self.settings["saturation"]:
-            share = (1 - saturation) * contrast * bright
-            for index, image in enumerate(images):  # one picture at a time stays in the cache
+            fraction = (1 - saturation) * contrast * bright
+            for index, image in enumerate(images):  # one image at a time stays in the cache
                 pixels = image.astype(numpy.float32)
-                grey = (pixels @ GREY) * share[index] + offset[index]
+                gray = (pixels @ GRAY) * fraction[index] + offset[index]
                 pixels *= slope[index]
-                pixels += grey[..., None]
+                pixels += gray[..., None]
                 changed[index] = numpy.clip(pixels, 0, 255.5, out=pixels)
             return changed
-        # Without saturation a new level depends on the old one alone: 256 of them per picture.
+        # Without saturation a new level depends on the old one alone: 256 of them per image.
         levels = slope[:, None] * numpy.arange(256, dtype=numpy.float32) + offset[:, None]
         for index, table in enumerate(numpy.clip(levels, 0, 255.5).astype(numpy.uint8)):
             translated = images[index].tobytes().translate(table.tobytes())
@@ -183,17 +183,17 @@ class Augmentation:
         return changed
 
     def _erase(self, images, uniforms):
-        """Covers a rectangle of some pictures with their mean colour, in place."""
+        """Covers a rectangle of some images with their mean color, in place."""
         height, width = images.shape[1:3]
-        for index in numpy.flatnonzero(uniforms[:, 0] < self.settings["erase"]):
+        for index in numpy.flatnonzero(uniforms[:, 0] < self.settings["random_erasing"]):
             _, area, aspect, down, right = uniforms[index]
             area = (0.02 + 0.31 * area) * height * width
             aspect = 0.3 * (3.3 / 0.3) ** aspect
             tall = min(height, max(1, round((area * aspect) ** 0.5)))
             wide = min(width, max(1, round((area / aspect) ** 0.5)))
             top, left = int(down * (height - tall + 1)), int(right * (width - wide + 1))
-            colour = numpy.rint(_mean_colours(images[index : index + 1]))
-            images[index, top : top + tall, left : left + wide] = colour
+            color = numpy.rint(_mean_colors(images[index : index + 1]))
+            images[index, top : top + tall, left : left + wide] = color
 
 
 def _checked(task, arguments):
@@ -212,17 +212,17 @@ def _checked(task, arguments):
             allowed = f"a number from 0 to {LIMITS[key]:g}"
         if not fine:
             raise ConfigError(f"augment_args '{key}' must be {allowed}, received {value!r}")
-        if task == "colorization" and key in COLOUR and value:
+        if task == "colorization" and key in COLOR and value:
             raise ConfigError(
-                f"augment_args '{key}' would change the colours that colorization is to learn",
-                mend="use flip, crop, scale and rotate",
+                f"augment_args '{key}' would change the colors that colorization is to learn",
+                fix="use flip, crop, scale and rotate",
             )
         checked[key] = value
     return checked
 
 
-def _mean_colours(images):
-    """Mean red, green and blue of each picture, float32, shape (B, 3)."""
+def _mean_colors(images):
+    """Mean red, green and blue of each image, float32, shape (B, 3)."""
     pixels = images.shape[1] * images.shape[2]
     sums = [images[..., channel].sum(axis=(1, 2), dtype=numpy.int64) for channel in range(3)]
     return (numpy.stack(sums, axis=1) / pixels).astype(numpy.float32)
@@ -232,7 +232,7 @@ _GOLDEN = numpy.uint64(0x9E3779B97F4A7C15)
 
 
 def _mixed(state):
-    """Finaliser of SplitMix64: every bit of the state reaches every bit of the result."""
+    """Finalizer of SplitMix64: every bit of the state reaches every bit of the result."""
     state = (state ^ (state >> numpy.uint64(30))) * numpy.uint64(0xBF58476D1CE4E5B9)
     state = (state ^ (state >> numpy.uint64(27))) * numpy.uint64(0x94D049BB133111EB)
     return state ^ (state >> numpy.uint64(31))

@@ -15,7 +15,7 @@ class Brush:
 
     Attributes:
         part: 0 outside the object, else the number of the part on top, uint8.
-        shade: Factor on the colour of the part, float32.
+        shade: Factor on the color of the part, float32.
         features: Random numbers of the object, each (m, 1, 1).
         pixel: Size of a pixel in object coordinates, (m, 1, 1).
     """
@@ -50,7 +50,7 @@ class Brush:
         return 1 + sample_texture(name, x, y) * numpy.float32(contrast * self.strength)
 
     def ellipse(self, x, y, radius_x, radius_y, u=None, v=None):
-        """Squared distance from a centre in units of the radii: below 1 inside."""
+        """Squared distance from a center in units of the radii: below 1 inside."""
         a = ((self.u if u is None else u) - x) * (1 / radius_x)
         b = ((self.v if v is None else v) - y) * (1 / radius_y)
         return a * a + b * b
@@ -73,21 +73,21 @@ class Brush:
         radius = self.thin(radius)
         return a * a + b * b < radius * radius
 
-    def rows(self, period, share, offset=0.0):
+    def rows(self, period, fraction, offset=0.0):
         """True for the last `share` of each period along v, such as the joints between bricks.
 
         Lines are at least about one pixel wide, and left out where they would merge.
         """
-        return self._stripes(self.v, period, share, offset)
+        return self._stripes(self.v, period, fraction, offset)
 
-    def columns(self, period, share, offset=0.0):
+    def columns(self, period, fraction, offset=0.0):
         """As `rows`, along u; `offset` may depend on the row, as in a brick wall."""
-        return self._stripes(self.u, period, share, offset)
+        return self._stripes(self.u, period, fraction, offset)
 
-    def _stripes(self, position, period, share, offset):
+    def _stripes(self, position, period, fraction, offset):
         phase = (position + 8) * numpy.float32(1 / period) + offset
         phase = phase - numpy.floor(phase)
-        width = numpy.maximum(numpy.float32(share), self.pixel * numpy.float32(0.9 / period))
+        width = numpy.maximum(numpy.float32(fraction), self.pixel * numpy.float32(0.9 / period))
         return (phase < width) & (width < numpy.float32(0.6))
 
 

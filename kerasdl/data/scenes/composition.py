@@ -1,6 +1,6 @@
 """What is in each scene and where: the draw of all parameters, and the knobs of difficulty.
 
-Positions are fractions of the height and width of the picture; sizes are fractions of its shorter
+Positions are fractions of the height and width of the image; sizes are fractions of its shorter
 side. The pixel size plays no part here, so a scene is the same scene at any size.
 """
 
@@ -8,7 +8,7 @@ import dataclasses
 
 import numpy
 
-from kerasdl.data.scenes.randomness import Dice, mix, sample_keys
+from kerasdl.data.scenes.randomness import Rng, mix, sample_keys
 
 OBJECTS = (
     "house",
@@ -33,7 +33,7 @@ GRAIN = 0.036  # amplitude of the film grain; its standard deviation is 0.41 of 
 TEXTURE = 1.0  # factor on every texture
 OUTLINE = 0.62  # brightness of the outermost pixels of an object; 1: no outline
 WATER = 0.35  # share of the scenes with water, other than those of sailboats
-TYPICAL = 0.75  # share of the objects in colours typical of their class; 0: colour says nothing
+TYPICAL = 0.75  # share of the objects in colors typical of their class; 0: color says nothing
 TILT = 1.0  # factor on the largest tilt of each class
 
 # Half of the height of each main object, of its width in units of that, and the largest tilt as
@@ -42,7 +42,7 @@ HALF_HEIGHT = numpy.array((0.31, 0.36, 0.21, 0.36, 0.36, 0.29, 0.36, 0.29, 0.34,
 HALF_WIDTH = numpy.array((0.96, 0.86, 1.5, 0.98, 0.76, 0.98, 0.74, 1.12, 0.88, 0.86), "float32")
 MOST_TILT = numpy.array((0.0, 0.0, 0.0, 0.06, 0.08, 0.0, 0.08, 0.3, 0.0, 0.0), "float32")
 STEPS = numpy.array((1, 2, 4, 5, 7, 8))  # without a common divisor with nine
-FEATURES = 10  # random numbers that each object may use for its shape and colours
+FEATURES = 10  # random numbers that each object may use for its shape and colors
 
 # Sky at the zenith and at the horizon, light that clouds and haze take on: day twice, overcast,
 # golden hour, dusk. Times 255.
@@ -89,12 +89,12 @@ class Layout:
         labels: Class of the main object, (n,).
         horizon, shore: Heights, (n,); water lies between them; equal where there is none.
         light: -1.0 (from the left) or 1.0, (n,).
-        sun: Centre x, y and radius, (n, 3).
-        sky, ground, water: Colours 0-255, (n, 3, 3), (n, 3, 3), (n, 2, 3).
+        sun: Center x, y and radius, (n, 3).
+        sky, ground, water: Colors 0-255, (n, 3, 3), (n, 3, 3), (n, 2, 3).
         roughness, clouds: Strength of texture and threshold of the clouds, (n,).
         kinds: Class of each object, -1 for an empty slot, (n, s).
         main: True for the main object, (n, s).
-        x, y: Centres; y is the base for objects that stand, the middle for those that fly, (n, s).
+        x, y: Centers; y is the base for objects that stand, the middle for those that fly, (n, s).
         half: Half the height, (n, s).
         flip: -1.0 or 1.0, (n, s). tilt: Tangent of half the angle, (n, s).
         features: Random numbers in [0, 1), (n, s, FEATURES).
@@ -142,19 +142,19 @@ def draw(seed, split, indices):
     """The Layout of the samples with the given indices."""
     keys = sample_keys(seed, split, indices)
     label = labels(seed, split, indices)
-    dice = Dice(keys)
-    horizon = dice.uniform(0.50, 0.64)
+    rng = Rng(keys)
+    horizon = rng.uniform(0.50, 0.64)
     boat_scene = label == SAILBOAT
-    wet = boat_scene | (dice.uniform() < WATER)
-    shore = numpy.where(boat_scene, dice.uniform(0.89, 0.94), horizon + dice.uniform(0.07, 0.14))
+    wet = boat_scene | (rng.uniform() < WATER)
+    shore = numpy.where(boat_scene, rng.uniform(0.89, 0.94), horizon + rng.uniform(0.07, 0.14))
     shore = numpy.where(wet, shore, horizon).astype(numpy.float32)
-    light = dice.integers(2).astype(numpy.float32) * 2 - 1
+    light = rng.integers(2).astype(numpy.float32) * 2 - 1
     sun = numpy.stack(
-        (0.5 + light * dice.uniform(0.2, 0.44), dice.uniform(0.1, 0.3), dice.uniform(0.05, 0.075)),
+        (0.5 + light * rng.uniform(0.2, 0.44), rng.uniform(0.1, 0.3), rng.uniform(0.05, 0.075)),
         axis=1,
     )
-    kind_of_ground = dice.integers(len(GROUNDS))
-    ground = GROUNDS[kind_of_ground] * dice.uniform(0.92, 1.04)[:, None, None]
+    kind_of_ground = rng.integers(len(GROUNDS))
+    ground = GROUNDS[kind_of_ground] * rng.uniform(0.92, 1.04)[:, None, None]
     scene = {
         "keys": keys,
         "labels": label,
@@ -162,11 +162,11 @@ def draw(seed, split, indices):
         "shore": shore,
         "light": light,
         "sun": sun,
-        "sky": dice.choose(SKIES),
+        "sky": rng.choose(SKIES),
         "ground": ground,
-        "water": dice.choose(WATERS),
+        "water": rng.choose(WATERS),
         "roughness": ROUGHNESS[kind_of_ground],
-        "clouds": dice.uniform(-0.2, 0.9),
+        "clouds": rng.uniform(-0.2, 0.9),
     }
     return Layout(**scene, **_objects(keys, label, horizon, shore, wet))
 
@@ -175,25 +175,25 @@ def _objects(keys, label, horizon, shore, wet):
     """The fields of Layout that have one entry for each object slot."""
     slots = DISTRACTORS[1] + 1
     slot = numpy.arange(slots)
-    dice = Dice(mix(keys[:, None] + numpy.arange(1, slots + 1, dtype=numpy.uint64)))
-    main = numpy.broadcast_to(slot == 0, dice.keys.shape)
+    rng = Rng(mix(keys[:, None] + numpy.arange(1, slots + 1, dtype=numpy.uint64)))
+    main = numpy.broadcast_to(slot == 0, rng.keys.shape)
     # Steps through the nine other classes, so that no two distractors are of the same class.
     column = label[:, None]
-    first = Dice(mix(keys + numpy.uint64(98)))
+    first = Rng(mix(keys + numpy.uint64(98)))
     start, step = first.integers(9)[:, None], first.choose(STEPS)[:, None]
     other = (column + 1 + (start + slot * step) % 9) % 10
     spare = (column + 1 + (start + slots * step) % 9) % 10
     other = numpy.where((other == SAILBOAT) & ~wet[:, None], spare, other)
     kinds = numpy.where(main, column, other)
 
-    scale = numpy.where(main, dice.uniform(*MAIN_SCALE), dice.uniform(*DISTRACTOR_SCALE))
+    scale = numpy.where(main, rng.uniform(*MAIN_SCALE), rng.uniform(*DISTRACTOR_SCALE))
     half = (HALF_HEIGHT[kinds] * scale).astype(numpy.float32)
     # Distractors stand to the left and right of the main object, alternately.
     left = (slot + first.integers(2)[:, None]) % 2 == 0
-    beside = numpy.where(left, dice.uniform(0.07, 0.27), dice.uniform(0.73, 0.93))
-    x = numpy.where(main, dice.uniform(*MAIN_CENTER), beside)
+    beside = numpy.where(left, rng.uniform(0.07, 0.27), rng.uniform(0.73, 0.93))
+    x = numpy.where(main, rng.uniform(*MAIN_CENTER), beside)
 
-    part = dice.uniform()
+    part = rng.uniform()
     far = numpy.maximum(horizon + 0.05, shore + 0.02)[:, None]
     near = numpy.where(label == SAILBOAT, 0.995, 0.93)[:, None]
     land = numpy.where(main, 0.87 + 0.09 * part, far + (near - far) * part)
@@ -209,16 +209,16 @@ def _objects(keys, label, horizon, shore, wet):
     depth = numpy.where(kinds == BALLOON, 0.0, numpy.where(kinds == BUTTERFLY, 2.0, y))
     depth = numpy.where(main & (kinds == BUTTERFLY), 1.5, depth)
     order = numpy.argsort(depth, axis=1, kind="stable")
-    tilt = dice.uniform(-1, 1) * (MOST_TILT * numpy.float32(TILT))[kinds]
+    tilt = rng.uniform(-1, 1) * (MOST_TILT * numpy.float32(TILT))[kinds]
     fields = {
         "kinds": kinds,
         "main": main,
         "x": x,
         "y": y,
         "half": half,
-        "flip": dice.integers(2) * 2 - 1,
+        "flip": rng.integers(2) * 2 - 1,
         "tilt": tilt,
-        "features": numpy.stack([dice.uniform() for _ in range(FEATURES)], axis=2),
+        "features": numpy.stack([rng.uniform() for _ in range(FEATURES)], axis=2),
     }
     for name, value in fields.items():
         if value.dtype.kind == "f" or name == "flip":

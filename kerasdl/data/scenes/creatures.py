@@ -89,8 +89,8 @@ def cat(brush):
 
 def cat_colors(f):
     return (
-        pick(f[5], "grey dark | orange tan brown cream white"),
-        pick(f[6], "brown dark orange grey"),
+        pick(f[5], "gray dark | orange tan brown cream white"),
+        pick(f[6], "brown dark orange gray"),
         pick(f[7], "white cream"),
         pick(f[8], "lime yellow sky teal"),
         pick(f[9], "dark"),
@@ -131,7 +131,7 @@ def windmill(brush):
 
 def windmill_colors(f):
     return (
-        pick(f[5], "white | cream tan red orange grey sky pink"),
+        pick(f[5], "white | cream tan red orange gray sky pink"),
         pick(f[6], "red brown dark teal blue green"),
         pick(f[7], "brown tan | white cream yellow red sky"),
         pick(f[8], "brown dark"),

@@ -1,7 +1,7 @@
-"""The still objects of the scenes: one function for the shape and one for the colours of each.
+"""The still objects of the scenes: one function for the shape and one for the colors of each.
 
-A shape function paints parts 1, 2, 3 ... onto a Brush; a palette function gives the colours of
-these parts, in this order, from the random features of each object. Colours are shared between the
+A shape function paints parts 1, 2, 3 ... onto a Brush; a palette function gives the colors of
+these parts, in this order, from the random features of each object. Colors are shared between the
 classes: every paint is found on several of them.
 """
 
@@ -27,10 +27,10 @@ PAINTS = {
     "tan": (206, 168, 118),
     "cream": (244, 232, 204),
     "white": (246, 246, 244),
-    "grey": (146, 150, 158),
+    "gray": (146, 150, 158),
     "dark": (58, 58, 68),
 }
-# Centres of petals for 5, 6 and 8 of them: points on the unit circle, to six digits.
+# Centers of petals for 5, 6 and 8 of them: points on the unit circle, to six digits.
 RINGS = numpy.array(
     (  # the first petal is repeated where there are fewer than eight
         (0.0, -1.0, 0.951057, -0.309017, 0.587785, 0.809017, -0.587785, 0.809017)
@@ -98,12 +98,12 @@ def house(brush):
 
 def house_colors(f):
     return (
-        pick(f[5], "tan cream | white yellow red sky pink orange grey"),
+        pick(f[5], "tan cream | white yellow red sky pink orange gray"),
         pick(f[6], "red brown | dark teal blue green violet orange"),
         pick(f[7], "brown red green blue dark teal"),
         pick(f[8], "sky dark yellow blue"),
         pick(f[9], "white cream"),
-        pick(f[9], "red brown grey tan"),
+        pick(f[9], "red brown gray tan"),
     )
 
 
@@ -171,12 +171,12 @@ def car(brush):
 
 
 def car_colors(f):
-    body = pick(f[5], "blue | red orange yellow lime green teal violet pink white grey brown sky")
+    body = pick(f[5], "blue | red orange yellow lime green teal violet pink white gray brown sky")
     return (
         body,
         pick(f[6], "sky dark sky"),
         pick(f[7], "dark"),
-        pick(f[8], "grey white cream"),
+        pick(f[8], "gray white cream"),
         pick(f[9], "yellow cream orange"),
         body * numpy.float32(0.62),
     )
@@ -314,7 +314,7 @@ def flower(brush):
     kind = (brush.features[3] * numpy.float32(len(RINGS))).astype(numpy.int64)
     ring = brush.feature(4, 0.32, 0.36)
     center = numpy.float32(-0.36)
-    # A pixel belongs to the petal towards whose centre it lies; `along` is measured from there.
+    # A pixel belongs to the petal towards whose center it lies; `along` is measured from there.
     y = v - center
     reach = u * RINGS[kind, 0, 0] + y * RINGS[kind, 0, 1]
     for number in range(1, RINGS.shape[1]):

@@ -1,7 +1,7 @@
 """Random numbers and noise textures of the scenes, from integer arithmetic alone.
 
 Every number is a hash of (data seed, split, sample, running number of the draw), so that a sample
-never depends on its neighbours, and is the same on every machine: integers wrap around, and the
+never depends on its neighbors, and is the same on every machine: integers wrap around, and the
 one conversion to float32 is exact.
 """
 
@@ -13,7 +13,7 @@ TEXTURE_SIZE = 256  # texels along both sides of a noise table; a power of two
 
 
 def mix(values):
-    """Hash of uint64 values (the finaliser of SplitMix64: Steele, Lea and Flood, 2014)."""
+    """Hash of uint64 values (the finalizer of SplitMix64: Steele, Lea and Flood, 2014)."""
     values = values ^ (values >> numpy.uint64(30))
     values = values * numpy.uint64(0xBF58476D1CE4E5B9)
     values = values ^ (values >> numpy.uint64(27))
@@ -27,7 +27,7 @@ def sample_keys(seed, split, indices):
     return mix(start + mix(numpy.asarray(indices, numpy.uint64) + numpy.uint64(1)))
 
 
-class Dice:
+class Rng:
     """A stream of draws for each key; the k-th call gives the k-th draw of every key.
 
     Args:
@@ -106,7 +106,7 @@ def texture(name):
 
 
 def _blur(values, radius, axis):
-    """Sum over 2 radius + 1 neighbours on the torus; exact in integers."""
+    """Sum over 2 radius + 1 neighbors on the torus; exact in integers."""
     values = numpy.moveaxis(values, axis, 0)
     ends = numpy.concatenate((values[-radius - 1 :], values, values[:radius]))
     sums = numpy.cumsum(ends, axis=0)

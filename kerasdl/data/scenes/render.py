@@ -1,8 +1,8 @@
-"""Draws scenes: from a Layout to pictures and masks.
+"""Draws scenes: from a Layout to images and masks.
 
-Three canvases are painted back to front: `paint`, the row of a table of colours for each pixel;
-`shade`, a factor on that colour; and `haze`, how far it is mixed with the light of the sky. The
-colours come last. Only additions, multiplications, divisions, square roots, comparisons and
+Three canvases are painted back to front: `paint`, the row of a table of colors for each pixel;
+`shade`, a factor on that color; and `haze`, how far it is mixed with the light of the sky. The
+colors come last. Only additions, multiplications, divisions, square roots, comparisons and
 integer arithmetic are used, one operation at a time; IEEE 754 fixes their results to the last bit.
 """
 
@@ -12,18 +12,18 @@ from kerasdl.data.scenes import composition as scenes_layout
 from kerasdl.data.scenes import creatures, objects
 from kerasdl.data.scenes.brush import Brush
 from kerasdl.data.scenes.objects import PARTS
-from kerasdl.data.scenes.randomness import Dice, grain, mix, sample_texture
+from kerasdl.data.scenes.randomness import Rng, grain, mix, sample_texture
 
 STUFF = ("sky", "ground", "water")
 SKY, GROUND, WATER = range(3)
-# Regions of the background, each with its own colours: the same order in the table of colours.
+# Regions of the background, each with its own colors: the same order in the table of colors.
 IN_SKY, IN_SUN, IN_FAR_HILLS, IN_HILLS, IN_WATER, IN_GROUND = range(6)
 REGION_CLASS = numpy.array((SKY, SKY, GROUND, GROUND, WATER, GROUND), numpy.uint8)
-TEXELS = 230.0  # texels of a noise table along the height of a picture
+TEXELS = 230.0  # texels of a noise table along the height of an image
 REGIONS = len(REGION_CLASS)
 BLOCK_PIXELS = 1 << 17
 KNOTS = 8  # of the outline of the hills
-DRAWINGS = {  # shape and colours of each class, in the order of scenes_layout.OBJECTS
+DRAWINGS = {  # shape and colors of each class, in the order of scenes_layout.OBJECTS
     "house": (objects.house, objects.house_colors),
     "tree": (objects.tree, objects.tree_colors),
     "car": (objects.car, objects.car_colors),
@@ -56,7 +56,7 @@ def render(layout, height, width):
         regions, shade[block], haze[block], table = _background(scenes, height, width)
         _shadows(scenes, height, width, regions, shade[block])
         masks[block] = REGION_CLASS[regions]
-        # Rows of the table of colours: one per region and height for each scene.
+        # Rows of the table of colors: one per region and height for each scene.
         numbers = numpy.arange(block.start, block.stop, dtype=numpy.int32)[:, None, None]
         paint[block] = (numbers * REGIONS + regions) * height + rows
         tables.append(table.reshape(-1, 3))
@@ -85,9 +85,9 @@ def _blocks(count, pixels):
 
 
 def _develop(layout, planes, paint, shade, haze, images):
-    """Colours, haze and grain: writes uint8 pictures from the canvases."""
+    """Colors, haze and grain: writes uint8 images from the canvases."""
     height, width = paint.shape[1:]
-    # Grain is the same in the three channels, so that it can be seen in the grey picture.
+    # Grain is the same in the three channels, so that it can be seen in the gray image.
     noise = grain(mix(layout.keys), height, width)
     noise *= numpy.float32(255 * scenes_layout.GRAIN)
     noise += numpy.float32(0.5)
@@ -102,12 +102,12 @@ def _develop(layout, planes, paint, shade, haze, images):
 
 
 def _background(layout, height, width):
-    """Regions (n, height, width), shade, haze and the colours (n, 6, height, 3)."""
+    """Regions (n, height, width), shade, haze and the colors (n, 6, height, 3)."""
     count = len(layout.keys)
     unit = numpy.float32(min(height, width))
     y = ((numpy.arange(height, dtype=numpy.float32) + 0.5) / numpy.float32(height))[None, :, None]
     x = ((numpy.arange(width, dtype=numpy.float32) + 0.5) / numpy.float32(width))[None, None, :]
-    dice = Dice(mix(layout.keys + numpy.uint64(7)))
+    rng = Rng(mix(layout.keys + numpy.uint64(7)))
     horizon = layout.horizon[:, None, None]
     shore = layout.shore[:, None, None]
 
@@ -119,7 +119,7 @@ def _background(layout, height, width):
     radius = sun[:, 2] * sun[:, 2]
     numpy.copyto(regions, numpy.uint8(IN_SUN), where=distance < radius)
     glow = numpy.float32(0.5) * radius / (distance + radius)
-    crests = _crests(dice.keys, x[0, 0])[:, :, None]
+    crests = _crests(rng.keys, x[0, 0])[:, :, None]
     far, near = crests[:, 0] * 0.14 + 0.03, crests[:, 1] * 0.12 - 0.03
     numpy.copyto(regions, numpy.uint8(IN_FAR_HILLS), where=y > horizon - far)
     numpy.copyto(regions, numpy.uint8(IN_HILLS), where=y > horizon - near)
@@ -128,7 +128,7 @@ def _background(layout, height, width):
     numpy.copyto(regions, numpy.uint8(IN_WATER), where=(y > horizon) & wet)
     numpy.copyto(regions, numpy.uint8(IN_GROUND), where=y > shore + numpy.where(wet, ripple, 0))
 
-    offset = dice.uniform(0, 2048)[:, None, None], dice.uniform(0, 2048)[:, None, None]
+    offset = rng.uniform(0, 2048)[:, None, None], rng.uniform(0, 2048)[:, None, None]
     strength = numpy.float32(scenes_layout.TEXTURE)
     # Clouds are flat: twice as dense along the height, and more so towards the horizon.
     last = int(height * 0.66) + 1  # no horizon is lower than 0.64
@@ -152,7 +152,7 @@ def _background(layout, height, width):
 def _crests(keys, x):
     """Three smooth random curves in [0, 1) over x: cubic steps between knots; (n, 3, width)."""
     numbers = numpy.arange(1, 3 * (KNOTS + 1) + 1, dtype=numpy.uint64)
-    knots = Dice(mix(keys[:, None] + numbers)).uniform().reshape(-1, 3, KNOTS + 1)
+    knots = Rng(mix(keys[:, None] + numbers)).uniform().reshape(-1, 3, KNOTS + 1)
     place = x * numpy.float32(KNOTS)
     number = place.astype(numpy.int64)
     step = place - number
@@ -187,7 +187,7 @@ def _ground_texture(layout, regions, shade, y, x, offset, strength):
 
 
 def _region_colors(layout, y):
-    """Colours of each region at each height, float32 (n, 6, height, 3)."""
+    """Colors of each region at each height, float32 (n, 6, height, 3)."""
     y = y[None, :, None]
     horizon = layout.horizon[:, None, None]
     shore = layout.shore[:, None, None]
@@ -246,7 +246,7 @@ def _span(center, reach):
 
 
 def _objects(layout, chosen, slot, kind, canvases, start):
-    """Paints one class of objects onto the chosen scenes; returns the colours of their parts."""
+    """Paints one class of objects onto the chosen scenes; returns the colors of their parts."""
     paint, shade, haze, masks = canvases
     height, width = paint.shape[1:]
     unit = numpy.float32(min(height, width))

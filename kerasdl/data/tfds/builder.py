@@ -1,6 +1,6 @@
-"""Builders of TensorFlow Datasets by name, and preparing them; every failure says its mend.
+"""Builders of TensorFlow Datasets by name, and preparing them; every failure says its fix.
 
-TFDS itself answers an unknown name with its whole catalogue and a set that is not prepared with an
+TFDS itself answers an unknown name with its whole catalog and a set that is not prepared with an
 AssertionError.
 """
 
@@ -32,7 +32,7 @@ def library():
     except ModuleNotFoundError as error:
         raise DataError(
             f"TensorFlow Datasets cannot be used: no module named '{error.name}'",
-            mend="pip install kerasdl[tfds]",
+            fix="pip install kerasdl[tfds]",
         ) from error
     # Its notes, such as that a set is not prepared, come as errors of ours where they matter.
     for noisy in ("absl", "urllib3"):
@@ -54,8 +54,8 @@ def prepared(name, download):
     """
     match = NAME.fullmatch(name)
     if match is None:
-        mend = "write tfds:NAME[/CONFIG][:VERSION], such as tfds:cmaterdb/bangla:1.0.0"
-        raise DataError(f"'tfds:{name}' does not name a set", mend=mend)
+        fix = "write tfds:NAME[/CONFIG][:VERSION], such as tfds:cmaterdb/bangla:1.0.0"
+        raise DataError(f"'tfds:{name}' does not name a set", fix=fix)
     tfds = library()
     builder = _builder(tfds, name, match)
     if not builder.is_prepared():
@@ -87,23 +87,23 @@ def _builder(tfds, name, match, **options):
         return tfds.builder(name, try_gcs=False, **options)
     except ModuleNotFoundError as error:
         what = f"'tfds:{name}' needs the module '{error.name}'"
-        raise DataError(what, mend=f"pip install {error.name.partition('.')[0]}") from error
+        raise DataError(what, fix=f"pip install {error.name.partition('.')[0]}") from error
     except Exception as error:
         known = tfds.list_builders(with_community_datasets=False)
         if match["name"] not in known:
             close = difflib.get_close_matches(match["name"], known, n=3, cutoff=0.3)
             what = f"TensorFlow Datasets has no set '{match['name']}'"
-            raise DataError(what, mend=f"did you mean {listed(close, ' or ')}?") from error
+            raise DataError(what, fix=f"did you mean {listed(close, ' or ')}?") from error
         kind = tfds.builder_cls(match["name"])
         if match["config"] and match["config"] not in kind.builder_configs:
             configs = list(kind.builder_configs)
-            mend = f"configs: {listed(configs[:20])}" if configs else "it has no configs"
+            fix = f"configs: {listed(configs[:20])}" if configs else "it has no configs"
             what = f"'{match['name']}' has no config '{match['config']}'"
-            raise DataError(what, mend=mend) from error
+            raise DataError(what, fix=fix) from error
         if match["version"]:
             versions = tfds.builder(name.partition(":")[0], try_gcs=False).versions
             what = f"'{match['name']}' has no version {match['version']}"
-            raise DataError(what, mend=f"versions: {listed(versions)}") from error
+            raise DataError(what, fix=f"versions: {listed(versions)}") from error
         raise DataError(f"'tfds:{name}' cannot be used: {first_line(error)}") from error
 
 
@@ -120,13 +120,13 @@ def _prepare(tfds, builder, name):
     except ModuleNotFoundError as error:
         raise DataError(
             f"preparing 'tfds:{name}' needs the module '{error.name}'",
-            mend=f"pip install {error.name.partition('.')[0]}; reading the set later does not",
+            fix=f"pip install {error.name.partition('.')[0]}; reading the set later does not",
         ) from error
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EPERM):
-            mend = "make room or set TFDS_DATA_DIR to another folder"
+            fix = "make room or set TFDS_DATA_DIR to another folder"
             raise WriteError(
-                f"cannot prepare 'tfds:{name}': {error.strerror}", builder.data_path, mend
+                f"cannot prepare 'tfds:{name}': {error.strerror}", builder.data_path, fix
             ) from error
         raise _failed(name, builder, error) from error
     except Exception as error:
@@ -135,11 +135,11 @@ def _prepare(tfds, builder, name):
 
 def _failed(name, builder, error):
     if type(error).__name__ == "NonMatchingChecksumError":
-        mend = "the file has changed or was cut short: delete it from downloads and try again"
+        fix = "the file has changed or was cut short: delete it from downloads and try again"
     else:
-        mend = _elsewhere(name)
+        fix = _elsewhere(name)
     what = f"'tfds:{name}' could not be prepared: {first_line(error)}"
-    return DataError(what, builder.data_path, mend)
+    return DataError(what, builder.data_path, fix)
 
 
 def _require_network(builder, name):

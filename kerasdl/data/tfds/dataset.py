@@ -22,7 +22,7 @@ SPLITS = {
     "validation": ("validation", "valid", "val"),
     "test": ("test",),
 }
-PICTURES = ("Image", "LabeledImage")
+IMAGES = ("Image", "LabeledImage")
 IMAGE_KEYS = ("image", "image_left")
 MASK_KEYS = ("segmentation_mask", "segmentation_label", "annotation", "mask", "label")
 MOST_SCANNED = 2000  # masks that are searched for their values where a set names no classes
@@ -57,7 +57,7 @@ KNOWN_IGNORED = {"cityscapes": tuple(set(range(34)) - set(KNOWN_MASKS["cityscape
 
 
 class Keys(NamedTuple):
-    """Names of the features that hold picture, label and mask; None where the task needs none."""
+    """Names of the features that hold image, label and mask; None where the task needs none."""
 
     image: str
     label: str | None = None
@@ -109,7 +109,7 @@ class TfdsSplit:
         mask = _classes(_channel(numpy.asarray(example[self.keys.mask]), name), self.rule, name)
         if mask.shape != image.shape[:2]:
             sizes = [f"{shape[0]}x{shape[1]}" for shape in (image.shape, mask.shape)]
-            raise DataError(f"the picture is {sizes[0]}, its mask {sizes[1]}", name)
+            raise DataError(f"the image is {sizes[0]}, its mask {sizes[1]}", name)
         return Sample(image, label, mask)
 
     def name(self, index):
@@ -121,14 +121,14 @@ class TfdsSplit:
         return [self.name(index) for index in range(len(self))]
 
     def labels(self):
-        """Class indices of all samples, int32, without decoding a picture; None without classes."""
+        """Class indices of all samples, int32, without decoding an image; None without classes."""
         if self.keys.label is None:
             return None
         source = _undecoded(self.builder, self.split)
         labels = [self._example(index, source)[self.keys.label] for index in range(len(self))]
         return numpy.array(labels, dtype="int32")
 
-    def labelled(self):
+    def labeled(self):
         """Whether the first sample has a label; those of hidden test sets are -1."""
         source = _undecoded(self.builder, self.split)
         return self._example(0, source)[self.keys.label] >= 0
@@ -183,7 +183,7 @@ def load(name, task, config):
             continue
         stored, members = places[split]
         found = TfdsSplit(builder, stored, members, keys, rule)
-        if split == "train" or keys.label is None or found.labelled():
+        if split == "train" or keys.label is None or found.labeled():
             splits[split] = found
     return Dataset(
         name=re.sub(r"/\d+\.\d+\.\d+$", "", info.full_name).replace("/", "-"),
@@ -191,7 +191,7 @@ def load(name, task, config):
         class_names=class_names,
         palette=masks.default_palette(len(class_names)),
         ignore_labels=rule.ignore_labels if rule else (),
-        licence=info.redistribution_info.license,
+        license=info.redistribution_info.license,
         source=f"tfds:{info.full_name}",
         fingerprint=_fingerprint(info, splits),
     )
@@ -206,22 +206,22 @@ def _places(info, config):
             stored[split] = found[0]
     if "train" not in stored:
         raise DataError(
-            f"'{info.full_name}' has no split 'train'", mend=f"splits: {listed(info.splits)}"
+            f"'{info.full_name}' has no split 'train'", fix=f"splits: {listed(info.splits)}"
         )
     places = {
         split: (name, numpy.arange(info.splits[name].num_examples))
         for split, name in stored.items()
     }
-    shares = {}
+    fractions = {}
     if "validation" not in stored:
-        shares["validation"] = config.validation_split
+        fractions["validation"] = config.validation_split
         if "test" not in stored:
-            shares["test"] = config.test_split
+            fractions["test"] = config.test_split
     count = info.splits[stored["train"]].num_examples
     order, taken = numpy.random.default_rng(config.seed).permutation(count), 0
-    for split, share in shares.items():
-        if share:
-            size = max(1, round(share * count))
+    for split, fraction in fractions.items():
+        if fraction:
+            size = max(1, round(fraction * count))
             places[split] = (stored["train"], numpy.sort(order[taken : taken + size]))
             taken += size
     if taken >= count:
@@ -237,15 +237,15 @@ def _places(info, config):
 def _keys(info, task):
     """Which features to read. Raises DataError listing the features if one is missing."""
     features = info.features
-    pictures = [key for key in features if type(features[key]).__name__ in PICTURES]
+    images = [key for key in features if type(features[key]).__name__ in IMAGES]
     labels = [key for key in features if type(features[key]).__name__ == "ClassLabel"]
-    mask = next((key for key in MASK_KEYS if key in pictures), None)
-    candidates = [key for key in pictures if key != mask]
+    mask = next((key for key in MASK_KEYS if key in images), None)
+    candidates = [key for key in images if key != mask]
     image = next((key for key in IMAGE_KEYS if key in candidates), None)
     if image is None and len(candidates) == 1:
         image = candidates[0]
     label = "label" if "label" in labels else labels[0] if len(labels) == 1 else None
-    needed = {"a picture": image}
+    needed = {"an image": image}
     if task == "classification":
         needed["a class label"] = label
     elif task == "segmentation":
@@ -255,7 +255,7 @@ def _keys(info, task):
             there = [f"{key} ({type(feature).__name__})" for key, feature in features.items()]
             raise DataError(
                 f"'{info.full_name}' has no feature that is {what}, which {task} needs",
-                mend=f"features: {listed(there)}",
+                fix=f"features: {listed(there)}",
             )
     return Keys(
         image,
@@ -281,7 +281,7 @@ def _mask_classes(builder, keys, config):
         if highest > 254:
             raise DataError(
                 f"masks of '{info.full_name}' hold values up to {highest}",
-                mend="255 usually marks pixels without a class: set ignore_labels = [255]",
+                fix="255 usually marks pixels without a class: set ignore_labels = [255]",
             )
         names = tuple(f"class_{index}" for index in range(highest + 1))
     return masks.MaskRule(len(names), ignore), names
@@ -301,11 +301,11 @@ def _classes(stored, rule, name):
 
 
 def _rgb(image, name):
-    """uint8 RGB (H, W, 3) of a decoded picture; grey is repeated, 16 bits are scaled to 8."""
+    """uint8 RGB (H, W, 3) of a decoded image; gray is repeated, 16 bits are scaled to 8."""
     if image.dtype == numpy.uint16:
         image = (image >> 8).astype("uint8")
     if image.dtype != numpy.uint8 or image.ndim != 3 or image.shape[2] not in (1, 3, 4):
-        what = f"picture of type {image.dtype} and shape {image.shape}, expected uint8 (H, W, 1|3)"
+        what = f"image of type {image.dtype} and shape {image.shape}, expected uint8 (H, W, 1|3)"
         raise DataError(what, name)
     if image.shape[2] == 1:
         return numpy.repeat(image, 3, axis=2)
@@ -326,11 +326,11 @@ def _channel(mask, name):
 
 
 def _undecoded(builder, split):
-    """Data source whose pictures stay encoded: for labels."""
+    """Data source whose images stay encoded: for labels."""
     tfds = library()
     features = builder.info.features
-    pictures = [key for key in features if type(features[key]).__name__ in PICTURES]
-    decoders = {key: tfds.decode.SkipDecoding() for key in pictures}
+    images = [key for key in features if type(features[key]).__name__ in IMAGES]
+    decoders = {key: tfds.decode.SkipDecoding() for key in images}
     return builder.as_data_source(split, decoders=decoders)
 
 

@@ -1,15 +1,15 @@
-"""The 313 colours of Zhang, Isola and Efros 2016, "Colorful Image Colorization" (arXiv 1603.08511).
+"""The 313 colors of Zhang, Isola and Efros 2016, "Colorful Image Colorization" (arXiv 1603.08511).
 
 Colorization as classification: the ab plane of CIELAB is cut into bins of 10x10, the network
-gives one logit per bin, and the colour of a pixel is an annealed mean of the bins.
+gives one logit per bin, and the color of a pixel is an annealed mean of the bins.
 """
 
 import keras
 import numpy
 
 GRID = 10  # width of a bin
-NEIGHBOURS = 5  # bins that a true colour is spread over
-SIGMA = 5.0  # of that spread, and of the smoothing of the colours' frequencies
+NEIGHBORS = 5  # bins that a true color is spread over
+SIGMA = 5.0  # of that spread, and of the smoothing of the colors' frequencies
 UNIFORM_SHARE = 0.5  # lambda of the paper: 0 weighs by rarity alone, 1 not at all
 TEMPERATURE = 0.38  # of the annealed mean
 
@@ -48,22 +48,22 @@ _TABLE[tuple(((BINS - _FIRST) / GRID).astype(int).T)] = numpy.arange(len(BINS))
 
 
 def nearest(ab):
-    """Number of the nearest bin of each colour, shape (...), from ab of shape (..., 2), NumPy.
+    """Number of the nearest bin of each color, shape (...), from ab of shape (..., 2), NumPy.
 
-    A colour of sRGB lies in a grid square whose four corners are bins, so rounding finds it.
+    A color of sRGB lies in a grid square whose four corners are bins, so rounding finds it.
     """
     cells = numpy.rint((numpy.asarray(ab) - _FIRST) / GRID).astype(int)
     return _TABLE[cells[..., 0], cells[..., 1]]
 
 
 def soft_encoding(ab):
-    """The five nearest bins of each colour and their shares.
+    """The five nearest bins of each color and their fractions.
 
     Shares are Gaussian: exp(-d^2 / (2 sigma^2)), d the distance to the bin, sigma 5, scaled to
     the sum 1. Section 2.1 of the paper.
 
     Args:
-        ab: Colours, shape (..., 2), in units of CIELAB.
+        ab: Colors, shape (..., 2), in units of CIELAB.
 
     Returns:
         `(bins, shares)`: int32 and float32, shape (..., 5), the nearest first.
@@ -72,14 +72,14 @@ def soft_encoding(ab):
     ab = ops.cast(ab, "float32")
     a, b = _axes()
     squared = ops.square(ab[..., :1] - a) + ops.square(ab[..., 1:] - b)
-    closeness, bins = ops.top_k(-squared, NEIGHBOURS)
+    closeness, bins = ops.top_k(-squared, NEIGHBORS)
     return ops.cast(bins, "int32"), ops.softmax(closeness / (2 * SIGMA**2), axis=-1)
 
 
 def annealed_mean(logits, temperature=TEMPERATURE):
-    """Colour of each pixel: sum_q softmax(z / T)_q BINS_q, section 2.3 of the paper.
+    """Color of each pixel: sum_q softmax(z / T)_q BINS_q, section 2.3 of the paper.
 
-    T = 1 is the mean of the predicted distribution, which is greyish; T -> 0 is its mode, which
+    T = 1 is the mean of the predicted distribution, which is grayish; T -> 0 is its mode, which
     is vivid and blotchy.
 
     Args:
@@ -90,8 +90,8 @@ def annealed_mean(logits, temperature=TEMPERATURE):
         ab float32 (..., 2).
     """
     ops = keras.ops
-    shares = ops.softmax(ops.cast(logits, "float32") / temperature, axis=-1)
-    return ops.stack([ops.sum(shares * axis, axis=-1) for axis in _axes()], axis=-1)
+    fractions = ops.softmax(ops.cast(logits, "float32") / temperature, axis=-1)
+    return ops.stack([ops.sum(fractions * axis, axis=-1) for axis in _axes()], axis=-1)
 
 
 def smoothed_frequencies(counts):
@@ -107,10 +107,10 @@ def smoothed_frequencies(counts):
 
 
 def rebalancing_weights(counts):
-    """Weights that make rare colours count: w_q ~ 1 / ((1 - lambda) p_q + lambda / 313).
+    """Weights that make rare colors count: w_q ~ 1 / ((1 - lambda) p_q + lambda / 313).
 
     p are the smoothed frequencies of the training pixels, lambda = 0.5, and the weights are
-    scaled so that sum_q p_q w_q = 1. Equations 3 and 4 of the paper, there with the colours of
+    scaled so that sum_q p_q w_q = 1. Equations 3 and 4 of the paper, there with the colors of
     ImageNet.
 
     Args:

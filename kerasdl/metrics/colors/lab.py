@@ -1,6 +1,6 @@
 """sRGB and CIELAB, converted with `keras.ops` on any backend, without a layer.
 
-White point D65, 2 degree observer; constants and the treatment of colours that do not exist are
+White point D65, 2 degree observer; constants and the treatment of colors that do not exist are
 those of scikit-image, so that scores can be checked with it. Source: IEC 61966-2-1 (sRGB),
 CIE 15:2004 (CIELAB).
 """
@@ -36,7 +36,7 @@ def rgb_to_lab(rgb):
 
 
 def lab_to_rgb(lab):
-    """CIELAB to sRGB, shape (..., 3), float32; outside [0, 1] where sRGB has no such colour."""
+    """CIELAB to sRGB, shape (..., 3), float32; outside [0, 1] where sRGB has no such color."""
     ops = keras.ops
     lightness, a, b = _channels(ops.cast(lab, "float32"))
     y = (lightness + 16.0) / 116.0
@@ -49,9 +49,9 @@ def lab_to_rgb(lab):
 
 
 def fit_gamut(lab):
-    """CIELAB colours that sRGB can show: the same lightness and hue, chroma as large as possible.
+    """CIELAB colors that sRGB can show: the same lightness and hue, chroma as large as possible.
 
-    Colours that sRGB has are left alone; of the others, a and b are scaled down until red, green
+    Colors that sRGB has are left alone; of the others, a and b are scaled down until red, green
     and blue lie in [0, 1]. Clipping RGB instead would change the lightness.
 
     Args:
@@ -74,7 +74,7 @@ def fit_gamut(lab):
 
 
 def _shown(lab):
-    """Which colours sRGB has, up to half a step of 8 bits."""
+    """Which colors sRGB has, up to half a step of 8 bits."""
     rgb = keras.ops.convert_to_numpy(lab_to_rgb(lab))
     return ((rgb >= -0.5 / 255) & (rgb <= 1 + 0.5 / 255)).all(axis=-1)
 
@@ -88,7 +88,7 @@ def _channels(colors):
 
 
 def _mixed(colors, matrix):
-    """Matrix times colour, as sums: a matrix product has 10 bits only on some GPUs."""
+    """Matrix times color, as sums: a matrix product has 10 bits only on some GPUs."""
     first, second, third = _channels(colors)
     rows = [float(p) * first + float(q) * second + float(r) * third for p, q, r in matrix]
     return keras.ops.stack(rows, axis=-1)

@@ -1,4 +1,4 @@
-"""What a network for colorization puts out, as a picture.
+"""What a network for colorization puts out, as an image.
 
 | target | input x | truth y | outputs |
 |---|---|---|---|
@@ -24,10 +24,10 @@ def chroma(outputs):
 
 
 def truth_and_prediction(y_true, outputs, target):
-    """True and predicted pictures, RGB float32 (..., H, W, 3).
+    """True and predicted images, RGB float32 (..., H, W, 3).
 
     Target ab takes the lightness from the truth, which is the network's input. The prediction is
-    not clipped: it lies outside [0, 1] where sRGB has no such colour.
+    not clipped: it lies outside [0, 1] where sRGB has no such color.
     """
     ops = keras.ops
     y_true = ops.cast(y_true, "float32")

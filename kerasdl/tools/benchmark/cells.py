@@ -23,7 +23,7 @@ class Cell:
     batch_size: int
     backend: str
     precision: str
-    jit: str
+    jit_compile: str
 
     @property
     def group(self):
@@ -31,7 +31,7 @@ class Cell:
         return self.model, self.batch_size
 
 
-def plan(backend=(), model=(), batch_size=(), precision=(), jit=(), yardstick="eager"):
+def plan(backend=(), model=(), batch_size=(), precision=(), jit_compile=(), reference="eager"):
     """All cells, group by group; an empty axis takes its quick default.
 
     The defaults: every installed backend, `QUICK`, float32 and, where the machine has hardware
@@ -48,24 +48,24 @@ def plan(backend=(), model=(), batch_size=(), precision=(), jit=(), yardstick="e
         _require("backend", name, BACKENDS)
         if name not in installed:
             raise ConfigError(
-                f"backend '{name}' is not installed", mend=f"pip install 'kerasdl[{name}]'"
+                f"backend '{name}' is not installed", fix=f"pip install 'kerasdl[{name}]'"
             )
     models = tuple(model) or QUICK["models"]
     sizes = tuple(batch_size) or QUICK["batch_sizes"]
     precisions = tuple(precision) or quick_precisions()
-    jits = tuple(jit) or QUICK["jits"]
+    jits = tuple(jit_compile) or QUICK["jits"]
     for kind, values, known in (
         ("model", models, MODELS),
         ("precision", precisions, MEASURED_PRECISIONS),
-        ("jit", jits, JITS),
-        ("yardstick", (yardstick,), YARDSTICKS),
+        ("jit_compile", jits, JITS),
+        ("reference", (reference,), YARDSTICKS),
     ):
         for value in values:
             _require(kind, value, known)
     for size in sizes:
         if size < 1:
             raise ConfigError(f"the batch size must be at least 1, received {size}")
-    plain = YARDSTICKS[yardstick] if "torch" in installed else ()
+    plain = YARDSTICKS[reference] if "torch" in installed else ()
     cells = []
     for name, size in itertools.product(dict.fromkeys(models), dict.fromkeys(sizes)):
         for kind in dict.fromkeys(precisions):

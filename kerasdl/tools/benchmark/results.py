@@ -29,7 +29,9 @@ def summarize(measured):
     """
     rows = []
     for cell in measured:
-        row = {key: cell[key] for key in ("model", "batch_size", "backend", "precision", "jit")}
+        row = {
+            key: cell[key] for key in ("model", "batch_size", "backend", "precision", "jit_compile")
+        }
         if "error" in cell:
             rows.append({**row, "error": cell["error"]})
             continue
@@ -46,7 +48,7 @@ def summarize(measured):
             "peak_bytes": cell["blocks"][-1]["peak_bytes"],
             "parameters": cell["first"]["parameters"],
         }
-        plain = _yardstick(measured, cell["precision"])
+        plain = _reference(measured, cell["precision"])
         if plain is not None and cell["backend"] != PLAIN:
             pairs = zip(cell["blocks"], plain["blocks"], strict=True)
             row["ratio_median"] = statistics.median(
@@ -61,10 +63,10 @@ def summarize(measured):
 def recommend(rows, installed):
     """The entry for `kerasdl.backend.recommendation`, from rows with and without `error`.
 
-    A backend counts with `jit` as it is by default and only where it was measured without error in
-    every group. Its precision is mixed_bfloat16 if the geometric mean over the groups of its
-    speed-up over float32 is `WORTH_ROUNDING` or more. The recommended backend is the one with the
-    highest geometric mean of images per second in its precision.
+    A backend counts with `jit_compile` as it is by default and only where it was measured without
+    error in every group. Its precision is mixed_bfloat16 if the geometric mean over the groups
+    of its speed-up over float32 is `WORTH_ROUNDING` or more. The recommended backend is the one
+    with the highest geometric mean of images per second in its precision.
 
     Args:
         rows: What `summarize` gave, all groups together.
@@ -83,7 +85,7 @@ def recommend(rows, installed):
                 row["images_per_second"]["median"]
                 for row in rows
                 if (row["backend"], row["precision"]) == (backend, precision)
-                and row["jit"] == "auto"
+                and row["jit_compile"] == "auto"
                 and "error" not in row
             ]
             if len(found) == len(groups) and found:
@@ -97,7 +99,7 @@ def recommend(rows, installed):
             candidates[backend] = rounded if worth else plain
         elif plain:
             candidates[backend] = plain
-    tried = {row["backend"] for row in rows if row["jit"] == "auto"} - {PLAIN}
+    tried = {row["backend"] for row in rows if row["jit_compile"] == "auto"} - {PLAIN}
     backend = None
     if candidates and set(installed) <= tried:
         fastest = max(candidates.values())
@@ -112,7 +114,7 @@ def recommend(rows, installed):
     }
 
 
-def _yardstick(measured, precision):
+def _reference(measured, precision):
     """The faster plain loop of that precision, or None."""
     plain = [
         cell

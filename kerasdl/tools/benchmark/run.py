@@ -11,12 +11,12 @@ from kerasdl.core.errors import TrainingFailed
 from kerasdl.tools.benchmark import cells, processes, results, show
 
 
-def benchmark(axes, yardstick, job, rounds, keep=True, tell=None, start=None):
+def benchmark(axes, reference, job, rounds, keep=True, tell=None, start=None):
     """Measures all cells and recommends a backend and a precision for each.
 
     Args:
         axes: Arguments of `kerasdl.tools.benchmark.cells.plan` but the last.
-        yardstick: "none", "eager", "compiled" or "both".
+        reference: "none", "eager", "compiled" or "both".
         job: steps, image_size, seed and timeout.
         rounds: Blocks of steps per cell.
         keep: Whether to keep the recommendation for `auto`.
@@ -32,7 +32,7 @@ def benchmark(axes, yardstick, job, rounds, keep=True, tell=None, start=None):
         TrainingFailed: No cell could be measured.
         WriteError: The recommendation cannot be kept.
     """
-    planned = cells.plan(**axes, yardstick=yardstick)
+    planned = cells.plan(**axes, reference=reference)
     rows = []
     for _, group in itertools.groupby(planned, key=lambda cell: cell.group):
         measured = processes.measure(list(group), job, rounds, tell or (lambda text: None), start)

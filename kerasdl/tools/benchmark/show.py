@@ -18,7 +18,7 @@ def table(rows, image_size):
     """
     model, batch_size = rows[0]["model"], rows[0]["batch_size"]
     made = rich.table.Table(
-        title=f"{model}, {image_size[0]}x{image_size[1]} pictures, batch {batch_size}",
+        title=f"{model}, {image_size[0]}x{image_size[1]} images, batch {batch_size}",
         title_justify="left",
         box=rich.box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
@@ -50,11 +50,13 @@ def cells(row):
 
 
 def label(row):
-    """A cell in words: "torch float32", "tensorflow bfloat16 jit"."""
+    """A cell in words: "torch float32", "tensorflow bfloat16 jit_compile"."""
     name = "plain loop" if row["backend"] == PLAIN else row["backend"]
     words = [name, PRECISION_NAMES.get(row["precision"], row["precision"])]
-    if row["jit"] != "auto" and not (row["backend"] == PLAIN and row["jit"] == "off"):
-        words.append({"on": "jit", "off": "no jit"}[row["jit"]])
+    if row["jit_compile"] != "auto" and not (
+        row["backend"] == PLAIN and row["jit_compile"] == "off"
+    ):
+        words.append({"on": "jit", "off": "no jit"}[row["jit_compile"]])
     return " ".join(words)
 
 

@@ -24,7 +24,7 @@ PASS = 4  # batches of data, which repeat
 def settings(job):
     """The configuration of a cell: its network on the embedded data."""
     task = "classification" if job["model"] == "resnet18" else "segmentation"
-    kept = {key: job[key] for key in ("model", "batch_size", "precision", "jit", "seed")}
+    kept = {key: job[key] for key in ("model", "batch_size", "precision", "jit_compile", "seed")}
     size = PASS * job["batch_size"]
     return configuration.make(
         {"task": task, "image_size": job["image_size"], "train_size": size,
@@ -76,7 +76,7 @@ class Subject:
                 self.config.learning_rate, self.config.momentum, self.config.weight_decay
             ),
             loss=evaluation.loss_of(task, self.config, self.dataset),
-            jit_compile=fitting.JIT[self.config.jit],
+            jit_compile=fitting.JIT[self.config.jit_compile],
         )
         self.model.optimizer.build(self.model.trainable_variables)
         tuning.tune(self.model)
@@ -93,7 +93,7 @@ class Subject:
 
 
 class StepClock(keras.callbacks.Callback):
-    """Time between the ends of neighbouring steps; the first step of a block is not counted.
+    """Time between the ends of neighboring steps; the first step of a block is not counted.
 
     The loss of every step is read, so that none is still under way when its time is taken;
     `kerasdl train` reads it one step later and lets them overlap.

@@ -29,7 +29,7 @@ def main(job):
         began = time.perf_counter()
         backend.choose("auto")
         if job["backend"] == PLAIN:
-            from kerasdl.tools.benchmark.yardstick import Loop as Subject
+            from kerasdl.tools.benchmark.reference import Loop as Subject
         else:
             from kerasdl.tools.benchmark.subject import Subject
         imported = time.perf_counter()

@@ -67,7 +67,7 @@ def compare(cases, names, precisions=(), samples=64, steps=12, tolerance=None, m
         cases: List of `kerasdl.tools.compare.cases.Case`.
         names: Backends.
         precisions: Precisions beside float32; empty: those of the cases' configurations.
-        samples: Pictures to predict.
+        samples: Images to predict.
         steps: Steps of the short training.
         tolerance: Replaces {"logits", "gradient_step"} of float32 or one of them.
         measure: Function (job, folder) -> (result, arrays); `processes.measure` if None.
@@ -86,7 +86,7 @@ def compare(cases, names, precisions=(), samples=64, steps=12, tolerance=None, m
         if len(chosen) < 2:
             raise ConfigError(
                 f"there is only {', '.join(names) or 'no backend'}, nothing to compare it with",
-                mend="pip install another backend, or name a second precision with --precision",
+                fix="pip install another backend, or name a second precision with --precision",
             )
         documents.append(
             _compare_one(case, chosen, samples, steps, tolerance, measure or processes.measure)

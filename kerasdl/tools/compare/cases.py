@@ -52,7 +52,7 @@ def of_run(run, assignments=(), batch_size=None):
     values = configuration.override(configuration.as_dict(config), assignments)
     for key in ("task", "model", "model_args", "image_size"):
         if values[key] != configuration.as_dict(config)[key]:
-            raise ConfigError(f"'{key}' is fixed by the run's model", mend="leave it out")
+            raise ConfigError(f"'{key}' is fixed by the run's model", fix="leave it out")
     if batch_size:
         values["batch_size"] = batch_size
     config = configuration.make(values)
@@ -66,7 +66,7 @@ def fresh(models="all", image_sizes=("64x64",), assignments=(), batch_size=None)
         models: "all", or names out of `NETWORKS`.
         image_sizes: HEIGHTxWIDTH each.
         assignments: `key=value` strings that replace configuration keys of all networks.
-        batch_size: Pictures per step; 8 if None.
+        batch_size: Images per step; 8 if None.
 
     Raises:
         ConfigError: Unknown network, size or key.
@@ -85,7 +85,7 @@ def fresh(models="all", image_sizes=("64x64",), assignments=(), batch_size=None)
 
 
 def write_inputs(case, path, samples, steps):
-    """Stores the pictures that every backend gets: one .npz file for all of them.
+    """Stores the images that every backend gets: one .npz file for all of them.
 
     The samples are drawn with the run's seed, without repetition as far as there are enough:
     where files lie sorted by class, the first ones would be all of one class.
@@ -93,20 +93,20 @@ def write_inputs(case, path, samples, steps):
     Args:
         case: The `Case`.
         path: The .npz file; `test_images`, `train_images` and so on, as stored, before `prepare`.
-        samples: Pictures to predict; whole batches of them are taken, at least one.
+        samples: Images to predict; whole batches of them are taken, at least one.
         steps: Training steps, one batch each.
 
     Returns:
         What the workers need to know of the data set, as JSON types.
 
     Raises:
-        DataError: There are no pictures.
+        DataError: There are no images.
     """
     config = _sized(case, samples, steps)
     dataset = data.load(config)
     there = [name for name in ("test", "validation", "train") if len(dataset.splits.get(name, ()))]
     if not there:
-        raise DataError("no pictures", config.data)
+        raise DataError("no images", config.data)
     training = "train" if "train" in there else there[0]
     arrays, drawn = {}, {}
     for kind, split, count in (
@@ -132,7 +132,7 @@ def write_inputs(case, path, samples, steps):
 
 
 def _sized(case, samples, steps):
-    """The configuration with as few pictures as are needed, where the data are drawn by kerasdl."""
+    """The configuration with as few images as are needed, where the data are drawn by kerasdl."""
     if case.model_file is not None or case.config.data != "scenes":
         return case.config
     values = configuration.as_dict(case.config)

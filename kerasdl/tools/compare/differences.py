@@ -71,8 +71,8 @@ def step_difference(a, b, names):
     return {"relative": relative, "largest": largest, "length": length, "most_in": worst}
 
 
-def same_answers(a, b, task):
-    """Share of equal answers: the same class, or for colours the same 8-bit value."""
+def same_outputs(a, b, task):
+    """Share of equal answers: the same class, or for colors the same 8-bit value."""
     a, b = numpy.asarray(a), numpy.asarray(b)
     if task == "colorization":
         a, b = (numpy.round(numpy.clip(part, 0.0, 1.0) * 255) for part in (a, b))
@@ -128,7 +128,7 @@ def pair(case, first, second, tolerance):
         "b": other_name,
         "tolerance": tolerance,
         "logits": logits,
-        "same_answers": same_answers(arrays["outputs"], other_arrays["outputs"], case["task"]),
+        "same_answers": same_outputs(arrays["outputs"], other_arrays["outputs"], case["task"]),
         "gradient_step": step,
         "own_step": own,
         "statistics": max(moving, default=0.0),

@@ -17,7 +17,7 @@ from kerasdl.runs import config as configuration
 from kerasdl.runs import modelfile
 from kerasdl.tools.compare import exact
 
-LAYER_SAMPLES = 2  # pictures for which the output of every layer is kept
+LAYER_SAMPLES = 2  # images for which the output of every layer is kept
 LAYER_VALUES = 2**19  # most values kept per layer; of larger outputs an even choice
 # Changes no digit of a float32 step, but makes the optimizer keep the step by itself. Taken as the
 # difference of weights it would carry their rounding, which a small step of a trained network
@@ -104,9 +104,9 @@ def at_precision(model, config, precision):
 
 
 def dithered(batches, seed):
-    """The batches with noise of up to half a grey level, +-1/510, on their inputs.
+    """The batches with noise of up to half a gray level, +-1/510, on their inputs.
 
-    Drawn pictures have areas of one colour, where all values in a pooling window are equal but for
+    Drawn images have areas of one color, where all values in a pooling window are equal but for
     rounding, even in float64. The noise, below what 8 bits can hold, makes them differ.
     """
     generator = numpy.random.default_rng(seed)
@@ -140,7 +140,7 @@ def _answers(model, task, dataset, loss, batches):
 
 def _training(model, config, loss, batches):
     """A short training from the model's weights; the first step of it in full."""
-    model.compile(_optimizer(config), loss, jit_compile=fitting.JIT[config.jit])
+    model.compile(_optimizer(config), loss, jit_compile=fitting.JIT[config.jit_compile])
     model.optimizer.build(model.trainable_variables)
     tuning.tune(model)
     losses, seconds, arrays = [], [], {}
@@ -168,12 +168,12 @@ def _optimizer(config):
         max(config.momentum, LEAST_MOMENTUM),
         config.weight_decay,
         config.nesterov,
-        config.decay_norms,
+        config.decay_norm_and_bias,
     )
 
 
 def _layers(model, x):
-    """Names of the layers in the order of computation, and their outputs for few pictures."""
+    """Names of the layers in the order of computation, and their outputs for few images."""
     layers = [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
     inside = keras.Model(model.inputs, [layer.output for layer in layers])
     outputs = inside.predict_on_batch(x)

@@ -20,7 +20,7 @@ def compare(folders):
     """
     folders = rundocument.find(folders)
     if len(folders) < 2:
-        raise ConfigError("there is only one run", mend="name two or more run folders")
+        raise ConfigError("there is only one run", fix="name two or more run folders")
     documents = []
     for folder in folders:
         document = rundocument.read(folder)

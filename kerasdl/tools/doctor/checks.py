@@ -31,9 +31,9 @@ EXTRAS = {
 }
 
 
-def finding(about, state, text, mend=None):
+def finding(about, state, text, fix=None):
     """One finding, see `kerasdl.tools.doctor`."""
-    return {"about": about, "state": state, "text": text, "mend": mend}
+    return {"about": about, "state": state, "text": text, "fix": fix}
 
 
 def has(module):
@@ -68,12 +68,12 @@ def python():
 def keras(version=version):
     """Keras is there and new enough."""
     found = version("keras")
-    mend = "pip install --upgrade 'keras>=3.15.1,<4'"
+    fix = "pip install --upgrade 'keras>=3.15.1,<4'"
     if found is None:
-        return [finding("Keras", "broken", "not installed", mend)]
+        return [finding("Keras", "broken", "not installed", fix)]
     if numbers(found) < LEAST_KERAS:
         return [finding("Keras", "broken", f"{found} computes transposed convolutions wrong on "
-                        "PyTorch and opens model files unsafely", mend)]  # fmt: skip
+                        "PyTorch and opens model files unsafely", fix)]  # fmt: skip
     return [finding("Keras", "ok", found)]
 
 
@@ -130,7 +130,7 @@ def folders(places=None):
         "settings": (recommendation.path().parent, "set KERASDL_SETTINGS"),
     }
     found = []
-    for about, (path, mend) in places.items():
+    for about, (path, fix) in places.items():
         there = pathlib.Path(path).absolute()
         while not there.exists():  # what is missing is made below the nearest folder there is
             there = there.parent
@@ -140,7 +140,7 @@ def folders(places=None):
             probe.unlink()
         except OSError as error:
             text = f"cannot write to {path} ({error.strerror})"
-            found.append(finding(about, "broken", text, mend))
+            found.append(finding(about, "broken", text, fix))
             continue
         free = shutil.disk_usage(there).free
         state = "ok" if free >= LEAST_FREE_BYTES else "note"

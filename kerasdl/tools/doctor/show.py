@@ -30,12 +30,12 @@ def show(document, console=None):
     for each in document["findings"]:
         mark, style = marks[each["state"]]
         text = rich.text.Text(each["text"])
-        if each["mend"]:
-            text.append(f"\n{each['mend']}", style="dim")
+        if each["fix"]:
+            text.append(f"\n{each['fix']}", style="dim")
         table.add_row(rich.text.Text(mark, style=style), rich.text.Text(each["about"]), text)
     console.print(table)
     broken = document["broken"]
     if broken:
-        console.print(f"{broken} broken; what mends it stands below each", style="bold red")
+        console.print(f"{broken} broken; what fixes it stands below each", style="bold red")
     else:
         console.print("all is well", style="green")

@@ -12,19 +12,19 @@ from kerasdl.core.errors import ConfigError
 from kerasdl.engine import run
 from kerasdl.runs import config as configuration
 
-# What two processor cores train in minutes: 1000 pictures, and therefore small batches, without
+# What two processor cores train in minutes: 1000 images, and therefore small batches, without
 # which 20 epochs are too few steps. Epochs, optimizer, rate and its drops are the report's.
 SIZES = {"train_size": 1000, "validation_size": 200}
 # The report names no momentum. ResNet-18 does best without (with 0.9 it stays at chance on so few
 # steps), the networks that answer per pixel learn faster with it.
-PICTURES = {"batch_size": 32, "momentum": 0.0}
-# Mirrored pictures only: shifted ones have not been learnt after 20 epochs of so few steps.
+IMAGES = {"batch_size": 32, "momentum": 0.0}
+# Flipped images only: shifted ones have not been learnt after 20 epochs of so few steps.
 PIXELS = {"batch_size": 12, "momentum": 0.9, "plateau_patience": 3}
 MASKS = {**PIXELS, "augment_args": {"crop": 0.0, "brightness": 0.0, "contrast": 0.0}}
 COLORS = {**PIXELS, "augment_args": {"crop": 0.0}}
 # name of the run folder -> what differs from the default configuration
 NETWORKS = {
-    "resnet18": {"task": "classification", "model": "resnet18", **PICTURES},
+    "resnet18": {"task": "classification", "model": "resnet18", **IMAGES},
     "unet": {"task": "segmentation", "model": "unet", **MASKS},
     "fcn8": {"task": "segmentation", "model": "fcn8", **MASKS},
     "fcn16": {"task": "segmentation", "model": "fcn16", **MASKS},
@@ -39,7 +39,7 @@ NETWORKS = {
 }
 QUICK = {"epochs": 5, "train_size": 400, "validation_size": 100, "test_size": 100}
 QUICK_NETWORKS = ("resnet18", "unet", "fcn32", "colors-skips", "colors-plain")
-FIGURE_PICTURES = 5
+FIGURE_IMAGES = 5
 
 logger = logging.getLogger("kerasdl")
 
@@ -49,7 +49,7 @@ def reproduce(out, quick=False, seeds=None, values=None, backend_name=None, quie
 
     Args:
         out: Folder for the runs, the figures and report.html.
-        quick: Few pictures and epochs, the five networks of the report, one seed.
+        quick: Few images and epochs, the five networks of the report, one seed.
         seeds: Number of seeds; 1 if quick, else 3.
         values: Configuration keys that replace those of the recipe, for all networks.
         backend_name: Backend, see `kerasdl.backend.choose`.
@@ -66,7 +66,7 @@ def reproduce(out, quick=False, seeds=None, values=None, backend_name=None, quie
     values = dict(values or {})
     for key in ("task", "model", "model_args", "seed"):
         if key in values:
-            raise ConfigError(f"'{key}' is what reproduce itself varies", mend="leave it out")
+            raise ConfigError(f"'{key}' is what reproduce itself varies", fix="leave it out")
     name = backend.choose(backend_name or values.pop("backend", None) or "auto")
     seeds = seeds or (1 if quick else 3)
     folders = {}
@@ -115,16 +115,14 @@ def _publish(out, folders, quick, seconds):
     figures.training_curves(
         history.read(first["resnet18"] / "history.csv"), target / "figure1.png", title="ResNet-18"
     )
-    figure2 = _pictures(
-        "segmentation", {"FCN-32s": first["fcn32"], "U-Net": first["unet"]}, "input"
-    )
-    figure3 = _pictures(
+    figure2 = _images("segmentation", {"FCN-32s": first["fcn32"], "U-Net": first["unet"]}, "input")
+    figure3 = _images(
         "colorization",
         {"with skips": first["colors-skips"], "without skips": first["colors-plain"]},
-        "grey",
+        "gray",
     )
     for number, figure in ((2, figure2), (3, figure3)):
-        figures.picture_grid(
+        figures.image_grid(
             figure["rows"],
             figure["columns"],
             target / f"figure{number}.png",
@@ -141,14 +139,14 @@ def _publish(out, folders, quick, seconds):
         + "\n",
         encoding="utf-8",
     )
-    (out / "scores.jsonl").write_text(
+    (out / "metrics.jsonl").write_text(
         "".join(json.dumps(document, ensure_ascii=False) + "\n" for document in documents),
         encoding="utf-8",
     )
     notes = []
     if quick:
         notes.append(
-            "A quick run: few pictures and epochs, to show that everything works. Its scores are "
+            "A quick run: few images and epochs, to show that everything works. Its scores are "
             "far below those of the full run, `kerasdl reproduce`."
         )
     page = html.write_reproduction_report(
@@ -166,8 +164,8 @@ def _publish(out, folders, quick, seconds):
     return page, documents
 
 
-def _pictures(task_name, folders, input_title):
-    """A picture table: input and truth of the first test pictures, then each network's answer."""
+def _images(task_name, folders, input_title):
+    """An image table: input and truth of the first test images, then each network's answer."""
     from kerasdl.engine import evaluation
 
     task = tasks.get(task_name)
@@ -177,14 +175,14 @@ def _pictures(task_name, folders, input_title):
         dataset = data.load(config)
         model, _ = run.open_run(folder)
         source = evaluation.source_of(dataset, "test", task, config)
-        indices = list(range(min(FIGURE_PICTURES, len(source))))
+        indices = list(range(min(FIGURE_IMAGES, len(source))))
         for index, example in enumerate(
             evaluation.examples(model, task, dataset, source, indices, config.test_time_flip)
         ):
             if number == 0:
-                rows.append(list(example.pictures))
+                rows.append(list(example.images))
             else:
-                rows[index].append(example.pictures[-1])
+                rows[index].append(example.images[-1])
         if task.masks:
             legend = list(zip(dataset.class_names, dataset.palette, strict=True))
     table = {"columns": [input_title, "truth", *folders], "rows": rows}

@@ -4,7 +4,7 @@
     KEY=VALUE;VALUE;...      separated by semicolons, where a value itself holds commas
 
 A value is read as TOML, else as text, as in `--set`. Where the key takes a list of numbers, such as
-`skips`, neighbouring numbers between commas are one list: `skips=all,none,1,2` is "all", "none" and
+`skips`, neighboring numbers between commas are one list: `skips=all,none,1,2` is "all", "none" and
 [1, 2]. That is what a shell leaves of `skips=all,none,"1,2"`, whose quotes it removes. Several
 lists: `skips=1,2;3,4`, `skips=[1,2],[3,4]`, or the option repeated.
 """
@@ -87,7 +87,7 @@ def split(text, separator):
 def takes_list(key):
     """Whether the key's values are lists of numbers."""
     field = Config.__dataclass_fields__.get(key)
-    # A picture size is two numbers too, but one stands for both, and two are written 48x64.
+    # An image size is two numbers too, but one stands for both, and two are written 48x64.
     if field is not None and key != "image_size":
         return typing.get_origin(field.type) is tuple
     return key.rpartition(".")[2] in LIST_OPTIONS

@@ -34,7 +34,7 @@ class SweepFailed(KerasdlError):
         first = failures[0]
         super().__init__(
             f"{len(failures)} of {total} runs failed, the first: {first.message}",
-            mend=("the others are in the tables; " if len(failures) < total else "")
+            fix=("the others are in the tables; " if len(failures) < total else "")
             + "repeat the command to try these again",
         )
         self.exit_code = first.exit_code
@@ -82,7 +82,7 @@ def plan(common, assignments, num_seeds, out=None):
     wanted = grid.parse(assignments)
     keys = {key: _full_key(key, base, wanted) for key in wanted}
     if len(set(keys.values())) < len(keys):
-        raise ConfigError("the grid names a key twice", mend=f"given: {', '.join(keys)}")
+        raise ConfigError("the grid names a key twice", fix=f"given: {', '.join(keys)}")
     cells = _cells(base, common, wanted, keys)
     if out is None:
         short = "-".join(key.rpartition(".")[2] for key in wanted)
@@ -110,7 +110,7 @@ def train(plan, quiet=False):
     """
     finished, failures = [], []
     for number, (cell, config, folder) in enumerate(plan.runs, 1):
-        done = (folder / "scores.json").exists()
+        done = (folder / "metrics.json").exists()
         if not quiet and not done:
             logger.info(
                 "%d of %d: %s, seed %d: %s",
@@ -137,7 +137,7 @@ def train(plan, quiet=False):
 def _full_key(key, base, wanted):
     """The configuration key that a word of the grid means: "skips" is "model_args.skips"."""
     if key in RESERVED:
-        raise ConfigError(f"a grid cannot vary '{key}'", mend=RESERVED[key])
+        raise ConfigError(f"a grid cannot vary '{key}'", fix=RESERVED[key])
     fields = [field.name for field in dataclasses.fields(configuration.Config)]
     tables = ("model_args", "augment_args")
     if key in fields and key not in tables:
@@ -250,7 +250,7 @@ def _check(runs):
         tasks.require("model", config.model, task.models, config.task)
         tasks.require("loss", config.loss or task.losses[0], task.losses, config.task)
         data.require(config.data)
-        transfer.require(config.backbone)
+        transfer.require(config.weights)
         # Which masks are left out may be known from the data only.
         transforms.make(config, config.ignore_labels or (255,))
         network = (config.model, config.model_args, config.image_size)

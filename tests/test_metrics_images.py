@@ -1,4 +1,4 @@
-"""PSNR, SSIM and colour scores against scikit-image, Keras and plain loops."""
+"""PSNR, SSIM and color scores against scikit-image, Keras and plain loops."""
 
 import keras
 import numpy
@@ -27,7 +27,7 @@ def compiled(function):
 psnr, ssim, keras_ssim = map(compiled, (plain_psnr, plain_ssim, keras.ops.image.ssim))
 
 
-def pictures(height=24, width=33, count=3, noise=0.1, seed=0):
+def images(height=24, width=33, count=3, noise=0.1, seed=0):
     random = numpy.random.default_rng(seed)
     photo = skimage.data.astronaut()[::8, ::8] / 255  # 64x64
     truth = numpy.stack([photo[i : i + height, i : i + width] for i in range(count)])
@@ -52,7 +52,7 @@ def skimage_ssim(truth, prediction):
 
 
 def looped_ssim(truth, prediction):
-    """Mean SSIM of one picture, window by window, in float64."""
+    """Mean SSIM of one image, window by window, in float64."""
     size = min(11, *(side - 1 + side % 2 for side in truth.shape[:2]))
     steps = numpy.arange(size) - size // 2
     window = numpy.exp(-(steps[:, None] ** 2 + steps**2) / (2 * 1.5**2))
@@ -77,7 +77,7 @@ def looped_ssim(truth, prediction):
 
 @pytest.mark.parametrize("noise", [0.0, 0.02, 0.3])
 def test_psnr_and_ssim_equal_scikit_image_and_keras(noise):
-    truth, prediction = pictures(noise=noise)
+    truth, prediction = images(noise=noise)
     prediction[1] = 1 - prediction[1]
     for index, (peak, similarity) in enumerate(
         zip(array(psnr(truth, prediction)), array(ssim(truth, prediction)), strict=True)
@@ -97,19 +97,19 @@ def test_psnr_and_ssim_equal_scikit_image_and_keras(noise):
 
 
 @pytest.mark.parametrize("height, width", [(8, 8), (8, 20), (10, 9), (12, 11), (1, 1)])
-def test_ssim_of_small_pictures_takes_the_largest_odd_window(height, width):
-    truth, prediction = pictures(height, width, noise=0.2)
+def test_ssim_of_small_images_takes_the_largest_odd_window(height, width):
+    truth, prediction = images(height, width, noise=0.2)
     expected = [looped_ssim(x, y) for x, y in zip(truth, prediction, strict=True)]
     numpy.testing.assert_allclose(array(ssim(truth, prediction)), expected, atol=1e-5)
 
 
-def test_identical_flat_and_out_of_range_pictures():
-    truth, _ = pictures()
+def test_identical_flat_and_out_of_range_images():
+    truth, _ = images()
     assert array(psnr(truth, truth)) == pytest.approx([100.0] * 3)
     assert array(ssim(truth, truth)) == pytest.approx([1.0] * 3, abs=1e-6)
     flat = numpy.full((1, 16, 16, 3), 0.5, "float32")
     assert array(ssim(flat, flat)) == pytest.approx([1.0], abs=1e-6)
-    # Two flat pictures differ in luminance only: (2 * 0.5 * 0.25 + C1) / (0.3125 + C1).
+    # Two flat images differ in luminance only: (2 * 0.5 * 0.25 + C1) / (0.3125 + C1).
     expected = (0.25 + 1e-4) / (0.3125 + 1e-4)
     assert array(ssim(flat, flat / 2)) == pytest.approx([expected], abs=1e-4)
     assert array(psnr(flat, flat - 0.1)) == pytest.approx([20.0], abs=1e-4)
@@ -119,9 +119,9 @@ def test_identical_flat_and_out_of_range_pictures():
     numpy.testing.assert_allclose(array(ssim(truth, beyond)), array(ssim(truth, within)))
 
 
-def test_ssim_of_bfloat16_pictures_is_computed_in_float32():
+def test_ssim_of_bfloat16_images_is_computed_in_float32():
     """`keras.ops.image.ssim` computes in the type of its input: 0.5 instead of 0.95."""
-    truth, prediction = pictures(noise=0.03)
+    truth, prediction = images(noise=0.03)
     low = keras.ops.cast(prediction, "bfloat16")
     rounded = array(keras.ops.cast(low, "float32"))
     expected = [skimage_ssim(x, y) for x, y in zip(truth, rounded, strict=True)]
@@ -129,9 +129,9 @@ def test_ssim_of_bfloat16_pictures_is_computed_in_float32():
 
 
 @pytest.mark.parametrize("metric, function", [(PSNR, psnr), (SSIM, ssim)])
-def test_metric_is_the_mean_over_pictures_with_a_partial_batch(metric, function):
+def test_metric_is_the_mean_over_images_with_a_partial_batch(metric, function):
     """`keras.ops.psnr` takes one error over the batch, so it depends on the batch size."""
-    truth, prediction = pictures(count=7, noise=0.05)
+    truth, prediction = images(count=7, noise=0.05)
     prediction[0] = truth[0]
     expected = array(function(truth, prediction)).astype(float).mean()
     inputs = keras.Input(truth.shape[1:])
@@ -148,24 +148,24 @@ def test_nothing_measured_configuration_and_sample_weights(metric):
     made = metric(name="mine", gated=False)
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(made))
     assert again.get_config() == made.get_config() == {"name": "mine", "gated": False}
-    truth, prediction = pictures()
+    truth, prediction = images()
     with pytest.raises(ConfigError, match="sample weights"):
         made.update_state(truth, prediction, sample_weight=numpy.ones(3))
 
 
-def test_ssim_of_pictures_whose_size_is_unknown_when_the_graph_is_built():
+def test_ssim_of_images_whose_size_is_unknown_when_the_graph_is_built():
     inputs = keras.Input((None, None, 3))
     model = keras.Model(inputs, keras.layers.Activation("linear")(inputs))
     model.compile(loss="mae", metrics=[SSIM()])
     for height, width in ((8, 8), (24, 33)):
-        truth, prediction = pictures(height, width)
+        truth, prediction = images(height, width)
         logs = model.evaluate(prediction, truth, verbose=0, return_dict=True)
         expected = numpy.mean([looped_ssim(x, y) for x, y in zip(truth, prediction, strict=True)])
         assert logs["ssim"] == pytest.approx(expected, abs=1e-5)
 
 
 def test_chroma_error_and_delta_e_equal_a_loop_over_scikit_image():
-    truth, prediction = pictures(count=2)
+    truth, prediction = images(count=2)
     for index in range(2):
         lab = skimage.color.rgb2lab(truth[index].astype(float))
         other = skimage.color.rgb2lab(prediction[index].astype(float))
@@ -187,11 +187,11 @@ def test_chroma_error_and_delta_e_equal_a_loop_over_scikit_image():
 
 
 def test_out_of_gamut_counts_pixels_that_clipping_changes():
-    picture = numpy.full((1, 2, 2, 3), 0.5)
-    picture[0, 0, 0, 1] = 1.01
-    picture[0, 1, 1] = (-0.01, 1.5, 0.0)
-    picture[0, 0, 1] = (-0.001, 1.001, 0.0)  # half a step of 8 bits is 0.00196
-    assert color.out_of_gamut(picture) == pytest.approx([0.5])
+    image = numpy.full((1, 2, 2, 3), 0.5)
+    image[0, 0, 0, 1] = 1.01
+    image[0, 1, 1] = (-0.01, 1.5, 0.0)
+    image[0, 0, 1] = (-0.001, 1.001, 0.0)  # half a step of 8 bits is 0.00196
+    assert color.out_of_gamut(image) == pytest.approx([0.5])
 
 
 def test_colorfulness_by_hand():
@@ -206,8 +206,8 @@ def test_colorfulness_by_hand():
 
 
 def test_color_scores_of_batches_of_any_size():
-    truth, prediction = pictures(count=5)
-    grey = numpy.repeat(truth.mean(axis=-1, keepdims=True), 3, axis=-1)
+    truth, prediction = images(count=5)
+    gray = numpy.repeat(truth.mean(axis=-1, keepdims=True), 3, axis=-1)
     scores = color.ColorScores()
     scores.update(truth[:3], prediction[:3])
     scores.update(truth[3:], prediction[3:])
@@ -225,11 +225,11 @@ def test_color_scores_of_batches_of_any_size():
     assert identical.result() == pytest.approx(
         {"chroma_error": 0.0, "ab_error": 0.0, "delta_e": 0.0, "colorfulness_ratio": 1.0}
     )
-    colourless = color.ColorScores()
-    colourless.update(truth, grey)
-    assert colourless.result()["colorfulness_ratio"] == pytest.approx(0.0, abs=1e-5)
-    greys = color.ColorScores()
-    greys.update(grey, truth)
-    assert numpy.isnan(greys.result()["colorfulness_ratio"])
-    with pytest.raises(DataError, match="at least one picture"):
+    colorless = color.ColorScores()
+    colorless.update(truth, gray)
+    assert colorless.result()["colorfulness_ratio"] == pytest.approx(0.0, abs=1e-5)
+    grays = color.ColorScores()
+    grays.update(gray, truth)
+    assert numpy.isnan(grays.result()["colorfulness_ratio"])
+    with pytest.raises(DataError, match="at least one image"):
         color.ColorScores().result()

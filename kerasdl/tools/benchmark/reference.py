@@ -31,7 +31,7 @@ class Loop:
         precisions.resolve(config.precision, "torch")
         torch.manual_seed(config.seed)
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
-        self.config, self.jit = config, job["jit"] == "on"
+        self.config, self.jit_compile = config, job["jit_compile"] == "on"
         self.steps = job["steps"]
         dataset = data.load(config)
         self.outputs = len(dataset.class_names)
@@ -55,7 +55,7 @@ class Loop:
         self.scaler = torch.amp.GradScaler(
             self.device, enabled=self.config.precision == "mixed_float16"
         )
-        self.answer = torch.compile(self.network) if self.jit else self.network
+        self.answer = torch.compile(self.network) if self.jit_compile else self.network
         self._step(0)
 
     def block(self):
@@ -92,7 +92,7 @@ def network(name, image_size, outputs):
             which kerasdl would pad.
     """
     if name not in NETWORKS:
-        raise ConfigError(f"there is no plain PyTorch {name}", mend="take --yardstick none")
+        raise ConfigError(f"there is no plain PyTorch {name}", fix="take --reference none")
     stride = {"resnet18": 1, "unet": 16}.get(name, 32)
     if any(side % stride for side in image_size):
         raise ConfigError(
@@ -147,7 +147,7 @@ def _classes():
             self.doubles = nn.ModuleList(
                 nn.ConvTranspose2d(outputs, outputs, 4, 2, 1, bias=False) for _ in widths[1:]
             )
-            self.enlarge = nn.ConvTranspose2d(
+            self.upsample = nn.ConvTranspose2d(
                 outputs, outputs, 2 * factor, factor, factor // 2, bias=False
             )
 
@@ -161,7 +161,7 @@ def _classes():
                 self.doubles, self.scores[1:], features[1:], strict=False
             ):
                 scores = double(scores) + score(finer)
-            return self.enlarge(scores)
+            return self.upsample(scores)
 
     class Unet(nn.Module):
         """One level: down, what lies below, up, and the skip around it."""
