@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "losses": {"core", "backend", "metrics"},
     "models": {"core"},
     "tasks": {"core", "metrics", "losses"},
-    "runs": {"core", "backend", "metrics", "tasks"},
+    "runs": {"core", "backend", "metrics", "models", "tasks"},
     "report": {"core", "runs"},
     "engine": {
         *("core", "backend", "data", "metrics", "losses", "models", "tasks", "runs", "report"),

@@ -1,0 +1,58 @@
+"""Tables of named entries: models, tasks, metrics, losses and data sources.
+
+An entry is a frozen dataclass of plain facts that can be read without Keras. What an entry does is
+named by a reference, "module:attribute", and imported when it is first used.
+"""
+
+import collections.abc
+import importlib
+from typing import Any, Generic, TypeVar
+
+from kerasdl.core.errors import ConfigError, suggest
+
+Entry = TypeVar("Entry")
+Reference = str | collections.abc.Callable[..., Any]
+
+
+class Registry(collections.abc.Mapping, Generic[Entry]):
+    """Entries by name, in the order in which they were added.
+
+    Args:
+        kind: What an entry is, for messages: "model", "loss".
+        entries: Entries with an attribute `name`.
+    """
+
+    def __init__(self, kind: str, entries: collections.abc.Iterable[Entry] = ()):
+        self.kind = kind
+        self._entries: dict[str, Entry] = {}
+        for entry in entries:
+            self.add(entry)
+
+    def add(self, entry: Entry) -> None:
+        """Adds an entry. Raises ConfigError if another entry has its name."""
+        name = entry.name
+        if self._entries.setdefault(name, entry) != entry:
+            raise ConfigError(f"there is already a {self.kind} '{name}'", fix="choose another name")
+
+    def require(self, name: str) -> Entry:
+        """The entry of that name. Raises ConfigError that names the closest one."""
+        if name not in self._entries:
+            raise suggest(self.kind, name, self._entries)
+        return self._entries[name]
+
+    def __getitem__(self, name: str) -> Entry:
+        return self._entries[name]
+
+    def __iter__(self):
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+
+def load(reference: Reference) -> Any:
+    """What a reference stands for: itself, or the attribute that "module:attribute" names."""
+    if not isinstance(reference, str):
+        return reference
+    module, _, attribute = reference.partition(":")
+    return getattr(importlib.import_module(module), attribute)
