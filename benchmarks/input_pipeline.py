@@ -177,7 +177,7 @@ class Files(torch.utils.data.Dataset):
 
     def __init__(self, folder):
         settings = {"task": "segmentation", "data": str(folder), "image_size": list(SIZE)}
-        dataset = data.load(config.make(settings))
+        dataset = data.load(config.Config(**settings))
         self.split, self.classes = dataset.splits["train"], len(dataset.class_names)
         self.images = [str(entry.image) for entry in self.split.entries]
         self.masks = [str(entry.mask) for entry in self.split.entries]

@@ -41,7 +41,7 @@ def test_fresh_cases_are_all_networks_at_all_sizes():
 
 
 def test_case_of_a_run(tmp_path):
-    made = config.make({"task": "segmentation", "batch_size": 4, "momentum": 0.5})
+    made = config.Config(**{"task": "segmentation", "batch_size": 4, "momentum": 0.5})
     (tmp_path / "config.toml").write_text(config.dump(made))
     with pytest.raises(ModelFileError, match="no best model yet"):
         cases.of_run(tmp_path)

@@ -17,7 +17,7 @@ def run_folder(folder, seed=0, task="classification", backend="jax", accuracy=0.
     model = "resnet18" if task == "classification" else "unet"
     document = scores(task, model, seed, accuracy=accuracy, loss=1 - accuracy)
     (folder / "metrics.json").write_text(json.dumps(document))
-    made = config.make({"task": task, "seed": seed, **values})
+    made = config.Config(**{"task": task, "seed": seed, **values})
     (folder / "config.toml").write_text(tomli_w.dumps(config.as_dict(made)))
     (folder / "data.json").write_text("{}")
     (folder / "environment.json").write_text(json.dumps({"backend": backend}))

@@ -28,7 +28,7 @@ from kerasdl.tools import datashow
 
 
 def check(source, task, settings=None, quick=False):
-    return checking.check(source, task, settings or config.make({"task": task}), quick)
+    return checking.check(source, task, settings or config.Config(**{"task": task}), quick)
 
 
 def findings(report, kind, severity=None):
@@ -166,7 +166,7 @@ def test_void_without_ignore_label(tmp_path):
     void[5] = 255
     save(void, root / "masks" / "03.png")
     assert "ignore_label = 255" in only(check(root, "segmentation"), "mask-values").fix
-    settings = config.make({"task": "segmentation", "ignore_labels": [255]})
+    settings = config.Config(**{"task": "segmentation", "ignore_labels": [255]})
     report = check(root, "segmentation", settings)
     assert not report.failed
     fraction = report.statistics["pixel_fractions"]["all"]["(ignored)"]
@@ -319,7 +319,7 @@ def test_other_data_sets_are_checked_through_their_samples(tmp_path):
     images = image(0, 80, 4).reshape(20, 4, 4, 3)
     images[7] = images[3]
     numpy.savez(path, images=images, labels=numpy.arange(20) % 2)
-    settings = config.make({"validation_split": 0.0, "test_split": 0.0})
+    settings = config.Config(**{"validation_split": 0.0, "test_split": 0.0})
     dataset = arrays.load(path, "classification", settings)
     report = check(dataset, "classification", settings)
     assert not report.failed and report.statistics["samples"] == {"train": 20}

@@ -23,7 +23,7 @@ from kerasdl.runs import config
 
 
 def load(root, task="classification", **values):
-    return folder.load(root, task, config.make({"task": task, **values}))
+    return folder.load(root, task, config.Config(**{"task": task, **values}))
 
 
 def sizes(dataset):
@@ -441,7 +441,7 @@ def write_arrays(path, **changes):
 
 
 def load_arrays(path, task="classification", **values):
-    return arrays.load(path, task, config.make({"task": task, **values}))
+    return arrays.load(path, task, config.Config(**{"task": task, **values}))
 
 
 def test_arrays(tmp_path):

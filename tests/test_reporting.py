@@ -17,7 +17,7 @@ from kerasdl.tools import reporting
 
 
 def config(**values):
-    return configuration.make({"task": "segmentation", "image_size": 8, **values})
+    return configuration.Config(**{"task": "segmentation", "image_size": 8, **values})
 
 
 @pytest.fixture

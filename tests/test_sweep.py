@@ -40,7 +40,7 @@ def test_plan_is_the_cartesian_product_seed_by_seed():
 
 def test_a_recipe_completes_each_combination_of_its_own():
     report, fast = (each for _, each, _ in planned("recipe=study,fast").runs)
-    alone = configuration.make(config(recipe="fast"))
+    alone = configuration.Config(**config(recipe="fast"))
     assert (report.lr_schedule, fast) == (configuration.Config.lr_schedule, alone)
     assert fast.lr_schedule != report.lr_schedule
 
@@ -218,7 +218,10 @@ def test_a_real_sweep_and_its_repetition(tmp_path, caplog):
         ({"augment_args": {"flop": 1}}, "unknown key of augment_args 'flop'"),
         ({"data": "scens"}, "unknown data 'scens'.*did you mean.*scenes"),
         ({"data": "photos/nowhere"}, "no such file or folder: photos/nowhere"),
-        ({"weights": "nowhere.keras", "model": "fcn8"}, "no such model file or run: nowhere"),
+        (
+            {"weights": "nowhere.keras", "model": "fcn8", "model_args": {}},
+            "no such model file or run: nowhere",
+        ),
     ],
 )
 def test_what_fails_for_certain_is_found_by_the_plan(values, message):

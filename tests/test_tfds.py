@@ -522,7 +522,7 @@ def test_missing_package_says_what_to_install(monkeypatch, load):
 def test_reading_loads_no_framework(prepared):
     program = (
         "import sys; from kerasdl import data; from kerasdl.runs import config;"
-        "d = data.load(config.make({'data': 'tfds:kerasdl_color'}));"
+        "d = data.load(config.Config(**{'data': 'tfds:kerasdl_color'}));"
         "d.splits['train'][0]; d.splits['train'].labels();"
         "sys.exit(' '.join({'tensorflow', 'jax', 'torch', 'keras'} & set(sys.modules)) or 0)"
     )

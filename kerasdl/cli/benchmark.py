@@ -49,7 +49,7 @@ def benchmark(settings, image_size, reference, steps, rounds, timeout, keep, as_
     """
     from kerasdl.tools.benchmark import run
 
-    size = configuration.make({"image_size": image_size}).image_size
+    size = configuration.Config(**{"image_size": image_size}).image_size
     tell = None if settings.get("quiet") else lambda text: click.echo(text, err=True)
     job = {"steps": steps, "image_size": list(size), "seed": 0, "timeout": timeout}
     document = run.benchmark(axes, reference, job, rounds, keep, tell)

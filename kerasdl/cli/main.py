@@ -20,7 +20,7 @@ from kerasdl.cli import (
     sweep,
     train,
 )
-from kerasdl.cli.options import Words, common_options
+from kerasdl.cli.options import Words, common_options, load_extensions
 from kerasdl.core.errors import KerasdlError
 
 
@@ -68,6 +68,7 @@ def main(arguments=None):
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     logging.getLogger("kerasdl").setLevel(logging.INFO)
     try:
+        load_extensions(sys.argv[1:] if arguments is None else arguments)
         sys.exit(cli.main(arguments, prog_name="kerasdl", standalone_mode=False) or 0)
     except KerasdlError as error:
         fail(error, error.exit_code, debug)

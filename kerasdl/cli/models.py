@@ -20,7 +20,7 @@ def models(image_size, outputs, backend, as_json):
     from kerasdl.tools import summary
 
     backends.choose(backend or "auto")
-    size = configuration.make({"image_size": image_size}).image_size
+    size = configuration.Config(**{"image_size": image_size}).image_size
     rows = summary.summary(size, outputs)
     if as_json:
         click.echo(json.dumps(rows, indent=1))

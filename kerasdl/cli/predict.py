@@ -13,6 +13,7 @@ from kerasdl.cli.options import (
     run_option,
     task_argument,
 )
+from kerasdl.tasks import TASKS
 
 
 @click.command()
@@ -44,8 +45,7 @@ def predict(task, images, run, out, overwrite, top, saturation, backend, as_json
     from kerasdl.engine import run as rooms
 
     run = chosen_run(task, run, backend)
-    if out is None and task != "classification":
-        out = "predictions"
+    out = out or TASKS[task].default_out or None
     found = rooms.predict(run, list(images), out, overwrite, top, saturation)
     if out is not None:
         from kerasdl.engine.prediction import write_index
@@ -66,13 +66,5 @@ def predict(task, images, run, out, overwrite, top, saturation, backend, as_json
 
 def prediction_line(found):
     """One prediction as a line of text."""
-    if found.classes is not None:
-        said = ", ".join(f"{name} {probability:.1%}" for name, probability in found.classes)
-    elif found.fractions is not None:
-        said = ", ".join(
-            f"{name} {fraction:.1%}" for name, fraction in list(found.fractions.items())[:5]
-        )
-    else:
-        said = "colored"
     files = "  -> " + ", ".join(found.files.values()) if found.files else ""
-    return f"{found.name}: {said}{files}"
+    return f"{found.name}: {found.text}{files}"

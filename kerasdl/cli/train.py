@@ -12,6 +12,7 @@ from kerasdl.cli.options import (
     resolve,
     show_scores,
     task_argument,
+    with_extensions,
 )
 from kerasdl.core.errors import ConfigError
 from kerasdl.runs import config as configuration
@@ -50,7 +51,10 @@ def train(settings, task, config_file, assignments, backend, out, resume, overwr
         stored = configuration.as_dict(run.read_config(resume))
         values = configuration.override(stored, assignments)
         values |= {key: value for key, value in flags.items() if value is not None}
-        config = configuration.make(values if backend is None else {**values, "backend": backend})
+        values = with_extensions(values)
+        config = configuration.Config(
+            **values if backend is None else {**values, "backend": backend}
+        )
         if config.task != task:
             raise ConfigError(f"the run is one of {config.task}, not {task}", resume)
         out = resume

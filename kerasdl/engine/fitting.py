@@ -6,7 +6,7 @@ import logging
 
 import keras
 
-from kerasdl import backend, models
+from kerasdl import backend, metrics, models
 from kerasdl.backend import tuning
 from kerasdl.backend.distribution import ALONE
 from kerasdl.core.errors import TrainingFailed, suggest
@@ -22,11 +22,6 @@ JIT = {"auto": "auto", "on": True, "off": False}  # what `compile` understands
 logger = logging.getLogger("kerasdl")
 
 
-def direction(monitor):
-    """ "min" for a loss or an error, else "max". Keras would guess, and fail on its first guess."""
-    return "min" if monitor.endswith(("loss", "error")) else "max"
-
-
 def build(config, task, dataset, image_size=None):
     """The untrained network of a run, at its size or at another one."""
     return models.build(
@@ -34,7 +29,7 @@ def build(config, task, dataset, image_size=None):
         (*(image_size or config.image_size), task.channels),
         task.outputs(dataset),
         # What "auto" means follows from the size of the run, not from that of a stage.
-        **models.settled(config.model, config.image_size, config.model_args),
+        **models.resolved(config.model, config.image_size, config.model_args),
     )
 
 
@@ -72,7 +67,7 @@ def _fit_stage(folder, config, stage, task, dataset, stop, quiet, group):
     sized = dataclasses.replace(config, image_size=stage.image_size)
     source = evaluation.source_of(dataset, "train", task, sized)
     class_weights = evaluation.class_weights_of(task, config, dataset, source)
-    measures = task.metrics(dataset)
+    measures = evaluation.metrics_of(task, dataset)
     model = build(config, task, dataset, stage.image_size)
     # One after the other, because the first writes down what the others then read.
     group.main_first(lambda: _transfer(folder, model, config))
@@ -117,7 +112,7 @@ def _fit_stage(folder, config, stage, task, dataset, stop, quiet, group):
                 )
             )
         monitor = _monitor(config, model, measures, validation)
-        mode = direction(monitor)
+        mode = metrics.direction(monitor)
         # Exact counting of what is no improvement: an absolute min_delta would be wrong for one
         # loss or another.
         resumable = []
@@ -226,7 +221,7 @@ def sidecar(config, task, dataset):
         "task": task.name,
         "model": config.model,
         "model_args": config.model_args,
-        "class_names": list(dataset.class_names) if task.name != "colorization" else [],
+        "class_names": list(dataset.class_names) if task.spec.classes else [],
         "palette": [list(color) for color in dataset.palette] if task.masks else [],
         "ignore_labels": list(dataset.ignore_labels) if task.masks else [],
         "image_size": list(config.image_size),

@@ -91,10 +91,15 @@ def _exact_matmul(matrix, maps):
 
 @keras.saving.register_keras_serializable("kerasdl")
 class SSIM(ImageMean):
-    """Mean over images of `ssim`."""
+    """Mean over images of `ssim`.
+
+    Args:
+        name: Name in the logs.
+        gated: Whether `ExpensiveMetricsInValidationOnly` may switch it off in training.
+    """
 
     def __init__(self, name="ssim", gated=True):
-        super().__init__(name, gated)
+        super().__init__(ssim, name, gated)
 
-    def per_image(self, y_true, y_pred):
-        return ssim(y_true, y_pred)
+    def get_config(self):
+        return {"name": self.name, "gated": self.gated}

@@ -47,7 +47,7 @@ def compare(documents):
         return []
     reference, *others = groups
     found = []
-    for score in names.HEADLINES[documents[0]["task"]]:
+    for score in names.headline(documents[0]["task"]):
         rows = []
         for label in others:
             seeds = sorted(set(groups[label]) & set(groups[reference]))
@@ -74,11 +74,11 @@ def overview(documents, caption=None):
     """
     groups = tables.group(documents)
     first = documents[0]
-    headlines = names.HEADLINES[first["task"]]
+    headlines = names.headline(first["task"])
     present = {name for document in documents for name in document["scores"]}
     listed = [name for name in headlines if name in present]
     listed += [
-        name for name in names.SCORES
+        name for name in names.METRICS
         if name in present and name not in headlines and name != "loss"
     ]  # fmt: skip
     rows = [
@@ -88,7 +88,7 @@ def overview(documents, caption=None):
     data = dict.fromkeys(document["data"] for document in documents)
     if len(data) == 1:
         baseline = [tables.cell(name, documents[:1], "baseline") for name in listed]
-        rows.append((names.BASELINES[first["task"]], *baseline, names.ABSENT))
+        rows.append((names.baseline(first["task"]), *baseline, names.ABSENT))
     columns = ("", *(names.heading(name) for name in listed), "runs")
     split = first.get("split", "test")
     caption = caption or f"{first['task'].capitalize()} on {', '.join(data)}, {split} split"

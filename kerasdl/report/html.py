@@ -31,6 +31,7 @@ import jinja2
 
 from kerasdl.report import canvas, claims, exhibits, grouping, names, runs, sections, tables
 from kerasdl.report.runs import scores_of
+from kerasdl.tasks import TASKS
 
 _TEMPLATES = pathlib.Path(__file__).parent / "templates"
 
@@ -74,7 +75,7 @@ def write_reproduction_report(path, document):
         tables.colorization(documents),
         claims.claims(documents),
     )
-    classifiers = [members for key, members in groups.items() if key[0] == "classification"]
+    classifiers = [m for key, m in groups.items() if TASKS[key[0]].annotation == "label"]
     return write(
         path,
         "reproduction.html.j2",

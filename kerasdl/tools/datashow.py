@@ -33,7 +33,7 @@ def show(values, split="train", count=64, masks=False, augmented=False, baseline
     from kerasdl.core import files
     from kerasdl.data.inspect.sheet import contact_sheet
 
-    config = configuration.make(values)
+    config = configuration.Config(**values)
     dataset = data.load(config)
     if not len(dataset.splits.get(split, ())):
         raise DataError(f"no {split} images", config.data)
@@ -72,7 +72,7 @@ def check(values, task=None, quick=False):
     from kerasdl.data.inspect import check as checking
 
     source = values["data"]
-    config = configuration.make({**values, "task": task or _guess_task(source)})
+    config = configuration.Config(**{**values, "task": task or _guess_task(source)})
     if source == "scenes" or source.startswith("tfds:"):
         source = data.load(config)
     return checking.check(source, config.task, config, quick)

@@ -7,7 +7,7 @@ from kerasdl import backend as backends
 from kerasdl.backend import BACKENDS, PRECISIONS, machine
 from kerasdl.core.errors import ConfigError, suggest
 from kerasdl.models import MODELS
-from kerasdl.runs.config import JITS
+from kerasdl.runs.config import JIT_COMPILE
 
 PLAIN = "plain PyTorch"
 MEASURED_PRECISIONS = tuple(name for name in PRECISIONS if name != "auto")
@@ -57,7 +57,7 @@ def plan(backend=(), model=(), batch_size=(), precision=(), jit_compile=(), refe
     for kind, values, known in (
         ("model", models, MODELS),
         ("precision", precisions, MEASURED_PRECISIONS),
-        ("jit_compile", jits, JITS),
+        ("jit_compile", jits, JIT_COMPILE),
         ("reference", (reference,), YARDSTICKS),
     ):
         for value in values:

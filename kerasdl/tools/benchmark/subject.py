@@ -16,6 +16,7 @@ from kerasdl.data.pipeline import transforms
 from kerasdl.data.pipeline.batches import Batches
 from kerasdl.engine import evaluation, fitting
 from kerasdl.engine.optimizers import SGD
+from kerasdl.models import MODELS
 from kerasdl.runs import config as configuration
 
 PASS = 4  # batches of data, which repeat
@@ -23,10 +24,10 @@ PASS = 4  # batches of data, which repeat
 
 def settings(job):
     """The configuration of a cell: its network on the embedded data."""
-    task = "classification" if job["model"] == "resnet18" else "segmentation"
+    task = MODELS.require(job["model"]).tasks[0]
     kept = {key: job[key] for key in ("model", "batch_size", "precision", "jit_compile", "seed")}
     size = PASS * job["batch_size"]
-    return configuration.make(
+    return configuration.Config(**
         {"task": task, "image_size": job["image_size"], "train_size": size,
          "learning_rate": 0.01, **kept}
     )  # fmt: skip
@@ -69,7 +70,7 @@ class Subject:
 
     def first_step(self):
         """Builds, compiles and trains the first block."""
-        task = tasks.get(self.config.task)
+        task = tasks.of(self.config)
         self.model = fitting.build(self.config, task, self.dataset)
         self.model.compile(
             optimizer=SGD(

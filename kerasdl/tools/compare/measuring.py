@@ -36,7 +36,7 @@ def measure(job):
         `outputs` (N, ...), `step_I` and, at float32, `exact_I` for each trainable weight,
         `statistics_I` for each other one, `layer_I` for each layer, flat.
     """
-    config = configuration.make(job["config"])
+    config = configuration.Config(**job["config"])
     task = tasks.of(config)
     known = job["dataset"]
     dataset = Dataset(

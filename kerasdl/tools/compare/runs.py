@@ -126,7 +126,7 @@ def best(documents):
     groups = runs.grouped(documents)
     if len(groups) < 2:
         return None
-    name = names.HEADLINES[documents[0]["scores"]["task"]][0]
+    name = names.headline(documents[0]["scores"]["task"])[0]
     found = {}
     for members in groups.values():
         scores = [runs.scores_of(document) for document in members]

@@ -99,7 +99,7 @@ def show(documents):
 def _config(network, seed, quick, values):
     """The configuration of one run; `values` win over the recipe, but not over the network."""
     recipe = {**SIZES, **(QUICK if quick else {}), **NETWORKS[network], **values, "seed": seed}
-    return configuration.make(recipe)
+    return configuration.Config(**recipe)
 
 
 def _publish(out, folders, quick, seconds):
@@ -168,7 +168,7 @@ def _images(task_name, folders, input_title):
     """An image table: input and truth of the first test images, then each network's answer."""
     from kerasdl.engine import evaluation
 
-    task = tasks.get(task_name)
+    task = tasks.of(configuration.Config(task=task_name))
     rows, legend = [], None
     for number, folder in enumerate(folders.values()):
         config = run.read_config(folder)
