@@ -19,7 +19,7 @@ from kerasdl.cli.options import backend_option, common_options, json_option
 @json_option
 @common_options
 def report(runs, out, title, short, backend, as_json):
-    """Write one page, without network, of a run or of runs beside each other.
+    """Write a self-contained HTML page about one run, or comparing several.
 
     RUN is a run folder, or a folder with runs below it. Several runs are compared: scores with
     mean and standard deviation over the seeds, paired differences, curves, configuration.
