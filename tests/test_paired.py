@@ -146,7 +146,10 @@ def test_runs_scored_on_different_images_are_not_paired():
     assert len(comparisons.compare(one + other)) == 1
     other_images = {"data": "camvid", "split": "train", "samples": 7, "image_size": [48, 64]}
     for key, value in other_images.items():
-        assert comparisons.compare(one + [{**each, key: value} for each in other]) == []
+        different = one + [{**each, key: value} for each in other]
+        assert comparisons.compare(different) == []
+        note = comparisons.overview(different).notes[-1]
+        assert note.startswith("Not compared") and key.replace("_", " ") in note
 
 
 def test_a_wide_table_is_turned_for_a_terminal():

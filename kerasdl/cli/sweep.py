@@ -40,16 +40,13 @@ def sweep(settings, task, assignments_grid, seeds, config_file, assignments, bac
     others. All combinations are compared with the first one.
 
     \b
-    Values are separated by commas, or by semicolons where a value holds commas; neighboring
-    numbers for `skips` are one list, so these three are the same grid:
-      --grid skips=all,none,"1,2"
-      --grid "skips=all;none;1,2"
-      --grid "skips=all,none,[1,2]"
+    Values are separated by commas and read as in --set; a list stands in brackets:
+      --grid 'skips=all,none,[1,2]'
 
     \b
     Examples:
-      kerasdl sweep segmentation --grid skips=all,none,"1,2" --grid filters=8,16
-      kerasdl sweep colorize --grid "skips=all;none;2,3,4;1,3,4;1,2,4;1,2,3" --seeds 5
+      kerasdl sweep segmentation --grid 'skips=all,none,[1,2]' --grid filters=8,16
+      kerasdl sweep colorize --grid 'skips=all,none,[2,3,4],[1,3,4]' --seeds 5
       kerasdl sweep segment --grid model=unet,fcn8 --grid learning_rate=0.1,0.03 --dry-run
     """
     from kerasdl import backend as backends

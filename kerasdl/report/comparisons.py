@@ -43,7 +43,7 @@ def compare(documents):
         List of `Difference`, score by score; empty where no seed is shared, or where the runs were
         scored on different images or at different sizes.
     """
-    if len({tuple(str(each.get(key)) for key in SCORED_ON) for each in documents}) > 1:
+    if _scored_differently(documents):
         return []
     groups = {label: _by_seed(members) for label, members in tables.group(documents).items()}
     if len(groups) < 2:
@@ -51,16 +51,7 @@ def compare(documents):
     reference, *others = groups
     found = []
     for score in names.headline(documents[0]["task"]):
-        series = {
-            label: [
-                [
-                    scores[seed].get(score)
-                    for seed in sorted({*groups[label]} & {*groups[reference]})
-                ]
-                for scores in (groups[label], groups[reference])
-            ]
-            for label in others
-        }
+        series = {label: _shared_seeds(groups[label], groups[reference], score) for label in others}
         tested = sum(len(paired.pairs(*each)) > 1 for each in series.values())
         results = {label: paired.paired(*each, tested) for label, each in series.items()}
         rows = [(label, result) for label, result in results.items() if result is not None]
@@ -99,7 +90,12 @@ def overview(documents, caption=None):
     columns = ("", *(names.heading(name) for name in listed), "runs")
     split = first.get("split", "test")
     caption = caption or f"{first['task'].capitalize()} on {', '.join(data)}, {split} split"
-    return tables.Table(caption, columns, tuple(rows), (tables.runs_note(groups), tables.ARROWS))
+    notes = [tables.runs_note(groups), tables.ARROWS]
+    different = _scored_differently(documents)
+    if different:
+        listed = ", ".join(key.replace("_", " ") for key in different)
+        notes.append(f"Not compared pair by pair: the runs were scored on different {listed}.")
+    return tables.Table(caption, columns, tuple(rows), tuple(notes))
 
 
 def differences(found):
@@ -156,6 +152,17 @@ def _by_seed(documents):
         for seed, document in zip(seeds, documents, strict=True)
         if seed is not None and seeds.count(seed) == 1
     }
+
+
+def _scored_differently(documents):
+    """The keys of SCORED_ON that are not the same in all documents."""
+    return [key for key in SCORED_ON if len({str(each.get(key)) for each in documents}) > 1]
+
+
+def _shared_seeds(ours, reference, score):
+    """The scores of two groups with the seeds that both have."""
+    seeds = sorted(set(ours) & set(reference))
+    return [ours[seed].get(score) for seed in seeds], [reference[seed].get(score) for seed in seeds]
 
 
 def _place(found, difference):
