@@ -68,11 +68,12 @@ def explain(decisions: list[auto.Decision]) -> list[str]:
     """The most important decisions in three lines for people."""
     known = {each.key: each for each in decisions}
 
-    def said(key, text):
-        return [f"{text} ({known[key].reason})"] if key in known else []
-
     lines = []
-    for key, words in (("image_size", "images"), ("batch_size", "batches of"), ("epochs", "epochs")):
+    for key, words in (
+        ("image_size", "images"),
+        ("batch_size", "batches of"),
+        ("epochs", "epochs"),
+    ):
         if key in known:
             value = known[key].value
             shown = "x".join(map(str, value)) if isinstance(value, (list, tuple)) else value

@@ -92,7 +92,9 @@ def decide(facts: Facts, given: Mapping[str, Any]) -> list[Decision]:
         settle("label_smoothing", 0.1, "keeps a classifier from becoming overconfident")
     if loss and "class_weights" in loss.takes and loss.weights is None:
         if kind == "pixel" and facts.imbalance > RARE:
-            reason = f"the most frequent class has {facts.imbalance:.0f} times the rarest one's pixels"
+            reason = (
+                f"the most frequent class has {facts.imbalance:.0f} times the rarest one's pixels"
+            )
             settle("class_weights", "auto", reason)
     return decisions
 
