@@ -65,17 +65,11 @@ def settle(config: Config, dataset: Dataset, engine: str) -> tuple[Config, list[
 
 
 def explain(decisions: list[auto.Decision]) -> list[str]:
-    """The most important decisions in three lines for people."""
-    known = {each.key: each for each in decisions}
-
+    """The decisions that matter most, one line each."""
+    forms = {"image_size": "images of {}", "batch_size": "batches of {}", "epochs": "{} epochs"}
     lines = []
-    for key, words in (
-        ("image_size", "images"),
-        ("batch_size", "batches of"),
-        ("epochs", "epochs"),
-    ):
-        if key in known:
-            value = known[key].value
-            shown = "x".join(map(str, value)) if isinstance(value, (list, tuple)) else value
-            lines += said(key, f"{words} {shown}" if key != "epochs" else f"{shown} epochs")
+    for each in decisions:
+        if each.key in forms:
+            shown = "x".join(map(str, each.value)) if each.key == "image_size" else each.value
+            lines.append(f"{forms[each.key].format(shown)} ({each.reason})")
     return lines
