@@ -46,7 +46,7 @@ from kerasdl.backend import tuning  # noqa: E402
 from kerasdl.backend.distribution import feeding  # noqa: E402
 from kerasdl.data import images as images  # noqa: E402
 from kerasdl.data.arrays import ArraySplit  # noqa: E402
-from kerasdl.data.pipeline.batches import Batches, EpochSetter, Source  # noqa: E402
+from kerasdl.data.pipeline.batches import Batches, Source  # noqa: E402
 from kerasdl.data.pipeline.transforms import OFF, Augmentation  # noqa: E402
 from kerasdl.runs import config  # noqa: E402
 from kerasdl.tasks import classification, segmentation  # noqa: E402
@@ -345,7 +345,10 @@ def waiting(name, inputs, outputs, batch_size, split, task, augment, epochs, cac
         source.take(range(min(len(source), 512)))
     with Batches(source, task.prepare, augment, batch_size, steps_per_epoch=steps) as batches:
         clock = Clock(batches)
-        callbacks = [EpochSetter(batches), clock]
+        setter = keras.callbacks.LambdaCallback(
+            on_epoch_begin=lambda epoch, logs: batches.set_epoch(epoch)
+        )
+        callbacks = [setter, clock]
         model.fit(
             feeding.feed(batches),
             epochs=epochs + 1,

@@ -9,27 +9,6 @@ GRAY = 0.01  # colorfulness below which images are gray: what rounding leaves, o
 SUMS = ("chroma_error", "ab_error", "delta_e", "truth", "prediction")
 
 
-def chroma_error(truth, prediction):
-    """Mean over pixels of sqrt(da^2 + db^2) in CIELAB (D65), lightness left aside.
-
-    Args:
-        truth: Images RGB (sRGB) in [0, 1], shape (..., H, W, 3).
-        prediction: Same shape; clipped to [0, 1].
-
-    Returns:
-        float64 (...): one value per image, 0 for the same colors.
-    """
-    return _chroma_error(_lab(truth), _lab(prediction))
-
-
-def ab_error(truth, prediction):
-    """Mean over pixels of (|da| + |db|) / 2 in CIELAB (D65), lightness left aside.
-
-    Arguments and shape of the result as in `chroma_error`.
-    """
-    return _ab_error(_lab(truth), _lab(prediction))
-
-
 def out_of_gamut(prediction):
     """Share of the pixels that clipping to [0, 1] changes by more than half a step of 8 bits.
 
@@ -42,15 +21,6 @@ def out_of_gamut(prediction):
     prediction = numpy.asarray(prediction)
     outside = (prediction < -0.5 / 255) | (prediction > 1 + 0.5 / 255)
     return outside.any(axis=-1).mean(axis=(-2, -1))
-
-
-def delta_e(truth, prediction):
-    """Mean over pixels of the CIEDE2000 color difference; about 1 is just noticeable.
-
-    Arguments and shape of the result as in `chroma_error`.
-    Source: Sharma et al. 2005, "The CIEDE2000 Color-Difference Formula" (scikit-image).
-    """
-    return _delta_e(_lab(truth), _lab(prediction))
 
 
 def colorfulness(images):
@@ -76,7 +46,12 @@ def colorfulness(images):
 
 
 class ColorScores:
-    """Means over images of the color scores, collected batch by batch.
+    """Means over images of the color scores, collected batch by batch, from CIELAB (D65).
+
+    chroma_error = mean over pixels of sqrt(da^2 + db^2), ab_error = mean of (|da| + |db|) / 2,
+    delta_e = mean of the CIEDE2000 difference, of which about 1 is just noticeable.
+
+    Source: Sharma et al. 2005, "The CIEDE2000 Color-Difference Formula" (scikit-image).
 
     Example: `scores = ColorScores(); scores.update(truth, prediction); scores.result()`.
     """
@@ -88,11 +63,13 @@ class ColorScores:
     def update(self, truth, prediction):
         """Adds a batch of images (B, H, W, 3), RGB in [0, 1]."""
         truth, prediction = _clipped(truth), _clipped(prediction)
-        true_lab, predicted_lab = _lab(truth), _lab(prediction)
+        true_lab, predicted_lab = (skimage.color.rgb2lab(each) for each in (truth, prediction))
+        ab = true_lab[..., 1:] - predicted_lab[..., 1:]
+        difference = skimage.color.deltaE_ciede2000(true_lab, predicted_lab)
         self._images += len(truth)
-        self._sums["chroma_error"] += _chroma_error(true_lab, predicted_lab).sum()
-        self._sums["ab_error"] += _ab_error(true_lab, predicted_lab).sum()
-        self._sums["delta_e"] += _delta_e(true_lab, predicted_lab).sum()
+        self._sums["chroma_error"] += numpy.linalg.norm(ab, axis=-1).mean(axis=(-2, -1)).sum()
+        self._sums["ab_error"] += numpy.abs(ab).mean(axis=(-3, -2, -1)).sum()
+        self._sums["delta_e"] += difference.mean(axis=(-2, -1)).sum()
         self._sums["truth"] += colorfulness(truth).sum()
         self._sums["prediction"] += colorfulness(prediction).sum()
 
@@ -119,20 +96,3 @@ class ColorScores:
 
 def _clipped(images):
     return numpy.clip(numpy.asarray(images, dtype="float64"), 0.0, 1.0)
-
-
-def _lab(images):
-    return skimage.color.rgb2lab(_clipped(images))
-
-
-def _chroma_error(true_lab, predicted_lab):
-    difference = true_lab[..., 1:] - predicted_lab[..., 1:]
-    return numpy.linalg.norm(difference, axis=-1).mean(axis=(-2, -1))
-
-
-def _ab_error(true_lab, predicted_lab):
-    return numpy.abs(true_lab[..., 1:] - predicted_lab[..., 1:]).mean(axis=(-3, -2, -1))
-
-
-def _delta_e(true_lab, predicted_lab):
-    return skimage.color.deltaE_ciede2000(true_lab, predicted_lab).mean(axis=(-2, -1))

@@ -43,7 +43,6 @@ class RunState(keras.callbacks.Callback):
         average: An `Averaging` whose weights are kept and are the best model's.
         epochs: Epochs of the whole run, if `fit` trains a part of them.
         keep_best: Whether the best model is looked for.
-        extra: Plain values stored in each state for information.
         group: The `Group` that trains together; one of its processes writes.
     """
 
@@ -59,7 +58,6 @@ class RunState(keras.callbacks.Callback):
         average=None,
         epochs=None,
         keep_best=True,
-        extra=None,
         group=ALONE,
     ):
         super().__init__()
@@ -84,7 +82,6 @@ class RunState(keras.callbacks.Callback):
         self.stopped_by = None
         self._set_epoch = set_epoch or (lambda epoch: None)
         self.group = group
-        self._extra = dict(extra or {})
         self._restored = None
         self._learning_rate = math.nan
         self._started = 0.0
@@ -244,7 +241,6 @@ class RunState(keras.callbacks.Callback):
                 }
                 for callback in self.callbacks
             ],
-            "extra": self._extra,
             "rows": self.rows,
         }
 
