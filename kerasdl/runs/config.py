@@ -8,6 +8,7 @@ import dataclasses
 import math
 import tomllib
 import typing
+from collections.abc import Iterable, Mapping
 
 import tomli_w
 
@@ -51,7 +52,7 @@ class Key:
     resumable: bool = False
 
 
-def _key(default, text, group, **facts):
+def _key(default: typing.Any, text: str, group: str, **facts: typing.Any) -> typing.Any:
     """A field of `Config`; a mutable default becomes a factory."""
     metadata = {"key": Key(text, group, **facts)}
     if isinstance(default, dict):
@@ -225,7 +226,7 @@ def keys() -> dict[str, Key]:
 RESUMABLE_KEYS = tuple(name for name, key in keys().items() if key.resumable)
 
 
-def override(values, assignments):
+def override(values: Mapping[str, typing.Any], assignments: Iterable[str]) -> dict[str, typing.Any]:
     """Applies `key=value` strings (`table.key=value` for tables) to a mapping and returns it.
 
     The value is read as TOML; what is not TOML is taken as text, so that `model=unet` works.
@@ -271,7 +272,7 @@ def changed(config: Config, **values: typing.Any) -> Config:
     return Config(**{**as_dict(config), **values})
 
 
-def _completed(values):
+def _completed(values: Mapping[str, typing.Any]) -> dict[str, typing.Any]:
     """All keys with their values: those given, typed; then the recipe's; then the defaults."""
     types = {field.name: field.type for field in dataclasses.fields(Config)}
     for key in values:
@@ -290,8 +291,7 @@ def _completed(values):
     for field in dataclasses.fields(Config):
         if field.name not in typed:
             factory = field.default_factory
-            unset = factory is dataclasses.MISSING
-            typed[field.name] = field.default if unset else factory()
+            typed[field.name] = field.default if factory is dataclasses.MISSING else factory()
     typed["resize"] = typed["resize"] or task.resize
     if task.targets:
         typed["target"] = typed["target"] or task.targets[0]
@@ -299,7 +299,7 @@ def _completed(values):
     return typed
 
 
-def _typed(key, value, kind):
+def _typed(key: str, value: typing.Any, kind: typing.Any) -> typing.Any:
     """Value converted to the type of its field, where nothing is lost by it."""
     origin = typing.get_origin(kind) or kind
     if origin is tuple:
@@ -316,7 +316,7 @@ def _typed(key, value, kind):
     return dict(value) if origin is dict else value
 
 
-def _sequence(key, value, kind):
+def _sequence(key: str, value: typing.Any, kind: type) -> tuple[typing.Any, ...]:
     """Tuple of `kind` from a list, a single value, or for `image_size` "HEIGHTxWIDTH"."""
     sized = key == "image_size"
     if sized and isinstance(value, str):
@@ -334,7 +334,7 @@ def _sequence(key, value, kind):
     raise ConfigError(f"'{key}' must be {expected}, received {value!r}")
 
 
-def _noun(kind, many=False):
+def _noun(kind: type, many: bool = False) -> str:
     names = {
         int: ("an integer", "integers"),
         float: ("a number", "numbers"),
@@ -345,7 +345,7 @@ def _noun(kind, many=False):
     return names[kind][many]
 
 
-def _check_ranges(config):
+def _check_ranges(config: Config) -> None:
     """Raises ConfigError for the first value that its key's declaration does not allow."""
     for name, key in keys().items():
         value = getattr(config, name)
@@ -367,7 +367,7 @@ def _check_ranges(config):
         raise ConfigError(f"'image_size' must be {low} to {high}, received {config.image_size}")
 
 
-def _check_task(config):
+def _check_task(config: Config) -> None:
     """Raises ConfigError for values that do not go together with the task or with each other."""
     task, model = TASKS[config.task], MODELS[config.model]
     if task.name not in model.tasks:
