@@ -55,7 +55,7 @@ def test_toml_round_trip():
         ({"learning_rate": float("nan")}, "'learning_rate' must be a finite number"),
         ({"momentum": 1.0}, "'momentum' must be below 1, received 1"),
         ({"image_size": "64 by 64"}, "'image_size' must be HEIGHTxWIDTH, such as 64x64"),
-        ({"image_size": 4}, "'image_size' must be 8 to 8192"),
+        ({"image_size": 4}, "'image_size' must be at least 8, received 4x4"),
         ({"model_args": "skips"}, "'model_args' must be a table, received 'skips'"),
         ({"ignore_labels": ["a"]}, "'ignore_labels' must be a list of integers"),
         ({"download": "yes"}, "'download' must be true or false, received 'yes'"),

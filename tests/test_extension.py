@@ -118,3 +118,9 @@ def test_a_broken_extension_is_one_line(tmp_path, text, message):
         kerasdl.Config(extensions=[str(tmp_path / "broken.py")])
     with pytest.raises(ConfigError, match="extension 'no_such_module' is not installed"):
         kerasdl.Config(extensions="no_such_module")
+
+
+def test_the_documentation_shows_the_example_as_it_is():
+    page = FILE.parents[1] / "docs" / "extending.md"
+    assert f"```python\n{FILE.read_text()}```" in page.read_text()
+    assert len(FILE.read_text().splitlines()) < 80

@@ -1,4 +1,4 @@
-"""The command line: words to a configuration, one call, words back; imports no framework."""
+"""The command line: parses arguments, makes one call, prints the result; imports no framework."""
 
 import logging
 import sys
@@ -29,7 +29,7 @@ from kerasdl.core.errors import KerasdlError
 @common_options
 @click.pass_context
 def cli(context):
-    """Train, evaluate and use image networks on TensorFlow, JAX or PyTorch.
+    """Train, evaluate and use image models on TensorFlow, JAX or PyTorch.
 
     \b
     TASK is classification, segmentation or colorization
@@ -75,7 +75,7 @@ def main(arguments=None):
     except click.exceptions.Exit as error:
         sys.exit(error.exit_code)
     except click.Abort:
-        fail("stopped by SIGINT", 130, debug)
+        fail("interrupted by SIGINT", 130, debug)
     except click.ClickException as error:
         fail(error.format_message(), 2, debug)
     except BrokenPipeError:

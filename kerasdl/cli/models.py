@@ -15,7 +15,7 @@ from kerasdl.runs import config as configuration
 @json_option
 @common_options
 def models(image_size, outputs, backend, as_json):
-    """List the networks: parameters, operations, stride, options."""
+    """List the models: parameters, MACs, output stride, options."""
     from kerasdl import backend as backends
     from kerasdl.tools import summary
 

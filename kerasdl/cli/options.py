@@ -103,7 +103,7 @@ def download_option(function):
     return click.option(
         "--download/--no-download",
         default=None,
-        help="Whether a tfds: set may be downloaded and prepared; default: no.",
+        help="Whether a tfds: data set may be downloaded and prepared; default: no.",
     )(function)
 
 
@@ -175,7 +175,7 @@ def load_extensions(arguments):
 
 
 def set_quiet(context, parameter, quiet):
-    """Says less from now on, wherever on the line --quiet stands."""
+    """Lowers the log level, wherever on the command line --quiet stands."""
     if quiet:
         context.find_root().ensure_object(dict)["quiet"] = True
         logging.getLogger().setLevel(logging.ERROR)
@@ -183,7 +183,7 @@ def set_quiet(context, parameter, quiet):
 
 
 def add_extensions(context, parameter, names):
-    """Keeps the extensions named, wherever on the line they stand."""
+    """Keeps the extensions, wherever on the command line they are named."""
     if names:
         found = context.find_root().ensure_object(dict).setdefault("extensions", [])
         found.extend(name for name in extensions.load(names) if name not in found)
@@ -219,7 +219,7 @@ def chosen_run(task, run, backend):
 
 
 def show_scores(document, as_json):
-    """Scores on stdout: JSON, or a table with the baseline beside them."""
+    """Prints the scores: JSON, or a table with the baseline."""
     if as_json:
         click.echo(json.dumps(document, ensure_ascii=False, indent=1))
         return

@@ -20,8 +20,8 @@ from kerasdl.tasks import TASKS
 @task_argument
 @click.argument("images", nargs=-1, required=True, type=click.Path())
 @run_option
-@click.option("--out", type=click.Path(), help="Folder for masks or colored images.")
-@click.option("--overwrite", is_flag=True, help="Replace results that are there.")
+@click.option("--out", type=click.Path(), help="Folder for masks or colorized images.")
+@click.option("--overwrite", is_flag=True, help="Replace existing results.")
 @click.option("--top", type=click.IntRange(1), default=3, show_default=True,
               help="Classification: how many classes to name.")  # fmt: skip
 @click.option("--saturation", type=click.FloatRange(0), default=1.0, metavar="FACTOR",
@@ -32,9 +32,8 @@ from kerasdl.tasks import TASKS
 def predict(task, images, run, out, overwrite, top, saturation, backend, as_json):
     """Predict for images or folders of images of any size.
 
-    Classification names classes and probabilities; segmentation writes the mask and an overlay,
-    colorization the colored image with its own lightness, at the image's own size, below
-    --out (default: predictions).
+    Classification prints classes with probabilities. Segmentation writes the mask and an overlay,
+    colorization the colorized image, at the size of the input, to --out (default: predictions).
 
     \b
     Examples:

@@ -5,24 +5,21 @@ a flag. Flags, `--help`, the checks and docs/configuration.md all come from the 
 """
 
 import dataclasses
-import math
 import tomllib
 import typing
 from collections.abc import Iterable, Mapping
 
 import tomli_w
 
-from kerasdl import losses, models
 from kerasdl.backend import BACKENDS, PRECISIONS
 from kerasdl.core import extensions
 from kerasdl.core.errors import ConfigError, suggest
 from kerasdl.losses import LOSSES
 from kerasdl.models import MODELS
-from kerasdl.runs import recipes
+from kerasdl.runs import checks, recipes
 from kerasdl.tasks import TASKS, resolve_task
 
 JIT_COMPILE = ("auto", "on", "off")
-SIDES = (8, 8192)  # of images, in pixels
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,7 +96,13 @@ class Config:
         flag=True, metavar="DATA",
     )  # fmt: skip
     image_size: tuple[int, int] = _key(
-        (64, 64), "Size of the images in training.", "Data", flag=True, metavar="HEIGHTxWIDTH"
+        (64, 64),
+        "Size of the images in training.",
+        "Data",
+        flag=True,
+        metavar="HEIGHTxWIDTH",
+        low=8,
+        high=8192,
     )
     resize: str = _key(
         "", "How images come to that size: crop keeps the aspect ratio; empty: by task.", "Data",
@@ -211,10 +214,11 @@ class Config:
     )
 
     def __init__(self, **values: typing.Any):
-        for key, value in _completed(values).items():
-            object.__setattr__(self, key, value)
-        _check_ranges(self)
-        _check_task(self)
+        for name, value in _completed(values).items():
+            object.__setattr__(self, name, value)
+        for name, key in keys().items():
+            checks.check_range(name, getattr(self, name), key, getattr(Config, name, None))
+        checks.check_together(self)
         recipes.check(self)
 
 
@@ -281,13 +285,15 @@ def _completed(values: Mapping[str, typing.Any]) -> dict[str, typing.Any]:
     values = dict(values)
     # First, because what they register may be named by the other keys.
     values["extensions"] = extensions.load(
-        _typed("extensions", values.get("extensions", ()), types["extensions"])
+        checks.typed("extensions", values.get("extensions", ()), types["extensions"])
     )
-    values["task"] = resolve_task(_typed("task", values.get("task", Config.task), str))
+    values["task"] = resolve_task(checks.typed("task", values.get("task", Config.task), str))
     task = TASKS[values["task"]]
     if not values.get("model"):
         values["model"] = task.default_model
-    typed = {key: _typed(key, value, types[key]) for key, value in recipes.complete(values).items()}
+    typed = {
+        key: checks.typed(key, value, types[key]) for key, value in recipes.complete(values).items()
+    }
     for field in dataclasses.fields(Config):
         if field.name not in typed:
             factory = field.default_factory
@@ -297,122 +303,3 @@ def _completed(values: Mapping[str, typing.Any]) -> dict[str, typing.Any]:
         typed["target"] = typed["target"] or task.targets[0]
     typed["loss"] = typed["loss"] or task.default_loss.get(typed["target"], "")
     return typed
-
-
-def _typed(key: str, value: typing.Any, kind: typing.Any) -> typing.Any:
-    """Value converted to the type of its field, where nothing is lost by it."""
-    origin = typing.get_origin(kind) or kind
-    if origin is tuple:
-        return _sequence(key, value, typing.get_args(kind)[0])
-    if origin is float and type(value) is int:
-        return float(value)
-    if origin is float and isinstance(value, str):
-        try:
-            return float(value)
-        except ValueError:
-            pass
-    if type(value) is not origin:
-        raise ConfigError(f"'{key}' must be {_noun(origin)}, received {value!r}")
-    return dict(value) if origin is dict else value
-
-
-def _sequence(key: str, value: typing.Any, kind: type) -> tuple[typing.Any, ...]:
-    """Tuple of `kind` from a list, a single value, or for `image_size` "HEIGHTxWIDTH"."""
-    sized = key == "image_size"
-    if sized and isinstance(value, str):
-        parts = value.lower().split("x")
-        if all(part.strip().isdigit() for part in parts) and len(parts) in (1, 2):
-            value = [int(part) for part in parts]
-    if type(value) is kind:
-        value = [value]
-    if isinstance(value, list | tuple) and all(type(item) is kind for item in value):
-        if not sized:
-            return tuple(value)
-        if len(value) in (1, 2):
-            return (value[0], value[-1])
-    expected = "HEIGHTxWIDTH, such as 64x64" if sized else f"a list of {_noun(kind, many=True)}"
-    raise ConfigError(f"'{key}' must be {expected}, received {value!r}")
-
-
-def _noun(kind: type, many: bool = False) -> str:
-    names = {
-        int: ("an integer", "integers"),
-        float: ("a number", "numbers"),
-        str: ("text", "texts"),
-        bool: ("true or false", ""),
-        dict: ("a table", ""),
-    }
-    return names[kind][many]
-
-
-def _check_ranges(config: Config) -> None:
-    """Raises ConfigError for the first value that its key's declaration does not allow."""
-    for name, key in keys().items():
-        value = getattr(config, name)
-        if key.choices is not None and value not in key.choices:
-            if value != getattr(Config, name):  # empty where the task has nothing to choose
-                raise suggest(name, value, list(key.choices))
-        if isinstance(value, float) and not math.isfinite(value):
-            raise ConfigError(f"'{name}' must be a finite number, received {value}")
-        for limit, wrong, words in (
-            (key.low, lambda value, limit: value < limit, "at least"),
-            (key.high, lambda value, limit: value > limit, "at most"),
-            (key.above, lambda value, limit: value <= limit, "above"),
-            (key.below, lambda value, limit: value >= limit, "below"),
-        ):
-            if limit is not None and wrong(value, limit):
-                raise ConfigError(f"'{name}' must be {words} {limit:g}, received {value}")
-    low, high = SIDES
-    if min(config.image_size) < low or max(config.image_size) > high:
-        raise ConfigError(f"'image_size' must be {low} to {high}, received {config.image_size}")
-
-
-def _check_task(config: Config) -> None:
-    """Raises ConfigError for values that do not go together with the task or with each other."""
-    task, model = TASKS[config.task], MODELS[config.model]
-    if task.name not in model.tasks:
-        able = [name for name, spec in MODELS.items() if task.name in spec.tasks]
-        raise suggest(f"model for {task.name}", config.model, able)
-    known = models.option_names(config.model)
-    for option in config.model_args:
-        if option not in known:
-            raise suggest(f"option of model '{config.model}'", option, known)
-    if config.target and config.target not in task.targets:
-        able = [name for name, spec in TASKS.items() if spec.targets]
-        raise ConfigError(
-            f"'target' is for {', '.join(able)}, the task is {task.name}", fix="unset it"
-        )
-    compared = task.compared(config.target)
-    fitting = losses.fitting(compared)
-    if config.loss not in fitting:
-        spec = LOSSES[config.loss]
-        other = next((each for each in spec.targets if each in task.targets), None)
-        if other:
-            raise ConfigError(
-                f"loss '{config.loss}' is for the target {other}", fix=f"--target {other}"
-            )
-        raise suggest(f"loss for {task.name}", config.loss, fitting)
-    loss = LOSSES[config.loss]
-    if loss.outputs and model.most_outputs and loss.outputs > model.most_outputs:
-        raise ConfigError(
-            f"loss '{config.loss}' has {loss.outputs} outputs, {config.model} at most "
-            f"{model.most_outputs}, as its last kernel grows with their square",
-            fix="--model unet, or another loss",
-        )
-    if config.label_smoothing and "label_smoothing" not in loss.takes:
-        raise ConfigError(
-            f"'label_smoothing' has no meaning for loss '{config.loss}'",
-            fix="label_smoothing = 0, or loss = 'crossentropy'",
-        )
-    if config.class_weights != "none":
-        if loss.weights is not None:
-            raise ConfigError(
-                f"loss '{config.loss}' finds its own weights", fix="unset class_weights"
-            )
-        if "class_weights" not in loss.takes:
-            raise ConfigError(
-                f"loss '{config.loss}' has no classes to weight",
-                fix="unset class_weights",
-            )
-    if config.freeze and not config.weights:
-        raise ConfigError("'freeze' without weights", fix="--weights RUN, FILE or imagenet")

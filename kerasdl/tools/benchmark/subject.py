@@ -1,6 +1,6 @@
 """The network of a cell as kerasdl trains it: the same batches, optimizer, loss and `fit`.
 
-Metrics are left out, because the plain loop has none either.
+Metrics are left out, so that a plain loop without any can be measured beside it.
 """
 
 import time
@@ -10,12 +10,10 @@ import numpy
 
 from kerasdl import backend, data, tasks
 from kerasdl.backend import precision as precisions
-from kerasdl.backend import tuning
 from kerasdl.backend.distribution import feeding
 from kerasdl.data.pipeline import transforms
 from kerasdl.data.pipeline.batches import Batches
-from kerasdl.engine import evaluation, fitting
-from kerasdl.engine.optimizers import SGD
+from kerasdl.engine import evaluation, fitting, step
 from kerasdl.models import MODELS
 from kerasdl.runs import config as configuration
 
@@ -72,15 +70,9 @@ class Subject:
         """Builds, compiles and trains the first block."""
         task = tasks.of(self.config)
         self.model = fitting.build(self.config, task, self.dataset)
-        self.model.compile(
-            optimizer=SGD(
-                self.config.learning_rate, self.config.momentum, self.config.weight_decay
-            ),
-            loss=evaluation.loss_of(task, self.config, self.dataset),
-            jit_compile=fitting.JIT[self.config.jit_compile],
-        )
-        self.model.optimizer.build(self.model.trainable_variables)
-        tuning.tune(self.model)
+        loss = evaluation.loss_of(task, self.config, self.dataset)
+        step.assemble(self.model, self.config, loss)
+        step.tune(self.model)
         self.parameters = sum(int(keras.ops.size(w)) for w in self.model.trainable_weights)
         self.model.fit(feeding.feed(self.batches), steps_per_epoch=1, shuffle=False, verbose=0)
 

@@ -224,7 +224,7 @@ def _label(settings, values):
     told = []
     for key, value in settings.items():
         name = key.rpartition(".")[2]
-        if name == "skips":
+        if name == "skips" and isinstance(value, list):
             text = models.skip_levels(value, values["model_args"].get("depth", 4))
         elif name == "model":
             told.append(models.label(value))
