@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from kerasdl.losses.color import ABError as ABError
     from kerasdl.losses.color import BinsCrossentropy as BinsCrossentropy
+    from kerasdl.losses.color import Huber as Huber
     from kerasdl.losses.crossentropy import SparseCrossentropy as SparseCrossentropy
     from kerasdl.losses.dice import SparseDice as SparseDice
     from kerasdl.losses.dice import Sum as Sum
@@ -161,6 +162,7 @@ _CLASSES = {
     "Sum": "kerasdl.losses.dice",
     "ABError": "kerasdl.losses.color",
     "BinsCrossentropy": "kerasdl.losses.color",
+    "Huber": "kerasdl.losses.color",
 }
 
 

@@ -23,12 +23,35 @@ def huber(target: str = "rgb") -> keras.losses.Loss:
     """Huber loss, quadratic up to an error of 0.1; Keras' own 1 would be quadratic everywhere."""
     if target == "ab":
         return ABError("huber", name="huber")
-    return keras.losses.Huber(delta=HUBER_DELTA, name="huber")
+    return Huber()
 
 
 def chroma() -> keras.losses.Loss:
     """Mean absolute error of a and b, each pixel weighted by its true chroma; see `ABError`."""
     return ABError("l1", chroma_weighted=True, name="chroma")
+
+
+@keras.saving.register_keras_serializable("kerasdl")
+class Huber(keras.losses.Huber):
+    """Keras' Huber loss with a `delta` that a saved model keeps; Keras 3.15 loads 1 instead.
+
+    Args:
+        delta: Error up to which the loss is quadratic.
+        name: Name of the loss.
+        reduction: As in Keras.
+    """
+
+    def __init__(
+        self,
+        delta: float = HUBER_DELTA,
+        name: str = "huber",
+        reduction: str = "sum_over_batch_size",
+    ):
+        super().__init__(delta=delta, name=name, reduction=reduction)
+        self.delta = float(delta)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "delta": self.delta}
 
 
 @keras.saving.register_keras_serializable("kerasdl")

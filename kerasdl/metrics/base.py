@@ -59,7 +59,10 @@ class GatedMetric(keras.metrics.Metric):
         self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None
     ) -> None:
         if sample_weight is not None:
-            raise ConfigError(f"metric '{self.name}' takes no sample weights", fix="use metrics=")
+            raise ConfigError(
+                f"metric '{self.name}' takes no sample weights",
+                fix="compile it as metrics=, not weighted_metrics=",
+            )
         ops = keras.ops
         increments = ops.cond(
             self.gate > 0,

@@ -101,7 +101,15 @@ class MeanIoU(GatedMetric):
         num_classes: Number of classes.
         ignore_labels: Label values to leave out.
         name: Name of the metric.
-        gated: Whether it may be switched off in training.
+        gated: Whether `ExpensiveMetricsInValidationOnly` may switch it off in training.
+
+    Example, for a model with the logits of 10 classes per pixel:
+
+        model.compile(
+            loss=kerasdl.losses.SparseCrossentropy(ignore_labels=(255,)),
+            metrics=[kerasdl.metrics.MeanIoU(num_classes=10, ignore_labels=(255,))],
+        )
+        model.evaluate(images, masks, return_dict=True)["mean_iou"]
     """
 
     def __init__(

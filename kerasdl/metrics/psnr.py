@@ -39,6 +39,14 @@ class PSNR(ImageMean):
     Args:
         name: Name in the logs.
         gated: Whether `ExpensiveMetricsInValidationOnly` may switch it off in training.
+
+    Example, for a model whose output is an image in [0, 1]:
+
+        model.compile(
+            loss="mean_absolute_error",
+            metrics=[kerasdl.metrics.PSNR()],
+        )
+        model.evaluate(inputs, images, return_dict=True)["psnr"]
     """
 
     def __init__(self, name: str = "psnr", gated: bool = True):

@@ -83,6 +83,14 @@ class SSIM(ImageMean):
     Args:
         name: Name in the logs.
         gated: Whether `ExpensiveMetricsInValidationOnly` may switch it off in training.
+
+    Example, for a model whose output is an image in [0, 1]:
+
+        model.compile(
+            loss="mean_absolute_error",
+            metrics=[kerasdl.metrics.SSIM()],
+        )
+        model.evaluate(inputs, images, return_dict=True)["ssim"]
     """
 
     def __init__(self, name: str = "ssim", gated: bool = True):
