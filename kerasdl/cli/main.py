@@ -14,6 +14,7 @@ from kerasdl.cli import (
     doctor,
     evaluate,
     models,
+    plan,
     predict,
     report,
     reproduce,
@@ -47,6 +48,7 @@ def cli(context):
 
 for command in (
     train.train,
+    plan.plan,
     evaluate.evaluate,
     predict.predict,
     reproduce.reproduce,

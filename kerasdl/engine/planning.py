@@ -1,18 +1,23 @@
 """The recipe `auto` applied: facts about data and machine, decisions, measured time and memory."""
 
-import logging
+import resource
+import statistics
+import time
 
 import numpy
 
+from kerasdl import tasks
 from kerasdl.backend import precision
 from kerasdl.data.base import Dataset
+from kerasdl.data.pipeline import transforms
+from kerasdl.data.pipeline.batches import Batches
+from kerasdl.engine import evaluation, fitting, step
 from kerasdl.runs import auto
-from kerasdl.runs.config import Config, as_dict
+from kerasdl.runs.config import Config, as_dict, changed
 from kerasdl.tasks import TASKS
 
 SAMPLED = 200  # images that are looked at for sizes and pixel counts
-
-logger = logging.getLogger("kerasdl")
+MEASURED_STEPS = 6
 
 
 def facts_of(dataset: Dataset, annotation: str, engine: str) -> auto.Facts:
@@ -55,27 +60,54 @@ def settle(config: Config, dataset: Dataset, engine: str) -> tuple[Config, list[
         dataset: Its data.
         engine: The backend in use.
     """
-    if config.recipe != "auto" or config.settled:
+    if config.recipe != "auto" or config.given >= set(auto.KEYS):
         return config, []
     facts = facts_of(dataset, TASKS[config.task].annotation, engine)
     given = {key: value for key, value in as_dict(config).items() if key in config.given}
     decisions = auto.decide(facts, {**given, "task": config.task, "model": config.model})
     decided = {each.key: each.value for each in decisions}
-    return Config(**{**as_dict(config), **decided}), decisions
+    return changed(
+        config, **decided, **{key: getattr(config, key) for key in auto.KEYS if key not in decided}
+    ), decisions
 
 
 def explain(decisions: list[auto.Decision]) -> list[str]:
-    """The most important decisions in three lines for people."""
-    known = {each.key: each for each in decisions}
-
+    """The decisions that matter most, one line each."""
+    forms = {"image_size": "images of {}", "batch_size": "batches of {}", "epochs": "{} epochs"}
     lines = []
-    for key, words in (
-        ("image_size", "images"),
-        ("batch_size", "batches of"),
-        ("epochs", "epochs"),
-    ):
-        if key in known:
-            value = known[key].value
-            shown = "x".join(map(str, value)) if isinstance(value, (list, tuple)) else value
-            lines += said(key, f"{words} {shown}" if key != "epochs" else f"{shown} epochs")
+    for each in decisions:
+        if each.key in forms:
+            shown = "x".join(map(str, each.value)) if each.key == "image_size" else each.value
+            lines.append(f"{forms[each.key].format(shown)} ({each.reason})")
     return lines
+
+
+def measure(config: Config, dataset: Dataset) -> dict[str, float]:
+    """Trains a few steps and measures them.
+
+    Returns:
+        `first_step` (seconds to build and compile), `step` and `epoch` (seconds), `memory`
+        (largest resident memory of this process, bytes).
+    """
+    task = tasks.of(config)
+    source = evaluation.source_of(dataset, "train", task, config)
+    model = fitting.build(config, task, dataset)
+    with Batches(
+        source, task.prepare, transforms.make(config, dataset.ignore_labels), config.batch_size,
+        config.seed, workers=config.workers, steps_per_epoch=config.steps_per_epoch,
+    ) as batches:  # fmt: skip
+        started = time.perf_counter()
+        step.assemble(model, config, evaluation.loss_of(task, config, dataset))
+        step.tune(model)
+        batches.set_epoch(0)
+        times = [started]
+        for number in range(1 + min(MEASURED_STEPS, len(batches))):
+            float(model.train_on_batch(*batches[number % len(batches)]))
+            times.append(time.perf_counter())
+    seconds = statistics.median(b - a for a, b in zip(times[1:], times[2:], strict=False))
+    return {
+        "first_step": times[1] - times[0],
+        "step": seconds,
+        "epoch": seconds * len(batches),
+        "memory": float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024),
+    }

@@ -25,6 +25,14 @@ RARE = 10.0  # most frequent class / rarest class from which on classes are weig
 RATE = 0.1
 
 
+# Keys that the rules decide.
+KEYS = (
+    "image_size", "batch_size", "steps_per_epoch", "epochs", "learning_rate", "lr_schedule",
+    "warmup_epochs", "ema_decay", "momentum", "nesterov", "weight_decay", "decay_norm_and_bias",
+    "test_time_flip", "label_smoothing", "class_weights",
+)  # fmt: skip
+
+
 @dataclasses.dataclass(frozen=True)
 class Facts:
     """What the rules know about the data and the machine.
@@ -80,7 +88,7 @@ def decide(facts: Facts, given: Mapping[str, Any]) -> list[Decision]:
     settle("lr_schedule", "onecycle", "reaches a score in the fewest steps")
     if values["lr_schedule"] != "plateau":
         settle("warmup_epochs", round(0.2 * values["epochs"], 2), "a fifth of the epochs")
-    decay = round(max(0.0, 1.0 - 1.0 / (HORIZON * steps)), 4) if steps > 1 / HORIZON else 0.0
+    decay = round(min(0.9999, max(0.0, 1.0 - 1.0 / (HORIZON * steps))), 4)
     settle("ema_decay", decay, f"averages the weights of the last {HORIZON:.0%} of {steps} steps")
     settle("momentum", 0.9, "as in most published recipes")
     settle("nesterov", True, "as in most published recipes")

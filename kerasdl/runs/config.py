@@ -65,15 +65,21 @@ class Config:
     SGD, learning rate 0.1, weight decay 1e-5, batches of 128, 20 epochs, learning rate x 0.1 when
     the validation loss stops falling. Keys left empty ("") follow from the task.
 
+    Attributes:
+        given: Names of the keys that were set; the recipe decides the others.
+
     Raises:
         ConfigError: A value has the wrong type or range, or two keys do not go together.
 
     Example: `kerasdl.Config(task="segmentation", model="fcn8", epochs=5)`.
     """
 
+    if typing.TYPE_CHECKING:
+        given: frozenset[str]  # for type checkers only: it is no key, so no field either
+
     task: str = _key("classification", "Task.", "Model", choices=TASKS)
     recipe: str = _key(
-        "study", "Set of defaults for the keys that are not set.", "Model",
+        "", "Defaults of the keys that are not set; empty: study for scenes, else auto.", "Model",
         choices=recipes.RECIPES, flag=True,
     )  # fmt: skip
     model: str = _key("", "Model; empty: the task's default.", "Model", choices=MODELS, flag=True)
@@ -214,6 +220,7 @@ class Config:
     )
 
     def __init__(self, **values: typing.Any):
+        object.__setattr__(self, "given", frozenset(values))
         for name, value in _completed(values).items():
             object.__setattr__(self, name, value)
         for name, key in keys().items():
@@ -273,7 +280,9 @@ def dump(config: Config) -> str:
 
 def changed(config: Config, **values: typing.Any) -> Config:
     """The configuration with some values replaced, checked again."""
-    return Config(**{**as_dict(config), **values})
+    made = Config(**{**as_dict(config), **values})
+    object.__setattr__(made, "given", config.given | set(values))
+    return made
 
 
 def _completed(values: Mapping[str, typing.Any]) -> dict[str, typing.Any]:
@@ -287,6 +296,9 @@ def _completed(values: Mapping[str, typing.Any]) -> dict[str, typing.Any]:
     values["extensions"] = extensions.load(
         checks.typed("extensions", values.get("extensions", ()), types["extensions"])
     )
+    values["recipe"] = checks.typed("recipe", values.get("recipe", ""), str)
+    if not values["recipe"]:
+        values["recipe"] = "study" if values.get("data", Config.data) == Config.data else "auto"
     values["task"] = resolve_task(checks.typed("task", values.get("task", Config.task), str))
     task = TASKS[values["task"]]
     if not values.get("model"):

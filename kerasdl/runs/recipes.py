@@ -1,8 +1,13 @@
 """Recipes: named sets of defaults for the keys that the user did not set.
 
-`report` sets nothing: the defaults of `Config` are it. `fast` is what is known to
-bring small convolutional networks to their score in few epochs; each piece is one key, and setting
-that key takes the piece out: docs/recipes.md names the key, the source and the measured worth.
+- `study` sets nothing: the defaults of `Config` are those of the study. It is the default for the
+  embedded scenes.
+- `auto` follows from the data and the machine, see `kerasdl.runs.auto`. It is the default for every
+  other data set.
+- `fast` is what is known to bring small convolutional models to their score in few epochs; each
+  piece is one key, and setting that key takes the piece out.
+
+docs/recipes.md names the keys, the sources and what was measured.
 """
 
 import re
@@ -18,7 +23,7 @@ from kerasdl.tasks import TASKS
 if TYPE_CHECKING:
     from kerasdl.runs.config import Config
 
-RECIPES = ("study", "fast")
+RECIPES = ("auto", "study", "fast")
 SCHEDULES = ("plateau", "onecycle", "cosine")
 
 FAST = {
@@ -51,7 +56,10 @@ def complete(values: Mapping[str, Any]) -> dict[str, Any]:
     Returns:
         A new mapping. Values that are wrong are left for the configuration's own checks.
     """
-    if values.get("recipe") != "fast":
+    if values["recipe"] == "auto":
+        # The rest follows from the data, see `kerasdl.runs.auto`.
+        return {"precision": "auto", **values}
+    if values["recipe"] != "fast":
         return dict(values)
     found = {**FAST, **values}
     found.setdefault("progressive_sizes", _sizes(found))
