@@ -2,6 +2,7 @@
 
 import numpy
 import skimage.color
+from numpy.typing import ArrayLike
 
 from kerasdl.core.errors import DataError
 
@@ -9,8 +10,8 @@ GRAY = 0.01  # colorfulness below which images are gray: what rounding leaves, o
 SUMS = ("chroma_error", "ab_error", "delta_e", "truth", "prediction")
 
 
-def out_of_gamut(prediction):
-    """Share of the pixels that clipping to [0, 1] changes by more than half a step of 8 bits.
+def out_of_gamut(prediction: ArrayLike) -> numpy.ndarray:
+    """Fraction of the pixels that clipping to [0, 1] changes by more than half a step of 8 bits.
 
     Args:
         prediction: RGB before it is clipped, shape (..., H, W, 3).
@@ -23,7 +24,7 @@ def out_of_gamut(prediction):
     return outside.any(axis=-1).mean(axis=(-2, -1))
 
 
-def colorfulness(images):
+def colorfulness(images: ArrayLike) -> numpy.ndarray:
     """Colorfulness: sqrt(var rg + var yb) + 0.3 sqrt(mean rg^2 + mean yb^2), scale 0-255.
 
     rg = R - G, yb = (R + G) / 2 - B, both signed; mean and variance over the pixels.
@@ -56,11 +57,11 @@ class ColorScores:
     Example: `scores = ColorScores(); scores.update(truth, prediction); scores.result()`.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._images = 0
         self._sums = dict.fromkeys(SUMS, 0.0)
 
-    def update(self, truth, prediction):
+    def update(self, truth: ArrayLike, prediction: ArrayLike) -> None:
         """Adds a batch of images (B, H, W, 3), RGB in [0, 1]."""
         truth, prediction = _clipped(truth), _clipped(prediction)
         true_lab, predicted_lab = (skimage.color.rgb2lab(each) for each in (truth, prediction))
@@ -73,7 +74,7 @@ class ColorScores:
         self._sums["truth"] += colorfulness(truth).sum()
         self._sums["prediction"] += colorfulness(prediction).sum()
 
-    def result(self):
+    def result(self) -> dict[str, float]:
         """dict of `chroma_error`, `ab_error`, `delta_e` and `colorfulness_ratio`.
 
         The ratio is the mean colorfulness of the predictions over that of the truth: 1 is as
@@ -94,5 +95,5 @@ class ColorScores:
         }
 
 
-def _clipped(images):
+def _clipped(images: ArrayLike) -> numpy.ndarray:
     return numpy.clip(numpy.asarray(images, dtype="float64"), 0.0, 1.0)
