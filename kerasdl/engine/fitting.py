@@ -9,11 +9,11 @@ import keras
 from kerasdl import backend, models
 from kerasdl.backend.distribution import ALONE
 from kerasdl.core.errors import TrainingFailed, suggest
-from kerasdl.data.pipeline import transforms
 from kerasdl.data.pipeline.batches import Batches
 from kerasdl.engine import (
     averaging,
     callbacks,
+    datasets,
     evaluation,
     failures,
     schedules,
@@ -121,7 +121,7 @@ def _batches(stack, source, config, task, dataset, group):
     batches = Batches(
         source,
         task.prepare,
-        transforms.make(config, dataset.ignore_labels),
+        datasets.augmentation(config, dataset.ignore_labels),
         config.batch_size,
         config.seed,
         workers=config.workers,

@@ -9,9 +9,8 @@ import numpy
 from kerasdl import tasks
 from kerasdl.backend import precision
 from kerasdl.data.base import Dataset
-from kerasdl.data.pipeline import transforms
 from kerasdl.data.pipeline.batches import Batches
-from kerasdl.engine import evaluation, fitting, step
+from kerasdl.engine import datasets, evaluation, fitting, step
 from kerasdl.runs import auto
 from kerasdl.runs.config import Config, as_dict, changed
 from kerasdl.tasks import TASKS
@@ -92,9 +91,10 @@ def measure(config: Config, dataset: Dataset) -> dict[str, float]:
     task = tasks.of(config)
     source = evaluation.source_of(dataset, "train", task, config)
     model = fitting.build(config, task, dataset)
+    augmentation = datasets.augmentation(config, dataset.ignore_labels)
     with Batches(
-        source, task.prepare, transforms.make(config, dataset.ignore_labels), config.batch_size,
-        config.seed, workers=config.workers, steps_per_epoch=config.steps_per_epoch,
+        source, task.prepare, augmentation, config.batch_size, config.seed,
+        workers=config.workers, steps_per_epoch=config.steps_per_epoch,
     ) as batches:  # fmt: skip
         started = time.perf_counter()
         step.assemble(model, config, evaluation.loss_of(task, config, dataset))

@@ -7,7 +7,7 @@ import rich.markup
 import rich.table
 import tomli_w
 
-from kerasdl import backend, data
+from kerasdl import backend
 from kerasdl.backend import precision
 from kerasdl.runs import auto
 from kerasdl.runs.config import Config, as_dict, changed
@@ -36,8 +36,9 @@ class Plan:
 def plan(config: Config) -> Plan:
     """Plans a training. Raises DataError if the data cannot be used."""
     engine = backend.choose(config.backend, config.deterministic)
-    dataset = data.load(config)
-    from kerasdl.engine import planning
+    from kerasdl.engine import datasets, planning
+
+    dataset = datasets.load(config)
 
     resolved = precision.resolve(config.precision, engine)
     backend.prepare(config.seed, resolved, config.deterministic)

@@ -8,12 +8,11 @@ import time
 import keras
 import numpy
 
-from kerasdl import backend, data, tasks
+from kerasdl import backend, tasks
 from kerasdl.backend import precision as precisions
 from kerasdl.backend.distribution import feeding
-from kerasdl.data.pipeline import transforms
 from kerasdl.data.pipeline.batches import Batches
-from kerasdl.engine import evaluation, fitting, step
+from kerasdl.engine import datasets, evaluation, fitting, step
 from kerasdl.models import MODELS
 from kerasdl.runs import config as configuration
 
@@ -37,7 +36,7 @@ def open_batches(config, dataset, steps):
     return Batches(
         evaluation.source_of(dataset, "train", task, config),
         task.prepare,
-        transforms.make(config, dataset.ignore_labels),
+        datasets.augmentation(config, dataset.ignore_labels),
         config.batch_size,
         config.seed,
         workers=config.workers,
@@ -60,7 +59,7 @@ class Subject:
             config.seed, precisions.resolve(config.precision, name), config.deterministic
         )
         self.config = config
-        self.dataset = data.load(config)
+        self.dataset = datasets.load(config)
         self.batches = open_batches(config, self.dataset, job["steps"])
         self.epoch = 0
         source = self.batches.source
