@@ -3,8 +3,9 @@
     import kerasdl
 
     config = kerasdl.make_config(task="segmentation", model="fcn32")
-    run = kerasdl.train(config)
-    kerasdl.evaluate(run)["scores"]
+    run = kerasdl.train(config)  # later: kerasdl.Run("saved_models/segmentation-fcn32-scenes")
+    run.scores["mean_iou"]
+    run.predict("photos/", out="masks/")
 
 Importing this package imports no Keras; the first use of `train`, `evaluate`, `predict` or
 `models.build` does, on the backend of KERAS_BACKEND.
@@ -15,6 +16,7 @@ import importlib
 __version__ = "0.1.0"
 
 _LAZY = {
+    "Run": ("kerasdl.engine.run", "Run"),
     "train": ("kerasdl.engine.run", "train"),
     "evaluate": ("kerasdl.engine.run", "evaluate"),
     "predict": ("kerasdl.engine.run", "predict"),

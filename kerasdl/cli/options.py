@@ -156,13 +156,13 @@ def common_options(function):
 def chosen_run(task, run, backend):
     """The run folder to use, and the backend fixed."""
     from kerasdl import backend as backends
-    from kerasdl.engine import run as rooms
+    from kerasdl.runs import run as runs
 
     if run is None:
-        run = rooms.newest(task)
+        run = runs.newest(task)
         click.echo(f"run: {run}", err=True)
-    elif rooms.read_config(run).task != task:
-        raise ConfigError(f"the run is one of {rooms.read_config(run).task}, not {task}", run)
+    elif (other := runs.Run(run).config.task) != task:
+        raise ConfigError(f"the run is one of {other}, not {task}", run)
     backends.choose(backend or "auto")
     return run
 

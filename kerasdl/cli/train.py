@@ -1,7 +1,5 @@
 """`kerasdl train`."""
 
-import json
-
 import click
 
 from kerasdl.cli.options import (
@@ -47,7 +45,7 @@ def train(settings, task, config_file, assignments, backend, out, resume, overwr
             raise ConfigError("--resume takes its configuration from the folder", resume)
         if overwrite:
             raise ConfigError("--resume goes on, --overwrite starts over", resume, "give one")
-        stored = configuration.as_dict(run.read_config(resume))
+        stored = configuration.as_dict(run.Run(resume).config)
         values = configuration.override(stored, assignments)
         values |= {key: value for key, value in flags.items() if value is not None}
         config = configuration.make(values if backend is None else {**values, "backend": backend})
@@ -57,8 +55,7 @@ def train(settings, task, config_file, assignments, backend, out, resume, overwr
     else:
         config = resolve(task, config_file, assignments, backend, flags)
     quiet = settings.get("quiet", False)
-    path = run.train(config, out, overwrite, allow_data_change, quiet=quiet)
+    trained = run.train(config, out, overwrite, allow_data_change, quiet=quiet)
     if distribution.follows():
         return
-    document = json.loads((path / "metrics.json").read_text(encoding="utf-8"))
-    show_scores({"run": str(path), **document}, as_json)
+    show_scores({"run": str(trained), **trained.metrics}, as_json)

@@ -3,6 +3,7 @@
 from kerasdl.core.errors import ConfigError
 from kerasdl.report import document as rundocument
 from kerasdl.report import html, names, runs, tables
+from kerasdl.runs.run import find
 
 
 def compare(folders):
@@ -18,7 +19,7 @@ def compare(folders):
         ConfigError: Fewer than two, or different tasks.
         ModelFileError: A folder holds no finished run.
     """
-    folders = rundocument.find(folders)
+    folders = find(folders)
     if len(folders) < 2:
         raise ConfigError("there is only one run", fix="name two or more run folders")
     documents = []
