@@ -237,7 +237,8 @@ def test_a_smaller_model_than_the_file_s_is_refused(good, tmp_path, facts):
 @pytest.mark.parametrize(
     "options",
     [{"filters": 0}, {"filters": -1}, {"filters": 2.5}, {"filters": "many"}, {"filters": None},
-     {"filters": [2]}, {"depth": True}, {"depth": 4096}, {"skips": {}}, {"skips": [[1]]}, {"skips": [99]},
+     {"filters": [2]}, {"depth": True}, {"depth": 4096}, {"skips": {}},
+     {"skips": [[1]]}, {"skips": [99]},
      {"filters": 4097}, {"filters": 10**30}, {"depth": float("nan")}, {"skips": [1] * 65},
      {"input_shape": [8, 8, 3]}, {"outputs": 3}, {"units": 2}, {f"k{n}": 1 for n in range(65)}],
     ids=str,

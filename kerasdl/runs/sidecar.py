@@ -41,7 +41,7 @@ def write(path, sidecar):
 
 def _path(path):
     path = pathlib.Path(path)
-    return (path if path.is_dir() else path.parent) / names.SIDECAR
+    return (path.parent if path.is_file() else path) / names.SIDECAR
 
 
 def read(path):
