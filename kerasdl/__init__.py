@@ -3,8 +3,9 @@
     import kerasdl
 
     config = kerasdl.Config(task="segmentation", model="fcn32")
-    run = kerasdl.train(config)
-    kerasdl.evaluate(run)["scores"]
+    run = kerasdl.train(config)  # later: kerasdl.Run("saved_models/segmentation-fcn32-scenes")
+    run.scores["mean_iou"]
+    run.predict("photos/", out="masks/")
 
 Importing this package imports no Keras; the first use of `train`, `evaluate`, `predict`, a builder,
 a loss or a metric does, on the backend of KERAS_BACKEND.
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _LAZY = {
+    "Run": "kerasdl.engine.run",
     "train": "kerasdl.engine.run",
     "evaluate": "kerasdl.engine.run",
     "predict": "kerasdl.engine.run",
