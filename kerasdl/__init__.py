@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from kerasdl import metrics as metrics
     from kerasdl import models as models
     from kerasdl import tasks as tasks
-    from kerasdl.core.registry import Named
+    from kerasdl.data import SourceSpec as SourceSpec
     from kerasdl.engine.run import evaluate as evaluate
     from kerasdl.engine.run import predict as predict
     from kerasdl.engine.run import train as train
@@ -53,7 +53,7 @@ _REGISTRIES = {
 }
 _PACKAGES = ("models", "losses", "metrics", "tasks", "data")
 
-Entry = TypeVar("Entry", bound="Named")
+Entry = TypeVar("Entry", "ModelSpec", "LossSpec", "MetricSpec", "SourceSpec")
 
 __all__ = [*_LAZY, *_PACKAGES, "__version__", "register"]
 

@@ -32,6 +32,7 @@ def by_name() -> keras.losses.Loss:
 def registries() -> list[str]:
     models: Registry[kerasdl.ModelSpec] = kerasdl.models.MODELS
     spec = kerasdl.register(kerasdl.LossSpec("mine", "mine", ("mask",), "my_losses:Mine"))
+    kerasdl.register(kerasdl.SourceSpec("mine", "mine", "mine:NAME", "my:matches", "my:load"))
     shown: str = kerasdl.metrics.number("accuracy", 0.95)
     return [spec.label, shown, *(model.label for model in models.values())]
 
