@@ -73,6 +73,7 @@ def _document(folder, backend_name):
 def _examine(folder, backend_name):
     """Scores the run's model again for what earlier versions did not keep: report.json."""
     from kerasdl import backend, tasks
+    from kerasdl.engine import datasets
 
     config = runs.Run(folder).config
     dataset = datasets.load(config)
