@@ -50,7 +50,7 @@ from kerasdl.data.pipeline.batches import Batches, EpochSetter, Source  # noqa: 
 from kerasdl.data.pipeline.transforms import Augmentation  # noqa: E402
 from kerasdl.engine import datasets  # noqa: E402
 from kerasdl.runs import config  # noqa: E402
-from kerasdl.tasks import classification, segmentation  # noqa: E402
+from kerasdl.tasks import TASKS, classification, segmentation  # noqa: E402
 
 CORES = len(os.sched_getaffinity(0))
 SIZE = (256, 320)
@@ -178,7 +178,7 @@ class Files(torch.utils.data.Dataset):
 
     def __init__(self, folder):
         settings = {"task": "segmentation", "data": str(folder), "image_size": list(SIZE)}
-        dataset = datasets.load(config.make(settings))
+        dataset = datasets.load(config.Config(**settings))
         self.split, self.classes = dataset.splits["train"], len(dataset.class_names)
         self.images = [str(entry.image) for entry in self.split.entries]
         self.masks = [str(entry.mask) for entry in self.split.entries]
@@ -306,9 +306,9 @@ def wait(arrays, files, epochs):
     """Part (c), printed and returned."""
     names = [str(index) for index in range(2000)]
     split = ArraySplit(arrays.images[:2000], arrays.labels[:2000], names)
-    augment = Augmentation(datasets.DEFAULTS["classification"])
+    augment = Augmentation({"flip": True, "crop": 0.125})
     shape, outputs = (128, 160, 3), files.classes
-    street = Augmentation(datasets.DEFAULTS["segmentation"], masks=True)
+    street = Augmentation(TASKS["segmentation"].augmentation, masks=True)
     found = {
         "resnet18 32x32 x 128, arrays": waiting(
             "resnet18", (32, 32, 3), 10, 128, split, classification, augment, epochs

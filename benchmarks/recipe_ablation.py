@@ -81,7 +81,7 @@ def without_flip(folder):
 
     config = run.changed(run.read_config(folder), test_time_flip=False)
     model, _ = run.open_run(folder)
-    task = tasks.get(config.task)
+    task = tasks.of(config)
     dataset = datasets.load(config)
     found = evaluation.evaluate(model, task, dataset, config, "test").document["scores"]
     return {**measure(folder), "accuracy": found["accuracy"], "loss": found["loss"]}
@@ -138,7 +138,7 @@ def main():
             if arguments.only and name not in arguments.only:
                 continue
             folder = arguments.out / f"seed-{seed}" / name.replace(" ", "-")
-            kerasdl.train(kerasdl.make_config(**values, seed=seed), folder, quiet=True)
+            kerasdl.train(kerasdl.Config(**values, seed=seed), folder, quiet=True)
             results.setdefault(name, []).append(measure(folder))
             print(seed, name, results[name][-1], flush=True)
             if name == "fast":

@@ -81,14 +81,14 @@ def main():
     arguments = parser.parse_args()
     backbone = arguments.backbone or arguments.out / "weights"
     if arguments.backbone is None:
-        kerasdl.train(kerasdl.make_config(**BACKBONE), backbone, quiet=True)
+        kerasdl.train(kerasdl.Config(**BACKBONE), backbone, quiet=True)
     document = json.loads((backbone / "metrics.json").read_text())
     print("backbone:", document["scores"]["accuracy"], flush=True)
     results = {}
     for seed in range(arguments.seeds):
         for name, values in variants(backbone, arguments.origin).items():
             folder = arguments.out / f"seed-{seed}" / name.replace(",", "").replace(" ", "-")
-            config = kerasdl.make_config(**REDUCED, **values, data=str(arguments.camvid), seed=seed)
+            config = kerasdl.Config(**REDUCED, **values, data=str(arguments.camvid), seed=seed)
             kerasdl.train(config, folder, quiet=True)
             scores = json.loads((folder / "metrics.json").read_text())["scores"]
             seconds = sum(row["seconds"] for row in history.read(folder / "history.csv"))

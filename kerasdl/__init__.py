@@ -2,12 +2,12 @@
 
     import kerasdl
 
-    config = kerasdl.make_config(task="segmentation", model="fcn32")
+    config = kerasdl.Config(task="segmentation", model="fcn32")
     run = kerasdl.train(config)
     kerasdl.evaluate(run)["scores"]
 
-Importing this package imports no Keras; the first use of `train`, `evaluate`, `predict` or
-`models.build` does, on the backend of KERAS_BACKEND.
+Importing this package imports no Keras; the first use of `train`, `evaluate`, `predict`, a builder,
+a loss or a metric does, on the backend of KERAS_BACKEND.
 """
 
 import importlib
@@ -15,30 +15,59 @@ import importlib
 __version__ = "0.1.0"
 
 _LAZY = {
-    "train": ("kerasdl.engine.run", "train"),
-    "evaluate": ("kerasdl.engine.run", "evaluate"),
-    "predict": ("kerasdl.engine.run", "predict"),
-    "Config": ("kerasdl.runs.config", "Config"),
-    "models": ("kerasdl.models", None),
+    "train": "kerasdl.engine.run",
+    "evaluate": "kerasdl.engine.run",
+    "predict": "kerasdl.engine.run",
+    "Config": "kerasdl.runs.config",
+    "ModelSpec": "kerasdl.models",
+    "Option": "kerasdl.models",
+    "LossSpec": "kerasdl.losses",
+    "MetricSpec": "kerasdl.metrics",
+    "SourceSpec": "kerasdl.data",
 }
+# Registry -> the class of its entries.
+_REGISTRIES = {
+    "kerasdl.models": ("MODELS", "ModelSpec"),
+    "kerasdl.losses": ("LOSSES", "LossSpec"),
+    "kerasdl.metrics": ("METRICS", "MetricSpec"),
+    "kerasdl.data": ("SOURCES", "SourceSpec"),
+}
+_PACKAGES = ("models", "losses", "metrics", "tasks", "data")
 
-__all__ = [*_LAZY, "__version__", "make_config"]
+__all__ = [*_LAZY, *_PACKAGES, "__version__", "register"]
 
 
-def make_config(**values):
-    """Configuration from keyword arguments; see `kerasdl.runs.config.Config` for the keys."""
-    from kerasdl.runs import config
+def register(entry):
+    """Adds a model, loss, metric or data source, so that every command knows it.
 
-    return config.make(values)
+    Args:
+        entry: A `ModelSpec`, `LossSpec`, `MetricSpec` or `SourceSpec`.
+
+    Returns:
+        The entry.
+
+    Raises:
+        ConfigError: Another entry has its name.
+        TypeError: It is none of these.
+
+    A configuration names the file or module that calls this with the key `extensions`; see
+    docs/extending.md.
+    """
+    for module, (registry, kind) in _REGISTRIES.items():
+        package = importlib.import_module(module)
+        if isinstance(entry, getattr(package, kind)):
+            getattr(package, registry).add(entry)
+            return entry
+    raise TypeError(f"not a ModelSpec, LossSpec, MetricSpec or SourceSpec: {entry!r}")
 
 
 def __getattr__(name):
-    if name not in _LAZY:
-        raise AttributeError(f"module 'kerasdl' has no attribute '{name}'")
-    module, attribute = _LAZY[name]
-    loaded = importlib.import_module(module)
-    return loaded if attribute is None else getattr(loaded, attribute)
+    if name in _PACKAGES:
+        return importlib.import_module(f"kerasdl.{name}")
+    if name in _LAZY:
+        return getattr(importlib.import_module(_LAZY[name]), name)
+    raise AttributeError(f"module 'kerasdl' has no attribute '{name}'")
 
 
 def __dir__():
-    return sorted([*globals(), *_LAZY])
+    return sorted([*globals(), *_LAZY, *_PACKAGES])

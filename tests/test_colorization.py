@@ -33,7 +33,7 @@ TINY = {
 
 
 def config(target, loss="", **values):
-    return kerasdl.make_config(task="colorization", target=target, loss=loss, **{**TINY, **values})
+    return kerasdl.Config(task="colorization", target=target, loss=loss, **{**TINY, **values})
 
 
 @pytest.fixture(scope="module")
@@ -224,15 +224,18 @@ def test_the_warning_comes_again_only_after_the_colors_had_come_back(caplog):
         ({"target": "lab"}, "unknown target 'lab' .*known: rgb, ab"),
         ({"task": "segmentation", "target": "ab"}, "'target' is for colorization"),
         ({"loss": "bins"}, "loss 'bins' is for the target ab .*--target ab"),
-        ({"target": "ab", "loss": "bins", "model": "fcn8"}, "313 outputs.*--model unet"),
+        (
+            {"target": "ab", "loss": "bins", "model": "fcn8", "model_args": {}},
+            "313 outputs.*--model unet",
+        ),
         ({"target": "ab", "loss": "dice"}, "unknown loss for colorization 'dice'"),
         ({"target": "ab", "loss": "bins", "class_weights": "auto"}, "finds its own weights"),
-        ({"class_weights": "auto"}, "colorization has no classes to weigh.*unset class_weights"),
+        ({"class_weights": "auto"}, "loss 'l1' has no classes to weight.*unset class_weights"),
     ],
 )
 def test_keys_that_do_not_fit_together(values, message, tmp_path):
     with pytest.raises(ConfigError, match=message):
-        settings = kerasdl.make_config(**{"task": "colorization", **TINY, **values})
+        settings = kerasdl.Config(**{"task": "colorization", **TINY, **values})
         kerasdl.train(settings, tmp_path / "run", quiet=True)
 
 
@@ -268,7 +271,7 @@ def test_bins_are_weighted_by_the_training_images():
         def take(self, indices):
             return self.images[indices], None, None
 
-    weights = colorization.bin_weights(Source())
+    weights = bins.training_weights(Source())
     red = skimage.color.rgb2lab(numpy.array([[255, 0, 0]], "uint8"))[..., 1:]
     counts = numpy.zeros(313)
     counts[bins.nearest(numpy.zeros(2))], counts[bins.nearest(red)[0]] = 69 * 16, 16

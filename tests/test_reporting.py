@@ -17,7 +17,7 @@ from kerasdl.tools import reporting
 
 
 def config(**values):
-    return configuration.make({"task": "segmentation", "image_size": 8, **values})
+    return configuration.Config(**{"task": "segmentation", "image_size": 8, **values})
 
 
 @pytest.fixture
@@ -119,7 +119,7 @@ def test_other_files_are_not_replaced(folders, tmp_path, kerasdl):  # noqa: F811
 
 def test_older_run_without_its_data_is_reported_without_images(folders, caplog):
     (folders[0] / "report.json").unlink()
-    page = reporting.report([folders[0]])
+    page, _ = reporting.report([folders[0]])
     assert "without images" in caplog.text  # the fabricated fingerprint is not that of scenes
     assert "Best images" not in check_page(page).text
 

@@ -43,7 +43,7 @@ UNET = {"filters": 2, "depth": 2}
 def config(task, **values):
     # ResNet-18 on 20 images: at the recipe's rate its logits grow into the hundreds.
     options = {"learning_rate": 0.001} if task == "classification" else {"model_args": UNET}
-    return kerasdl.make_config(task=task, **{**TINY, **options, **values})
+    return kerasdl.Config(task=task, **{**TINY, **options, **values})
 
 
 @pytest.fixture(scope="module")
@@ -319,7 +319,7 @@ def test_few_images_without_validation_and_test(tmp_path, caplog):
     for number in range(3):
         pixels = generator.integers(0, 256, (20, 24, 3)).astype("uint8")
         Image.fromarray(pixels).save(tmp_path / "photos" / f"{number}.png")
-    settings = kerasdl.make_config(
+    settings = kerasdl.Config(
         task="colorization", data=str(tmp_path / "photos"), image_size=16, epochs=1,
         validation_split=0.0, test_split=0.0, model_args=UNET,
     )  # fmt: skip
@@ -341,7 +341,7 @@ def test_bad_data_stop_a_training_before_it_starts(tmp_path):
         Image.new("L", (20, 20), 255 * (number % 2)).save(
             tmp_path / "photos" / "masks" / f"{number}.png"
         )
-    settings = kerasdl.make_config(task="segmentation", data=str(tmp_path / "photos"))
+    settings = kerasdl.Config(task="segmentation", data=str(tmp_path / "photos"))
     with pytest.raises(DataError, match="mask_values"):
         kerasdl.train(settings, tmp_path / "run", quiet=True)
     assert not (tmp_path / "run" / "history.csv").exists()

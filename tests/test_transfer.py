@@ -109,7 +109,7 @@ def test_a_run_with_a_frozen_backbone(classifier, tmp_path, without_artifacts, c
     backbone = shutil.copytree(classifier, tmp_path / "weights")
     values = {**TINY, "model": "fcn32", "weights": str(backbone), "freeze": True}
     with caplog.at_level(logging.INFO, "kerasdl"):
-        kerasdl.train(kerasdl.make_config(**values), tmp_path / "whole", quiet=True)
+        kerasdl.train(kerasdl.Config(**values), tmp_path / "whole", quiet=True)
     assert f"backbone: 40 of 40 layers from {backbone}" in caplog.text
     record = json.loads((tmp_path / "whole" / "init_weights.json").read_text())
     assert len(record["layers"]) == 40 and record["refused"] == []
@@ -122,7 +122,7 @@ def test_a_run_with_a_frozen_backbone(classifier, tmp_path, without_artifacts, c
             for one, other in zip(layer.get_weights(), theirs, strict=True):
                 numpy.testing.assert_array_equal(one, other)
 
-    first = kerasdl.make_config(**{**values, "epochs": 1})
+    first = kerasdl.Config(**{**values, "epochs": 1})
     kerasdl.train(first, tmp_path / "parts", quiet=True)
     shutil.rmtree(backbone)
     (tmp_path / "parts" / "metrics.json").unlink()
@@ -134,7 +134,7 @@ def test_a_run_with_a_frozen_backbone(classifier, tmp_path, without_artifacts, c
 
 def test_a_backbone_that_is_not_frozen_is_trained(classifier, tmp_path, without_artifacts):
     values = {**TINY, "model": "fcn32", "epochs": 1, "weights": str(classifier / "best.keras")}
-    kerasdl.train(kerasdl.make_config(**values), tmp_path / "run", quiet=True)
+    kerasdl.train(kerasdl.Config(**values), tmp_path / "run", quiet=True)
     after = modelfile.load_architecture_and_weights(tmp_path / "run" / "best.keras")
     before = modelfile.load_architecture_and_weights(classifier / "best.keras")
     kernels = [m.get_layer("stage4_block2_2_convolution").get_weights()[0] for m in (before, after)]
@@ -145,7 +145,7 @@ def test_a_backbone_that_is_not_frozen_is_trained(classifier, tmp_path, without_
 def start(model, backbone, tmp_path, **options):
     tmp_path = tmp_path / str(len(list(tmp_path.iterdir())))
     values = {**TINY, "model": model, "model_args": options, "weights": str(backbone)}
-    config = kerasdl.make_config(**values)
+    config = kerasdl.Config(**values)
     with runfolder.acquire(tmp_path / "run", config) as folder:
         transfer.start(models.build(model, (32, 32, 3), 4, **options), config, folder)
 

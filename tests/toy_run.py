@@ -131,8 +131,8 @@ class KillAt(keras.callbacks.Callback):
 def train(out, kill="", epochs=8, workers=2, samples=22, deterministic=True):
     """One life: claims the folder and trains until the end or until it is killed."""
     seed = 7
-    settings = config.make(
-        {"epochs": epochs, "workers": workers, "batch_size": 4, "seed": seed, "image_size": SIZE}
+    settings = config.Config(
+        **{"epochs": epochs, "workers": workers, "batch_size": 4, "seed": seed, "image_size": SIZE}
     )
     with (
         runfolder.acquire(out, settings, "toy") as folder,

@@ -2,29 +2,27 @@
 
 from kerasdl import data
 from kerasdl.data.pipeline import transforms
+from kerasdl.tasks import TASKS
 
-# Until the entries of `kerasdl.tasks.TASKS` say both.
-ANNOTATIONS = {"classification": "label", "segmentation": "mask", "colorization": "none"}
-DEFAULTS = {
-    "classification": {"flip": True, "crop": 0.125},
-    "segmentation": {"flip": True, "crop": 0.125, "brightness": 0.1, "contrast": 0.1},
-    "colorization": {"flip": True, "crop": 0.125},
-}
+
+def annotation(config):
+    """What the task of a configuration needs beside an image: "label", "mask" or "none"."""
+    return TASKS[config.task].annotation
 
 
 def locate(config):
     """Where the data of a configuration lie. Raises DataError."""
-    return data.locate(config.data, ANNOTATIONS[config.task])
+    return data.locate(config.data, annotation(config))
 
 
 def load(config, location=None):
     """The data set of a configuration; `kerasdl.data.load` with what its task needs."""
-    return data.load(config, ANNOTATIONS[config.task], location)
+    return data.load(config, annotation(config), location)
 
 
 def check(config, quick=False, location=None, dataset=None):
     """Report about the data of a configuration; see `kerasdl.data.check`."""
-    return data.check(config, ANNOTATIONS[config.task], quick, location, dataset)
+    return data.check(config, annotation(config), quick, location, dataset)
 
 
 def augmentation(config, ignore_labels=()):
@@ -36,16 +34,16 @@ def augmentation(config, ignore_labels=()):
     """
     if config.augment == "none":
         return None
-    annotation = ANNOTATIONS[config.task]
     return transforms.Augmentation(
-        DEFAULTS[config.task],
+        TASKS[config.task].augmentation,
         config.augment_args,
-        recolors=annotation != "none",
-        masks=annotation == "mask",
+        recolors=annotation(config) != "none",
+        masks=annotation(config) == "mask",
         ignore_labels=ignore_labels,
     )
 
 
-def task_for(annotations):
-    """The first task for what samples hold, as `kerasdl.data.annotations` lists it."""
-    return next(task for task, needed in ANNOTATIONS.items() if needed == annotations[0])
+def task_for(text):
+    """The task that a data set seems to be made for."""
+    needed = data.annotations(text)[0]
+    return next(task.name for task in TASKS.values() if task.annotation == needed)

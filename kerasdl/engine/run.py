@@ -9,9 +9,9 @@ import logging
 import os
 import pathlib
 
-from kerasdl import backend, data, tasks
+from kerasdl import backend, data, metrics, tasks
 from kerasdl.backend import precision
-from kerasdl.core import files
+from kerasdl.core import extensions, files
 from kerasdl.core.errors import ConfigError, DataError, ModelFileError
 from kerasdl.runs import config as configuration
 from kerasdl.tasks import resolve_task
@@ -60,8 +60,6 @@ def _train(group, config, out, overwrite, allow_data_change, quiet):
     from kerasdl.runs import runfolder
 
     task = tasks.of(config)
-    tasks.require("model", config.model, task.models, config.task)
-    tasks.require("loss", config.loss or task.losses[0], task.losses, config.task)
     location = datasets.locate(config)
     dataset = group.main_first(lambda: datasets.load(config, location))
     if not len(dataset.splits.get("train", ())):
@@ -80,7 +78,7 @@ def _train(group, config, out, overwrite, allow_data_change, quiet):
     )
     folder = claimed or runfolder.ReadOnlyRunFolder(path, config)
     with folder, signals.StopOnSignal(folder.path) as stop:
-        mode = fitting.direction(config.monitor)
+        mode = metrics.direction(config.monitor)
         whole = group.main_first(lambda: resume.complete(folder, mode, repairs=group.is_main))
         if whole and publishing.is_published(folder.path):
             logger.info(
@@ -209,12 +207,14 @@ def read_config(run):
     path = pathlib.Path(run) / "config.toml"
     if not path.exists():
         raise ModelFileError("not a run folder, config.toml is missing", run)
-    return configuration.make(files.read_toml(path))
+    values = files.read_toml(path)
+    extensions.require_outside(values.get("extensions", ()), path.parent)
+    return configuration.Config(**values)
 
 
 def changed(config, **values):
     """The configuration with some values replaced, checked again."""
-    return configuration.make({**configuration.as_dict(config), **values})
+    return configuration.Config(**{**configuration.as_dict(config), **values})
 
 
 def open_run(run):
@@ -229,9 +229,7 @@ def open_run(run):
 
 def _as_trained(config, sidecar):
     """The configuration with what the model puts out, which its sidecar says (once: only rgb)."""
-    if config.task != "colorization":
-        return config
-    return changed(config, target=sidecar.get("target", "rgb"))
+    return changed(config, target=sidecar.get("target", "")) if config.target else config
 
 
 def newest(task, root=ROOT):

@@ -10,6 +10,23 @@ HUBER_DELTA = 0.1  # 10 units of CIELAB; as in RGB, where 0.1 is 25 of 255 level
 CHROMA_UNIT = 10.0  # chroma at which a pixel counts twice as much as a gray one
 
 
+def l1(target="rgb"):
+    """Mean absolute error of RGB in [0, 1], or of a and b divided by 100."""
+    return ABError("l1", name="l1") if target == "ab" else keras.losses.MeanAbsoluteError(name="l1")
+
+
+def huber(target="rgb"):
+    """Huber loss, quadratic up to an error of 0.1; Keras' own 1 would be quadratic everywhere."""
+    if target == "ab":
+        return ABError("huber", name="huber")
+    return keras.losses.Huber(delta=HUBER_DELTA, name="huber")
+
+
+def chroma():
+    """Mean absolute error of a and b, each pixel weighted by its true chroma; see `ABError`."""
+    return ABError("l1", chroma_weighted=True, name="chroma")
+
+
 @keras.saving.register_keras_serializable("kerasdl")
 class ABError(keras.losses.Loss):
     """Mean error of a and b, both divided by 100.
@@ -42,8 +59,8 @@ class ABError(keras.losses.Loss):
             error = ops.where(error <= HUBER_DELTA, 0.5 * ops.square(error), tail)
         error = ops.mean(error, axis=-1)
         if self.chroma_weighted:
-            chroma = LAB_SCALE * ops.sqrt(ops.sum(ops.square(truth), axis=-1))
-            weights = 1.0 + chroma / CHROMA_UNIT
+            saturation = LAB_SCALE * ops.sqrt(ops.sum(ops.square(truth), axis=-1))
+            weights = 1.0 + saturation / CHROMA_UNIT
             error = normalize(error * weights, weights)
         return error
 
@@ -63,26 +80,28 @@ class BinsCrossentropy(keras.losses.Loss):
     the bin nearest to the true color.
 
     Args:
-        weights: One weight per bin (`colors.bins.rebalancing_weights`), or None for 1.
+        class_weights: One weight per bin (`colors.bins.rebalancing_weights`), or None for 1.
         name: Name of the loss.
         reduction: As in Keras.
 
     Source: Zhang, Isola and Efros 2016, "Colorful Image Colorization", equation 2.
     """
 
-    def __init__(self, weights=None, name="bins", reduction="sum_over_batch_size"):
+    def __init__(self, class_weights=None, name="bins", reduction="sum_over_batch_size"):
         super().__init__(name=name, reduction=reduction, dtype="float32")
-        self.weights = None if weights is None else [float(weight) for weight in weights]
+        self.class_weights = (
+            None if class_weights is None else [float(each) for each in class_weights]
+        )
 
     def call(self, y_true, y_pred):
         ops = keras.ops
         bins, fractions = soft_encoding(y_true[..., 1:] * LAB_SCALE)
         found = ops.sum(fractions * ops.take_along_axis(y_pred, bins, axis=-1), axis=-1)
         losses = ops.logsumexp(y_pred, axis=-1) - found
-        if self.weights is None:
+        if self.class_weights is None:
             return losses
-        weights = ops.convert_to_tensor(self.weights, dtype="float32")
+        weights = ops.convert_to_tensor(self.class_weights, dtype="float32")
         return losses * ops.take(weights, bins[..., 0], axis=0)
 
     def get_config(self):
-        return {**super().get_config(), "weights": self.weights}
+        return {**super().get_config(), "class_weights": self.class_weights}

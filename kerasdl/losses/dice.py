@@ -4,6 +4,7 @@ import keras
 
 from kerasdl.backend import distribution
 from kerasdl.core.errors import ConfigError
+from kerasdl.losses.crossentropy import SparseCrossentropy
 from kerasdl.losses.labels import match_rank, split_labels
 
 
@@ -123,6 +124,15 @@ class Sum(keras.losses.Loss):
             **super().get_config(),
             "losses": [keras.losses.serialize(loss) for loss in self.losses],
         }
+
+
+def crossentropy_and_dice(ignore_labels=(), class_weights=None, label_smoothing=0.0):
+    """Cross-entropy plus Dice loss, both with the same labels ignored and the same weights."""
+    parts = [
+        SparseCrossentropy(ignore_labels, class_weights, label_smoothing),
+        SparseDice(ignore_labels, class_weights),
+    ]
+    return Sum(parts, name="crossentropy_dice")
 
 
 def _refuse(sample_weight, name):

@@ -3,6 +3,7 @@
 import keras
 
 from kerasdl.core.errors import ConfigError
+from kerasdl.core.registry import load
 
 
 class GatedMetric(keras.metrics.Metric):
@@ -74,14 +75,20 @@ class GatedMetric(keras.metrics.Metric):
         return {"name": self.name, "gated": self.gated}
 
 
+@keras.saving.register_keras_serializable("kerasdl")
 class ImageMean(GatedMetric):
     """Mean over images of a score per image; 0 while nothing has been measured.
 
-    A subclass gives `per_image(y_true, y_pred)`: images (B, H, W, C) to scores (B,).
+    Args:
+        per_image: Function (truth, prediction) -> scores (B,), or a reference "module:function".
+        name: Name in the logs.
+        gated: Whether `ExpensiveMetricsInValidationOnly` may close the gate.
     """
 
-    def __init__(self, name, gated=True):
+    def __init__(self, per_image, name, gated=True):
         super().__init__(name, gated)
+        self.reference = per_image
+        self.per_image = load(per_image)
         self.total = self.add_variable((), "zeros", dtype="float32", name="total")
         self.images = self.add_variable((), "zeros", dtype="int32", name="images")
 
@@ -89,16 +96,15 @@ class ImageMean(GatedMetric):
     def accumulators(self):
         return self.total, self.images
 
-    def per_image(self, y_true, y_pred):
-        """Score of each image, shape (B,)."""
-        raise NotImplementedError
-
     def increments(self, y_true, y_pred):
         scores = self.per_image(y_true, y_pred)
         return keras.ops.sum(scores), keras.ops.sum(keras.ops.ones_like(scores, dtype="int32"))
 
     def result(self):
         return keras.ops.divide_no_nan(self.total, keras.ops.cast(self.images, "float32"))
+
+    def get_config(self):
+        return {**super().get_config(), "per_image": self.reference}
 
 
 class ExpensiveMetricsInValidationOnly(keras.callbacks.Callback):

@@ -31,10 +31,15 @@ def psnr(truth, prediction):
 
 @keras.saving.register_keras_serializable("kerasdl")
 class PSNR(ImageMean):
-    """Mean over images of `psnr`, in dB."""
+    """Mean over images of `psnr`, in dB.
+
+    Args:
+        name: Name in the logs.
+        gated: Whether `ExpensiveMetricsInValidationOnly` may switch it off in training.
+    """
 
     def __init__(self, name="psnr", gated=True):
-        super().__init__(name, gated)
+        super().__init__(psnr, name, gated)
 
-    def per_image(self, y_true, y_pred):
-        return psnr(y_true, y_pred)
+    def get_config(self):
+        return {"name": self.name, "gated": self.gated}

@@ -2,6 +2,7 @@
 
 import keras
 
+from kerasdl.backend.precision import exact_matmul
 from kerasdl.metrics.base import ImageMean
 
 SIGMA = 1.5
@@ -39,9 +40,10 @@ def ssim(truth, prediction):
     maps = ops.concatenate([truth, prediction, squares, truth * prediction], axis=-1)
     vertical, horizontal = _window(height, radius), _window(width, radius)
     maps = ops.reshape(maps, (batch, height, width * 4 * channels))
-    maps = _exact_matmul(vertical, maps)
+    # A variance is the small difference of two such products, so all digits count.
+    maps = exact_matmul(vertical, maps)
     maps = ops.reshape(maps, (batch * (height - 2 * radius), width, 4 * channels))
-    maps = _exact_matmul(horizontal, maps)
+    maps = exact_matmul(horizontal, maps)
     mean_x, mean_y, squares, product = ops.split(maps, 4, axis=-1)
     means_product = mean_x * mean_y
     means_squares = mean_x * mean_x + mean_y * mean_y
@@ -71,30 +73,17 @@ def _window(size, radius):
     return weights / ops.sum(weights, axis=1, keepdims=True)
 
 
-def _exact_matmul(matrix, maps):
-    """Matrix product with the digits of float32.
-
-    On recent GPUs TensorFlow and JAX multiply float32 matrices with the 10 bits of TensorFloat-32
-    by default. A variance is the small difference of two such products, so SSIM would be wrong.
-    """
-    backend = keras.backend.backend()
-    if backend == "jax":
-        import jax
-
-        with jax.default_matmul_precision("float32"):
-            return keras.ops.matmul(matrix, maps)
-    if backend == "tensorflow":  # has no such choice per product, but float64 is exact
-        matrix, maps = keras.ops.cast(matrix, "float64"), keras.ops.cast(maps, "float64")
-        return keras.ops.cast(keras.ops.matmul(matrix, maps), "float32")
-    return keras.ops.matmul(matrix, maps)
-
-
 @keras.saving.register_keras_serializable("kerasdl")
 class SSIM(ImageMean):
-    """Mean over images of `ssim`."""
+    """Mean over images of `ssim`.
+
+    Args:
+        name: Name in the logs.
+        gated: Whether `ExpensiveMetricsInValidationOnly` may switch it off in training.
+    """
 
     def __init__(self, name="ssim", gated=True):
-        super().__init__(name, gated)
+        super().__init__(ssim, name, gated)
 
-    def per_image(self, y_true, y_pred):
-        return ssim(y_true, y_pred)
+    def get_config(self):
+        return {"name": self.name, "gated": self.gated}

@@ -31,7 +31,7 @@ def read(path, scores=None):
     config = files.read_toml(path / "config.toml")
     environment = _read(path / "environment.json")
     rows = history.read(path / "history.csv")
-    defaults = configuration.make({"task": config["task"], "model": config["model"]})
+    defaults = configuration.Config(**{"task": config["task"], "model": config["model"]})
     return {
         "scores": scores,
         "history": rows,

@@ -18,7 +18,6 @@ from kerasdl.core import files
 from kerasdl.core.errors import ModelFileError
 from kerasdl.metrics.colors.targets import OUTPUTS
 from kerasdl.runs import modelsize
-from kerasdl.runs.config import TARGETS
 from kerasdl.tasks import TASKS
 
 MEMBERS = ("metadata.json", "config.json", "model.weights.h5")
@@ -310,7 +309,7 @@ def _check_sidecar(sidecar, path):
     checks = {
         "class_names": lambda value: _all(value, lambda name: isinstance(name, str)),
         "palette": lambda value: _all(value, lambda color: _integers(color, 3, 0, 255)),
-        "target": lambda value: value in TARGETS,
+        "target": lambda value: value in OUTPUTS,
         "image_size": lambda value: _integers(value, 2, 1, 8192),
         "ignore_labels": lambda value: _all(value, lambda label: type(label) is int),
     }

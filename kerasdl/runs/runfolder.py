@@ -276,7 +276,7 @@ def compare_config(path, config):
             )
         return
     try:
-        stored = configuration.as_dict(configuration.make(files.read_toml(file)))
+        stored = configuration.as_dict(configuration.Config(**files.read_toml(file)))
     except KerasdlError as error:
         raise ConfigError(
             f"the run's configuration is damaged: {error.what}", file, "start over: --overwrite"
@@ -290,7 +290,7 @@ def compare_config(path, config):
         allowed = key in configuration.RESUMABLE_KEYS or key in NOTED_KEYS
         if value == stored[key] or (allowed and key != "epochs"):
             continue
-        if key == "epochs" and value > stored[key] and configuration.may_go_on(config):
+        if key == "epochs" and value > stored[key] and configuration.can_extend(config):
             continue
         differences.append(f"{key}: {stored[key]!r} -> {value!r}")
     if differences:

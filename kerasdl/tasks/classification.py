@@ -4,7 +4,8 @@ import keras
 import numpy
 
 from kerasdl.metrics import classification as measures
-from kerasdl.tasks import Task
+from kerasdl.tasks import TASKS, Task
+from kerasdl.tasks.prediction import Found
 from kerasdl.tasks.scoring import MeanLoss, to_unit
 
 
@@ -87,13 +88,18 @@ def render(x, y, logits, dataset):
     return (numpy.round(x * 255).astype("uint8"),)
 
 
+def predict(logits, pixels, names, settings):
+    """The most probable classes with their probabilities."""
+    found = probabilities(logits[None])[0]
+    best = numpy.argsort(-found, kind="stable")[: settings.top]
+    classes = tuple((names.classes[i], float(found[i])) for i in best)
+    return Found(", ".join(f"{name} {value:.1%}" for name, value in classes), classes=classes)
+
+
 TASK = Task(
-    name="classification",
-    models=("resnet18",),
-    losses=("crossentropy", "focal"),
-    score="accuracy",
+    spec=TASKS["classification"],
+    target="label",
     channels=3,
-    masks=False,
     outputs=lambda dataset: len(dataset.class_names),
     prepare=prepare,
     metrics=metrics,
@@ -101,4 +107,11 @@ TASK = Task(
     sample_score=sample_score,
     captions=captions,
     render=render,
+    predict=predict,
+    own_size=False,
 )
+
+
+def task(config):
+    """The task; no key of the configuration changes it."""
+    return TASK

@@ -5,26 +5,22 @@ or "ab", the chroma that is put under the lightness of the input; see `metrics.c
 docs/colorization.md. The scores are those of the RGB image, so they compare across targets.
 """
 
-import dataclasses
 import functools
 
 import keras
 import numpy
-import skimage.color
+import PIL.Image
 
-from kerasdl.core.errors import ConfigError
-from kerasdl.losses import AB_LOSSES
+from kerasdl.losses import LOSSES
 from kerasdl.metrics.color import ColorScores, out_of_gamut
 from kerasdl.metrics.colorization import ColorizationScores
-from kerasdl.metrics.colors import bins
-from kerasdl.metrics.colors.targets import LAB_SCALE, chroma, truth_and_prediction
+from kerasdl.metrics.colors.lab import fit_gamut, gray, lab_to_rgb, to_lab
+from kerasdl.metrics.colors.targets import LAB_SCALE, OUTPUTS, chroma, truth_and_prediction
 from kerasdl.metrics.psnr import psnr
 from kerasdl.metrics.ssim import ssim
-from kerasdl.tasks import Task
+from kerasdl.tasks import TASKS, Task
+from kerasdl.tasks.prediction import Found, upsample
 from kerasdl.tasks.scoring import MeanLoss, to_unit
-
-LUMA = numpy.array([0.299, 0.587, 0.114], dtype="float32")  # Rec. 601, as JPEG and Pillow
-COUNTED_AT_ONCE = 64  # images whose colors are counted in one piece
 
 
 def prepare(images, labels, masks, target="rgb"):
@@ -39,32 +35,12 @@ def prepare(images, labels, masks, target="rgb"):
     return lab[..., :1], lab
 
 
-def gray(colors):
-    """Luma 0.299 R + 0.587 G + 0.114 B of images (..., 3), shape (..., 1)."""
-    return (colors @ LUMA)[..., None]
-
-
-def to_lab(colors):
-    """CIELAB (D65) float32 of RGB float32 in [0, 1], shape (..., 3)."""
-    return skimage.color.rgb2lab(colors).astype("float32", copy=False)
-
-
 def predicted_chroma(outputs, target="rgb"):
     """a and b of CIELAB that the network's outputs say, float32 (..., 2), a NumPy array."""
     outputs = numpy.asarray(outputs, dtype="float32")
     if target == "rgb":
         return to_lab(numpy.clip(outputs, 0.0, 1.0))[..., 1:]
     return keras.ops.convert_to_numpy(chroma(outputs))
-
-
-def bin_weights(source):
-    """Weights of the 313 color bins from the training images; see `bins.rebalancing_weights`."""
-    counts = numpy.zeros(len(bins.BINS), dtype="int64")
-    for start in range(0, len(source), COUNTED_AT_ONCE):
-        images, _, _ = source.take(numpy.arange(start, min(start + COUNTED_AT_ONCE, len(source))))
-        found = bins.nearest(to_lab(to_unit(images))[..., 1:])
-        counts += numpy.bincount(found.ravel(), minlength=len(counts))
-    return bins.rebalancing_weights(counts)
 
 
 def as_images(y, outputs, target):
@@ -141,35 +117,27 @@ def to_bytes(images):
     return numpy.round(numpy.asarray(images, dtype="float32") * 255).astype("uint8")
 
 
-def variant(config):
-    """The task for the configuration's target and loss.
+def predict(outputs, pixels, names, settings):
+    """Predicted chroma under the lightness of the image at its full sharpness.
 
-    Raises:
-        ConfigError: The loss needs the other target, or the network cannot have 313 outputs.
+    Colors that sRGB does not have at that lightness become as saturated as sRGB has them.
     """
-    if config.target != "ab":
-        if config.loss in AB_LOSSES and config.loss not in TASK.losses:
-            raise ConfigError(f"loss '{config.loss}' is for the target ab", fix="--target ab")
-        return TASK
-    if config.loss != "bins":
-        return _task("ab", outputs=2)
-    if config.model.startswith("fcn"):
-        raise ConfigError(
-            f"loss 'bins' has {len(bins.BINS)} outputs, for which {config.model} would "
-            "need tens of millions of weights or more",
-            fix="--model unet, or another loss",
-        )
-    return dataclasses.replace(_task("ab", outputs=len(bins.BINS)), loss_weights=bin_weights)
+    ab = upsample(predicted_chroma(outputs, settings.target), pixels.shape[:2])
+    lightness = to_lab(to_unit(pixels))[..., :1]
+    lab = fit_gamut(numpy.concatenate([lightness, settings.saturation * ab], axis=-1))
+    image = to_bytes(keras.ops.convert_to_numpy(lab_to_rgb(lab)).clip(0.0, 1.0))
+    return Found("colorized", image=image, images={"image": PIL.Image.fromarray(image)})
 
 
-def _task(target, outputs):
+def task(config):
+    """The task for the configuration's target and loss."""
+    target = config.target or TASKS["colorization"].targets[0]
+    loss = LOSSES.get(config.loss)
+    outputs = (loss and loss.outputs) or OUTPUTS[target][0]
     return Task(
-        name="colorization",
-        models=("unet", "unet-resnet18", "fcn8", "fcn16", "fcn32"),
-        losses=tuple(AB_LOSSES) if target == "ab" else ("l1", "huber"),
-        score="psnr",
+        spec=TASKS["colorization"],
+        target=target,
         channels=1,
-        masks=False,
         outputs=lambda dataset: outputs,
         prepare=functools.partial(prepare, target=target),
         metrics=lambda dataset: [ColorizationScores(target)],
@@ -177,8 +145,7 @@ def _task(target, outputs):
         sample_score=functools.partial(sample_score, target=target),
         captions=functools.partial(captions, target=target),
         render=functools.partial(render, target=target),
-        variant=variant,
+        predict=predict,
+        decode=lambda y, outputs: truth_and_prediction(y, outputs, target),
+        files={"image": ".png"},
     )
-
-
-TASK = _task("rgb", outputs=3)

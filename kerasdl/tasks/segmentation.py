@@ -2,15 +2,17 @@
 
 import keras
 import numpy
+import PIL.Image
 
 from kerasdl.metrics.confusion import MeanIoU, confusion_matrix, scores_from_confusion
-from kerasdl.tasks import Task
+from kerasdl.tasks import TASKS, Task
+from kerasdl.tasks.prediction import OVERLAY, Found, upsample
 from kerasdl.tasks.scoring import MeanLoss, to_unit
 
 
 def prepare(images, labels, masks):
     """x float32 (B, H, W, 3) in [0, 1] and y int32 class indices (B, H, W)."""
-    return to_unit(images), masks.astype("int32")
+    return to_unit(images), None if masks is None else masks.astype("int32")
 
 
 class Scorer:
@@ -69,13 +71,26 @@ def paint(mask, dataset):
     return table[numpy.asarray(mask)]
 
 
+def predict(logits, pixels, names, settings):
+    """The mask at the image's own size, the fraction of each class, the mask over the image."""
+    # Logits, not classes, are upsampled: edges stay smooth and no class is invented.
+    logits = upsample(numpy.asarray(logits, dtype="float32"), pixels.shape[:2])
+    mask = logits.argmax(axis=-1).astype("uint8")
+    counts = numpy.bincount(mask.ravel(), minlength=len(names.classes)) / mask.size
+    order = [i for i in numpy.argsort(-counts, kind="stable") if counts[i] > 0]
+    fractions = {names.classes[i]: float(counts[i]) for i in order}
+    stored = PIL.Image.fromarray(mask).convert("P")
+    stored.putpalette(names.palette.tobytes())
+    mixed = pixels * (1 - OVERLAY) + names.palette[mask] * OVERLAY
+    overlay = PIL.Image.fromarray(numpy.round(mixed).astype("uint8"))
+    text = ", ".join(f"{name} {value:.1%}" for name, value in list(fractions.items())[:5])
+    return Found(text, mask=mask, fractions=fractions, images={"mask": stored, "overlay": overlay})
+
+
 TASK = Task(
-    name="segmentation",
-    models=("unet", "unet-resnet18", "fcn8", "fcn16", "fcn32"),
-    losses=("crossentropy", "dice", "focal", "crossentropy+dice"),
-    score="mean_iou",
+    spec=TASKS["segmentation"],
+    target="mask",
     channels=3,
-    masks=True,
     outputs=lambda dataset: len(dataset.class_names),
     prepare=prepare,
     metrics=lambda dataset: [MeanIoU(len(dataset.class_names), dataset.ignore_labels)],
@@ -83,4 +98,11 @@ TASK = Task(
     sample_score=sample_score,
     captions=captions,
     render=render,
+    predict=predict,
+    files={"mask": "_mask.png", "overlay": "_overlay.png"},
 )
+
+
+def task(config):
+    """The task; no key of the configuration changes it."""
+    return TASK

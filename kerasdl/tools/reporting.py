@@ -6,7 +6,7 @@ import pathlib
 
 from kerasdl.core.errors import ConfigError, KerasdlError
 from kerasdl.report import document as rundocument
-from kerasdl.report import stored
+from kerasdl.report import runs, stored
 
 MARK = b'<meta name="generator" content="kerasdl">'
 
@@ -25,7 +25,7 @@ def report(paths, out=None, title=None, details=True, command=None, backend_name
         backend_name: Backend, for runs whose images have to be found first.
 
     Returns:
-        The page's path.
+        The page's path, and the run documents with their folder as `run`, several told apart.
 
     Raises:
         ModelFileError: A folder holds no finished run.
@@ -36,15 +36,17 @@ def report(paths, out=None, title=None, details=True, command=None, backend_name
     single = len(folders) == 1
     out = pathlib.Path(out or (folders[0] / "report.html" if single else "report.html"))
     _refuse_foreign(out)
-    documents = [_document(folder, backend_name) for folder in folders]
+    documents = [{**_document(folder, backend_name), "run": str(folder)} for folder in folders]
     from kerasdl.report import html
 
     if single:
         html.write_run_report(out, documents[0])
         _add_comparison(out, folders[0])
-        return out
-    title = title or f"{len(documents)} runs beside each other"
-    return html.write_group_report(out, documents, title, details, command)
+    else:
+        documents = runs.told_apart(documents)
+        title = title or f"{len(documents)} runs beside each other"
+        html.write_group_report(out, documents, title, details, command)
+    return out, documents
 
 
 def _add_comparison(page, folder):

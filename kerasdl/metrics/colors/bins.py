@@ -7,11 +7,14 @@ gives one logit per bin, and the color of a pixel is an annealed mean of the bin
 import keras
 import numpy
 
+from kerasdl.metrics.colors.lab import to_lab
+
 GRID = 10  # width of a bin
 NEIGHBORS = 5  # bins that a true color is spread over
 SIGMA = 5.0  # of that spread, and of the smoothing of the colors' frequencies
 UNIFORM_SHARE = 0.5  # lambda of the paper: 0 weighs by rarity alone, 1 not at all
 TEMPERATURE = 0.38  # of the annealed mean
+COUNTED_AT_ONCE = 64  # images whose colors are counted in one piece
 
 # Lowest and highest b of the bins with that a. The authors publish the list, not its rule. The
 # corners of all grid squares that sRGB touches are 309 of the 313; (40, 90), (100, -90),
@@ -122,6 +125,16 @@ def rebalancing_weights(counts):
     frequencies = smoothed_frequencies(counts)
     weights = 1 / ((1 - UNIFORM_SHARE) * frequencies + UNIFORM_SHARE / len(BINS))
     return weights / (frequencies * weights).sum()
+
+
+def training_weights(source):
+    """Weights of the 313 color bins from the training images; see `rebalancing_weights`."""
+    counts = numpy.zeros(len(BINS), dtype="int64")
+    for start in range(0, len(source), COUNTED_AT_ONCE):
+        images, _, _ = source.take(numpy.arange(start, min(start + COUNTED_AT_ONCE, len(source))))
+        found = nearest(to_lab(numpy.multiply(images, numpy.float32(1 / 255)))[..., 1:])
+        counts += numpy.bincount(found.ravel(), minlength=len(counts))
+    return rebalancing_weights(counts)
 
 
 def _axes():

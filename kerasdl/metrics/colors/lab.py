@@ -7,6 +7,7 @@ CIE 15:2004 (CIELAB).
 
 import keras
 import numpy
+import skimage.color
 
 WHITE = (0.95047, 1.0, 1.08883)
 XYZ_OF_RGB = numpy.array(
@@ -17,6 +18,7 @@ XYZ_OF_RGB = numpy.array(
     ]
 )
 RGB_OF_XYZ = numpy.linalg.inv(XYZ_OF_RGB)
+LUMA = numpy.array([0.299, 0.587, 0.114], dtype="float32")  # Rec. 601, as JPEG and Pillow
 HALVINGS = 10  # of the chroma's scale in `fit_gamut`: 1/1024 of the chroma
 
 
@@ -46,6 +48,16 @@ def lab_to_rgb(lab):
     xyz = ops.where(f > 0.2068966, f * f * f, (f - 16 / 116) / 7.787)
     linear = _mixed(xyz, RGB_OF_XYZ * numpy.array(WHITE))
     return ops.where(linear > 0.0031308, 1.055 * _power(linear, 1 / 2.4) - 0.055, 12.92 * linear)
+
+
+def gray(colors):
+    """Luma 0.299 R + 0.587 G + 0.114 B of images (..., 3), shape (..., 1)."""
+    return (colors @ LUMA)[..., None]
+
+
+def to_lab(colors):
+    """CIELAB (D65) float32 of RGB float32 in [0, 1], shape (..., 3)."""
+    return skimage.color.rgb2lab(colors).astype("float32", copy=False)
 
 
 def fit_gamut(lab):

@@ -3,16 +3,16 @@
 Imported in a worker's process, after its backend was chosen.
 """
 
+import dataclasses
 import time
 
 import keras
 import numpy
 
 from kerasdl import backend, models, tasks
-from kerasdl.backend import tuning
+from kerasdl.backend import memory
 from kerasdl.data.base import Dataset
-from kerasdl.engine import evaluation, fitting
-from kerasdl.engine.optimizers import SGD
+from kerasdl.engine import evaluation, step
 from kerasdl.runs import config as configuration
 from kerasdl.runs import modelfile
 from kerasdl.tools.compare import exact
@@ -36,16 +36,10 @@ def measure(job):
         `outputs` (N, ...), `step_I` and, at float32, `exact_I` for each trainable weight,
         `statistics_I` for each other one, `layer_I` for each layer, flat.
     """
-    config = configuration.make(job["config"])
+    config = configuration.Config(**job["config"])
+    config = dataclasses.replace(config, momentum=max(config.momentum, LEAST_MOMENTUM))
     task = tasks.of(config)
-    known = job["dataset"]
-    dataset = Dataset(
-        known["name"],
-        {},
-        tuple(known["class_names"]),
-        tuple(tuple(color) for color in known["palette"]),
-        tuple(known["ignore_labels"]),
-    )
+    dataset = _dataset(job["dataset"])
     backend.without_tensor_float_32()
     if job["build"]:
         backend.prepare(config.seed, "float32", config.deterministic)
@@ -53,7 +47,7 @@ def measure(job):
         built = models.build(config.model, shape, task.outputs(dataset), **config.model_args)
         modelfile.save_inference_model(built, job["model_file"])
     backend.prepare(config.seed, job["precision"], config.deterministic)
-    after_import = peak_memory()
+    after_import = memory.peak_bytes()
     model = at_precision(
         modelfile.load_architecture_and_weights(job["model_file"]), config, job["precision"]
     )
@@ -76,15 +70,30 @@ def measure(job):
         "backend": job["backend"],
         "precision": job["precision"],
         "parameters": model.count_params(),
-        "memory": {"after_import": after_import, "peak": peak_memory(), "device": device_memory()},
+        "memory": {
+            "after_import": after_import,
+            "peak": memory.peak_bytes(),
+            "device": memory.device_peak_bytes(),
+        },
         "environment": backend.environment(),
     }
     model.set_weights(initial)
     result["layers"], outputs = _layers(model, inputs["test"][0][0][:LAYER_SAMPLES])
     if job["precision"] == "float32":  # last, as it changes the whole process
-        momenta = exact.step(model, config, _optimizer(config), loss, training[0], initial)
+        momenta = exact.step(model, config, loss, training[0], initial)
         arrays |= _numbered("exact", momenta)
     return result, arrays | outputs
+
+
+def _dataset(known):
+    """What is known of the data, without samples."""
+    return Dataset(
+        known["name"],
+        {},
+        tuple(known["class_names"]),
+        tuple(tuple(color) for color in known["palette"]),
+        tuple(known["ignore_labels"]),
+    )
 
 
 def at_precision(model, config, precision):
@@ -140,9 +149,8 @@ def _answers(model, task, dataset, loss, batches):
 
 def _training(model, config, loss, batches):
     """A short training from the model's weights; the first step of it in full."""
-    model.compile(_optimizer(config), loss, jit_compile=fitting.JIT[config.jit_compile])
-    model.optimizer.build(model.trainable_variables)
-    tuning.tune(model)
+    step.assemble(model, config, loss)
+    step.tune(model)
     losses, seconds, arrays = [], [], {}
     for number, (x, y) in enumerate(batches):
         # Keras would give the mean over all batches so far.
@@ -160,16 +168,6 @@ def _training(model, config, loss, batches):
         "step_seconds": seconds,
         "weights": [weight.path for weight in model.trainable_weights],
     }, arrays
-
-
-def _optimizer(config):
-    return SGD(
-        config.learning_rate,
-        max(config.momentum, LEAST_MOMENTUM),
-        config.weight_decay,
-        config.nesterov,
-        config.decay_norm_and_bias,
-    )
 
 
 def _layers(model, x):
@@ -206,35 +204,6 @@ def _numbered(name, variables):
         f"{name}_{number}": numpy.asarray(keras.ops.convert_to_numpy(variable), dtype="float32")
         for number, variable in enumerate(variables)
     }
-
-
-def peak_memory():
-    """Most bytes of memory that this process has held so far; None where it cannot be known."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    import sys
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
-
-
-def device_memory():
-    """Most bytes held on the first GPU so far; None without one."""
-    if keras.config.backend() == "torch":
-        import torch
-
-        return torch.cuda.max_memory_allocated() if torch.cuda.is_available() else None
-    if keras.config.backend() == "jax":
-        import jax
-
-        return (jax.devices()[0].memory_stats() or {}).get("peak_bytes_in_use")
-    import tensorflow
-
-    if not tensorflow.config.list_physical_devices("GPU"):
-        return None
-    return tensorflow.config.experimental.get_memory_info("GPU:0")["peak"]
 
 
 def _plain(value):
