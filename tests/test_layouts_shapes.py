@@ -1,4 +1,4 @@
-"""Masks from annotations: every expected mask is written down by hand, or made by another library."""
+"""Masks from annotations: the expected ones are written by hand, or made by another library."""
 
 import base64
 import io
@@ -98,12 +98,30 @@ def test_runs_of_another_size_are_refused():
         _drawn(shape)
 
 
-def test_compressed_runs_are_those_of_pycocotools():
+@pytest.mark.parametrize("seed", range(8))
+def test_compressed_runs_are_those_of_pycocotools(seed):
     coco = pytest.importorskip("pycocotools.mask")
-    expected = numpy.random.default_rng(1).integers(0, 2, (9, 7)).astype("uint8")
+    generator = numpy.random.default_rng(seed)
+    size = tuple(generator.integers(1, 90, 2).tolist())
+    blocks = generator.integers(0, 2, (9, 9)).repeat(11, 0).repeat(11, 1)
+    expected = blocks[: size[0], : size[1]].astype("uint8")
     code = coco.encode(numpy.asfortranarray(expected))
-    shape = shapes.CompressedRuns(code["counts"], (9, 7))
-    assert _drawn(shape, (9, 7)) == expected.tolist()
+    shape = shapes.CompressedRuns(code["counts"], size)
+    assert _drawn(shape, size) == expected.tolist()
+    assert shape.area() == expected.sum()
+
+
+def test_compressed_runs_by_hand():
+    # 3, 2, 1 as they are, then 2 - 2 = 0 and 4 - 1 = 3: characters 48 + number.
+    assert shapes.decode_counts(b"32103").tolist() == [3, 2, 1, 2, 4]
+    # 40 = 8 + 32: the low five bits 8 with the sign that another follows, then 1.
+    assert shapes.decode_counts(bytes((48 + 32 + 8, 48 + 1))).tolist() == [40]
+
+
+@pytest.mark.parametrize("text", [b"X", b"zzzz", b"!", b"0001O"])
+def test_damaged_compressed_runs_are_refused(text):
+    with pytest.raises(DataError, match="compressed run lengths|add up to"):
+        _drawn(shapes.CompressedRuns(text, (3, 4)))
 
 
 def test_bitmap_lies_at_its_corner_and_may_hang_over():

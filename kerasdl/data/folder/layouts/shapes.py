@@ -43,6 +43,10 @@ class Polygons:
         for corners in self.parts:
             _fill(mask, corners.astype("float64") * scale, value)
 
+    def area(self) -> float:
+        """Square pixels, overlaps counted twice."""
+        return sum(map(area, self.parts))
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Runs:
@@ -60,18 +64,23 @@ class Runs:
 
     def paint(self, mask, value):
         left, top, width, height = self.window
-        inside = numpy.repeat(numpy.arange(len(self.counts)) % 2 == 1, self.counts)
-        if inside.size != width * height:
+        total = int(self.counts.sum(dtype="int64"))
+        if total != width * height or (self.counts < 0).any():
             raise DataError(
-                f"run lengths add up to {inside.size}, not to {width}x{height} pixels",
+                f"run lengths add up to {total}, not to {width}x{height} pixels",
                 fix="export the annotations again",
             )
+        inside = numpy.repeat(numpy.arange(len(self.counts)) % 2 == 1, self.counts)
         _paste(mask, inside.reshape(height, width, order=self.order), left, top, value)
+
+    def area(self) -> float:
+        """Square pixels."""
+        return float(self.counts[1::2].sum())
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class CompressedRuns:
-    """Run lengths in the compressed text form of COCO; needs pycocotools.
+    """Run lengths in the compressed text form of COCO, down the columns of the whole image.
 
     Attributes:
         counts: The text, ASCII.
@@ -82,14 +91,15 @@ class CompressedRuns:
     size: tuple[int, int]
 
     def paint(self, mask, value):
-        try:
-            from pycocotools import mask as coco_mask
-        except ImportError:
-            raise DataError(
-                "compressed run lengths need pycocotools", fix="pip install kerasdl[coco]"
-            ) from None
-        inside = coco_mask.decode({"counts": self.counts, "size": list(self.size)})
-        _paste(mask, inside.astype(bool), 0, 0, value)
+        self._runs().paint(mask, value)
+
+    def area(self) -> float:
+        """Square pixels."""
+        return self._runs().area()
+
+    def _runs(self):
+        height, width = self.size
+        return Runs(decode_counts(self.counts), "F", (0, 0, width, height))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -139,7 +149,7 @@ class Region(NamedTuple):
     value: int
 
 
-def draw(regions, size):
+def draw(regions, size: tuple[int, int]) -> numpy.ndarray:
     """Class indices of an image, uint8 (height, width): 0 where there is no region.
 
     Args:
@@ -152,7 +162,7 @@ def draw(regions, size):
     return mask
 
 
-def polygon(points):
+def polygon(points) -> numpy.ndarray:
     """Corners, float32 (corners, 2), of a list [x, y, x, y, ...] or [[x, y], ...].
 
     Raises:
@@ -172,12 +182,12 @@ def polygon(points):
     return corners
 
 
-def rectangle(left, top, right, bottom):
+def rectangle(left: float, top: float, right: float, bottom: float) -> numpy.ndarray:
     """The four corners of a rectangle."""
     return polygon([left, top, right, top, right, bottom, left, bottom])
 
 
-def ellipse(x, y, radius_x, radius_y, degrees=0.0):
+def ellipse(x, y, radius_x, radius_y, degrees=0.0) -> numpy.ndarray:
     """Corners of a polygon that follows an ellipse, turned clockwise by some degrees."""
     angles = numpy.linspace(0, 2 * numpy.pi, _ELLIPSE_CORNERS, endpoint=False)
     across, down = radius_x * numpy.cos(angles), radius_y * numpy.sin(angles)
@@ -191,13 +201,42 @@ def rotate(x, y, degrees):
     return x * cosine - y * sine, x * sine + y * cosine
 
 
-def area(corners):
+def area(corners: numpy.ndarray) -> float:
     """Area of a polygon in square pixels (shoelace formula)."""
     x, y = corners.astype("float64").T
     return float(abs(x @ numpy.roll(y, -1) - y @ numpy.roll(x, -1)) / 2)
 
 
-def decode_brush(code, length):
+def decode_counts(text: bytes) -> numpy.ndarray:
+    """Run lengths that COCO's compressed text stands for, int32.
+
+    Each number is a sequence of characters from code 48 on that hold five bits each, the lowest
+    first, and 32 if another one follows; the highest bit of the last one is the sign. From the
+    fourth number on, it is the difference to the number two before
+    (https://github.com/cocodataset/cocoapi/blob/master/common/maskApi.c). pycocotools itself reads
+    past the end of a damaged text and returns what lies in memory there.
+
+    Raises:
+        DataError: The text is cut short, or holds other characters.
+    """
+    counts, number, shift = [], 0, 0
+    for character in text:
+        bits = character - 48
+        if not 0 <= bits < 64:
+            raise DataError("compressed run lengths hold a character that is none of theirs")
+        number |= (bits & 31) << shift
+        shift += 5
+        if not bits & 32:
+            if bits & 16:
+                number -= 1 << shift
+            counts.append(number + counts[-2] if len(counts) > 2 else number)
+            number, shift = 0, 0
+    if shift or any(not 0 <= count < 2**31 for count in counts):
+        raise DataError("compressed run lengths are damaged", fix="export the annotations again")
+    return numpy.array(counts, "int32")
+
+
+def decode_brush(code: bytes, length: int) -> numpy.ndarray:
     """Bytes that Label Studio's run lengths stand for, uint8 (length,).
 
     A bit stream: 32 bits number of values, 5 bits word size - 1, four times 4 bits length size - 1;

@@ -1,0 +1,116 @@
+"""LabelMe: one JSON file per image, `x.json` beside `x.jpg`.
+
+Polygons, rectangles, circles, rotated rectangles and bitmaps become the mask, later ones over
+earlier ones; lines and points are left out. Labels in the order of the alphabet are the classes 1,
+2, ..., `_background_` is 0 and `__ignore__` is ignored, as in LabelMe's own converter.
+"""
+
+import math
+import os
+
+from kerasdl.data.folder.layouts.splits import SPLIT_NAMES
+
+from kerasdl.core.errors import DataError
+from kerasdl.data.folder.layouts import UNDIVIDED, Reading, annotated, common, shapes
+
+TITLE = "LabelMe"
+LINES = ("line", "linestrip", "point", "points")
+
+
+def matches(location):
+    """Whether a JSON file lies beside an image of its name, and starts as LabelMe's do."""
+    documents = _documents(location.tree)
+    if not documents:
+        return False
+    start = common.head(location, next(iter(documents)))
+    return start.lstrip("\ufeff \r\n").startswith("{") and '"shapes"' in start
+
+
+def read(location, annotation):
+    """Semantic masks of the shapes, and the annotated images for colorization."""
+    tree = location.tree
+    reading = Reading(tree)
+    if not common.serves(reading, annotation, ("mask",), TITLE):
+        return reading
+    drawn, lines, labels = {}, 0, set()
+    documents = _documents(tree)
+    for document, image in documents.items():
+        content = common.read_json(reading, document)
+        if content is None:
+            continue
+        try:
+            one, left_out = _drawn(content, document, image)
+        except DataError as error:
+            fix = error.fix or "correct it in LabelMe, or remove the file"
+            reading.error(error.what, document, fix, skippable=True)
+            continue
+        lines += left_out
+        labels.update(label for label, _ in one.regions)
+        drawn.setdefault(_split_of(document), []).append(one)
+    if len(drawn) > 1 and UNDIVIDED in drawn:
+        what = "annotations beside the split folders"
+        reading.error(what, drawn[UNDIVIDED][0].document, "move them into a split folder")
+    bare = tree.count("") - len(documents)
+    if bare:
+        common.note(reading, f"{bare} images without a JSON file left out")
+    annotated.report_boxes(reading, "", lines, len(labels))
+    annotated.add_samples(reading, location.file, annotation, drawn, sorted(labels))
+    splits = "no splits" if UNDIVIDED in drawn else f"splits {', '.join(drawn)}"
+    reading.summary = f"{TITLE}: {len(reading.class_names)} classes with background, {splits}"
+    return reading
+
+
+def _documents(tree):
+    """JSON file -> image of the same name beside it."""
+    found = (os.path.splitext(name) for name in tree.documents)
+    wanted = {stem: stem + suffix for stem, suffix in found if suffix.lower() == ".json"}
+    if not wanted:
+        return {}
+    images = {os.path.splitext(name)[0]: name for name in tree.images}
+    return {name: images[stem] for stem, name in wanted.items() if stem in images}
+
+
+def _split_of(document):
+    top = document.partition("/")[0] if "/" in document else ""
+    return SPLIT_NAMES.get(top.lower(), UNDIVIDED)
+
+
+def _drawn(content, document, image):
+    """What one file draws, and the number of its lines and points."""
+    listed = content.get("shapes") if isinstance(content, dict) else None
+    if not isinstance(listed, list):
+        raise DataError("no list 'shapes'")
+    size = content.get("imageHeight"), content.get("imageWidth")
+    regions, lines = [], 0
+    for number, item in enumerate(listed):
+        try:
+            kind = item.get("shape_type") or "polygon"
+            if kind in LINES:
+                lines += 1
+            else:
+                regions.append((str(item["label"]), _shape(kind, item)))
+        except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
+            raise DataError(f"shape {number} cannot be read ({type(error).__name__})") from error
+        except DataError as error:
+            raise DataError(f"shape {number}: {error.what}", fix=error.fix) from error
+    known = all(type(length) is int and length > 0 for length in size)
+    return annotated.Drawn(image, size if known else None, regions, document, "shapes"), lines
+
+
+def _shape(kind, item):
+    points = item["points"]
+    if kind in ("polygon", "oriented_rectangle", "rotation"):
+        return shapes.Polygons((shapes.polygon(points),))
+    if kind == "rectangle" and len(points) == 4:
+        return shapes.Polygons((shapes.polygon(points),))
+    (x, y), (other_x, other_y) = points
+    if kind == "rectangle":
+        left, right = sorted((x, other_x))
+        top, bottom = sorted((y, other_y))
+        return shapes.Polygons((shapes.rectangle(left, top, right, bottom),))
+    if kind == "circle":
+        radius = math.hypot(other_x - x, other_y - y)
+        return shapes.Polygons((shapes.ellipse(x, y, radius, radius),))
+    if kind == "mask":
+        return shapes.Bitmap(item["mask"], (round(x), round(y)))
+    raise DataError(f"shape of the unknown kind '{kind}'", fix="draw it as a polygon")
