@@ -251,3 +251,151 @@ def flowers(root):
     splits = {"trnid": [10, 1, 2, 3, 4, 5], "valid": [6, 7], "tstid": [8, 9]}
     io.savemat(root / "setid.mat", splits)
     return root
+
+
+RECTANGLE = [4, 3, 12, 3, 12, 9, 4, 9]  # the corners of `layout_fixtures.BLOCK`, x and y
+CORNERS = [[4, 3], [12, 3], [12, 9], [4, 9]]
+
+
+def coco_document(names, annotations=None):
+    """COCO file of some images, each with one rectangle of the category 18 if not told else."""
+    listed = [
+        {"id": 100 + place, "file_name": name, "height": 12, "width": 16}
+        for place, name in enumerate(names)
+    ]
+    if annotations is None:
+        annotations = [
+            {
+                "id": place,
+                "image_id": 100 + place,
+                "category_id": 18,
+                "segmentation": [RECTANGLE],
+                "area": 48,
+                "iscrowd": 0,
+                "bbox": [4, 3, 8, 6],
+            }
+            for place in range(len(names))
+        ]
+    categories = [
+        {"id": 18, "name": "dog", "supercategory": "animal"},
+        {"id": 1, "name": "person", "supercategory": "person"},
+    ]
+    info = {"description": "COCO 2017 Dataset", "year": 2017}
+    return {"info": info, "images": listed, "annotations": annotations, "categories": categories}
+
+
+def coco(root):
+    """Instances of two splits beside their images, and files that are not read."""
+    for split, count in (("train2017", 4), ("val2017", 2)):
+        names = [f"{index:012d}.jpg" for index in range(count)]
+        for index, name in enumerate(names):
+            photo(root / split / name, index)
+        write(root / f"annotations/instances_{split}.json", coco_document(names))
+        write(root / f"annotations/captions_{split}.json", {"annotations": []})
+        write(root / f"annotations/person_keypoints_{split}.json", {"annotations": []})
+    return root
+
+
+def labelme_document(name, shapes):
+    """LabelMe file of an image; shapes are (label, kind, points)."""
+    return {
+        "version": "5.4.1",
+        "flags": {},
+        "shapes": [
+            {"label": label, "points": points, "group_id": None, "shape_type": kind, "flags": {}}
+            for label, kind, points in shapes
+        ],
+        "imagePath": name,
+        "imageData": None,
+        "imageHeight": 12,
+        "imageWidth": 16,
+    }
+
+
+def labelme(root):
+    """A polygon in each of eight images."""
+    for index in range(8):
+        photo(root / f"{index}.jpg", index)
+        shapes = [("dog" if index % 2 else "cat", "polygon", CORNERS)]
+        write(root / f"{index}.json", labelme_document(f"{index}.jpg", shapes))
+    return root
+
+
+def cvat_document(images):
+    """CVAT file; images are (name, text of the elements within)."""
+    body = "".join(
+        f'<image id="{place}" name="{name}" width="16" height="12">{inner}</image>'
+        for place, (name, inner) in enumerate(images)
+    )
+    labels = "".join(
+        f"<label><name>{name}</name><color>#fa3253</color><attributes></attributes></label>"
+        for name in ("road", "car")
+    )
+    return (
+        '<?xml version="1.0" encoding="utf-8"?>\n<annotations><version>1.1</version>'
+        f"<meta><task><id>7</id><labels>{labels}</labels></task></meta>{body}</annotations>"
+    )
+
+
+CVAT_POLYGON = (
+    '<polygon label="car" source="manual" occluded="0" '
+    'points="4.00,3.00;12.00,3.00;12.00,9.00;4.00,9.00" z_order="0"></polygon>'
+)
+
+
+def cvat(root):
+    """A polygon in each of eight images."""
+    for index in range(8):
+        photo(root / f"images/{index}.jpg", index)
+    listed = [(f"{index}.jpg", CVAT_POLYGON) for index in range(8)]
+    write(root / "annotations.xml", cvat_document(listed))
+    return root
+
+
+LABELSTUDIO_POLYGON = {
+    "original_width": 16,
+    "original_height": 12,
+    "image_rotation": 0,
+    "value": {
+        "points": [[25, 25], [75, 25], [75, 75], [25, 75]],
+        "closed": True,
+        "polygonlabels": ["car"],
+    },
+    "id": "wKd0",
+    "from_name": "label",
+    "to_name": "image",
+    "type": "polygonlabels",
+    "origin": "manual",
+}
+
+
+def labelstudio_task(number, results):
+    """One task of an export."""
+    return {
+        "id": number,
+        "annotations": [
+            {"id": number, "completed_by": 1, "result": results, "was_cancelled": False}
+        ],
+        "data": {"image": f"/data/upload/1/0a1b2c3d-{number}.jpg"},
+        "predictions": [],
+    }
+
+
+def labelstudio(root):
+    """A polygon in each of eight images, which have the names they were uploaded with."""
+    for index in range(8):
+        photo(root / f"images/{index}.jpg", index)
+    tasks = [labelstudio_task(index, [LABELSTUDIO_POLYGON]) for index in range(8)]
+    write(root / "project-1-at-2024-05-01-10-00-abcdef01.json", tasks)
+    return root
+
+
+def yolo(root):
+    """Polygons of the class 1 in three splits, as Roboflow exports them."""
+    for split, count in (("train", 4), ("valid", 2), ("test", 2)):
+        for index in range(count):
+            photo(root / f"{split}/images/{index}.jpg", index)
+            line = "1 0.25 0.25 0.75 0.25 0.75 0.75 0.25 0.75\n"
+            write(root / f"{split}/labels/{index}.txt", line)
+    write(root / "data.yaml", "train: ../train/images\nnc: 2\nnames: ['cat', 'dog']\n")
+    return root

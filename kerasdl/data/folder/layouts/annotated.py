@@ -1,5 +1,6 @@
 """What the annotation formats share: from regions with labels to samples with class indices."""
 
+import collections
 import os
 from typing import NamedTuple
 
@@ -39,24 +40,28 @@ class RegionMask:
 
     Attributes:
         root: The data folder.
-        path: The document that holds the regions.
+        document: The file that holds the regions.
         key: What names the image in the document.
         file: The image.
         size: (height, width); None: that of the image file.
         regions: Sequence of `shapes.Region`.
     """
 
-    __slots__ = ("file", "key", "path", "regions", "root", "size")
+    __slots__ = ("document", "file", "key", "regions", "root", "size")
 
     def __init__(self, root, drawn, regions):
-        self.root, self.path, self.key = root, drawn.document, drawn.key
+        self.root, self.document, self.key = root, drawn.document, drawn.key
         self.file, self.size, self.regions = drawn.file, drawn.size, regions
+
+    @property
+    def path(self) -> str:
+        """The document, for messages."""
+        return os.path.join(self.root, self.document)
 
     @property
     def fingerprint_text(self) -> str:
         """The document, its size, and the image within."""
-        size = common.size_of(os.path.join(self.root, self.path))
-        return f"{self.path}#{self.key} {size}"
+        return f"{self.document}#{self.key} {common.size_of(self.path)}"
 
     def read(self) -> numpy.ndarray:
         """Class indices, uint8 (height, width). Raises DataError naming the document."""
@@ -64,8 +69,7 @@ class RegionMask:
         try:
             return shapes.draw(self.regions, size)
         except DataError as error:
-            path = os.path.join(self.root, self.path)
-            raise DataError(f"{self.key}: {error.what}", path, error.fix) from error
+            raise DataError(f"{self.key}: {error.what}", self.path, error.fix) from error
 
 
 def add_samples(
@@ -129,32 +133,39 @@ def is_void(label: str) -> bool:
     return label.casefold().strip("_") in VOID_NAMES
 
 
-class Finder:
-    """Finds the image file that an annotation names: by its path, else by its own name.
+def find_files(
+    reading: Reading, places: list[str], wanted: list[tuple[str, ...]]
+) -> list[str | None]:
+    """The image files that annotations name, relative to the root; None for those not found.
+
+    Where no name at all leads to a file from one of the places, files are found by their own names
+    alone, if there is only one of the name. Mixing the two could take an image of another split.
 
     Args:
-        reading: Where the tree is and findings go.
+        reading: Where the tree is.
         places: Folders that the names may be relative to, the likeliest first.
+        wanted: Per image the names to try.
     """
+    images = reading.tree.images
+    places = [place for place in dict.fromkeys(places) if reading.tree.count(place)]
 
-    def __init__(self, reading: Reading, places: list[str]):
-        self.images = reading.tree.images
-        self.places = list(dict.fromkeys(place for place in places if reading.tree.count(place)))
-        self._by_name = None
+    def placed(names):
+        names = [name.replace("\\", "/").removeprefix("./") for name in names]
+        candidates = (common.join(place, name) for place in places for name in names)
+        return next((name for name in candidates if common.has(images, name)), None)
 
-    def find(self, name: str) -> str | None:
-        """The file, relative to the root; None if there is none, or more than one of the name."""
-        name = name.replace("\\", "/").removeprefix("./")
-        for place in self.places:
-            candidate = common.join(place, name)
-            if common.has(self.images, candidate):
-                return candidate
-        if self._by_name is None:
-            self._by_name = {}
-            for file in self.images:
-                self._by_name.setdefault(file.rsplit("/", 1)[-1], []).append(file)
-        found = self._by_name.get(name.rsplit("/", 1)[-1], [])
-        return found[0] if len(found) == 1 else None
+    found = [placed(names) for names in wanted]
+    if any(found):
+        return found
+    by_name = collections.defaultdict(list)
+    for file in images:
+        by_name[file.rsplit("/", 1)[-1]].append(file)
+
+    def unique(names):
+        files = [by_name[name.replace("\\", "/").rsplit("/", 1)[-1]] for name in names]
+        return next((one[0] for one in files if len(one) == 1), None)
+
+    return [unique(names) for names in wanted]
 
 
 def report_missing(reading: Reading, document: str, missing: list[str]) -> None:

@@ -150,12 +150,14 @@ class _Document:
 
     def drawn(self, regions, broken):
         """`annotated.Drawn` of every image whose file is there and whose annotations are sound."""
-        finder = annotated.Finder(self.reading, _image_folders(self.name))
+        names = [str(image.get("file_name", key)) for key, image in self.images.items()]
+        files = annotated.find_files(
+            self.reading, _image_folders(self.name), [(name,) for name in names]
+        )
         missing, found = [], []
-        for key, image in self.images.items():
-            file = finder.find(str(image.get("file_name", "")))
+        for key, name, file in zip(self.images, names, files, strict=True):
             if file is None:
-                missing.append(str(image.get("file_name", key)))
+                missing.append(name)
             elif key not in broken:
                 # A stable sort: of equal areas the later annotation lies on top.
                 members = sorted(regions.get(key, ()), key=lambda member: -member[0])

@@ -223,7 +223,7 @@ class FileMask:
     @property
     def path(self) -> str:
         """The first file, for messages."""
-        return self.files[0]
+        return os.path.join(self.root, self.files[0])
 
     @property
     def fingerprint_text(self) -> str:

@@ -40,12 +40,16 @@ def read(location, annotation):
         reading.error(str(error), FILE, "export the task as 'CVAT for images 1.1'")
         return reading
     drawn, missing, outlines = {}, [], 0
-    finder = annotated.Finder(reading, ["images", "", "data", "obj_train_data"])
+    images = list(document.iter("image"))
+    wanted = [
+        (common.join(image.get("subset") or "", image.get("name", "")), image.get("name", ""))
+        for image in images
+    ]
+    files = annotated.find_files(reading, ["images", ""], wanted)
     names = [label.findtext("name", "") for label in document.iter("label") if len(label)]
     found = 0
-    for image in document.iter("image"):
+    for image, file in zip(images, files, strict=True):
         name, subset = image.get("name", ""), image.get("subset") or ""
-        file = finder.find(common.join(subset, name)) or finder.find(name)
         if file is None:
             missing.append(name)
             continue

@@ -38,20 +38,22 @@ def read(location, annotation):
     tasks = common.read_json(reading, document)
     if tasks is None:
         return reading
-    finder = annotated.Finder(reading, ["images", ""])
-    drawn, missing, labels, outlines = [], [], set(), 0
+    named, drawn, missing, labels, outlines = [], [], [], set(), 0
     for task in tasks:
         try:
-            name, results = _task(task)
-            file = finder.find(name) or finder.find(UPLOADED.sub("", name))
-            if file is None:
-                missing.append(name)
-                continue
+            named.append((task, *_task(task)))
+        except DataError as error:
+            _report(reading, document, task, error)
+    wanted = [(name, UPLOADED.sub("", name)) for _, name, _ in named]
+    files = annotated.find_files(reading, ["images", ""], wanted)
+    for (task, name, results), file in zip(named, files, strict=True):
+        try:
             size, regions, left_out = _regions(results)
         except DataError as error:
-            number = task.get("id") if isinstance(task, dict) else "?"
-            fix = error.fix or "correct it in Label Studio and export again"
-            reading.error(f"task {number}: {error.what}", document, fix, skippable=True)
+            _report(reading, document, task, error)
+            continue
+        if file is None:
+            missing.append(name)
             continue
         outlines += left_out
         labels.update(label for label, _ in regions)
@@ -61,6 +63,12 @@ def read(location, annotation):
     annotated.add_samples(reading, location.file, annotation, {UNDIVIDED: drawn}, sorted(labels))
     reading.summary = f"{TITLE}: {len(reading.class_names)} classes with background, no splits"
     return reading
+
+
+def _report(reading, document, task, error):
+    number = task.get("id") if isinstance(task, dict) else "?"
+    fix = error.fix or "correct it in Label Studio and export again"
+    reading.error(f"task {number}: {error.what}", document, fix, skippable=True)
 
 
 def _documents(location):
