@@ -20,14 +20,14 @@ def figure(folders, path, shown):
         path: Where the PNG goes.
         shown: Numbers of images of the test split.
     """
-    from kerasdl import data, tasks
-    from kerasdl.engine import evaluation, run  # with the backend chosen
+    from kerasdl import tasks
+    from kerasdl.engine import datasets, evaluation, run  # with the backend chosen
     from kerasdl.report import figures
 
     rows = None
     for folder in folders.values():
         config = run.read_config(folder)
-        task, dataset = tasks.of(config), data.load(config)
+        task, dataset = tasks.of(config), datasets.load(config)
         model, _ = run.open_run(folder)
         source = evaluation.source_of(dataset, "test", task, config)
         found = [each.images for each in evaluation.examples(model, task, dataset, source, shown)]

@@ -41,13 +41,14 @@ import tensorflow  # noqa: E402
 import torch  # noqa: E402
 from PIL import Image  # noqa: E402
 
-from kerasdl import data, models  # noqa: E402
+from kerasdl import models  # noqa: E402
 from kerasdl.backend import tuning  # noqa: E402
 from kerasdl.backend.distribution import feeding  # noqa: E402
 from kerasdl.data import images as images  # noqa: E402
 from kerasdl.data.arrays import ArraySplit  # noqa: E402
 from kerasdl.data.pipeline.batches import Batches, EpochSetter, Source  # noqa: E402
-from kerasdl.data.pipeline.transforms import OFF, Augmentation  # noqa: E402
+from kerasdl.data.pipeline.transforms import Augmentation  # noqa: E402
+from kerasdl.engine import datasets  # noqa: E402
 from kerasdl.runs import config  # noqa: E402
 from kerasdl.tasks import classification, segmentation  # noqa: E402
 
@@ -67,7 +68,7 @@ class Arrays:
     def kerasdl(self):
         names = [str(index) for index in range(len(self.images))]
         source = Source(ArraySplit(self.images, self.labels, names), (32, 32))
-        augment = Augmentation("classification", {**OFF, "flip": True, "crop": 4, "fill": "zero"})
+        augment = Augmentation({"flip": True, "crop": 4, "fill": "zero"})
         return endless(Batches(source, classification.prepare, augment, 128, workers=CORES))
 
     def tf_data_per_sample(self):
@@ -177,7 +178,7 @@ class Files(torch.utils.data.Dataset):
 
     def __init__(self, folder):
         settings = {"task": "segmentation", "data": str(folder), "image_size": list(SIZE)}
-        dataset = data.load(config.make(settings))
+        dataset = datasets.load(config.make(settings))
         self.split, self.classes = dataset.splits["train"], len(dataset.class_names)
         self.images = [str(entry.image) for entry in self.split.entries]
         self.masks = [str(entry.mask) for entry in self.split.entries]
@@ -192,7 +193,7 @@ class Files(torch.utils.data.Dataset):
         source = Source(self.split, SIZE, "stretch", cache_megabytes)
         if cache_megabytes:
             source.take(range(len(source)))
-        augment = Augmentation("segmentation", {**OFF, "flip": True})
+        augment = Augmentation({"flip": True}, masks=True)
         batches = Batches(source, segmentation.prepare, augment, 16, workers=CORES, drop_last=True)
         return endless(batches)
 
@@ -305,9 +306,9 @@ def wait(arrays, files, epochs):
     """Part (c), printed and returned."""
     names = [str(index) for index in range(2000)]
     split = ArraySplit(arrays.images[:2000], arrays.labels[:2000], names)
-    augment = Augmentation("classification")
+    augment = Augmentation(datasets.DEFAULTS["classification"])
     shape, outputs = (128, 160, 3), files.classes
-    street = Augmentation("segmentation")
+    street = Augmentation(datasets.DEFAULTS["segmentation"], masks=True)
     found = {
         "resnet18 32x32 x 128, arrays": waiting(
             "resnet18", (32, 32, 3), 10, 128, split, classification, augment, epochs

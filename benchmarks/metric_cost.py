@@ -21,8 +21,9 @@ backend.choose()  # with the settings that training has, before Keras is importe
 import keras  # noqa: E402
 import numpy  # noqa: E402
 
-from kerasdl import data, losses, models, tasks  # noqa: E402
+from kerasdl import losses, models, tasks  # noqa: E402
 from kerasdl.backend import tuning  # noqa: E402
+from kerasdl.engine import datasets  # noqa: E402
 from kerasdl.metrics.base import ExpensiveMetricsInValidationOnly  # noqa: E402
 from kerasdl.runs import config  # noqa: E402
 
@@ -39,7 +40,7 @@ def prepare(task, variant, size, samples):
     """A compiled model, its callbacks and a random batch for one variant."""
     keras.utils.set_random_seed(0)
     name, channels, loss = TASKS[task]
-    dataset = data.load(config.make({"task": task}))
+    dataset = datasets.load(config.make({"task": task}))
     outputs = 3 if task == "colorization" else len(dataset.class_names)
     metrics = tasks.get(task).metrics(dataset)
     model = models.build(name, (size, size, channels), outputs)

@@ -76,13 +76,14 @@ def measure(folder):
 
 def without_flip(folder):
     """Test accuracy of a run of the fast recipe without the mean over the flip."""
-    from kerasdl import data, tasks
-    from kerasdl.engine import evaluation, run
+    from kerasdl import tasks
+    from kerasdl.engine import datasets, evaluation, run
 
     config = run.changed(run.read_config(folder), test_time_flip=False)
     model, _ = run.open_run(folder)
     task = tasks.get(config.task)
-    found = evaluation.evaluate(model, task, data.load(config), config, "test").document["scores"]
+    dataset = datasets.load(config)
+    found = evaluation.evaluate(model, task, dataset, config, "test").document["scores"]
     return {**measure(folder), "accuracy": found["accuracy"], "loss": found["loss"]}
 
 

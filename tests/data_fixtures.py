@@ -9,6 +9,8 @@ import PIL.Image
 import pytest
 
 from kerasdl.core.errors import DataError
+from kerasdl.engine import datasets
+from kerasdl.runs import config
 
 GREEN, RED = (0, 160, 0), (200, 0, 0)
 
@@ -69,6 +71,11 @@ def mask_folder(root, count=12, classes=2, splits=("",), names=("background", "t
     if names:
         (root / "classes.txt").write_text("\n".join(names) + "\n")
     return root
+
+
+def load(root, task="classification", **values):
+    """Dataset of a path for a task, as training loads it."""
+    return datasets.load(config.make({"task": task, "data": str(root), **values}))
 
 
 def tree_hash(root):

@@ -100,7 +100,7 @@ def augmented(workers, epoch, cache_megabytes=4096):
             return Sample(images[index], index)
 
     source = Source(Images(11), SIZE, cache_megabytes=cache_megabytes)
-    augment = Augmentation("classification", {"brightness": 0.3, "random_erasing": 0.5})
+    augment = Augmentation({"brightness": 0.3, "random_erasing": 0.5})
     with make(source=source, augment=augment, workers=workers) as batches:
         batches.set_epoch(epoch)
         return [(x.copy(), labels.copy()) for x, labels in batches]
@@ -123,7 +123,7 @@ def test_cache_does_not_change_batches():
 
 def test_augmentation_changes_with_the_epoch_and_not_with_the_batch_size():
     seen = {}
-    augment = Augmentation("classification", {"brightness": 0.5})
+    augment = Augmentation({"brightness": 0.5})
     for batch_size, epoch in ((4, 0), (3, 0), (4, 1)):
         found = {}
         with make(augment=augment, batch_size=batch_size) as batches:

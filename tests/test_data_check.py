@@ -23,12 +23,21 @@ from kerasdl.data import arrays
 from kerasdl.data.base import Dataset
 from kerasdl.data.inspect import check as checking
 from kerasdl.data.inspect.check import MOST_LINES
+from kerasdl.data.location import Location
+from kerasdl.engine import datasets
 from kerasdl.runs import config
 from kerasdl.tools import datashow
 
 
 def check(source, task, settings=None, quick=False):
-    return checking.check(source, task, settings or config.make({"task": task}), quick)
+    values = config.as_dict(settings) if settings else {}
+    return datasets.check(config.make({**values, "task": task, "data": str(source)}), quick)
+
+
+def check_dataset(dataset, task="classification", quick=False):
+    """Report about a data set in memory."""
+    settings = config.make({"task": task, "data": "memory.npz"})
+    return checking.check_samples(Location("memory.npz"), "label", settings, quick, dataset)
 
 
 def findings(report, kind, severity=None):
@@ -76,7 +85,7 @@ def test_the_report_is_plain_json(tmp_path):
 @pytest.mark.parametrize("task", ["classification", "segmentation", "colorization"])
 def test_no_data(tmp_path, task, quick):
     report = check(tmp_path / "nothing", task, quick=quick)
-    assert report.failed and "no such data folder" in report.findings[0].what
+    assert report.failed and "no such file or folder" in report.findings[0].what
     report = check(tmp_path, task, quick=quick)
     assert report.failed and "expected" in report.findings[0].fix
 
@@ -320,8 +329,7 @@ def test_other_data_sets_are_checked_through_their_samples(tmp_path):
     images[7] = images[3]
     numpy.savez(path, images=images, labels=numpy.arange(20) % 2)
     settings = config.make({"validation_split": 0.0, "test_split": 0.0})
-    dataset = arrays.load(path, "classification", settings)
-    report = check(dataset, "classification", settings)
+    report = check(path, "classification", settings)
     assert not report.failed and report.statistics["samples"] == {"train": 20}
     assert "all/00003, all/00007" in only(report, "duplicate").what
     assert check(path, "classification", quick=True).statistics["samples"]["train"] == 16
@@ -332,9 +340,9 @@ def test_labels_outside_the_classes_of_a_data_set():
     images = image(0, 32, 4).reshape(8, 4, 4, 3)
     split = arrays.ArraySplit(images, numpy.array([0, 1, 2, 0, 1, 2, 0, 1], "int32"), "abcdefgh")
     dataset = Dataset("x", {"train": split}, ("a", "b", "c"))
-    assert not check(dataset, "classification").failed
+    assert not check_dataset(dataset).failed
     dataset = dataclasses.replace(dataset, class_names=("a", "b"))
-    assert "labels 2 are outside 0 to 1" in only(check(dataset, "classification"), "label").what
+    assert "labels 2 are outside 0 to 1" in only(check_dataset(dataset), "label").what
 
 
 @pytest.mark.parametrize("task", ["classification", "segmentation", "colorization"])
@@ -359,9 +367,9 @@ def test_quick_look_at_other_data_sets_tells_no_balance():
     images = numpy.random.default_rng(0).integers(0, 256, (60, 8, 8, 3), dtype=numpy.uint8)
     split = arrays.ArraySplit(images, numpy.arange(60) // 6, [str(index) for index in range(60)])
     names = tuple("abcdefghij")
-    report = check(Dataset("tiny", {"train": split}, names), "classification", quick=True)
+    report = check_dataset(Dataset("tiny", {"train": split}, names), quick=True)
     assert not findings(report, "balance") and report.statistics["samples"] == {"train": 60}
-    report = check(Dataset("tiny", {"train": split}, names), "classification")
+    report = check_dataset(Dataset("tiny", {"train": split}, names))
     assert "fewer than 10" in only(report, "balance").what
 
 

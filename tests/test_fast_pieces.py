@@ -10,10 +10,10 @@ import pytest
 import toy_run
 
 import kerasdl
-from kerasdl import data, losses
+from kerasdl import losses
 from kerasdl.backend import signals
 from kerasdl.core.errors import ConfigError
-from kerasdl.engine import averaging, inference, schedules
+from kerasdl.engine import averaging, datasets, inference, schedules
 from kerasdl.engine.optimizers import SGD
 from kerasdl.report import history
 from kerasdl.runs import runfolder
@@ -186,7 +186,7 @@ def test_validation_is_of_the_averaged_weights(finished):
     best = json.loads((finished / "best.json").read_text())
     found = kerasdl.evaluate(finished, "validation")["scores"]["loss"]
     model = keras.saving.load_model(finished / "best.keras")
-    split = data.load(kerasdl.make_config(**TINY)).splits["validation"]
+    split = datasets.load(kerasdl.make_config(**TINY)).splits["validation"]
     images, _, masks = split.take(numpy.arange(6), (16, 16))
     x, y = images.astype("float32") / 255, masks.astype("int32")
     loss = losses.build("crossentropy", (255,))

@@ -10,20 +10,13 @@ from data_fixtures import (
     class_folder,
     data_error,
     image,
+    load,
     mask,
     mask_folder,
     save,
     split_class_folder,
     tree_hash,
 )
-
-from kerasdl.data import arrays
-from kerasdl.data.folder import dataset as folder
-from kerasdl.runs import config
-
-
-def load(root, task="classification", **values):
-    return folder.load(root, task, config.make({"task": task, **values}))
 
 
 def sizes(dataset):
@@ -440,13 +433,9 @@ def write_arrays(path, **changes):
     return path
 
 
-def load_arrays(path, task="classification", **values):
-    return arrays.load(path, task, config.make({"task": task, **values}))
-
-
 def test_arrays(tmp_path):
     path = write_arrays(tmp_path / "data.npz")
-    dataset = load_arrays(path)
+    dataset = load(path)
     assert sizes(dataset) == {"train": 36, "validation": 4, "test": 10}
     assert dataset.class_names == ("a", "b", "c", "d") and dataset.name == "data"
     assert sorted(dataset.splits["validation"].labels()) == [0, 1, 2, 3]
@@ -458,25 +447,25 @@ def test_arrays(tmp_path):
     assert none is None and images.shape == (2, 8, 8, 3)
     assert (images[0] == train[5].image).all() and labels[1] == train[1].label
     assert train.take(numpy.array([5]), (9, 9)) is None
-    assert load_arrays(path).fingerprint == dataset.fingerprint
+    assert load(path).fingerprint == dataset.fingerprint
 
 
 def test_gray_arrays_and_colorization(tmp_path):
     gray = image(3, 40 * 8, 8)[:, :, 0].reshape(40, 8, 8)
     path = write_arrays(tmp_path / "data.npz", x_train=gray, x_test=None, y_test=None, classes=None)
     (tmp_path / "classes.txt").write_text("p\nq\nr\ns\n")
-    dataset = load_arrays(path, validation_split=0.0)
+    dataset = load(path, validation_split=0.0)
     assert dataset.class_names == ("p", "q", "r", "s") and sizes(dataset) == {"train": 40}
     sample = dataset.splits["train"][-1]
     assert sample.image.shape == (8, 8, 3) and (sample.image == gray[-1, :, :, None]).all()
-    sample = load_arrays(path, "colorization", train_size=3).splits["train"]
+    sample = load(path, "colorization", train_size=3).splits["train"]
     assert len(sample) == 3 and sample[0].label is None and sample.labels() is None
 
 
 def test_one_group_of_arrays_is_split(tmp_path):
     path = tmp_path / "a.npz"
     numpy.savez(path, images=image(0, 80, 4).reshape(20, 4, 4, 3), labels=numpy.arange(20) % 2)
-    assert sizes(load_arrays(path)) == {"train": 16, "validation": 2, "test": 2}
+    assert sizes(load(path)) == {"train": 16, "validation": 2, "test": 2}
 
 
 @pytest.mark.parametrize(
@@ -493,12 +482,12 @@ def test_one_group_of_arrays_is_split(tmp_path):
 )
 def test_wrong_arrays(tmp_path, changes, said):
     path = write_arrays(tmp_path / "data.npz", **changes)
-    error = data_error(load_arrays, path)
+    error = data_error(load, path)
     assert said in error.what and error.path == path
 
 
 def test_arrays_that_are_no_npz(tmp_path):
-    assert "no such file" in data_error(load_arrays, tmp_path / "a.npz").what
+    assert "no such file" in data_error(load, tmp_path / "a.npz").what
     (tmp_path / "a.npz").write_bytes(b"PK\x03\x04 broken")
-    assert "not a readable" in data_error(load_arrays, tmp_path / "a.npz").what
-    assert "masks" in data_error(load_arrays, tmp_path / "a.npz", "segmentation").fix
+    assert "not a readable" in data_error(load, tmp_path / "a.npz").what
+    assert "masks" in data_error(load, tmp_path / "a.npz", "segmentation").fix

@@ -10,8 +10,10 @@ import pytest
 from data_fixtures import data_error, image, mask, save
 
 from kerasdl.core.errors import ConfigError
-from kerasdl.data.folder import dataset_file, mask_scan, masks
+from kerasdl.data.folder import dataset_file, discover, mask_scan, masks
+from kerasdl.data.folder.layouts import Reading
 from kerasdl.data.folder.masks import MaskRule
+from kerasdl.data.folder.tree import Tree
 
 
 def dataset_toml(folder, text):
@@ -21,7 +23,9 @@ def dataset_toml(folder, text):
 
 
 def rule_from(folder, text, **options):
-    return masks.rule_for(dataset_toml(folder, text), **options)
+    reading = Reading(Tree(folder))
+    discover.complete(reading, dataset_toml(folder, text))
+    return masks.rule_for(reading, **options)
 
 
 def fixed(error, folder, names=("a", "b")):

@@ -5,8 +5,8 @@ import tomllib
 import pytest
 
 from kerasdl.core.errors import ConfigError
-from kerasdl.data.pipeline.transforms import OFF, Augmentation
-from kerasdl.engine import stages
+from kerasdl.data.pipeline.transforms import OFF
+from kerasdl.engine import datasets, stages
 from kerasdl.runs import config as configuration
 from kerasdl.runs import recipes
 
@@ -51,7 +51,7 @@ def test_only_long_trainings_erase():
 @pytest.mark.parametrize("task", ["classification", "segmentation", "colorization"])
 def test_drawn_images_are_not_moved(task):
     drawn = configuration.make({"task": task, "recipe": "fast"})
-    settings = Augmentation(task, drawn.augment_args).settings
+    settings = datasets.augmentation(drawn).settings
     assert settings == {**OFF, "flip": task != "classification"}
     assert configuration.make({"task": task, "recipe": "fast", "data": "x"}).augment_args == {}
     assert configuration.make({"task": task}).augment_args == {}

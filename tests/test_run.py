@@ -15,7 +15,6 @@ import skimage.color
 from PIL import Image
 
 import kerasdl
-from kerasdl import data
 from kerasdl.backend import signals
 from kerasdl.core.errors import (
     ConfigError,
@@ -25,7 +24,7 @@ from kerasdl.core.errors import (
     TrainingFailed,
     WriteError,
 )
-from kerasdl.engine import run
+from kerasdl.engine import datasets, run
 from kerasdl.report import history
 from kerasdl.runs import checkpoint
 
@@ -110,7 +109,7 @@ def test_evaluate_gives_the_scores_of_the_run(runs, task):
 def test_scores_of_classification_are_those_of_the_model(runs):
     """Accuracy and loss by hand, from the model file in plain Keras."""
     model = keras.saving.load_model(runs["classification"] / "best.keras")
-    split = data.load(config("classification")).splits["test"]
+    split = datasets.load(config("classification")).splits["test"]
     images, labels, _ = split.take(numpy.arange(7), (16, 16))
     logits = model.predict_on_batch(images.astype("float32") / 255).astype("float64")
     logits -= logits.max(axis=1, keepdims=True)

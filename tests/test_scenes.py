@@ -184,9 +184,9 @@ def test_mask_is_exact_where_the_sky_is_plain():
 
 
 def test_dataset_names_its_classes_by_task():
-    labels = scenes.load(task="classification")
-    masks = scenes.load(task="segmentation")
-    colors = scenes.load(task="colorization")
+    labels = scenes.load(annotation="label")
+    masks = scenes.load(annotation="mask")
+    colors = scenes.load(annotation="none")
     assert labels.class_names == scenes.CLASS_NAMES and len(labels.class_names) == 10
     assert masks.class_names == ("sky", "ground", "water", *scenes.CLASS_NAMES)
     assert colors.class_names == ()
@@ -218,7 +218,6 @@ def test_dataset_sizes_and_fingerprint():
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"task": "classify"}, "unknown task 'classify'.*known: classification"),
         ({"image_size": (7, 64)}, r"8 to 1024 pixels.*\(7, 64\)"),
         ({"image_size": (64, 1025)}, r"8 to 1024 pixels.*\(64, 1025\)"),
     ],

@@ -1,5 +1,6 @@
 """TensorFlow Datasets: tiny sets built here, read without TensorFlow and without the network."""
 
+import dataclasses
 import errno
 import io
 import json
@@ -8,6 +9,7 @@ import pathlib
 import socket
 import subprocess
 import sys
+import types
 from typing import NamedTuple
 
 import numpy
@@ -17,12 +19,17 @@ from PIL import Image
 from kerasdl.core.errors import DataError, WriteError
 from kerasdl.data.tfds import builder as tfds_builder
 from kerasdl.data.tfds import dataset as tfds
+from kerasdl.engine import datasets
 from kerasdl.runs import config as config_module
 
 library = pytest.importorskip(
     "tensorflow_datasets", reason="needs tensorflow-datasets: pip install kerasdl[tfds]"
 )
 COUNTS = {"train": 20, "test": 6}
+
+
+def read(name, task, config):
+    return datasets.load(dataclasses.replace(config, task=task, data=f"tfds:{name}"))
 
 
 def png(array):
@@ -148,7 +155,7 @@ def load(prepared, monkeypatch):
 
     def loader(name, task="classification", **settings):
         settings = {"task": task, "data": f"tfds:{name}", **settings}
-        return tfds.load(name, task, config_module.make(settings))
+        return read(name, task, config_module.make(settings))
 
     return loader
 
@@ -438,7 +445,7 @@ def test_download_prepares_for_random_access(tmp_path, monkeypatch):
         "builder",
         lambda name, try_gcs, **options: KerasdlColor(**options),
     )
-    assert len(tfds.load("kerasdl_color", "classification", config).splits["test"]) == 6
+    assert len(read("kerasdl_color", "classification", config).splits["test"]) == 6
     info = json.loads((tmp_path / "kerasdl_color/1.0.0/dataset_info.json").read_text())
     assert info["fileFormat"] == "array_record"
 
@@ -513,7 +520,7 @@ def test_missing_package_says_what_to_install(monkeypatch, load):
     def absent(name):
         raise ModuleNotFoundError("no", name=name)
 
-    monkeypatch.setattr(tfds_builder.importlib, "import_module", absent)
+    monkeypatch.setattr(tfds_builder, "importlib", types.SimpleNamespace(import_module=absent))
     with pytest.raises(DataError, match=r"pip install kerasdl\[tfds\]"):
         load("mnist")
 
@@ -522,7 +529,7 @@ def test_missing_package_says_what_to_install(monkeypatch, load):
 def test_reading_loads_no_framework(prepared):
     program = (
         "import sys; from kerasdl import data; from kerasdl.runs import config;"
-        "d = data.load(config.make({'data': 'tfds:kerasdl_color'}));"
+        "d = data.load(config.make({'data': 'tfds:kerasdl_color'}), 'label');"
         "d.splits['train'][0]; d.splits['train'].labels();"
         "sys.exit(' '.join({'tensorflow', 'jax', 'torch', 'keras'} & set(sys.modules)) or 0)"
     )
@@ -559,7 +566,7 @@ def test_cmaterdb_with_its_registered_checksums(name, counts, tmp_path, monkeypa
     )
     builder.download_and_prepare(download_config=settings)
     config = config_module.make({"data": f"tfds:cmaterdb/{name}"})
-    data = tfds.load(f"cmaterdb/{name}", "classification", config)
+    data = read(f"cmaterdb/{name}", "classification", config)
     assert tuple(len(data.splits[split]) for split in ("train", "validation", "test")) == counts
     assert data.class_names == tuple("0123456789")
     # the test images are the published arrays, in an order of TFDS

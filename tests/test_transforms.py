@@ -5,7 +5,8 @@ import pytest
 
 from kerasdl.core.errors import ConfigError
 from kerasdl.data.pipeline import geometry
-from kerasdl.data.pipeline.transforms import DEFAULTS, OFF, Augmentation, make, uniforms
+from kerasdl.data.pipeline.transforms import OFF, Augmentation, uniforms
+from kerasdl.engine.datasets import augmentation as configured
 from kerasdl.runs.config import Config
 
 GEOMETRIC = [
@@ -18,8 +19,8 @@ GEOMETRIC = [
 ]
 
 
-def augmentation(task="segmentation", ignore_labels=(), **strengths):
-    return Augmentation(task, {**OFF, **strengths}, ignore_labels)
+def augmentation(masks=True, ignore_labels=(), **strengths):
+    return Augmentation(strengths, masks=masks, ignore_labels=ignore_labels)
 
 
 def table(count, seed=0, turn=0):
@@ -245,9 +246,7 @@ def test_middle_of_every_range_changes_nothing():
 
 def colors(pixels, columns, **strengths):
     images = numpy.array([[pixels]], dtype=numpy.uint8)
-    return augmentation("classification", **strengths).apply(images, None, fixed(**columns))[0][
-        0, 0
-    ]
+    return augmentation(masks=False, **strengths).apply(images, None, fixed(**columns))[0][0, 0]
 
 
 def test_brightness_multiplies():
@@ -282,12 +281,12 @@ def test_erasing_covers_a_rectangle_with_the_mean_color():
     images[:, :10] = (100, 50, 20)
     # smallest area 0.02 * 400 = 8 pixels, aspect 0.3: round(sqrt(2.4)) x round(sqrt(26.7)) = 2 x 5
     values = fixed(random_erasing=0.0, area=0.0, aspect=0.0, top=0.0, left=0.999)
-    found, _ = augmentation("classification", random_erasing=0.5).apply(images, None, values)
+    found, _ = augmentation(masks=False, random_erasing=0.5).apply(images, None, values)
     changed = (found != images).any(axis=3)
     rows, columns = numpy.nonzero(changed[0])
     assert (rows.min(), rows.max(), columns.min(), columns.max()) == (0, 1, 15, 19)
     assert found[0, 0, 19].tolist() == [50, 25, 10]
-    untouched, _ = augmentation("classification", random_erasing=0.5).apply(
+    untouched, _ = augmentation(masks=False, random_erasing=0.5).apply(
         images, None, fixed(random_erasing=0.5)
     )
     assert (untouched == images).all()
@@ -331,17 +330,17 @@ def test_uniforms_are_uniform_and_uncorrelated():
 
 
 def test_defaults_by_task():
-    for task in DEFAULTS:
-        assert Augmentation(task).settings == DEFAULTS[task]
-        assert DEFAULTS[task]["flip"] is True
-    for name in ("brightness", "contrast", "saturation", "random_erasing"):
-        assert DEFAULTS["colorization"][name] == 0
+    moved = {**OFF, "flip": True, "crop": 0.125}
+    for task in ("classification", "colorization"):
+        assert configured(Config(task=task)).settings == moved
+    found = configured(Config(task="segmentation")).settings
+    assert found == {**moved, "brightness": 0.1, "contrast": 0.1}
 
 
 def test_configuration_switches_off_and_adjusts():
-    assert make(Config(augment="none")) is None
-    found = make(Config(task="colorization", augment_args={"flip": False, "rotate": 10}))
-    assert found.settings == {**DEFAULTS["colorization"], "flip": False, "rotate": 10}
+    assert configured(Config(augment="none")) is None
+    found = configured(Config(task="colorization", augment_args={"flip": False, "rotate": 10}))
+    assert found.settings == {**OFF, "crop": 0.125, "rotate": 10}
 
 
 @pytest.mark.parametrize(
@@ -360,10 +359,10 @@ def test_configuration_switches_off_and_adjusts():
         ("classification", {"brightness": "0.2"}, "received '0.2'"),
         ("classification", {"fill": "black"}, "'reflect' or 'zero'"),
         ("segmentation", {"fill": "zero"}, "needs an ignore label"),
-        ("colorization", {"saturation": 0.1}, "colors that colorization is to learn"),
-        ("colorization", {"random_erasing": 0.1}, "colors that colorization is to learn"),
+        ("colorization", {"saturation": 0.1}, "colors that are to be learned"),
+        ("colorization", {"random_erasing": 0.1}, "colors that are to be learned"),
     ],
 )
 def test_wrong_settings_are_refused(task, arguments, message):
     with pytest.raises(ConfigError, match=message):
-        Augmentation(task, arguments)
+        configured(Config(task=task, augment_args=arguments))

@@ -1,66 +1,287 @@
-"""Data sets by name: the embedded `scenes`, a folder or .npz file, or `tfds:NAME`."""
+"""Data sets by name: the embedded `scenes`, a folder or .npz file, or `tfds:NAME`.
 
-import pathlib
+`SOURCES` says everything about each kind that can be said without NumPy. The first source that
+matches what the user wrote is the one; a folder has the layout that its files show.
+"""
 
-from kerasdl.core import files
+import dataclasses
+import os
+import re
+
+from kerasdl.core import files, registry
 from kerasdl.core.errors import ConfigError, DataError, suggest
+from kerasdl.core.registry import Reference, Registry
+from kerasdl.data.location import Location
 
-SOURCES = ("scenes", "FOLDER", "FILE.npz", "tfds:NAME[/CONFIG][:VERSION]")
+ANNOTATIONS = ("label", "mask", "none")  # what a sample may hold beside its image
 
 
-def load(config):
-    """The data set a configuration names.
+@dataclasses.dataclass(frozen=True)
+class SourceSpec:
+    """A kind of data set.
+
+    Attributes:
+        name: Its name, also of the key `layout` in dataset.toml.
+        label: Its name in sentences.
+        form: How it is written on the command line.
+        matches: Function (Location) -> bool: whether the text or the folder means this source.
+        load: Function (Location, annotation, settings) -> `kerasdl.data.base.Dataset`. Settings are
+            attributes: seed, validation_split, test_split, train_size, validation_size, test_size,
+            image_size, ignore_labels, skip_invalid, download.
+        check: Function (Location, annotation, settings, quick, dataset or None) ->
+            `kerasdl.data.inspect.check.Report`; the dataset is what `load` gave, if it was called.
+        short_name: Function (Location) -> name for run folders.
+        annotations: What its samples may hold: "label", "mask", "none" (images alone).
+        files: Whether it lies on the disk at `Location.path`.
+        drawn: Whether its images are drawn at any size asked for, in no order.
+        can_fail: Whether anything can be wrong with it, so that it is checked before training.
+        license: License or terms of use, where they are the same for all.
+        read: A layout of folders only: function (Location, annotation) -> Reading, see
+            `kerasdl.data.folder.layouts`.
+        over: Names of layouts that match as well where this one does, and are then not meant.
+    """
+
+    name: str
+    label: str
+    form: str
+    matches: Reference
+    load: Reference
+    check: Reference = "kerasdl.data.inspect.check:check_samples"
+    short_name: Reference = lambda location: path_name(location)
+    annotations: tuple[str, ...] = ANNOTATIONS
+    files: bool = False
+    drawn: bool = False
+    can_fail: bool = True
+    license: str = ""
+    read: Reference | None = None
+    over: tuple[str, ...] = ()
+
+    @property
+    def layout(self) -> bool:
+        """Whether it is a layout of folders."""
+        return self.read is not None
+
+
+def folder_layout(
+    name: str, label: str, module: str = "", annotations: tuple[str, ...] = ("mask", "none"), **more
+) -> SourceSpec:
+    """Entry of a layout of folders, whose module has the functions `matches` and `read`."""
+    module = module or f"kerasdl.data.folder.layouts.{name.replace('-', '_')}"
+    return SourceSpec(
+        name,
+        label,
+        "FOLDER",
+        matches=f"{module}:matches",
+        load="kerasdl.data.folder.dataset:load",
+        check="kerasdl.data.inspect.check:check_folder",
+        annotations=annotations,
+        files=True,
+        read=f"{module}:read",
+        **more,
+    )
+
+
+SOURCES: Registry[SourceSpec] = Registry(
+    "data",
+    (
+        SourceSpec(
+            "scenes",
+            "embedded scenes",
+            "scenes",
+            matches=lambda location: location.text == "scenes",
+            load="kerasdl.data.scenes.dataset:load_source",
+            short_name=lambda location: "scenes",
+            drawn=True,
+            can_fail=False,
+            license="Apache-2.0, as kerasdl itself",
+        ),
+        SourceSpec(
+            "tfds",
+            "TensorFlow Datasets",
+            "tfds:NAME[/CONFIG][:VERSION]",
+            matches=lambda location: location.text.startswith("tfds:"),
+            load="kerasdl.data.tfds.dataset:load",
+            short_name=lambda location: (
+                location.text.removeprefix("tfds:").partition(":")[0].replace("/", "-")
+            ),
+        ),
+        SourceSpec(
+            "arrays",
+            "arrays of NumPy",
+            "FILE.npz",
+            matches=lambda location: location.path.suffix.lower() == ".npz",
+            load="kerasdl.data.arrays:load",
+            annotations=("label", "none"),
+            files=True,
+        ),
+        folder_layout("segnet", "the form of SegNet"),
+        # The layout of folders that no other one matches.
+        folder_layout("folders", "plain folders", annotations=ANNOTATIONS),
+    ),
+)
+
+
+def locate(text: str | os.PathLike, annotation: str | None = None) -> Location:
+    """Where a data set lies and, as `source`, what kind it is.
+
+    Args:
+        text: What the user wrote.
+        annotation: "label", "mask" or "none" where it is known what the samples must hold; a
+            layout that cannot give it is passed over in favor of plain folders.
+
+    Raises:
+        DataError: There is no such data set, or its files could mean two things.
+        ConfigError: The folder's dataset.toml is wrong.
+    """
+    location = Location(text)
+    named = _by_text(location)
+    if named is None:
+        _require_path(location)
+        named = _layout(location, annotation)
+    location.source = named
+    return location
+
+
+def load(config, annotation: str, location: Location | None = None):
+    """The data set that a configuration names.
+
+    Args:
+        config: Its key `data` names the set, the others are the settings of `SourceSpec.load`.
+        annotation: What its samples must hold: "label", "mask" or "none".
+        location: What `locate` gave, if it was called before.
 
     Returns:
         `kerasdl.data.base.Dataset`; its splits hold at most `train_size`, `validation_size` and
         `test_size` samples where these are set.
 
     Raises:
-        DataError: There is no such data set, or it cannot be used for the task as it is.
+        DataError: There is no such data set, or it cannot be used so as it is.
     """
-    if config.data == "scenes":
-        from kerasdl.data.scenes import dataset as scenes
-
-        return scenes.load(
-            task=config.task,
-            train_size=config.train_size,
-            validation_size=config.validation_size,
-            test_size=config.test_size,
-            image_size=config.image_size,
-        )
-    if config.data.startswith("tfds:"):
-        from kerasdl.data.tfds import dataset as tfds
-
-        return tfds.load(config.data.removeprefix("tfds:"), config.task, config)
-    require(config.data)
-    path = pathlib.Path(config.data).expanduser()
-    if path.suffix == ".npz":
-        from kerasdl.data import arrays
-
-        return arrays.load(path, config.task, config)
-    from kerasdl.data.folder import dataset as folder
-
-    return folder.load(path, config.task, config)
+    location = location or locate(config.data, annotation)
+    return registry.load(location.source.load)(location, annotation, config)
 
 
-def require(data):
-    """Raises DataError unless `data` is a path that exists, or the name of a set that has none."""
-    if data == "scenes" or data.startswith("tfds:"):
-        return
-    path = pathlib.Path(data).expanduser()
-    if path.exists():
-        return
-    if path.name == data and not path.suffix:
-        error = suggest("data", data, SOURCES)
-        raise DataError(error.what, fix=f"{error.fix}; there is no folder of that name either")
-    raise DataError("no such file or folder", path)
+def check(config, annotation: str, quick: bool = False, location=None, dataset=None):
+    """`kerasdl.data.inspect.check.Report` of the data set that a configuration names.
+
+    Nothing that is wrong with the data raises; it becomes a finding.
+
+    Args:
+        config: As for `load`.
+        annotation: What its samples must hold: "label", "mask" or "none".
+        quick: Only what takes moments.
+        location, dataset: What `locate` and `load` gave, if they were called before.
+    """
+    from kerasdl.data.inspect import check as checking
+
+    return checking.check(config, annotation, quick, location, dataset)
 
 
-def short_name(data):
+def require(text: str) -> None:
+    """Raises DataError unless there is a path of that name or a source that needs none."""
+    location = Location(text)
+    source = _by_text(location)
+    if source is None or source.files:
+        _require_path(location)
+
+
+def short_name(text: str) -> str:
     """Name of a data set for run folders: "scenes", "camvid", "cifar10"."""
-    if data.startswith("tfds:"):
-        return data.removeprefix("tfds:").partition(":")[0].replace("/", "-")
-    return pathlib.Path(data).expanduser().resolve().stem or "data"
+    location = Location(text)
+    source = _by_text(location)
+    return path_name(location) if source is None else registry.load(source.short_name)(location)
+
+
+def path_name(location: Location) -> str:
+    """Name of a folder or file in letters, digits, "." and "-"."""
+    path = location.path.resolve()
+    name = re.sub(r"[^\w.-]+", "-", path.stem if path.is_file() else path.name)
+    return name.strip("-.").lower() or "data"
+
+
+def on_disk(text: str) -> str | None:
+    """Absolute path of a data set that lies on the disk, None for others."""
+    location = Location(text)
+    source = _by_text(location)
+    return str(location.path) if source is None or source.files else None
+
+
+def annotations(text: str) -> tuple[str, ...]:
+    """What the samples of a data set seem to hold, the most telling first.
+
+    Layouts know; plain folders hold masks where there is a mask folder, labels where there are
+    other folders, else images alone. A path that does not exist counts as labels.
+    """
+    location = Location(text)
+    source = _by_text(location)
+    if source is not None:
+        return source.annotations
+    if not location.is_folder:
+        return ANNOTATIONS
+    source = _layout(location, None)
+    if source is not SOURCES["folders"]:
+        return source.annotations
+    from kerasdl.data.folder.layouts import folders
+
+    return folders.annotations(location)
+
+
+def is_drawn(text: str) -> bool:
+    """Whether the images are drawn at the size asked for instead of read."""
+    source = _by_text(Location(text))
+    return source is not None and source.drawn
+
+
+def forms() -> tuple[str, ...]:
+    """How data sets are written on the command line, for help."""
+    return tuple(dict.fromkeys(source.form for source in SOURCES.values()))
+
+
+def _by_text(location):
+    """The source that the text alone tells, or None: a folder."""
+    for source in SOURCES.values():
+        if not source.layout and registry.load(source.matches)(location):
+            return source
+    return None
+
+
+def _require_path(location):
+    """Raises DataError unless the path exists."""
+    if location.path.exists():
+        return
+    if location.path.name == location.text and not location.path.suffix:
+        error = suggest("data", location.text, forms())
+        raise DataError(error.what, fix=f"{error.fix}; there is no folder of that name either")
+    raise DataError("no such file or folder", location.path)
+
+
+def _layout(location, annotation):
+    """The layout of a folder. Raises DataError if two could be meant."""
+    plain = SOURCES["folders"]
+    file = location.file
+    layouts = {source.name: source for source in SOURCES.values() if source.layout}
+    if file.layout:
+        if file.layout not in layouts:
+            error = suggest("layout", file.layout, layouts)
+            raise ConfigError(error.what, file.path, error.fix)
+        return layouts[file.layout]
+    if file.describes_folders:
+        return plain
+    found = [
+        source
+        for source in layouts.values()
+        if source is not plain
+        and (annotation is None or annotation in source.annotations)
+        and registry.load(source.matches)(location)
+    ]
+    passed = {name for source in found for name in source.over}
+    found = [source for source in found if source.name not in passed]
+    if len(found) > 1:
+        lines = " or ".join(f'layout = "{source.name}" ({source.label})' for source in found)
+        raise DataError(
+            "the folder can be read in two ways", location.path, f"put into dataset.toml: {lines}"
+        )
+    return found[0] if found else plain
 
 
 def read_class_weights(path, class_names):

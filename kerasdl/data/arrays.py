@@ -7,18 +7,17 @@ from the key `classes` or `class_names`, or from a `classes.txt` beside the file
 """
 
 import hashlib
-import pathlib
 import zipfile
 from typing import NamedTuple
 
 import numpy
 
 from kerasdl.core.errors import DataError
-from kerasdl.data import splitting
+from kerasdl.data import path_name, splitting
 from kerasdl.data.base import Dataset, Sample
 from kerasdl.data.folder import masks
 from kerasdl.data.folder.dataset_file import NAMES_FILE, read_names
-from kerasdl.data.folder.layout import UNDIVIDED
+from kerasdl.data.folder.layouts import UNDIVIDED
 
 KEYS = {
     "train": ("x_train", "y_train"),
@@ -79,14 +78,14 @@ class ArraySplit:
         return self._labels
 
 
-def load(path, task, config):
-    """Dataset of an .npz file, for classification and colorization.
+def load(location, annotation, config):
+    """Dataset of an .npz file, with labels or of images alone.
 
     Raises:
         DataError: Not an .npz file, keys or shapes missing, labels outside the classes.
     """
-    path = pathlib.Path(path)
-    if task == "segmentation":
+    path = location.path
+    if annotation == "mask":
         raise DataError(
             "an .npz file holds classes, no masks", path, "use folders images/ and masks/"
         )
@@ -96,13 +95,13 @@ def load(path, task, config):
     groups = {}
     for split, (x_key, y_key) in KEYS.items():
         if x_key in content:
-            groups[split] = _checked(content, x_key, y_key, task, path)
+            groups[split] = _checked(content, x_key, y_key, annotation, path)
     if "train" not in groups and UNDIVIDED not in groups:
         keys = ", ".join(sorted(content)) or "none"
         raise DataError(
             f"no training images; keys found: {keys}", path, "expected x_train and y_train"
         )
-    names = () if task == "colorization" else _class_names(content, groups, path)
+    names = () if annotation == "none" else _class_names(content, groups, path)
     if "train" in groups:
         groups.pop(UNDIVIDED, None)
     places = {split: _places(split, *group) for split, group in groups.items()}
@@ -112,7 +111,7 @@ def load(path, task, config):
         members = splitting.limit(members, most, config.seed)
         splits[split] = _gather(members, groups)
     return Dataset(
-        name=splitting.short_name(path),
+        name=path_name(location),
         splits=splits,
         class_names=names,
         palette=masks.default_palette(len(names)),
@@ -135,7 +134,7 @@ def _read(path):
     return {ALIASES.get(key, key): value for key, value in content.items()}
 
 
-def _checked(content, x_key, y_key, task, path):
+def _checked(content, x_key, y_key, annotation, path):
     """(images, labels) of a split after a look at type and shape; labels are None if not needed."""
     images = content[x_key]
     if images.dtype != "uint8":
@@ -150,7 +149,7 @@ def _checked(content, x_key, y_key, task, path):
             path,
             "expected (N, height, width), or (N, height, width, 1 or 3)",
         )
-    if task == "colorization":
+    if annotation == "none":
         return images, None
     if y_key not in content:
         raise DataError(f"'{x_key}' without '{y_key}'", path, "add the class indices")

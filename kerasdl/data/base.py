@@ -46,6 +46,7 @@ class Dataset:
         palette: One (red, green, blue) per class, 0-255.
         ignore_labels: Mask values that are left out of loss and metrics.
         license: License or terms of use, as far as known.
+        summary: One line on how a folder was read, such as the layout and its classes.
         source: Where the data come from: path, TFDS name and version, or generator version.
         fingerprint: Hash over the list of samples (names and sizes), to notice changed data.
     """
@@ -56,5 +57,6 @@ class Dataset:
     palette: tuple[tuple[int, int, int], ...] = ()
     ignore_labels: tuple[int, ...] = ()
     license: str = ""
+    summary: str = ""
     source: str = ""
     fingerprint: str = ""

@@ -22,17 +22,9 @@ import numpy
 import PIL.Image
 
 from kerasdl.core.errors import DataError
+from kerasdl.data.suffixes import SUFFIXES
 
-FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF", "TIFF")
-SUFFIXES = {
-    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
-    "PNG": (".png", ".apng"),
-    "BMP": (".bmp", ".dib"),
-    "WEBP": (".webp",),
-    "GIF": (".gif",),
-    "TIFF": (".tif", ".tiff"),
-}
-IMAGE_SUFFIXES = frozenset(suffix for suffixes in SUFFIXES.values() for suffix in suffixes)
+FORMATS = tuple(SUFFIXES)
 
 # Above this many pixels Pillow itself warns of a decompression bomb: 89,478,485.
 MAX_PIXELS = PIL.Image.MAX_IMAGE_PIXELS

@@ -1,12 +1,11 @@
 """Splits made by a seed: which samples train, which validate, which test."""
 
 import collections
-import re
 
 import numpy
 
 from kerasdl.core.errors import DataError
-from kerasdl.data.folder.layout import UNDIVIDED
+from kerasdl.data.folder.layouts import UNDIVIDED
 
 SIZE_KEYS = {"train": "train_size", "validation": "validation_size", "test": "test_size"}
 
@@ -44,7 +43,7 @@ def divide(entries, config, path):
             f"add images, or set {keys}",
         )
     made["train"] = ordered[taken:]
-    entries.update({split: sorted(members) for split, members in made.items()})
+    entries.update({split: sorted(members, key=_name) for split, members in made.items()})
     return {split: entries[split] for split in SIZE_KEYS if entries.get(split)}
 
 
@@ -56,10 +55,8 @@ def limit(entries, most, seed):
     return [entries[index] for index in sorted(chosen)]
 
 
-def short_name(path):
-    """Name of a data set for run folders: the folder's name in letters, digits, "." and "-"."""
-    name = re.sub(r"[^\w.-]+", "-", path.resolve().stem if path.is_file() else path.resolve().name)
-    return name.strip("-.").lower() or "data"
+def _name(entry):
+    return entry.name
 
 
 def _dealt(entries, seed):
@@ -70,7 +67,7 @@ def _dealt(entries, seed):
         groups[entry.label or 0].append(entry)
     placed = []
     for label in sorted(groups):
-        members = sorted(groups[label])
+        members = sorted(groups[label], key=_name)
         placed += [
             ((position + 0.5) / len(members), label, members[index])
             for position, index in enumerate(generator.permutation(len(members)))

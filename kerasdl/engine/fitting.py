@@ -10,9 +10,17 @@ from kerasdl import backend, models
 from kerasdl.backend import tuning
 from kerasdl.backend.distribution import ALONE
 from kerasdl.core.errors import TrainingFailed, suggest
-from kerasdl.data.pipeline import transforms
 from kerasdl.data.pipeline.batches import Batches
-from kerasdl.engine import averaging, callbacks, evaluation, failures, schedules, stages, transfer
+from kerasdl.engine import (
+    averaging,
+    callbacks,
+    datasets,
+    evaluation,
+    failures,
+    schedules,
+    stages,
+    transfer,
+)
 from kerasdl.engine.optimizers import SGD
 from kerasdl.metrics.base import ExpensiveMetricsInValidationOnly, gated_names
 from kerasdl.runs import checkpoint, modelfile, runfolder
@@ -82,7 +90,7 @@ def _fit_stage(folder, config, stage, task, dataset, stop, quiet, group):
             Batches(
                 source,
                 task.prepare,
-                transforms.make(config, dataset.ignore_labels),
+                datasets.augmentation(config, dataset.ignore_labels),
                 config.batch_size,
                 config.seed,
                 workers=config.workers,

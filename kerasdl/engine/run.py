@@ -55,14 +55,15 @@ def train(config, out=None, overwrite=False, allow_data_change=False, quiet=Fals
 def _train(group, config, out, overwrite, allow_data_change, quiet):
     """`train` in one of the processes of a group."""
     from kerasdl.backend import distribution, signals
-    from kerasdl.engine import failures, fitting, publishing
+    from kerasdl.engine import datasets, failures, fitting, publishing
     from kerasdl.runs import restore as resume
     from kerasdl.runs import runfolder
 
     task = tasks.of(config)
     tasks.require("model", config.model, task.models, config.task)
     tasks.require("loss", config.loss or task.losses[0], task.losses, config.task)
-    dataset = group.main_first(lambda: data.load(config))
+    location = datasets.locate(config)
+    dataset = group.main_first(lambda: datasets.load(config, location))
     if not len(dataset.splits.get("train", ())):
         raise DataError("no training images", config.data)
     path = default_folder(config) if out is None else out
@@ -74,7 +75,7 @@ def _train(group, config, out, overwrite, allow_data_change, quiet):
             {name: len(split) for name, split in dataset.splits.items()},
             overwrite=overwrite,
             allow_data_change=allow_data_change,
-            data_path=None if dataset.name == "scenes" else config.data,
+            data_path=data.on_disk(config.data),
         )
     )
     folder = claimed or runfolder.ReadOnlyRunFolder(path, config)
@@ -88,7 +89,8 @@ def _train(group, config, out, overwrite, allow_data_change, quiet):
                 folder.path,
             )
             return folder.path
-        _check_data(config, dataset)
+        if location.source.can_fail:
+            _check_data(config, location, dataset)
         _write_splits(folder, dataset)
         stop.check()
         backend.prepare(config.seed, config.precision, config.deterministic)
@@ -163,12 +165,12 @@ def evaluate(run, split="test", data_name=None, batch_size=None):
     if batch_size is not None:
         config = changed(config, batch_size=batch_size)
     backend.choose("auto")
-    from kerasdl.engine import evaluation, failures
+    from kerasdl.engine import datasets, evaluation, failures
 
     model, sidecar = open_run(run)
     config = _as_trained(config, sidecar)
     task = tasks.of(config)
-    dataset = data.load(config)
+    dataset = datasets.load(config)
     _same_classes(sidecar, dataset, run)
     with failures.training_errors(run, config.batch_size):
         found = evaluation.evaluate(model, task, dataset, config, split)
@@ -255,14 +257,12 @@ def newest(task, root=ROOT):
     return max(finished)[1]
 
 
-def _check_data(config, dataset):
+def _check_data(config, location, dataset):
     """The cheap part of `kerasdl data check`: raises the first problem that must be fixed."""
-    if dataset.name == "scenes":
-        return
-    from kerasdl.data.inspect import check, findings
+    from kerasdl.data.inspect import findings
+    from kerasdl.engine import datasets
 
-    folder = not config.data.startswith("tfds:")
-    report = check.check(config.data if folder else dataset, config.task, config, quick=True)
+    report = datasets.check(config, True, location, dataset)
     findings.raise_first(report.findings, config.skip_invalid)
 
 

@@ -1,6 +1,5 @@
 """`kerasdl data show` and `kerasdl data check`: looking at a data set without training."""
 
-import dataclasses
 import pathlib
 
 import numpy
@@ -8,8 +7,8 @@ import numpy
 from kerasdl import data
 from kerasdl.core.errors import DataError
 from kerasdl.data.base import Sample
-from kerasdl.data.folder.layout import SPLIT_NAMES
 from kerasdl.data.pipeline import transforms
+from kerasdl.engine import datasets
 from kerasdl.runs import config as configuration
 
 EPOCHS_SHOWN = 4  # how often an augmented sample is drawn
@@ -34,12 +33,13 @@ def show(values, split="train", count=64, masks=False, augmented=False, baseline
     from kerasdl.data.inspect.sheet import contact_sheet
 
     config = configuration.make(values)
-    dataset = data.load(config)
+    location = datasets.locate(config)
+    dataset = datasets.load(config, location)
     if not len(dataset.splits.get(split, ())):
         raise DataError(f"no {split} images", config.data)
     # An image and its mask side by side take two places.
     shown, columns = dataset.splits[split], 4 if masks else 8
-    if config.data != "scenes":
+    if not location.source.drawn:
         shown = _Spread(shown, max(count // (EPOCHS_SHOWN + 1), 1) if augmented else count)
     if augmented:
         count = max(count // (EPOCHS_SHOWN + 1), 1)
@@ -51,7 +51,7 @@ def show(values, split="train", count=64, masks=False, augmented=False, baseline
         columns,
         masks,
         dataset.palette,
-        dataset.class_names if config.task == "classification" else (),
+        dataset.class_names if datasets.ANNOTATIONS[config.task] == "label" else (),
         dataset.class_names if masks else (),
     )
     path = pathlib.Path(out or f"{data.short_name(config.data)}-sheet.png")
@@ -60,59 +60,40 @@ def show(values, split="train", count=64, masks=False, augmented=False, baseline
         sheet.save(temporary, format="PNG", optimize=True)
     yield f"{path}: {min(count, len(shown))} of {len(dataset.splits[split])} {split} images"
     if baselines:
-        yield from _baselines(config, dataset)
+        yield from _baselines(config, dataset, location)
 
 
 def check(values, task=None, quick=False):
-    """Report about a data set; without a task, of the one that its layout suggests.
+    """Report about a data set; without a task, for the first one that its source is good for.
 
     Returns:
         A `kerasdl.data.inspect.check.Report`.
     """
-    from kerasdl.data.inspect import check as checking
-
-    source = values["data"]
-    config = configuration.make({**values, "task": task or _guess_task(source)})
-    if source == "scenes" or source.startswith("tfds:"):
-        source = data.load(config)
-    return checking.check(source, config.task, config, quick)
+    if task is None:
+        task = datasets.task_for(data.annotations(values["data"]))
+    return datasets.check(configuration.make({**values, "task": task}), quick)
 
 
-def _guess_task(source):
-    """Masks mean segmentation, folders with images classification, else colorization."""
-    path = pathlib.Path(source)
-    if source == "scenes" or not path.is_dir():
-        return "classification"
-    names = {item.name.lower() for item in path.iterdir() if item.is_dir()}
-    # images/ + masks/, SPLIT/images + SPLIT/masks, or SPLIT/ + SPLITannot/.
-    inner = {item.name.lower() for name in SPLIT_NAMES for item in path.glob(f"{name}/*/")}
-    if {"masks", "mask"} & (names | inner) or any(name.endswith("annot") for name in names):
-        return "segmentation"
-    return "classification" if names else "colorization"
-
-
-def _baselines(config, dataset):
-    """What trivial methods reach on the test split; each sentence names its bound for scenes."""
+def _baselines(config, dataset, location):
+    """What trivial methods reach on the test split."""
     from kerasdl.data.inspect import baselines
 
+    def splits(annotation):
+        if datasets.ANNOTATIONS[config.task] == annotation:
+            return dataset
+        # Drawn data have everything, and their images are the same for all tasks.
+        return data.load(config, annotation, location) if location.source.drawn else None
+
     train, test = dataset.splits["train"], dataset.splits["test"]
-    if config.data == "scenes":
-        labeled = data.load(dataclasses.replace(config, task="classification"))
+    labeled, masked = splits("label"), splits("mask")
+    if labeled:
         accuracy = baselines.histogram_nearest_neighbor(
             labeled.splits["train"], labeled.splits["test"]
         )
         yield f"nearest neighbor of color histograms: accuracy {accuracy:.1%}"
-        masked = data.load(dataclasses.replace(config, task="segmentation"))
-        mean_iou = baselines.pixel_color_lookup(train, test, len(masked.class_names))
-        yield f"most frequent class of each color: mean IoU {mean_iou:.1%}"
-    elif config.task == "classification":
-        yield (
-            "nearest neighbor of color histograms: accuracy "
-            f"{baselines.histogram_nearest_neighbor(train, test):.1%}"
-        )
-    elif config.task == "segmentation":
+    if masked:
         mean_iou = baselines.pixel_color_lookup(
-            train, test, len(dataset.class_names), ignore_labels=dataset.ignore_labels
+            train, test, len(masked.class_names), ignore_labels=masked.ignore_labels
         )
         yield f"most frequent class of each color: mean IoU {mean_iou:.1%}"
     yield f"gray image: PSNR {baselines.gray_psnr(test):.2f} dB"
@@ -145,7 +126,7 @@ class _Augmented:
         self.count = min(count, len(split))
         self.seed = config.seed
         self.source = Source(split, config.image_size, config.resize)
-        self.augmentation = transforms.make(config, dataset.ignore_labels)
+        self.augmentation = datasets.augmentation(config, dataset.ignore_labels)
 
     def __len__(self):
         return self.count * (EPOCHS_SHOWN + 1)

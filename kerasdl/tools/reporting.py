@@ -68,11 +68,11 @@ def _document(folder, backend_name):
 
 def _examine(folder, backend_name):
     """Scores the run's model again for what earlier versions did not keep: report.json."""
-    from kerasdl import backend, data, tasks
-    from kerasdl.engine import run
+    from kerasdl import backend, tasks
+    from kerasdl.engine import datasets, run
 
     config = run.read_config(folder)
-    dataset = data.load(config)
+    dataset = datasets.load(config)
     known = json.loads((folder / "data.json").read_text(encoding="utf-8")).get("fingerprint")
     if known != dataset.fingerprint:
         raise ConfigError("the data are not those of the run", config.data)

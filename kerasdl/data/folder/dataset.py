@@ -1,17 +1,17 @@
 """Data in a folder of image files: classes, images with masks, or just color images.
 
-See `layout` for the arrangements of folders that are understood and `dataset_file` for what a
+See `layouts` for the arrangements of folders that are understood and `dataset_file` for what a
 `dataset.toml` may say. Nothing below the folder is ever written or changed.
 """
 
 import concurrent.futures
 import hashlib
-import pathlib
+import os
 
 import numpy
 
 from kerasdl.core.errors import DataError
-from kerasdl.data import images, splitting
+from kerasdl.data import images, path_name, splitting
 from kerasdl.data.base import Dataset, Sample
 from kerasdl.data.folder import discover, mask_scan, masks
 from kerasdl.data.folder.dataset_file import IGNORE
@@ -24,7 +24,7 @@ class FolderSplit:
     """The samples of one split, read from their files when asked for.
 
     Args:
-        entries: List of `layout.Entry`.
+        entries: List of `layouts.Entry`.
         rule: MaskRule of the data set, where there are masks.
         skipped: (name, reason) of samples that were left out as unreadable.
     """
@@ -43,7 +43,7 @@ class FolderSplit:
         image = images.read_image(entry.image)
         if entry.mask is None:
             return Sample(image, entry.label)
-        mask = masks.read_mask(entry.mask, self.rule)
+        mask = masks.read_mask(entry.mask_source(), self.rule)
         if mask.shape != image.shape[:2]:
             raise mask_scan.size_finding(entry, image.shape[:2], mask.shape).as_error()
         return Sample(image, entry.label, mask)
@@ -63,7 +63,7 @@ class FolderSplit:
         return numpy.array([entry.label for entry in self.entries], "int32")
 
 
-def load(path, task, config):
+def load(location, annotation, config):
     """Dataset of a folder.
 
     Without split folders the images are divided by `config.validation_split` and
@@ -72,22 +72,22 @@ def load(path, task, config):
     folders stays missing. `config.train_size` and its like take a sample, chosen by the seed.
 
     Args:
-        path: The folder.
-        task: "classification", "segmentation" or "colorization".
-        config: The Config.
+        location: A located `kerasdl.data.Location`.
+        annotation: "label", "mask" or "none".
+        config: The settings.
 
     Raises:
         DataError: The folder cannot be used as it is; names the first problem and its fix.
         ConfigError: dataset.toml is wrong.
     """
-    path = pathlib.Path(path)
-    layout = discover.discover(path, task)
-    raise_first(layout.findings, config.skip_invalid)
-    entries = splitting.divide(layout.entries, config, path)
-    names, rule = layout.class_names, None
-    if task == "segmentation":
-        names, rule = _mask_classes(layout, config)
-    elif task == "colorization":
+    path = location.path
+    reading = discover.discover(location, annotation)
+    raise_first(reading.findings, config.skip_invalid)
+    entries = splitting.divide(reading.splits, config, path)
+    names, rule = reading.class_names, None
+    if annotation == "mask":
+        names, rule = _mask_classes(reading, config)
+    elif annotation == "none":
         names = ()
     splits = {}
     for split, members in entries.items():
@@ -96,15 +96,15 @@ def load(path, task, config):
         if config.skip_invalid:
             members, skipped = _readable(members, rule, path)
         splits[split] = FolderSplit(members, rule, skipped)
-    file = layout.file
     return Dataset(
-        name=splitting.short_name(path),
+        name=path_name(location),
         splits=splits,
         class_names=names,
-        palette=file.palette or masks.default_palette(len(names)),
+        palette=reading.palette or masks.default_palette(len(names)),
         ignore_labels=rule.ignore_labels if rule else (),
-        license=file.license,
-        source=file.source or str(path),
+        license=reading.license,
+        source=location.file.source or str(path),
+        summary=reading.summary,
         fingerprint=fingerprint(splits),
     )
 
@@ -114,33 +114,45 @@ def fingerprint(splits):
     lines = []
     for split in splits.values():
         for entry in split.entries:
-            for file in (entry.image, entry.mask):
-                if file is not None:
-                    lines.append(f"{entry.name}\0{file.name}\0{_size(file)}\n")
+            lines.append(_line(entry, entry.image))
+            if isinstance(entry.mask, str):
+                lines.append(_line(entry, entry.mask_path))
+            elif entry.mask is not None:
+                lines.append(f"{entry.name}\0{entry.mask.fingerprint_text}\n")
     digest = hashlib.sha256()
     for line in sorted(lines):
         digest.update(line.encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
 
 
-def _mask_classes(layout, config):
+def _line(entry, path):
+    try:
+        size = os.stat(path).st_size
+    except OSError:
+        size = -1
+    return f"{entry.name}\0{os.path.basename(path)}\0{size}\n"
+
+
+def _mask_classes(reading, config):
     """Class names and MaskRule; without names the masks are searched for their values."""
-    rule = masks.rule_for(layout.file, ignore=config.ignore_labels)
+    rule = masks.rule_for(reading, ignore=config.ignore_labels)
     if rule.classes is None:
         targets = {*rule.values.values(), *rule.colors.values()} - {IGNORE}
         if targets:
             count = max(targets) + 1
         else:
-            paths = [entry.mask for entries in layout.entries.values() for entry in entries]
-            count = _count_classes(paths, rule, layout, config.skip_invalid)
-        rule = masks.rule_for(layout.file, count, config.ignore_labels)
-    names = layout.file.names or tuple(f"class_{index}" for index in range(rule.classes))
+            sources = [
+                entry.mask_source() for entries in reading.splits.values() for entry in entries
+            ]
+            count = _count_classes(sources, rule, reading, config.skip_invalid)
+        rule = masks.rule_for(reading, count, config.ignore_labels)
+    names = reading.class_names or tuple(f"class_{index}" for index in range(rule.classes))
     return names, rule
 
 
-def _count_classes(paths, rule, layout, skip_invalid):
+def _count_classes(sources, rule, reading, skip_invalid):
     """Number of classes that the values of all masks suggest; raises DataError if they do not."""
-    found = mask_scan.scan(paths, rule)
+    found = mask_scan.scan(sources, rule)
     errors = [item for item in found if isinstance(item, DataError)]
     if errors and not skip_invalid:
         raise errors[0]
@@ -150,7 +162,7 @@ def _count_classes(paths, rule, layout, skip_invalid):
         raise finding.as_error()
     used = mask_scan.used_values(found, rule)
     if not used:
-        raise DataError("no mask holds a class", layout.tree.root, "check ignore_label")
+        raise DataError("no mask holds a class", reading.tree.root, "check ignore_label")
     return used[-1] + 1
 
 
@@ -176,10 +188,3 @@ def _readable(entries, rule, path):
             f"{skipped[0][1]}; `kerasdl data check` lists all",
         )
     return [entry for entry, why in zip(entries, reasons, strict=True) if not why], skipped
-
-
-def _size(file):
-    try:
-        return file.stat().st_size
-    except OSError:
-        return -1

@@ -44,6 +44,7 @@ KEYS = (
     "test",
     "license",
     "source",
+    "layout",
 )
 VOID_NAMES = ("void", "unlabelled", "unlabeled", "ignore", "ignored", "ignore_label")
 IGNORE = "ignore"
@@ -64,6 +65,7 @@ class DatasetFile:
         folders: Folder of images, relative to the data folder, per split; empty if not named.
         license: License or terms of use.
         source: Where the data come from.
+        layout: Name of the layout to read the folder by; empty: the one its files show.
     """
 
     path: pathlib.Path | None = None
@@ -75,6 +77,12 @@ class DatasetFile:
     folders: dict[str, str] = dataclasses.field(default_factory=dict)
     license: str = ""
     source: str = ""
+    layout: str = ""
+
+    @property
+    def describes_folders(self):
+        """Whether it names folders itself, so that no layout is looked for."""
+        return bool(self.folders)
 
 
 def read(folder):
@@ -162,6 +170,7 @@ def _parse(values, path, names, ignore):
         folders=folders,
         license=_text(values, "license", path),
         source=_text(values, "source", path),
+        layout=_text(values, "layout", path),
     )
 
 

@@ -45,17 +45,18 @@ def values_of(stored, path):
     return MaskValues(str(path), packed.shape, values, counts, colored)
 
 
-def scan(paths, rule):
-    """MaskValues of some mask files, or a DataError in the place of one that cannot be read."""
+def scan(sources, rule):
+    """MaskValues of some masks, or a DataError in the place of one that cannot be read."""
 
-    def of(path):
+    def of(source):
         try:
-            return values_of(masks.read_stored(path, rule), path)
+            path = source if isinstance(source, str) else source.path
+            return values_of(masks.read_stored(source, rule), path)
         except DataError as error:
             return error
 
     with concurrent.futures.ThreadPoolExecutor(THREADS) as pool:
-        return list(pool.map(of, paths))
+        return list(pool.map(of, sources))
 
 
 def used_values(found, rule):
@@ -140,7 +141,7 @@ def size_finding(entry, image_size, mask_size):
     return Finding(
         "error",
         f"mask is {mask_text}, its image {printable(entry.image)} is {image_text}",
-        str(entry.mask),
+        str(entry.mask_path),
         cause,
         fix,
         "mask-size",

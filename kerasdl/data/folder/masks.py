@@ -10,6 +10,7 @@
 
 import dataclasses
 import functools
+import os
 
 import numpy
 
@@ -90,33 +91,33 @@ class MaskRule:
         return tuple(sorted(labels | {IGNORED for target in targets if target == IGNORE}))
 
 
-def rule_for(file, classes=None, ignore=()):
-    """MaskRule from a DatasetFile.
+def rule_for(reading, classes=None, ignore=()):
+    """MaskRule from what is known of a folder.
 
     Args:
-        file: What `dataset.toml` says.
+        reading: A `layouts.Reading`.
         classes: Number of classes; None: that of the names, or not known.
         ignore: Further stored values to ignore, such as those of the configuration.
     """
-    colors = dict(file.colors)
+    colors = dict(reading.colors)
     if not colors:
-        colors = {color: index for index, color in enumerate(file.palette)}
+        colors = {color: index for index, color in enumerate(reading.palette)}
     if classes is None:
-        classes = len(file.names) or None
+        classes = len(reading.class_names) or None
     return MaskRule(
         classes=classes,
-        ignore=tuple(dict.fromkeys((*file.ignore, *ignore))),
-        values=file.values,
+        ignore=tuple(dict.fromkeys((*reading.ignore, *ignore))),
+        values=reading.values,
         colors=colors,
-        palette_as_colors=bool(file.colors) and not file.values,
+        palette_as_colors=bool(reading.colors) and not reading.values,
     )
 
 
-def read_mask(path, rule):
-    """Mask file as class indices.
+def read_mask(source, rule):
+    """Mask as class indices.
 
     Args:
-        path: The file.
+        source: Path of the file, or a `layouts.DrawnMask`.
         rule: The MaskRule of the data set.
 
     Returns:
@@ -127,7 +128,7 @@ def read_mask(path, rule):
         DataError: Unreadable, JPEG, a value or color outside the rule (with the values found,
             those allowed, and the line of dataset.toml that fixes it).
     """
-    stored = read_stored(path, rule)
+    stored = read_stored(source, rule)
     if stored.dtype == "uint8" and stored.ndim == 2 and stored.max() < rule.unchanged:
         return stored  # the common case, without a pass over all pixels
     colored = stored.ndim == 3
@@ -138,12 +139,16 @@ def read_mask(path, rule):
         explain = explain_colors if colored else explain_values
         values = numpy.unique(stored[mask == UNKNOWN] if colored else stored)
         what, cause, fix = explain(values.tolist(), rule)
+        path = source if isinstance(source, str | os.PathLike) else source.path
         raise DataError(what, path, f"{cause}; {fix}" if cause else fix)
     return mask.astype("uint8")
 
 
-def read_stored(path, rule=MaskRule()):
-    """What a mask file holds: integers (height, width), or colors (height, width, 3) uint8."""
+def read_stored(source, rule=MaskRule()):
+    """What a mask holds: integers (height, width), or colors (height, width, 3) uint8."""
+    if not isinstance(source, str | os.PathLike):
+        return source.read()
+    path = source
     with images.open_image(path) as image:
         if image.format == "JPEG":
             raise DataError(

@@ -6,14 +6,14 @@ their values and sizes, duplicates, balance. Only reads; nothing is ever changed
 
 import concurrent.futures
 import dataclasses
-import pathlib
 import time
 
 from kerasdl import data
+from kerasdl.core import registry
 from kerasdl.core.errors import ConfigError, DataError
 from kerasdl.data.folder import discover, mask_scan, masks
 from kerasdl.data.folder.dataset_file import FILE_NAME
-from kerasdl.data.folder.layout import UNDIVIDED
+from kerasdl.data.folder.layouts import UNDIVIDED
 from kerasdl.data.inspect import statistics as summary
 from kerasdl.data.inspect.examine import examine_files, examine_sample
 from kerasdl.data.inspect.findings import SEVERITIES, Finding, counted
@@ -30,8 +30,8 @@ class Report:
     """What `check` found.
 
     Attributes:
-        source: Path or name of the data.
-        task: The task they were checked for.
+        source: What the user wrote for the data.
+        task: The task they were checked for, for display.
         findings: List of Finding, the errors first.
         statistics: Counts, sizes, balance, as plain JSON types.
     """
@@ -83,47 +83,33 @@ class Report:
         return f"{self.source}, {self.task}: {state} ({parts})"
 
 
-def check(source, task, config, quick=False):
-    """Report about a data set.
-
-    Args:
-        source: Path of a folder or .npz file, or a `data.base.Dataset`.
-        task: "classification", "segmentation" or "colorization".
-        config: Configuration whose seed, splits and ignore labels count.
-        quick: Only what takes moments: structure, heads of the files, values of some masks.
-
-    Returns:
-        Report. Nothing that is wrong with the data raises; it becomes a finding.
-    """
+def check(config, annotation, quick=False, location=None, dataset=None):
+    """Report about a data set; see `kerasdl.data.check`."""
     started = time.perf_counter()
-    name = source if isinstance(source, str | pathlib.Path) else source.name
-    findings, statistics = [], {}
     try:
-        if not isinstance(source, str | pathlib.Path):
-            _check_dataset(source, task, quick, findings, statistics)
-        elif pathlib.Path(source).suffix.lower() == ".npz":
-            dataset = data.load(dataclasses.replace(config, task=task, data=str(source)))
-            _check_dataset(dataset, task, quick, findings, statistics)
-        else:
-            _check_folder(pathlib.Path(source), task, config, quick, findings, statistics)
+        location = location or data.locate(config.data, annotation)
+        function = registry.load(location.source.check)
+        report = function(location, annotation, config, quick, dataset)
     except (DataError, ConfigError) as error:
         path = str(error.path or "")
-        findings.append(Finding("error", error.what, path, "", error.fix or "", "structure"))
-    findings.sort(key=lambda finding: SEVERITIES.index(finding.severity))
-    statistics["quick"] = quick
-    statistics["seconds"] = round(time.perf_counter() - started, 3)
-    return Report(str(name), task, findings, statistics)
+        finding = Finding("error", error.what, path, "", error.fix or "", "structure")
+        report = Report(config.data, config.task, [finding], {})
+    report.findings.sort(key=lambda finding: SEVERITIES.index(finding.severity))
+    report.statistics["quick"] = quick
+    report.statistics["seconds"] = round(time.perf_counter() - started, 3)
+    return report
 
 
-def _check_folder(path, task, config, quick, findings, statistics):
-    """Fills findings and statistics about a folder."""
-    layout = discover.discover(path, task)
-    findings += layout.findings
-    statistics["ignored_files"] = layout.tree.ignored
-    statistics["other_files"] = dict(layout.tree.others)
-    findings += _notes(layout, config)
-    rule = masks.rule_for(layout.file, ignore=config.ignore_labels)
-    jobs = [(split, entry) for split, entries in layout.entries.items() for entry in entries]
+def check_folder(location, annotation, config, quick, dataset=None):
+    """Report about a folder."""
+    reading = discover.discover(location, annotation)
+    report = Report(location.text, config.task, list(reading.findings), {})
+    statistics, findings = report.statistics, report.findings
+    statistics["ignored_files"] = reading.tree.ignored
+    statistics["other_files"] = dict(reading.tree.others)
+    findings += _notes(reading, location.file, config)
+    rule = masks.rule_for(reading, ignore=config.ignore_labels)
+    jobs = [(split, entry) for split, entries in reading.splits.items() for entry in entries]
     looked = set(_spread(len(jobs), QUICK_HEADERS if quick else len(jobs)))
     valued = set(_spread(len(jobs), QUICK_MASKS if quick else len(jobs)))
 
@@ -132,20 +118,23 @@ def _check_folder(path, task, config, quick, findings, statistics):
         return examine_files(split, entry, rule, not quick, index in valued)
 
     records = _parallel(examine, sorted(looked | valued))
-    names = layout.class_names
-    if task == "segmentation" and not quick and rule.classes is None:
+    names = reading.class_names
+    if annotation == "mask" and not quick and rule.classes is None:
         found = [record.mask for record in records if record.mask]
         finding = mask_scan.count_finding(found, rule)
         findings += [finding] if finding else []
         count = None if finding else _class_count(found, rule)
-        rule = masks.rule_for(layout.file, count, config.ignore_labels)
+        rule = masks.rule_for(reading, count, config.ignore_labels)
         names = tuple(f"class_{index}" for index in range(count or 0))
     labels = [(split, entry.label) for split, entry in jobs]
-    _summarize(records, labels, task, rule if names else None, names, quick, findings, statistics)
+    _summarize(report, records, labels, annotation, rule if names else None, names, quick)
+    return report
 
 
-def _check_dataset(dataset, task, quick, findings, statistics):
-    """Fills findings and statistics about a data set that is not a folder of files."""
+def check_samples(location, annotation, config, quick, dataset=None):
+    """Report about a data set that is not a folder of files."""
+    dataset = dataset or data.load(config, annotation, location)
+    report = Report(location.text, config.task, [], {})
     rule = masks.MaskRule(len(dataset.class_names) or None, dataset.ignore_labels)
     jobs = []
     for name, split in dataset.splits.items():
@@ -154,20 +143,22 @@ def _check_dataset(dataset, task, quick, findings, statistics):
     records = _parallel(lambda index: examine_sample(*jobs[index]), range(len(jobs)))
     # A few samples say nothing about how many there are of each class.
     labels = [] if quick else [(record.split, record.label) for record in records]
-    _summarize(records, labels, task, rule, dataset.class_names, quick, findings, statistics)
-    statistics["samples"] = {name: len(split) for name, split in dataset.splits.items()}
+    _summarize(report, records, labels, annotation, rule, dataset.class_names, quick)
+    report.statistics["samples"] = {name: len(split) for name, split in dataset.splits.items()}
+    return report
 
 
-def _summarize(records, labels, task, rule, names, quick, findings, statistics):
+def _summarize(report, records, labels, annotation, rule, names, quick):
     """Fills in what all records together tell; `labels` holds (split, label) of all samples."""
+    findings, statistics = report.findings, report.statistics
     for record in records:
         findings += record.findings
     statistics.update(summary.statistics_of(records, names, labels))
-    findings += summary.image_findings(records, task)
-    if task == "classification":
+    findings += summary.image_findings(records, annotation)
+    if annotation == "label":
         findings += summary.class_findings(records, names, statistics)
     findings += summary.duplicate_findings(records, names)
-    if task == "segmentation" and rule is not None:
+    if annotation == "mask" and rule is not None:
         found = [record.mask for record in records if record.mask]
         findings += mask_scan.outside_findings(found, rule)
         # A few masks, or those left over where most are wrong, say nothing about the balance.
@@ -176,25 +167,27 @@ def _summarize(records, labels, task, rule, names, quick, findings, statistics):
             findings += summary.mask_findings(records, rule, names, statistics)
 
 
-def _notes(layout, config):
+def _notes(reading, file, config):
     """What kerasdl does with this folder without being asked."""
-    tree = layout.tree
+    tree = reading.tree
+    if reading.summary:
+        yield Finding("note", reading.summary, str(tree.root), kind="layout")
     if tree.ignored:
         yield Finding(
             "note", f"{counted(tree.ignored, 'hidden or system file')} ignored", str(tree.root)
         )
-    if layout.file.path is None and layout.file.ignore:
-        what = f"value {layout.file.ignore[0]} is ignored: the last line of classes.txt"
+    if file.path is None and file.ignore:
+        what = f"value {file.ignore[0]} is ignored: the last line of classes.txt"
         yield Finding("note", what, str(tree.root / "classes.txt"))
     for name in [name for name in YAML_FILES if (tree.root / name).is_file()]:
-        if layout.file.path is None:
+        if file.path is None:
             fix = f"copy its keys (names, train, val, ...) into {FILE_NAME}, as TOML"
             yield Finding("note", f"{name} is not read", str(tree.root / name), fix=fix)
-    if UNDIVIDED in layout.entries:
+    if UNDIVIDED in reading.splits:
         fractions = f"{config.validation_split:.0%} validation, {config.test_split:.0%} test"
         what = f"no split folders: {fractions} are drawn with seed {config.seed}"
         yield Finding("note", what, str(tree.root), fix="--set validation_split=..., test_split")
-    elif "validation" not in layout.entries and layout.entries:
+    elif "validation" not in reading.splits and reading.splits:
         fraction = f"{config.validation_split:.0%}"
         what = f"no validation folder: {fraction} of the training images, seed {config.seed}"
         yield Finding("note", what, str(tree.root), fix="--set validation_split=...")

@@ -10,6 +10,7 @@ from kerasdl.core.errors import DataError
 from kerasdl.data import images
 from kerasdl.data.folder import mask_scan, masks
 from kerasdl.data.inspect.findings import Finding
+from kerasdl.data.suffixes import SUFFIXES
 
 
 @dataclasses.dataclass
@@ -54,7 +55,7 @@ def examine_files(split, entry, rule, decode=True, read_mask=True):
 
     Args:
         split: Name of the split.
-        entry: layout.Entry.
+        entry: layouts.Entry.
         rule: MaskRule, or None without masks.
         decode: Whether to decode the image; otherwise only its head is read.
         read_mask: Whether to read the values of the mask; otherwise only its size.
@@ -71,17 +72,17 @@ def examine_files(split, entry, rule, decode=True, read_mask=True):
     if entry.mask is None:
         return record
     try:
-        if read_mask:
-            stored = masks.read_stored(entry.mask, rule)
-            record.mask = mask_scan.values_of(stored, entry.mask)
+        if read_mask or not isinstance(entry.mask, str):
+            stored = masks.read_stored(entry.mask_source(), rule)
+            record.mask = mask_scan.values_of(stored, entry.mask_path)
             mask_size = record.mask.shape
         else:
-            header = images.read_header(entry.mask)
+            header = images.read_header(entry.mask_path)
             mask_size = header.size
             if header.format == "JPEG":
-                masks.read_stored(entry.mask, rule)  # raises the error with its fix
+                masks.read_stored(entry.mask_path, rule)  # raises the error with its fix
     except DataError as error:
-        record.fail(error, "mask-unreadable", entry.mask)
+        record.fail(error, "mask-unreadable", entry.mask_path)
         return record
     if record.size is not None and mask_size != record.size:
         record.findings.append(mask_scan.size_finding(entry, record.size, mask_size))
@@ -111,7 +112,7 @@ def examine_sample(split_name, split, index):
 def wrong_suffix(record):
     """Whether the suffix of an image file names another format than its content."""
     suffix = pathlib.PurePath(record.path).suffix.lower()
-    return suffix not in images.SUFFIXES[record.header.format]
+    return suffix not in SUFFIXES[record.header.format]
 
 
 def _add_pixels(record, image):

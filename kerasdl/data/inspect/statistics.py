@@ -5,7 +5,7 @@ import collections
 import numpy
 
 from kerasdl.data.folder import mask_scan
-from kerasdl.data.folder.layout import UNDIVIDED
+from kerasdl.data.folder.layouts import UNDIVIDED
 from kerasdl.data.inspect.examine import wrong_suffix
 from kerasdl.data.inspect.findings import Finding, counted, listing
 
@@ -52,7 +52,7 @@ def statistics_of(records, class_names, labels):
     return statistics
 
 
-def image_findings(records, task):
+def image_findings(records, annotation):
     """Notes and warnings about the images."""
     readable = [record for record in records if record.size]
     filed = [record for record in readable if record.header]
@@ -108,7 +108,7 @@ def image_findings(records, task):
         "remove them if they are thumbnails or mistakes",
     )
     gray = [record for record in readable if record.gray and record.digest]
-    if task == "colorization" and gray:
+    if annotation == "none" and gray:
         if len(gray) == len(readable):
             yield Finding(
                 "error",

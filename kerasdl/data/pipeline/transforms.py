@@ -33,24 +33,7 @@ LIMITS = {
 }
 COLOR = ("brightness", "contrast", "saturation", "random_erasing")
 OFF = {"flip": False, **dict.fromkeys(LIMITS, 0.0), "fill": "reflect"}
-DEFAULTS = {
-    "classification": {**OFF, "flip": True, "crop": 0.125},
-    "segmentation": {**OFF, "flip": True, "crop": 0.125, "brightness": 0.1, "contrast": 0.1},
-    "colorization": {**OFF, "flip": True, "crop": 0.125},
-}
 GRAY = numpy.array([0.299, 0.587, 0.114], dtype=numpy.float32)  # Rec. 601 luma
-
-
-def make(config, ignore_labels=()):
-    """Augmentation a configuration asks for, or None where it is off.
-
-    Args:
-        config: Configuration; `task`, `augment` and `augment_args` are read.
-        ignore_labels: Mask values that stand for no class.
-    """
-    if config.augment == "none":
-        return None
-    return Augmentation(config.task, config.augment_args, ignore_labels)
 
 
 def uniforms(seed, turn, samples, columns):
@@ -77,7 +60,7 @@ def uniforms(seed, turn, samples, columns):
 class Augmentation:
     """Random changes to a batch of images and their masks.
 
-    `settings` holds the strengths in force, those of the task unless named in `arguments`:
+    `settings` holds the strengths in force, those of `defaults` unless named in `arguments`:
 
     - flip: flip left and right, for every second image.
     - crop: pad on all sides, then cut out the old size; pixels, or below 1 a share of each side
@@ -91,24 +74,26 @@ class Augmentation:
       is to be inferred from around it.
 
     Geometry moves masks as it moves images, to the nearest pixel, so no new class can appear.
-    Color changes and erasing are refused for colorization, whose target the colors are.
+    Color changes and erasing are refused where the colors are what is to be predicted.
 
     Args:
-        task: Name of the task.
-        arguments: Strengths that differ from the task's defaults.
+        defaults: Strengths that differ from off.
+        arguments: Strengths that differ from the defaults.
+        recolors: Whether colors may change.
+        masks: Whether there are masks.
         ignore_labels: Mask values that stand for no class.
 
     Raises:
-        ConfigError: Unknown key, wrong type or range, color changes for colorization, or "zero"
-            fill for masks without an ignore label.
+        ConfigError: Unknown key, wrong type or range, color changes where colors are the target, or
+            "zero" fill for masks without an ignore label.
     """
 
     columns = 13  # random numbers per sample, one per use, so that no strength disturbs another
 
-    def __init__(self, task, arguments=None, ignore_labels=()):
-        self.settings = {**DEFAULTS[task], **_checked(task, arguments or {})}
+    def __init__(self, defaults, arguments=None, recolors=True, masks=False, ignore_labels=()):
+        self.settings = {**OFF, **defaults, **_checked(arguments or {}, recolors)}
         self._fill_label = ignore_labels[0] if ignore_labels else 0
-        if self.settings["fill"] == "zero" and task == "segmentation" and not ignore_labels:
+        if self.settings["fill"] == "zero" and masks and not ignore_labels:
             raise ConfigError(
                 "augment_args fill = 'zero' needs an ignore label for what lies outside the mask",
                 fix="use fill = 'reflect', or set ignore_labels",
@@ -196,7 +181,7 @@ class Augmentation:
             images[index, top : top + tall, left : left + wide] = color
 
 
-def _checked(task, arguments):
+def _checked(arguments, recolors):
     """Strengths with their types and ranges checked."""
     checked = {}
     for key, value in arguments.items():
@@ -212,9 +197,9 @@ def _checked(task, arguments):
             allowed = f"a number from 0 to {LIMITS[key]:g}"
         if not fine:
             raise ConfigError(f"augment_args '{key}' must be {allowed}, received {value!r}")
-        if task == "colorization" and key in COLOR and value:
+        if not recolors and key in COLOR and value:
             raise ConfigError(
-                f"augment_args '{key}' would change the colors that colorization is to learn",
+                f"augment_args '{key}' would change the colors that are to be learned",
                 fix="use flip, crop, scale and rotate",
             )
         checked[key] = value

@@ -147,12 +147,23 @@ def check_size(image_size):
         )
 
 
+def load_source(location, annotation, settings):
+    """The data set as an entry of `kerasdl.data.SOURCES` gives it."""
+    return load(
+        settings.train_size,
+        settings.validation_size,
+        settings.test_size,
+        settings.image_size,
+        annotation,
+    )
+
+
 def load(
     train_size=0,
     validation_size=0,
     test_size=0,
     image_size=(64, 64),
-    task="classification",
+    annotation="label",
     seed=DATA_SEED,
 ):
     """The embedded data set.
@@ -160,20 +171,17 @@ def load(
     Args:
         train_size, validation_size, test_size: Numbers of samples; 0 for 2000, 500 and 500.
         image_size: Height and width, 8 to 1024 each.
-        task: "segmentation" names the classes of the masks (sky, ground, water and the objects),
-            "classification" those of the labels (the objects), "colorization" none.
+        annotation: "mask" names the classes of the masks (sky, ground, water and the objects),
+            "label" those of the labels (the objects), "none" none.
         seed: Seed of the data; another one gives other scenes of the same kind.
 
-    Raises: ConfigError for an unknown task or a size out of range.
+    Raises: ConfigError for a size out of range.
     """
-    if task == "segmentation":
-        names, palette = MASK_CLASS_NAMES, STUFF_PALETTE + OBJECT_PALETTE
-    elif task in ("classification", "colorization"):
-        names, palette = (CLASS_NAMES, OBJECT_PALETTE) if task == "classification" else ((), ())
-    else:
-        raise ConfigError(
-            f"unknown task '{task}'", fix="known: classification, segmentation, colorization"
-        )
+    names, palette = {
+        "mask": (MASK_CLASS_NAMES, STUFF_PALETTE + OBJECT_PALETTE),
+        "label": (CLASS_NAMES, OBJECT_PALETTE),
+        "none": ((), ()),
+    }[annotation]
     check_size(image_size)
     sizes = [
         size or default

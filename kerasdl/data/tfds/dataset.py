@@ -153,29 +153,29 @@ class TfdsSplit:
             ) from error
 
 
-def load(name, task, config):
+def load(location, annotation, config):
     """Dataset of TensorFlow Datasets.
 
     Splits that the set lacks are taken from the training samples by the seed: validation always,
     test only if there is neither. Test splits without labels are left out.
 
     Args:
-        name: NAME[/CONFIG][:VERSION], without "tfds:".
-        task: "classification", "segmentation" or "colorization".
+        location: `Location` whose text is tfds:NAME[/CONFIG][:VERSION].
+        annotation: "label", "mask" or "none".
         config: The Config; `download` allows the network.
 
     Raises:
         DataError: Unknown set, not prepared, or no split or feature that the task needs.
         WriteError: No space or no right to write while preparing.
     """
-    builder = prepared(name, config.download)
+    builder = prepared(location.text.removeprefix("tfds:"), config.download)
     info = builder.info
-    keys = _keys(info, task)
+    keys = _keys(info, annotation)
     places = _places(info, config)
     rule, class_names = None, ()
-    if task == "classification":
+    if annotation == "label":
         class_names = tuple(info.features[keys.label].names)
-    elif task == "segmentation":
+    elif annotation == "mask":
         rule, class_names = _mask_classes(builder, keys, config)
     splits = {}
     for split in SPLITS:
@@ -234,7 +234,7 @@ def _places(info, config):
     }
 
 
-def _keys(info, task):
+def _keys(info, annotation):
     """Which features to read. Raises DataError listing the features if one is missing."""
     features = info.features
     images = [key for key in features if type(features[key]).__name__ in IMAGES]
@@ -246,21 +246,21 @@ def _keys(info, task):
         image = candidates[0]
     label = "label" if "label" in labels else labels[0] if len(labels) == 1 else None
     needed = {"an image": image}
-    if task == "classification":
+    if annotation == "label":
         needed["a class label"] = label
-    elif task == "segmentation":
+    elif annotation == "mask":
         needed["a mask"] = mask
     for what, key in needed.items():
         if key is None:
             there = [f"{key} ({type(feature).__name__})" for key, feature in features.items()]
             raise DataError(
-                f"'{info.full_name}' has no feature that is {what}, which {task} needs",
+                f"'{info.full_name}' has no feature that is {what}",
                 fix=f"features: {listed(there)}",
             )
     return Keys(
         image,
-        label if task == "classification" else None,
-        mask if task == "segmentation" else None,
+        label if annotation == "label" else None,
+        mask if annotation == "mask" else None,
     )
 
 

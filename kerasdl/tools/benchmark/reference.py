@@ -9,9 +9,9 @@ import time
 
 import numpy
 
-from kerasdl import data
 from kerasdl.backend import precision as precisions
 from kerasdl.core.errors import ConfigError
+from kerasdl.engine import datasets
 from kerasdl.tools.benchmark import subject
 
 NETWORKS = ("resnet18", "fcn32", "fcn16", "fcn8", "unet")
@@ -33,7 +33,7 @@ class Loop:
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         self.config, self.jit_compile = config, job["jit_compile"] == "on"
         self.steps = job["steps"]
-        dataset = data.load(config)
+        dataset = datasets.load(config)
         self.outputs = len(dataset.class_names)
         with subject.open_batches(config, dataset, subject.PASS) as batches:
             self.batches = [batches[step] for step in range(subject.PASS)]

@@ -8,13 +8,12 @@ import time
 import keras
 import numpy
 
-from kerasdl import backend, data, tasks
+from kerasdl import backend, tasks
 from kerasdl.backend import precision as precisions
 from kerasdl.backend import tuning
 from kerasdl.backend.distribution import feeding
-from kerasdl.data.pipeline import transforms
 from kerasdl.data.pipeline.batches import Batches
-from kerasdl.engine import evaluation, fitting
+from kerasdl.engine import datasets, evaluation, fitting
 from kerasdl.engine.optimizers import SGD
 from kerasdl.runs import config as configuration
 
@@ -38,7 +37,7 @@ def open_batches(config, dataset, steps):
     return Batches(
         evaluation.source_of(dataset, "train", task, config),
         task.prepare,
-        transforms.make(config, dataset.ignore_labels),
+        datasets.augmentation(config, dataset.ignore_labels),
         config.batch_size,
         config.seed,
         workers=config.workers,
@@ -61,7 +60,7 @@ class Subject:
             config.seed, precisions.resolve(config.precision, name), config.deterministic
         )
         self.config = config
-        self.dataset = data.load(config)
+        self.dataset = datasets.load(config)
         self.batches = open_batches(config, self.dataset, job["steps"])
         self.epoch = 0
         source = self.batches.source

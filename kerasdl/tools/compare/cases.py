@@ -8,6 +8,7 @@ import numpy
 from kerasdl import data
 from kerasdl.core.errors import ConfigError, DataError, ModelFileError, suggest
 from kerasdl.data.pipeline.source import Source
+from kerasdl.engine import datasets
 from kerasdl.engine import run as runs
 from kerasdl.report import names
 from kerasdl.runs import config as configuration
@@ -103,7 +104,7 @@ def write_inputs(case, path, samples, steps):
         DataError: There are no images.
     """
     config = _sized(case, samples, steps)
-    dataset = data.load(config)
+    dataset = datasets.load(config)
     there = [name for name in ("test", "validation", "train") if len(dataset.splits.get(name, ()))]
     if not there:
         raise DataError("no images", config.data)
@@ -133,7 +134,7 @@ def write_inputs(case, path, samples, steps):
 
 def _sized(case, samples, steps):
     """The configuration with as few images as are needed, where the data are drawn by kerasdl."""
-    if case.model_file is not None or case.config.data != "scenes":
+    if case.model_file is not None or not data.is_drawn(case.config.data):
         return case.config
     values = configuration.as_dict(case.config)
     values["test_size"] = max(samples, case.config.batch_size)

@@ -7,7 +7,7 @@ import shlex
 import sys
 import time
 
-from kerasdl import backend, data, tasks
+from kerasdl import backend, tasks
 from kerasdl.core.errors import ConfigError
 from kerasdl.engine import run
 from kerasdl.runs import config as configuration
@@ -166,13 +166,13 @@ def _publish(out, folders, quick, seconds):
 
 def _images(task_name, folders, input_title):
     """An image table: input and truth of the first test images, then each network's answer."""
-    from kerasdl.engine import evaluation
+    from kerasdl.engine import datasets, evaluation
 
     task = tasks.get(task_name)
     rows, legend = [], None
     for number, folder in enumerate(folders.values()):
         config = run.read_config(folder)
-        dataset = data.load(config)
+        dataset = datasets.load(config)
         model, _ = run.open_run(folder)
         source = evaluation.source_of(dataset, "test", task, config)
         indices = list(range(min(FIGURE_IMAGES, len(source))))

@@ -239,8 +239,7 @@ def _label(settings, values):
 def _check(runs):
     """Raises ConfigError for what would fail for certain, before anything is trained."""
     from kerasdl import data
-    from kerasdl.data.pipeline import transforms
-    from kerasdl.engine import transfer
+    from kerasdl.engine import datasets, transfer
     from kerasdl.runs import runfolder
 
     built = []
@@ -252,7 +251,7 @@ def _check(runs):
         data.require(config.data)
         transfer.require(config.weights)
         # Which masks are left out may be known from the data only.
-        transforms.make(config, config.ignore_labels or (255,))
+        datasets.augmentation(config, config.ignore_labels or (255,))
         network = (config.model, config.model_args, config.image_size)
         if network not in built:
             built.append(network)

@@ -1,0 +1,115 @@
+"""One folder per class, in split folders or without."""
+
+import collections
+import pathlib
+import unicodedata
+
+from kerasdl.data.folder.layouts import UNDIVIDED
+from kerasdl.data.folder.layouts.splits import IMAGE_FOLDERS, mask_folder
+from kerasdl.data.inspect.findings import counted, listing, printable
+
+EXPECTED = "expected one folder per class, or train/, val/, test/ with one folder per class in each"
+
+
+def add_classes(reading, file, folders):
+    """Fills in the samples: the first folder below the split names the class."""
+    tree = reading.tree
+    tops = [f"{folder}/" if folder else "" for folder in folders.values()]
+    if any(mask_folder(tree, top + IMAGE_FOLDERS[0]) is not None for top in tops):
+        reading.error(
+            "images and masks, not class folders",
+            "",
+            f"{EXPECTED}; for these data use the task segmentation",
+        )
+        return
+    members, loose = _members(tree, folders)
+    names = sorted({name for split in members.values() for name in split})
+    filled = [name for name in names if any(split[name] for split in members.values())]
+    if loose and filled:
+        reading.error(
+            f"{counted(len(loose), 'image')} beside the class folders",
+            loose[0],
+            f"move them into a class folder ({listing(filled)}) or remove them",
+        )
+    elif loose:
+        reading.error(
+            "no class folders", printable(str(pathlib.PurePath(loose[0]).parent)), EXPECTED
+        )
+        return
+    if len(filled) == 1:
+        inner = tree.children(filled[0])
+        fix = f"did you mean {tree.root / filled[0]}? " if len(inner) > 1 else ""
+        reading.error(f"only one class folder: {printable(filled[0])}", "", fix + EXPECTED)
+    _check_equal_names(reading, names)
+    names = _ordered(reading, file, names)
+    reading.class_names = tuple(printable(name) for name in names)
+    first = "train" if "train" in folders else UNDIVIDED
+    for split, folder in folders.items():
+        for name in names:
+            if not members[split].get(name):
+                _report_empty_class(reading, split, split == first, folder, name)
+        reading.splits[split] = [
+            reading.entry(image, label)
+            for label, name in enumerate(names)
+            for image in members[split].get(name, [])
+        ]
+
+
+def _members(tree, folders):
+    """Images per split and class folder, and the images beside the class folders."""
+    members, loose = {split: collections.defaultdict(list) for split in folders}, []
+    for split, folder in folders.items():
+        prefix = folder + "/" if folder else ""
+        for child in tree.children(folder):
+            members[split][child] = []
+        for name in tree.below(folder):
+            top, separator, _ = name.partition("/")
+            if separator:
+                members[split][top].append(prefix + name)
+            else:
+                loose.append(prefix + name)
+    return members, loose
+
+
+def _report_empty_class(reading, split, training, folder, name):
+    path = f"{folder}/{name}" if folder else name
+    if training:
+        reading.error(
+            f"class '{printable(name)}' has no training images",
+            path,
+            "add images, or remove the class folder from every split",
+        )
+    else:
+        what = f"class '{printable(name)}' has no {split} images; it is left out of the mean"
+        reading.warn(what, path)
+
+
+def _ordered(reading, file, names):
+    """Class folders by code point, or in the order of the names given for them."""
+    given = file.names
+    if not given:
+        return names
+    if sorted(given) == sorted(printable(name) for name in names):
+        return sorted(names, key=lambda name: given.index(printable(name)))
+    missing = [name for name in given if name not in names]
+    extra = [name for name in names if name not in given]
+    what = "class names and class folders differ"
+    what += f"; no folder: {listing(missing)}" if missing else ""
+    what += f"; no name: {listing(extra)}" if extra else ""
+    reading.error(what, "", "correct 'names' in dataset.toml (or classes.txt), or leave it out")
+    return names
+
+
+def _check_equal_names(reading, names):
+    """Names that look the same but are different bytes would silently be two classes."""
+    seen = {}
+    for name in names:
+        composed = unicodedata.normalize("NFC", name)
+        if composed in seen:
+            reading.error(
+                f"two class folders whose names look the same: '{printable(name)}'",
+                name,
+                "one is composed (NFC), the other decomposed (NFD): merge the folders",
+                cause="copied from a Mac or from an archive",
+            )
+        seen[composed] = name
