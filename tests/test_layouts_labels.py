@@ -160,7 +160,7 @@ def test_one_column_per_class(tmp_path):
     found = labels_of(read(root, "label"))["all"]
     assert found["train/0.jpg"] == "MEL" and found["train/1.jpg"] == "NV"
     write(root / "train.csv", "image,MEL,NV\n0,1,1\n1,0,1\n2,0,1\n3,1,0\n")
-    assert "row 2 has 2 classes" in only_error(root, "label")
+    assert "row 2 is in 2 classes" in only_error(root, "label")
 
 
 def test_two_columns_that_say_the_same_give_the_names(tmp_path):

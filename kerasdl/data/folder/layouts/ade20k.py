@@ -43,8 +43,6 @@ def read(location, annotation):
     """The 150 classes for segmentation, and the images for colorization."""
     tree = location.tree
     reading = Reading(tree)
-    if not common.serves(reading, annotation, ("mask",), TITLE):
-        return reading
     base = common.one_base(reading, _bases(tree), TITLE)
     if base is None:
         return reading

@@ -75,8 +75,6 @@ def add_pairs(location, annotation):
     """A Reading with the samples, and the folder that the set starts in; None if it is unusable."""
     tree = location.tree
     reading = Reading(tree)
-    if not common.serves(reading, annotation, ("mask",), TITLE):
-        return reading, None
     found = common.bases(tree, IMAGES, MASKS)
     if not found:
         reading.error(f"no {IMAGES}/ and {MASKS}/", "", 'leave layout = "camvid11" out')

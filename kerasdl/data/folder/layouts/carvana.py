@@ -17,8 +17,6 @@ def matches(location):
 def read(location, annotation):
     """Cars for segmentation, and all images for colorization."""
     reading = Reading(location.tree)
-    if not common.serves(reading, annotation, ("mask",), TITLE):
-        return reading
     if annotation == "none":
         common.images_only(reading, {"train": "train", "test": "test"})
         reading.summary = f"{TITLE}: images of train/ and test/"

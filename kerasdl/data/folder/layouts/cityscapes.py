@@ -47,8 +47,6 @@ def read(location, annotation):
     """The 19 classes for segmentation, and the images for colorization."""
     tree = location.tree
     reading = Reading(tree)
-    if not common.serves(reading, annotation, ("mask",), TITLE):
-        return reading
     base = common.one_base(reading, common.bases(tree, IMAGES, MASKS), TITLE)
     if base is None:
         return reading

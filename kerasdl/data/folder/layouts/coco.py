@@ -16,10 +16,10 @@ import contextlib
 import re
 
 import numpy
-from kerasdl.data.folder.layouts.splits import SPLIT_NAMES
 
 from kerasdl.core.errors import DataError
 from kerasdl.data.folder.layouts import UNDIVIDED, Reading, annotated, common, shapes
+from kerasdl.data.folder.layouts.splits import SPLIT_NAMES
 
 TITLE = "COCO"
 INSIDE = "_annotations.coco.json"
@@ -38,8 +38,6 @@ def matches(location):
 def read(location, annotation):
     """Semantic masks of the instances, and the images for colorization."""
     reading = Reading(location.tree)
-    if not common.serves(reading, annotation, ("mask",), TITLE):
-        return reading
     drawn, names = {}, {}
     for name in _documents(location):
         content = common.read_json(reading, name, _compact)
@@ -84,7 +82,7 @@ def _documents(location):
 
 def _is_coco(text):
     """Whether a document starts as a COCO file does: an object with one of its lists."""
-    opening = text.lstrip("\ufeff \t\r\n")
+    opening = text.lstrip(" \t\r\n")
     start = re.match(r'\{\s*"(info|images|licenses|categories|annotations|type)"\s*:', opening)
     return bool(start) and bool(re.search(r'"(file_name|coco_url|supercategory)"', opening))
 

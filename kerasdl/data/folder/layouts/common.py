@@ -1,4 +1,4 @@
-"""What several layouts share: finding where a set starts, its lists, and who is served."""
+"""What several layouts share: finding where a set starts, its lists, tables and masks in files."""
 
 import bisect
 import csv
@@ -16,11 +16,6 @@ from kerasdl.data.inspect.findings import Finding, counted, listing, printable
 
 MOST_DEPTH = 2  # folders above the one that a data set starts in, such as VOCdevkit/VOC2012
 HEAD = 65536  # bytes of a document that tell what it is
-
-_WAYS_ON = {
-    "label": ("no class per image", "use --task segmentation or colorization"),
-    "mask": ("no masks", "use --task classification or colorization"),
-}
 
 
 def bases(tree, *markers: str) -> list[str]:
@@ -60,16 +55,6 @@ def one_base(reading: Reading, found: list[str], title: str) -> str | None:
     lines = " or ".join(f"--data {reading.tree.root / base}" for base in found)
     reading.error(f"{len(found)} data sets of the form {title}", "", f"name one of them: {lines}")
     return None
-
-
-def serves(reading: Reading, annotation: str, held: tuple[str, ...], title: str) -> bool:
-    """Whether a layout holds what the task needs; otherwise adds an error with the way on."""
-    if annotation == "none" or annotation in held:
-        return True
-    what, fix = _WAYS_ON[annotation]
-    reading.summary = title
-    reading.error(f"{title} has {what}", "", fix)
-    return False
 
 
 def note(reading: Reading, what: str, name: str = "", fix: str = "") -> None:
@@ -142,16 +127,19 @@ def read_rows(reading: Reading, name: str) -> list[list[str]]:
 
 
 def read_table(reading: Reading, name: str) -> list[dict[str, str]]:
-    """Rows of a CSV (or TSV, or semicolon) file by the names of their columns, stripped."""
+    """Rows of a CSV (or TSV, or semicolon) file by the names of their columns, stripped.
+
+    Raises DataError if it is empty or has a line with too few or too many cells.
+    """
     lines = _read_text(reading, name).splitlines()
     table = rows_of(lines)
     short = next((row for row in table if None in row or None in row.values()), None)
     if short is not None:
         what = f"line {table.index(short) + 2} has not as many cells as the first line"
-        reading.error(what, name, "correct the line")
-        return []
+        raise DataError(what, reading.tree.root / name, "correct the line")
     if not table:
-        reading.error("table is empty", name, "the first line names the columns")
+        fix = "the first line names the columns"
+        raise DataError("table is empty", reading.tree.root / name, fix)
     return table
 
 
@@ -190,7 +178,7 @@ def head(location, name: str) -> str:
     """The first kilobytes of a document, to tell its format; empty if it cannot be read."""
     try:
         with open(location.tree.root / name, "rb") as file:
-            return file.read(HEAD).decode("utf-8", "replace")
+            return file.read(HEAD).decode("utf-8", "replace").lstrip("\ufeff")
     except OSError:
         return ""
 

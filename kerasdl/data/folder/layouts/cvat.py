@@ -10,10 +10,10 @@ import xml.parsers.expat
 from xml.etree import ElementTree
 
 import numpy
-from kerasdl.data.folder.layouts.splits import SPLIT_NAMES
 
 from kerasdl.core.errors import DataError
 from kerasdl.data.folder.layouts import UNDIVIDED, Reading, annotated, common, shapes
+from kerasdl.data.folder.layouts.splits import SPLIT_NAMES
 
 TITLE = "CVAT for images"
 FILE = "annotations.xml"
@@ -32,8 +32,6 @@ def read(location, annotation):
     """Semantic masks of the shapes, and the annotated images for colorization."""
     reading = Reading(location.tree)
     reading.summary = TITLE
-    if not common.serves(reading, annotation, ("mask",), TITLE):
-        return reading
     try:
         document = parse((location.tree.root / FILE).read_bytes())
     except (DataError, OSError) as error:

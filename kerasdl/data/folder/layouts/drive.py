@@ -20,8 +20,6 @@ def read(location, annotation):
     """Vessels for segmentation, and the images for colorization."""
     tree = location.tree
     reading = Reading(tree)
-    if not common.serves(reading, annotation, ("mask",), TITLE):
-        return reading
     found = common.bases(tree, "training/images", f"training/{VESSELS}")
     base = common.one_base(reading, found, TITLE)
     if base is None:

@@ -134,7 +134,7 @@ def _from_ids(reading, source, names, images):
             f"add meta.mat of the development kit to it, or {SYNSETS}",
         )
     synsets = common.read_mat(path, "synsets")
-    by_id = {str(one["ILSVRC2012_ID"].item()): one["WNID"].item() for one in synsets}
+    by_id = {str(int(one["ILSVRC2012_ID"].item())): one["WNID"].item() for one in synsets}
     ids = [row[0] for row in common.read_rows(reading, source)]
     return _in_order(source, images, [by_id.get(number, number) for number in ids])
 

@@ -35,8 +35,6 @@ def read(location, annotation):
     """Lesions for segmentation, and the images for colorization."""
     tree = location.tree
     reading = Reading(tree)
-    if not common.serves(reading, annotation, ("mask",), TITLE):
-        return reading
     for folder, found in _folders(tree):
         split = SPLITS[found["split"]]
         if split in reading.splits:

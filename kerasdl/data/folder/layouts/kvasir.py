@@ -20,8 +20,6 @@ def matches(location):
 def read(location, annotation):
     """Polyps for segmentation, and the images for colorization."""
     reading = Reading(location.tree)
-    if not common.serves(reading, annotation, ("mask",), TITLE):
-        return reading
     base = common.one_base(reading, _bases(location.tree), TITLE)
     if base is None:
         return reading

@@ -8,10 +8,9 @@ earlier ones; lines and points are left out. Labels in the order of the alphabet
 import math
 import os
 
-from kerasdl.data.folder.layouts.splits import SPLIT_NAMES
-
 from kerasdl.core.errors import DataError
 from kerasdl.data.folder.layouts import UNDIVIDED, Reading, annotated, common, shapes
+from kerasdl.data.folder.layouts.splits import SPLIT_NAMES
 
 TITLE = "LabelMe"
 LINES = ("line", "linestrip", "point", "points")
@@ -23,15 +22,13 @@ def matches(location):
     if not documents:
         return False
     start = common.head(location, next(iter(documents)))
-    return start.lstrip("\ufeff \r\n").startswith("{") and '"shapes"' in start
+    return start.lstrip(" \r\n").startswith("{") and '"shapes"' in start
 
 
 def read(location, annotation):
     """Semantic masks of the shapes, and the annotated images for colorization."""
     tree = location.tree
     reading = Reading(tree)
-    if not common.serves(reading, annotation, ("mask",), TITLE):
-        return reading
     drawn, lines, labels = {}, 0, set()
     documents = _documents(tree)
     for document, image in documents.items():

@@ -26,8 +26,6 @@ def matches(location):
 def read(location, annotation):
     """Semantic masks of the regions, and the annotated images for colorization."""
     reading = Reading(location.tree)
-    if not common.serves(reading, annotation, ("mask",), TITLE):
-        return reading
     found = _documents(location)
     if len(found) != 1:
         reading.error(
@@ -73,7 +71,7 @@ def _report(reading, document, task, error):
 
 def _documents(location):
     found = common.documents(location.tree, "", ".json")[:MOST_DOCUMENTS]
-    starts = ((name, common.head(location, name).lstrip("\ufeff \r\n")) for name in found)
+    starts = ((name, common.head(location, name).lstrip(" \r\n")) for name in found)
     return [
         name
         for name, start in starts

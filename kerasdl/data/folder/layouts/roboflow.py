@@ -3,9 +3,9 @@
 `_classes.csv` in each split folder names the classes by their values: lines "0, background".
 """
 
-from kerasdl.data.folder.layouts.splits import SPLIT_NAMES
-
+from kerasdl.core.errors import DataError
 from kerasdl.data.folder.layouts import UNDIVIDED, Reading, common, pairing
+from kerasdl.data.folder.layouts.splits import SPLIT_NAMES
 
 TITLE = "Roboflow semantic masks"
 FILE = "_classes.csv"
@@ -21,8 +21,6 @@ def matches(location):
 def read(location, annotation):
     """Masks beside the images for segmentation, and the images for colorization."""
     reading = Reading(location.tree)
-    if not common.serves(reading, annotation, ("mask",), TITLE):
-        return reading
     for document in _documents(location.tree):
         folder = document.rpartition("/")[0]
         split = SPLIT_NAMES.get(folder.rsplit("/", 1)[-1].lower(), UNDIVIDED)
@@ -53,8 +51,12 @@ def _documents(tree):
 
 def _names(reading, document):
     """Names of the values 0, 1, 2, ...; empty, with an error, if they are others."""
-    rows = common.read_table(reading, document)
-    if not rows or set(rows[0]) != COLUMNS:
+    try:
+        rows = common.read_table(reading, document)
+    except DataError as error:
+        reading.error(error.what, document, error.fix)
+        return ()
+    if set(rows[0]) != COLUMNS:
         reading.error("columns are not 'Pixel Value' and 'Class'", document, "export again")
         return ()
     values = [row["Pixel Value"] for row in rows]

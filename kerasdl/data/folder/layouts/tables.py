@@ -9,10 +9,9 @@ columns could be the class and do not say the same, the user is asked.
 import collections
 import re
 
-from kerasdl.data.folder.layouts.splits import SPLIT_NAMES
-
 from kerasdl.core.errors import DataError
 from kerasdl.data.folder.layouts import UNDIVIDED, Reading, common, pairing
+from kerasdl.data.folder.layouts.splits import SPLIT_NAMES
 from kerasdl.data.inspect.findings import counted, listing
 
 TITLE = "labels in a CSV table"
@@ -45,9 +44,6 @@ def read(location, annotation):
             rows += [(source, *row) for row in _rows(reading, source)]
         except DataError as error:
             reading.error(error.what, source, error.fix)
-    if {split for _, _, _, split in rows} == {"train"}:
-        # Kaggle's train.csv: the images with labels are all there is to divide.
-        rows = [(source, file, label, UNDIVIDED) for source, file, label, _ in rows]
     names = sorted({label for _, _, label, _ in rows}, key=_order)
     labels = {name: index for index, name in enumerate(names)}
     missing = collections.defaultdict(list)
@@ -62,6 +58,9 @@ def read(location, annotation):
             reading.error(what, source, "remove one of the lines")
     for found, (label, split) in chosen.items():
         reading.splits.setdefault(split, []).append(reading.entry(found, labels[label]))
+    if list(reading.splits) == ["train"]:
+        # Kaggle's train.csv: the images with labels are all there is to divide.
+        reading.splits = {UNDIVIDED: reading.splits["train"]}
     for source, files in missing.items():
         reading.error(
             f"{counted(len(files), 'file')} of the table not found, or more than one of the name: "
@@ -148,7 +147,7 @@ def _classes(table, labels):
         flags = [[label for label in labels if float(row[label])] for row in table]
         several = next((place for place, names in enumerate(flags) if len(names) != 1), None)
         if several is not None:
-            what = f"row {several + 2} has {counted(len(flags[several]), 'class')}, 1 is expected"
+            what = f"row {several + 2} is in {len(flags[several])} classes, 1 is expected"
             raise DataError(what, fix="leave the row out")
         return [names[0] for names in flags]
     columns = {label: [row[label] for row in table] for label in labels}

@@ -31,8 +31,6 @@ def matches(location):
 def read(location, annotation):
     """Samples of the lists for segmentation, and their images for colorization."""
     reading = Reading(location.tree)
-    if not common.serves(reading, annotation, ("mask",), TITLE):
-        return reading
     base = common.one_base(reading, _bases(location.tree), TITLE)
     if base is None:
         return reading

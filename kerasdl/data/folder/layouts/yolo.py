@@ -10,10 +10,9 @@ data.yaml after the background. Lines of four numbers are boxes, which are no ma
 import os
 import re
 
-from kerasdl.data.folder.layouts.splits import SPLIT_NAMES
-
 from kerasdl.core.errors import DataError
 from kerasdl.data.folder.layouts import UNDIVIDED, Reading, annotated, common, shapes
+from kerasdl.data.folder.layouts.splits import SPLIT_NAMES
 
 TITLE = "YOLO segmentation"
 FILES = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
@@ -29,8 +28,6 @@ def read(location, annotation):
     """Semantic masks of the polygons, and the images for colorization."""
     tree = location.tree
     reading = Reading(tree)
-    if not common.serves(reading, annotation, ("mask",), TITLE):
-        return reading
     names = _names(reading, _yaml(tree))
     if not names:
         return reading
