@@ -81,17 +81,34 @@ def ade20k(root):
 CAMVID_ROW = {"Sky": (128, 128, 128), "Wall": (64, 192, 0), "Building": (128, 0, 0)}
 
 
+def camvid_colors():
+    """Color mask: sky above, a wall and a building, and void in a corner."""
+    colors = numpy.zeros((12, 16, 3), "uint8")
+    colors[:6] = CAMVID_ROW["Sky"]
+    colors[6:, :8] = CAMVID_ROW["Wall"]
+    colors[6:, 8:] = CAMVID_ROW["Building"]
+    colors[11, 15] = 0
+    return colors
+
+
 def camvid(root):
-    """Sky above, a wall and a building, and void in a corner."""
+    """Eight scenes of `camvid_colors`."""
     for index in range(8):
         name = f"0001TP_{index:06d}"
         photo(root / f"701_StillsRaw_full/{name}.png", index)
-        colors = numpy.zeros((12, 16, 3), "uint8")
-        colors[:6] = CAMVID_ROW["Sky"]
-        colors[6:, :8] = CAMVID_ROW["Wall"]
-        colors[6:, 8:] = CAMVID_ROW["Building"]
-        colors[11, 15] = 0
-        save(colors, root / f"LabeledApproved_full/{name}_L.png")
+        save(camvid_colors(), root / f"LabeledApproved_full/{name}_L.png")
+    return root
+
+
+def classdict(root):
+    """CamVid of Kaggle: the scenes of `camvid` in three splits and a table of colors."""
+    rows = ["name,r,g,b", *(f"{name},{r}, {g}, {b}" for name, (r, g, b) in CAMVID_ROW.items())]
+    write(root / "class_dict.csv", "\n".join((*rows, "Void,0,0,0")) + "\n")
+    for split, count in (("train", 4), ("val", 2), ("test", 2)):
+        for index in range(count):
+            name = f"0001TP_{index:06d}"
+            photo(root / f"{split}/{name}.png", index)
+            save(camvid_colors(), root / f"{split}_labels/{name}_L.png")
     return root
 
 

@@ -407,6 +407,17 @@ def test_label_studio_two_annotations_are_asked_about(tmp_path):
     assert _mask(_labelstudio(tmp_path, annotations=[first, truth])) == block(1).tolist()
 
 
+def test_label_studio_tasks_without_annotation_are_left_out(tmp_path):
+    root = layout_sets.labelstudio(tmp_path)
+    tasks = [layout_sets.labelstudio_task(0, []), layout_sets.labelstudio_task(1, [])]
+    tasks[0]["annotations"] = []
+    write(root / "project-1-at-2024-05-01-10-00-abcdef01.json", tasks)
+    reading = read(root)
+    assert not errors_of(reading) and files_of(reading)["all"] == ["images/1.jpg"]
+    assert any("1 tasks without annotation left out" in line for line in notes_of(reading))
+    assert any("1 image without a region" in line for line in notes_of(reading))
+
+
 @pytest.mark.parametrize(
     ("result", "problem"),
     [

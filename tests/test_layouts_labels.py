@@ -110,7 +110,7 @@ def test_ham10000_parts_and_table(tmp_path):
     found = labels_of(reading)["all"]
     assert found["HAM10000_images_part_1/ISIC_0000004.jpg"] == "nv"
     assert found["HAM10000_images_part_2/ISIC_0000009.jpg"] == "mel"
-    assert "HAM10000_metadata.csv" in reading.summary
+    assert "2 classes from dx of HAM10000_metadata.csv" in reading.summary
 
 
 def _table(root, text, name="train.csv", count=4, folder="train", suffix=".jpg"):

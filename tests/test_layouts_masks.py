@@ -218,6 +218,38 @@ def test_label_colors_of_camvid_name_the_colors(tmp_path):
     assert "no color in line" in only_error(root)
 
 
+def test_class_dict_names_the_colors(tmp_path):
+    reading = read(layout_sets.classdict(tmp_path))
+    assert not errors_of(reading) and layout_of(tmp_path) == "classdict"
+    assert reading.class_names == ("Sky", "Wall", "Building")
+    expected = numpy.zeros((12, 16), int)
+    expected[6:, :8], expected[6:, 8:], expected[11, 15] = 1, 2, 255
+    found = masks_of(reading)
+    assert found["validation"]["val/0001TP_000001.png"] == expected.tolist()
+    assert {split: len(part) for split, part in found.items()} == {
+        "train": 4,
+        "validation": 2,
+        "test": 2,
+    }
+    write(tmp_path / "class_dict.csv", "name,r,g,b\nSky,128,128\n")
+    assert "line 2 has not as many cells" in only_error(tmp_path)
+    write(tmp_path / "class_dict.csv", "name,r,g,b\nSky,128,128,sky\n")
+    assert "not a name and r, g, b" in only_error(tmp_path)
+
+
+def test_deepglobe_images_and_masks_in_one_folder(tmp_path):
+    for index in range(4):
+        photo(tmp_path / f"train/{index}_sat.jpg", index)
+        colored = numpy.zeros((12, 16, 3), "uint8")
+        colored[BLOCK] = (0, 255, 255)
+        save(colored, tmp_path / f"train/{index}_mask.png")
+    write(tmp_path / "class_dict.csv", "name,r,g,b\nurban_land,0,255,255\nunknown,0,0,0\n")
+    reading = read(tmp_path)
+    assert not errors_of(reading) and reading.class_names == ("urban_land",)
+    assert masks_of(reading)["train"]["train/0_sat.jpg"] == block(0, 255).tolist()
+    assert files_of(read(tmp_path, "none"))["train"] == [f"train/{i}_sat.jpg" for i in range(4)]
+
+
 def test_carvana_masks_are_read_by_color_and_test_is_left_out(tmp_path):
     root = layout_sets.carvana(tmp_path)
     # The order of a palette means nothing: here white comes first.

@@ -126,6 +126,7 @@ SOURCES: Registry[SourceSpec] = Registry(
         folder_layout("camvid11", "CamVid with color labels in 11 classes"),
         folder_layout("carvana", "Carvana"),
         folder_layout("cityscapes", "Cityscapes"),
+        folder_layout("classdict", "color masks with a class_dict.csv", over=("beside",)),
         folder_layout("coco", "COCO"),
         folder_layout("cub", "CUB-200-2011", annotations=("label", "none")),
         folder_layout("cvat", "CVAT for images"),

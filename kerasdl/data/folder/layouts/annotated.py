@@ -100,6 +100,10 @@ def add_samples(
                 reading.entry(one.file, mask=RegionMask(reading.tree.base, one, regions))
             )
         reading.splits[split] = entries
+    bare = sum(not one.regions for members in drawn.values() for one in members)
+    if bare:
+        what = f"{counted(bare, 'image')} without a region: background only"
+        common.note(reading, what)
     if any(value == IGNORED for value in classes.values()):
         reading.ignore = (IGNORED,)
 

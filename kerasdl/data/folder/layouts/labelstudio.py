@@ -36,7 +36,7 @@ def read(location, annotation):
     tasks = common.read_json(reading, document)
     if tasks is None:
         return reading
-    named, drawn, missing, labels, outlines = [], [], [], set(), 0
+    named, drawn, missing, labels, outlines, bare = [], [], [], set(), 0, 0
     for task in tasks:
         try:
             named.append((task, *_task(task)))
@@ -45,6 +45,9 @@ def read(location, annotation):
     wanted = [(name, UPLOADED.sub("", name)) for _, name, _ in named]
     files = annotated.find_files(reading, ["images", ""], wanted)
     for (task, name, results), file in zip(named, files, strict=True):
+        if results is None:
+            bare += 1
+            continue
         try:
             size, regions, left_out = _regions(results)
         except DataError as error:
@@ -56,6 +59,8 @@ def read(location, annotation):
         outlines += left_out
         labels.update(label for label, _ in regions)
         drawn.append(annotated.Drawn(file, size, regions, document, f"task {task.get('id')}"))
+    if bare:
+        common.note(reading, f"{bare} tasks without annotation left out", document)
     annotated.report_missing(reading, document, missing)
     annotated.report_boxes(reading, document, outlines, len(labels))
     annotated.add_samples(reading, location.file, annotation, {UNDIVIDED: drawn}, sorted(labels))
@@ -103,9 +108,14 @@ def _task(task):
 
 
 def _chosen(annotations):
-    """Results of the annotation that counts: the ground truth, or the only one not canceled."""
+    """Results of the annotation that counts: the ground truth, or the only one not canceled.
+
+    None where there is none.
+    """
     kept = [one for one in annotations if isinstance(one, dict) and not one.get("was_cancelled")]
     chosen = [one for one in kept if one.get("ground_truth")] or kept
+    if not chosen:
+        return None
     if len(chosen) != 1:
         raise DataError(
             f"{len(chosen)} annotations, 1 expected",

@@ -48,12 +48,12 @@ def read(location, annotation):
 
 
 def _are_so(tree, masks_at, folder):
-    full = set(tree.below(folder))
-    stems = {pairing.stem(name) for name in full}
     masks = [pairing.stem(name) for name in tree.below(masks_at)]
-    return bool(masks) and all(
-        name not in stems and _image_of(name, full) in stems for name in masks
-    )
+    full = set(tree.below(folder))
+    if not masks or _image_of(masks[0], full) is None:
+        return False
+    stems = {pairing.stem(name) for name in full}
+    return all(name not in stems and _image_of(name, full) in stems for name in masks)
 
 
 def _image_of(stem, full):

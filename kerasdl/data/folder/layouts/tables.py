@@ -73,7 +73,7 @@ def read(location, annotation):
         reading.error("tables with and without a split", sources[0], "name them train, val, test")
     reading.class_names = tuple(names)
     splits = "no splits" if UNDIVIDED in reading.splits else f"splits {', '.join(reading.splits)}"
-    reading.summary = f"{TITLE}: {len(names)} classes from {', '.join(sources)}, {splits}"
+    reading.summary = f"{TITLE}: {len(names)} classes from {reading.summary}; {splits}"
     return reading
 
 
@@ -123,11 +123,12 @@ def _rows(reading, source):
     images, labels = _columns(table)
     if not images or not labels:
         raise DataError("no column of files, or none of classes", fix="name them image and label")
-    classes = _classes(table, labels)
+    column, classes = _classes(table, labels)
     split_column = next((key for key in table[0] if key.lower() in SPLIT_COLUMNS), None)
     words = re.findall(r"[a-z]+", source.rsplit("/", 1)[-1].lower())
     split = next((SPLIT_NAMES[word] for word in words if word in SPLIT_NAMES), UNDIVIDED)
     image = _file_column(reading.tree, table, images, split)
+    reading.summary += f"{', ' if reading.summary else ''}{column} of {source}"
     rows = []
     for row, label in zip(table, classes, strict=True):
         if split_column:
@@ -142,14 +143,14 @@ def _rows(reading, source):
 
 
 def _classes(table, labels):
-    """Class of each row. Raises DataError if two columns tell different ones."""
+    """Column and the class of each row. Raises DataError if two columns tell different ones."""
     if not any(label.lower() in LABEL_COLUMNS for label in labels):
         flags = [[label for label in labels if float(row[label])] for row in table]
         several = next((place for place, names in enumerate(flags) if len(names) != 1), None)
         if several is not None:
             what = f"row {several + 2} is in {len(flags[several])} classes, 1 is expected"
             raise DataError(what, fix="leave the row out")
-        return [names[0] for names in flags]
+        return "columns", [names[0] for names in flags]
     columns = {label: [row[label] for row in table] for label in labels}
     first, *others = columns.values()
     for other in others:
@@ -163,7 +164,7 @@ def _classes(table, labels):
     if "" in first:
         raise DataError(f"row {first.index('') + 2} has no class", fix="add it or remove the row")
     # Columns that say the same: names rather than numbers.
-    return min(columns.values(), key=lambda values: all(value.isdigit() for value in values))
+    return min(columns.items(), key=lambda item: all(value.isdigit() for value in item[1]))
 
 
 def _file_column(tree, table, images, split):
