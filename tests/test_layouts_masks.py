@@ -92,15 +92,28 @@ def test_voc_of_cvat_has_the_colors_of_its_label_map(tmp_path):
     assert masks_of(reading)["all"]["JPEGImages/0.jpg"] == block(1).tolist()
 
 
-def test_pets_trimaps_are_pet_background_and_ignored(tmp_path):
+def test_pets_trimaps_are_pet_background_and_border(tmp_path):
     reading = read(layout_sets.pets(tmp_path))
     assert not errors_of(reading)
-    expected = block(1)
-    expected[3] = 255
+    expected = block(0, 1)
+    expected[3] = 2
     found = masks_of(reading)
     assert found["test"]["images/Abyssinian_4.jpg"] == expected.tolist()
     assert len(found["train"]) == 6 and len(found["test"]) == 2
-    assert reading.class_names == ("background", "pet")
+    assert reading.class_names == ("pet", "background", "border")
+
+
+def test_border_of_pets_is_ignored_where_dataset_toml_says_so(tmp_path):
+    root = layout_sets.pets(tmp_path)
+    write(
+        root / "dataset.toml",
+        'names = ["pet", "background"]\nmask_values = { 1 = 0, 2 = 1, 3 = "ignore" }\n',
+    )
+    reading = read(root)
+    expected = block(0, 1)
+    expected[3] = 255
+    assert masks_of(reading)["test"]["images/Abyssinian_4.jpg"] == expected.tolist()
+    assert reading.class_names == ("pet", "background")
 
 
 def test_pets_breeds_come_from_the_lists(tmp_path):

@@ -45,7 +45,7 @@ def read(location, annotation):
     void = ", ".join(name for name in colors if _is_void(name))
     reading.summary = (
         f"{TITLE}: {len(names)} classes, {f'{void} ignored' if void else 'nothing ignored'}, "
-        f"splits {', '.join(reading.splits)}"
+        f"{common.splits_of(reading.splits)}"
     )
     return reading
 

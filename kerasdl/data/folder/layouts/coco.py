@@ -55,7 +55,7 @@ def read(location, annotation):
         )
     labels = [*names, CROWD] if any(_has_crowd(members) for members in drawn.values()) else names
     annotated.add_samples(reading, location.file, annotation, drawn, list(labels))
-    splits = ", ".join(drawn) if UNDIVIDED not in drawn else "no splits"
+    splits = common.splits_of(drawn)
     reading.summary = (
         f"{TITLE}: {len(names)} categories and background, crowds ignored, smaller regions over "
         f"larger ones, {splits}"

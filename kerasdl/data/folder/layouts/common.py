@@ -11,7 +11,7 @@ import numpy
 
 from kerasdl.core.errors import DataError
 from kerasdl.data import images
-from kerasdl.data.folder.layouts import Entry, Reading
+from kerasdl.data.folder.layouts import SPLITS, Entry, Reading
 from kerasdl.data.inspect.findings import Finding, counted, listing, printable
 
 MOST_DEPTH = 2  # folders above the one that a data set starts in, such as VOCdevkit/VOC2012
@@ -259,6 +259,12 @@ def images_only(reading: Reading, folders: dict[str, str]) -> None:
         if reading.tree.count(folder):
             names = reading.tree.below(folder)
             reading.splits[split] = [reading.entry(join(folder, name)) for name in names]
+
+
+def splits_of(splits) -> str:
+    """The splits of a reading as text: "splits train, validation", or "no splits"."""
+    named = [name for name in SPLITS if name in splits]
+    return f"splits {', '.join(named)}" if named else "no splits"
 
 
 def without(tree, left_out: set[str]):

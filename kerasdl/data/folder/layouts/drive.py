@@ -40,6 +40,6 @@ def read(location, annotation):
     reading.class_names = ("background", "vessel")
     reading.summary = (
         f"{TITLE}: 2 classes, vessels from 1st_manual (mask/ is the field of view), "
-        f"splits {', '.join(reading.splits)}"
+        f"{common.splits_of(reading.splits)}"
     )
     return reading

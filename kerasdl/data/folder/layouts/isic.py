@@ -58,7 +58,7 @@ def read(location, annotation):
     years = sorted({found["year"].split("_")[0] for _, found in _folders(tree)})
     reading.class_names = ("background", "lesion")
     reading.summary = (
-        f"{TITLE} segmentation ({', '.join(years)}): 2 classes, splits {', '.join(reading.splits)}"
+        f"{TITLE} segmentation ({', '.join(years)}): 2 classes, {common.splits_of(reading.splits)}"
     )
     return reading
 

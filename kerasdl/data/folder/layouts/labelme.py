@@ -52,7 +52,7 @@ def read(location, annotation):
         common.note(reading, f"{bare} images without a JSON file left out")
     annotated.report_boxes(reading, "", lines, len(labels))
     annotated.add_samples(reading, location.file, annotation, drawn, sorted(labels))
-    splits = "no splits" if UNDIVIDED in drawn else f"splits {', '.join(drawn)}"
+    splits = common.splits_of(drawn)
     reading.summary = f"{TITLE}: {len(reading.class_names)} classes with background, {splits}"
     return reading
 

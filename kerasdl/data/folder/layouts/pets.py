@@ -1,11 +1,11 @@
 """Oxford-IIIT Pet: `images/`, `annotations/trimaps/`, `annotations/{list,trainval,test}.txt`.
 
-Trimaps hold 1 for the pet, 2 for the background and 3 for "not classified", the outline of the
-animal, which is ignored. The lists name the breed (37 classes) for classification.
+Trimaps hold 1 for the pet, 2 for the background and 3 for the border ("not classified"), which
+become the classes 0 to 2, as for `tfds:oxford_iiit_pet`. The lists name the breed (37 classes) for
+classification.
 """
 
 from kerasdl.core.errors import DataError
-from kerasdl.data.folder.dataset_file import IGNORE
 from kerasdl.data.folder.layouts import UNDIVIDED, Reading, common, pairing
 
 TITLE = "Oxford-IIIT Pet"
@@ -19,7 +19,7 @@ def matches(location):
 
 
 def read(location, annotation):
-    """Breeds for classification, pet and background for segmentation."""
+    """Breeds for classification; pet, background and border for segmentation."""
     tree = location.tree
     reading = Reading(tree)
     base = common.one_base(reading, _bases(tree), TITLE)
@@ -52,9 +52,9 @@ def read(location, annotation):
         reading.class_names = tuple(breeds[label] for label in sorted(breeds))
         reading.summary += f"{len(breeds)} breeds, "
     elif annotation == "mask":
-        reading.class_names = ("background", "pet")
-        reading.values = {1: 1, 2: 0, 3: IGNORE}
-        reading.summary += "1 = pet, 2 = background, 3 (not classified) ignored, "
+        reading.class_names = ("pet", "background", "border")
+        reading.values = {1: 0, 2: 1, 3: 2}
+        reading.summary += "1 = pet, 2 = background, 3 = border, "
     used = (name.rsplit("/", 1)[1] for name in lists.values())
     reading.summary += f"splits from annotations: {', '.join(used)}"
     return reading

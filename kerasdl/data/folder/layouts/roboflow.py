@@ -40,7 +40,7 @@ def read(location, annotation):
         reading.splits[split] = entries
     reading.summary = (
         f"{TITLE}: {len(reading.class_names)} classes by _classes.csv, "
-        f"splits {', '.join(reading.splits)}"
+        f"{common.splits_of(reading.splits)}"
     )
     return reading
 

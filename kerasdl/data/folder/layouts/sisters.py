@@ -28,7 +28,7 @@ def read(location, annotation):
     tree = location.tree
     reading = Reading(tree)
     folders = splits.split_folders(reading, location.file, "mask")
-    reading.summary = f"{TITLE} (mask_x.png or x.jpg.png), splits {', '.join(folders)}"
+    reading.summary = f"{TITLE} (mask_x.png or x.jpg.png), {common.splits_of(folders)}"
     if annotation == "none":
         common.images_only(reading, folders)
         return reading

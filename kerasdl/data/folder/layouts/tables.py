@@ -72,7 +72,7 @@ def read(location, annotation):
     if len(reading.splits) > 1 and UNDIVIDED in reading.splits:
         reading.error("tables with and without a split", sources[0], "name them train, val, test")
     reading.class_names = tuple(names)
-    splits = "no splits" if UNDIVIDED in reading.splits else f"splits {', '.join(reading.splits)}"
+    splits = common.splits_of(reading.splits)
     reading.summary = f"{TITLE}: {len(names)} classes from {reading.summary}; {splits}"
     return reading
 

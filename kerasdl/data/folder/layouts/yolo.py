@@ -49,7 +49,7 @@ def read(location, annotation):
             )
     annotated.report_boxes(reading, "", boxes, regions)
     annotated.add_samples(reading, location.file, annotation, drawn, names)
-    splits = "no splits" if UNDIVIDED in drawn else f"splits {', '.join(drawn)}"
+    splits = common.splits_of(drawn)
     reading.summary = (
         f"{TITLE}: {len(reading.class_names)} classes with background, smaller regions over larger "
         f"ones, {splits}"
