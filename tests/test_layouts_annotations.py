@@ -184,6 +184,18 @@ def test_coco_category_of_one_split_only_is_refused(tmp_path):
     assert "category 'car' is in this file only" in only_error(root)
 
 
+@pytest.mark.parametrize("size", [(0, 16), (-1, 16), (10**6, 10**6)])
+def test_coco_image_of_an_impossible_size_takes_no_memory(tmp_path, size):
+    from kerasdl.core.errors import DataError
+
+    root = _coco(tmp_path, [])
+    document = layout_sets.coco_document(["0.jpg"], [])
+    document["images"][0] |= {"height": size[0], "width": size[1]}
+    write(root / "annotations/instances_default.json", document)
+    with pytest.raises(DataError, match="correct the size of the image"):
+        masks_of(read(root))
+
+
 def test_json_that_is_no_coco_is_left_alone(tmp_path):
     photo(tmp_path / "images/a.jpg")
     write(tmp_path / "annotations/settings.json", {"images": "images", "seed": 1})
@@ -245,6 +257,7 @@ def test_labelme_bitmap_later_shapes_ignored_and_background(tmp_path):
     write(tmp_path / "a.json", document)
     reading = read(tmp_path)
     assert reading.class_names == ("_background_", "cat") and reading.ignore == (255,)
+    assert any("regions of __ignore__ are ignored" in line for line in notes_of(reading))
     expected = block(1)
     expected[4:6, 5:7], expected[4:6, 7:9] = 255, 0
     assert masks_of(reading)["all"]["a.jpg"] == expected.tolist()

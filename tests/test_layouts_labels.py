@@ -182,6 +182,7 @@ def test_two_columns_that_say_different_things_are_asked_about(tmp_path):
         ("id,breed\n0,a\n1,b\n2,\n3,a\n", "row 4 has no class"),
         ("id,breed,split\n0,a,train\n1,b,fold3\n2,a,train\n", "split 'fold3' is none of"),
         ("id,breed\n0,a\n1,b\n0,b\n", "'0' is in the table twice"),
+        ("id,target\n0,0.25\n1,0.5\n2,0.75\n", "'target' holds measurements, no classes"),
     ],
 )
 def test_table_with_a_fault_is_named(tmp_path, text, problem):
@@ -195,6 +196,14 @@ def test_class_folders_with_a_table_beside_them_stay_class_folders(tmp_path):
             photo(tmp_path / f"{name}/{name}{index}.jpg", index)
     write(tmp_path / "labels.csv", "filename,label\ncat0.jpg,cat\ndog0.jpg,dog\n")
     assert layout_of(tmp_path, "label") == "folders"
+
+
+def test_images_with_masks_and_a_table_are_read_for_their_masks(tmp_path):
+    for index in range(4):
+        photo(tmp_path / f"images/{index}.jpg", index)
+        photo(tmp_path / f"masks/{index}.png", index)
+    write(tmp_path / "labels.csv", "id,label\n0,a\n1,b\n2,a\n3,b\n")
+    assert layout_of(tmp_path, "mask") == layout_of(tmp_path, "label") == "folders"
 
 
 def test_table_about_something_else_is_left_alone(tmp_path):

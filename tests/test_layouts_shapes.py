@@ -181,6 +181,8 @@ def test_brush_that_ends_early_or_fits_another_image_is_refused():
         ([0, 0, 1, 1, 2], "no list of x, y pairs"),
         (["a", 0, 1, 1, 2, 2], "no list of x, y pairs"),
         ([0, 0, 1, float("nan"), 2, 2], "no number"),
+        ([0, 0, 1e300, 1, 2, 2], "no number"),
+        ([0, 0, 10**400, 1, 2, 2], "no list of x, y pairs"),
     ],
 )
 def test_what_is_no_polygon_is_refused(points, problem):

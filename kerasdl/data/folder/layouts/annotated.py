@@ -1,6 +1,7 @@
 """What the annotation formats share: from regions with labels to samples with class indices."""
 
 import collections
+import math
 import os
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ from kerasdl.data.inspect.findings import counted, listing
 BACKGROUND = "background"
 BACKGROUND_NAMES = (BACKGROUND, "_background_", "__background__")
 IGNORED = 255
+LEFT_OUT = "(ignored)"  # the label that the formats themselves give, such as to crowds
 
 
 class Drawn(NamedTuple):
@@ -66,6 +68,9 @@ class RegionMask:
     def read(self) -> numpy.ndarray:
         """Class indices, uint8 (height, width). Raises DataError naming the document."""
         size = self.size or images.read_header(os.path.join(self.root, self.file)).size
+        if min(size) < 1 or math.prod(size) > images.MAX_PIXELS:
+            what = f"{self.key} is {size[1]}x{size[0]}, at most {images.MAX_PIXELS} pixels are read"
+            raise DataError(what, self.path, "correct the size of the image in the file")
         try:
             return shapes.draw(self.regions, size)
         except DataError as error:
@@ -104,8 +109,11 @@ def add_samples(
     if bare:
         what = f"{counted(bare, 'image')} without a region: background only"
         common.note(reading, what)
-    if any(value == IGNORED for value in classes.values()):
+    void = [label for label, value in classes.items() if value == IGNORED]
+    if void:
         reading.ignore = (IGNORED,)
+    if named := [label for label in void if label != LEFT_OUT]:
+        common.note(reading, f"regions of {listing(named)} are ignored")
 
 
 def _classes(reading, file, labels):
@@ -134,7 +142,7 @@ def _classes(reading, file, labels):
 
 def is_void(label: str) -> bool:
     """Whether regions of that label are left out of loss and metrics."""
-    return label.casefold().strip("_") in VOID_NAMES
+    return label == LEFT_OUT or label.casefold().strip("_") in VOID_NAMES
 
 
 def find_files(

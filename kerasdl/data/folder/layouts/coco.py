@@ -25,7 +25,6 @@ TITLE = "COCO"
 INSIDE = "_annotations.coco.json"
 FOREIGN = ("panoptic", "captions", "person_keypoints", "image_info", "stuff")
 WORDS = re.compile(r"[a-z]+")
-CROWD = "ignore"  # a label of annotated.VOID_NAMES
 KEYS = ("images", "annotations", "categories")
 MOST_DOCUMENTS = 12  # a folder of more JSON files is none of COCO's
 
@@ -53,7 +52,11 @@ def read(location, annotation):
         reading.error(
             "files with and without a split in their names", "", "name them *train*, *val*, *test*"
         )
-    labels = [*names, CROWD] if any(_has_crowd(members) for members in drawn.values()) else names
+    labels = (
+        [*names, annotated.LEFT_OUT]
+        if any(_has_crowd(members) for members in drawn.values())
+        else names
+    )
     annotated.add_samples(reading, location.file, annotation, drawn, list(labels))
     splits = common.splits_of(drawn)
     reading.summary = (
@@ -119,7 +122,7 @@ def _add_names(reading, document, names, categories):
 
 
 def _has_crowd(members):
-    return any(label == CROWD for one in members for label, _ in one.regions)
+    return any(label == annotated.LEFT_OUT for one in members for label, _ in one.regions)
 
 
 class _Document:
@@ -208,7 +211,7 @@ class _Document:
             return
         shape = _shape(parts, self.sizes[image])
         self.regions += 1
-        label = CROWD if item.get("iscrowd") else self.categories[category]
+        label = annotated.LEFT_OUT if item.get("iscrowd") else self.categories[category]
         area = item.get("area") or shape.area()
         if not isinstance(area, int | float):
             raise DataError(f"area is {area!r}, no number")

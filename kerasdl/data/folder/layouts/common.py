@@ -131,8 +131,7 @@ def read_table(reading: Reading, name: str) -> list[dict[str, str]]:
 
     Raises DataError if it is empty or has a line with too few or too many cells.
     """
-    lines = _read_text(reading, name).splitlines()
-    table = rows_of(lines)
+    table = rows_of(_read_text(reading, name).splitlines())
     short = next((row for row in table if None in row or None in row.values()), None)
     if short is not None:
         what = f"line {table.index(short) + 2} has not as many cells as the first line"
@@ -147,11 +146,14 @@ def rows_of(lines: list[str]) -> list[dict[str, str]]:
     """Rows of a table by the names of its columns; cells too many are under the key None."""
     delimiter = max(",;\t", key=lines[0].count) if lines else ","
     rows = csv.DictReader(lines, delimiter=delimiter, skipinitialspace=True)
-    rows.fieldnames = [name.strip() for name in rows.fieldnames or ()]
-    return [
-        {key: value.strip() if isinstance(value, str) else value for key, value in row.items()}
-        for row in rows
-    ]
+    try:
+        rows.fieldnames = [name.strip() for name in rows.fieldnames or ()]
+        return [
+            {key: value.strip() if isinstance(value, str) else value for key, value in row.items()}
+            for row in rows
+        ]
+    except csv.Error as error:
+        raise DataError(f"not a table: {error}") from error
 
 
 def read_mat(path, key: str):

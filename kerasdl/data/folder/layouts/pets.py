@@ -11,6 +11,7 @@ from kerasdl.data.folder.layouts import UNDIVIDED, Reading, common, pairing
 TITLE = "Oxford-IIIT Pet"
 LISTS = {"train": "trainval.txt", "test": "test.txt"}
 TRIMAPS = "annotations/trimaps"
+SIGNS = tuple(f"annotations/{name}" for name in ("list.txt", *LISTS.values()))
 
 
 def matches(location):
@@ -61,10 +62,12 @@ def read(location, annotation):
 
 
 def _bases(tree):
-    found = [*common.bases(tree, "images", TRIMAPS)]
-    if common.has(tree.documents, "annotations/list.txt") and tree.count("images"):
-        found.append("")
-    return sorted(set(found))
+    with_lists = [
+        base
+        for base in common.bases(tree, "images", "annotations")
+        if all(common.has(tree.documents, common.join(base, name)) for name in SIGNS)
+    ]
+    return sorted({*common.bases(tree, "images", TRIMAPS), *with_lists})
 
 
 def _add_breeds(entries, rows, breeds, images):

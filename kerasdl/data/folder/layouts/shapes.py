@@ -6,7 +6,6 @@ A pixel belongs to a polygon if its center does, by the even-odd rule; pixel (ro
 """
 
 import base64
-import binascii
 import dataclasses
 import io
 from typing import NamedTuple, Protocol
@@ -137,7 +136,7 @@ class Bitmap:
             file = base64.b64decode(self.code, validate=True)
             with PIL.Image.open(io.BytesIO(file), formats=("PNG",)) as image:
                 inside = numpy.asarray(image.convert("L")) > 0
-        except (binascii.Error, OSError, ValueError, SyntaxError) as error:
+        except Exception as error:  # parsers answer damaged input with any kind of exception
             raise DataError(f"bitmap of a region cannot be read: {error}") from error
         _paste(mask, inside, *self.corner, value)
 
@@ -170,9 +169,9 @@ def polygon(points) -> numpy.ndarray:
             numbers.
     """
     try:
-        corners = numpy.array(points, "float32")
-        corners = corners.reshape(-1, 2)
-    except (TypeError, ValueError):
+        with numpy.errstate(over="ignore"):  # what is too large becomes inf, see below
+            corners = numpy.array(points, "float32").reshape(-1, 2)
+    except (TypeError, ValueError, OverflowError):
         raise DataError("polygon is no list of x, y pairs") from None
     if len(corners) < 3:
         count = len(corners)
@@ -259,6 +258,8 @@ def decode_brush(code: bytes, length: int) -> numpy.ndarray:
 
     total, word = read(32), read(5) + 1
     sizes = [read(4) + 1 for _ in range(4)]
+    if word != 8:
+        raise DataError(f"brush run lengths of {word} bits, 8 are expected")
     if total != length:
         raise DataError(
             f"brush run lengths hold {total} values, the image {length}",

@@ -10,7 +10,7 @@ import collections
 import re
 
 from kerasdl.core.errors import DataError
-from kerasdl.data.folder.layouts import UNDIVIDED, Reading, common, pairing
+from kerasdl.data.folder.layouts import UNDIVIDED, Reading, common, pairing, splits
 from kerasdl.data.folder.layouts.splits import SPLIT_NAMES
 from kerasdl.data.inspect.findings import counted, listing
 
@@ -31,8 +31,13 @@ MOST_DOCUMENTS = 12
 
 
 def matches(location):
-    """Whether a table at the top, or one folder below, has a column of files and one of classes."""
-    return bool(_tables(location))
+    """Whether a table at the top, or one folder below, has a column of files and one of classes.
+
+    Images with masks that have such a table are read for their masks.
+    """
+    folders = splits.split_folders(Reading(location.tree), location.file, "mask")
+    masks = any(splits.mask_folder(location.tree, folder) for folder in folders.values())
+    return not masks and bool(_tables(location))
 
 
 def read(location, annotation):
@@ -72,8 +77,8 @@ def read(location, annotation):
     if len(reading.splits) > 1 and UNDIVIDED in reading.splits:
         reading.error("tables with and without a split", sources[0], "name them train, val, test")
     reading.class_names = tuple(names)
-    splits = common.splits_of(reading.splits)
-    reading.summary = f"{TITLE}: {len(names)} classes from {reading.summary}; {splits}"
+    reading.summary = f"{TITLE}: {len(names)} classes from {reading.summary}; "
+    reading.summary += common.splits_of(reading.splits)
     return reading
 
 
@@ -95,7 +100,10 @@ def _has_labels(head, folders):
     lines = head.splitlines()
     if len(head) >= common.HEAD:
         lines.pop()  # cut in the middle
-    table = common.rows_of(lines)
+    try:
+        table = common.rows_of(lines)
+    except DataError:
+        return False
     images, labels = _columns(table)
     values = {row[label] for row in table for label in labels}
     return bool(images and labels) and not values & folders
@@ -103,7 +111,7 @@ def _has_labels(head, folders):
 
 def _columns(table):
     """Columns that may name the file, and those that may be the class; both may be empty."""
-    keys = list(table[0]) if table else []
+    keys = [key for key in table[0] if key] if table else []
     images = [key for key in keys if key.lower() in IMAGE_COLUMNS]
     labels = [key for key in keys if key.lower() in LABEL_COLUMNS and key not in images]
     return images, labels or _flags(table, images)
@@ -111,7 +119,7 @@ def _columns(table):
 
 def _flags(table, images):
     """The columns of a table with one column of 0 and 1 per class; empty if it has another form."""
-    keys = [key for key in table[0] if key not in images] if table else []
+    keys = [key for key in table[0] if key and key not in images] if table else []
     if len(keys) < 2 or not all(row[key] in FLAGS for row in table for key in keys):
         return []
     return keys
@@ -163,6 +171,8 @@ def _classes(table, labels):
             )
     if "" in first:
         raise DataError(f"row {first.index('') + 2} has no class", fix="add it or remove the row")
+    if any("." in value and value.replace(".", "").isdigit() for value in first):
+        raise DataError(f"the column '{labels[0]}' holds measurements, no classes")
     # Columns that say the same: names rather than numbers.
     return min(columns.items(), key=lambda item: all(value.isdigit() for value in item[1]))
 
