@@ -15,6 +15,7 @@ import PIL.Image
 
 from kerasdl.core.errors import DataError
 
+_FARTHEST = 1e7  # pixels; float32 tells neighboring ones apart up to here
 _ELLIPSE_CORNERS = 360  # off by less than 0.04 pixels at a radius of 1000
 
 
@@ -169,16 +170,15 @@ def polygon(points) -> numpy.ndarray:
             numbers.
     """
     try:
-        with numpy.errstate(over="ignore"):  # what is too large becomes inf, see below
-            corners = numpy.array(points, "float32").reshape(-1, 2)
+        corners = numpy.array(points, "float64").reshape(-1, 2)
     except (TypeError, ValueError, OverflowError):
         raise DataError("polygon is no list of x, y pairs") from None
     if len(corners) < 3:
         count = len(corners)
         raise DataError(f"polygon with {count} point{'s' * (count != 1)}, at least 3 are needed")
-    if not numpy.isfinite(corners).all():
-        raise DataError("polygon with a coordinate that is no number")
-    return corners
+    if not numpy.abs(corners).max() < _FARTHEST:  # not a number is not less either
+        raise DataError("polygon with a coordinate that is no number, or far outside")
+    return corners.astype("float32")
 
 
 def rectangle(left: float, top: float, right: float, bottom: float) -> numpy.ndarray:
