@@ -112,6 +112,18 @@ def classdict(root):
     return root
 
 
+def codes(root):
+    """CamVid of fast.ai: Sky and Wall with Void between them."""
+    for index in range(8):
+        photo(root / f"images/0001TP_{index:06d}.png", index)
+        mask = block(2)
+        mask[0, 0] = 1
+        save(mask, root / f"labels/0001TP_{index:06d}_P.png")
+    write(root / "codes.txt", "Sky\nVoid\nWall\n")
+    write(root / "valid.txt", "0001TP_000002.png\n0001TP_000005.png\n")
+    return root
+
+
 def segnet(root):
     """The same scenes as `camvid`, as SegNet stores them: indices, void as 11."""
     for split, count in (("train", 4), ("val", 2), ("test", 2)):

@@ -17,6 +17,7 @@ from layout_fixtures import (
     only_error,
     photo,
     read,
+    settings,
     write,
 )
 
@@ -155,6 +156,23 @@ def test_coco_run_lengths_of_another_length_are_found_when_read(tmp_path):
         masks_of(read(root))
 
 
+def test_coco_with_validation_images_only_is_refused(tmp_path):
+    root = layout_sets.coco(tmp_path)
+    (root / "annotations/instances_train2017.json").unlink()
+    assert "no training images, only validation" in only_error(root)
+
+
+def test_nothing_left_after_leaving_out_faulty_samples_is_one_line(tmp_path):
+    from kerasdl import data
+    from kerasdl.core.errors import DataError
+
+    root = _coco(tmp_path, [_annotation([[0, 0, 1, 1]])])
+    config = settings(root)
+    config.skip_invalid = True
+    with pytest.raises(DataError, match="no training images that can be used"):
+        data.load(config, "mask")
+
+
 def test_coco_missing_images_and_lists_and_broken_json(tmp_path):
     root = layout_sets.coco(tmp_path)
     (root / "train2017/000000000001.jpg").unlink()
@@ -213,6 +231,15 @@ def test_labelme_labels_are_classes_in_the_order_of_the_alphabet(tmp_path):
     assert not errors_of(reading) and layout_of(tmp_path) == "labelme"
     assert reading.class_names == ("background", "cat", "dog")
     assert masks_of(reading)["all"]["3.jpg"] == block(2).tolist()
+
+
+def test_labelme_files_in_a_folder_of_their_own(tmp_path):
+    root = layout_sets.labelme(tmp_path)
+    for folder, suffix in (("img", ".jpg"), ("ann", ".json")):
+        (root / folder / "train").mkdir(parents=True)
+        for path in root.glob(f"*{suffix}"):
+            path.rename(root / folder / "train" / path.name)
+    assert masks_of(read(root))["train"]["img/train/3.jpg"] == block(2).tolist()
 
 
 def test_names_in_dataset_toml_give_the_order_of_labels(tmp_path):

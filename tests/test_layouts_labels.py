@@ -79,6 +79,24 @@ def test_imagenet_ids_need_the_development_kit(tmp_path):
     assert labels_of(read(root, "label"))["validation"] == EXPECTED
 
 
+def test_tiny_imagenet(tmp_path):
+    root = layout_sets.imagenet(tmp_path)
+    for synset in ("n01440764", "n01443537"):
+        (root / f"train/{synset}/images").mkdir()
+        for path in (root / f"train/{synset}").glob("*.JPEG"):
+            path.rename(path.parent / "images" / path.name)
+    (root / "val/images").mkdir()
+    for path in sorted((root / "val").glob("*.JPEG")):
+        path.rename(root / "val/images" / path.name)
+    lines = [f"{name[4:]}\t{synset}\t0\t32\t44\t62" for name, synset in EXPECTED.items()]
+    (root / "val.txt").unlink()
+    write(root / "val/val_annotations.txt", "\n".join(lines) + "\n")
+    reading = read(root, "label")
+    assert not errors_of(reading) and len(reading.splits["train"]) == 8
+    expected = {name.replace("val/", "val/images/"): label for name, label in EXPECTED.items()}
+    assert labels_of(reading)["validation"] == expected
+
+
 def test_imagenet_without_a_list_or_with_a_wrong_one(tmp_path):
     root = layout_sets.imagenet(tmp_path)
     write(root / "val.txt", "ILSVRC2012_val_00000001.JPEG 0\n")

@@ -250,6 +250,18 @@ def test_class_dict_names_the_colors(tmp_path):
     assert "not a name and r, g, b" in only_error(tmp_path)
 
 
+def test_codes_of_fastai_are_line_numbers_and_void_is_ignored(tmp_path):
+    reading = read(layout_sets.codes(tmp_path))
+    assert not errors_of(reading) and reading.class_names == ("Sky", "Wall")
+    expected = block(1)
+    expected[0, 0] = 255
+    found = masks_of(reading)
+    assert found["validation"]["images/0001TP_000005.png"] == expected.tolist()
+    assert len(found["train"]) == 6 and len(found["validation"]) == 2
+    write(tmp_path / "valid.txt", "0001TP_000009.png\n")
+    assert "1 image of the annotations not found" in errors_of(read(tmp_path))[0]
+
+
 def test_deepglobe_images_and_masks_in_one_folder(tmp_path):
     for index in range(4):
         photo(tmp_path / f"train/{index}_sat.jpg", index)
@@ -303,6 +315,17 @@ def test_superpixels_of_isic_2017_are_no_images(tmp_path):
     reading = read(tmp_path)
     assert not errors_of(reading) and len(reading.splits["train"]) == 4
     assert len(files_of(read(tmp_path, "none"))["train"]) == 4
+
+
+def test_isic_with_a_further_folder_within(tmp_path):
+    root = layout_sets.isic(tmp_path)
+    for folder in sorted(root.iterdir()):
+        inner = folder / folder.name
+        inner.mkdir()
+        for path in [path for path in folder.iterdir() if path != inner]:
+            path.rename(inner / path.name)
+    reading = read(root)
+    assert not errors_of(reading) and len(reading.splits["train"]) == 4
 
 
 def test_isic_without_truth_is_refused(tmp_path):

@@ -128,6 +128,7 @@ SOURCES: Registry[SourceSpec] = Registry(
         folder_layout("cityscapes", "Cityscapes"),
         folder_layout("classdict", "color masks with a class_dict.csv", over=("beside",)),
         folder_layout("coco", "COCO"),
+        folder_layout("codes", "CamVid of fast.ai"),
         folder_layout("cub", "CUB-200-2011", annotations=("label", "none")),
         folder_layout("cvat", "CVAT for images"),
         folder_layout("drive", "DRIVE"),

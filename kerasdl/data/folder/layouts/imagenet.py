@@ -4,6 +4,7 @@
     val.txt                                         name and index (synsets in order) or synset
     imagenet_2012_validation_synset_labels.txt      one synset per line, images in order
     ILSVRC2012_validation_ground_truth.txt          one ILSVRC2012_ID per line; needs meta.mat
+    val/val_annotations.txt                         name and synset (Tiny ImageNet, val/images/)
 
 The ids of the last one do not follow the order of the synsets: `meta.mat` of the development kit
 tells which is which. With `val/n*/` the set is plain class folders.
@@ -20,6 +21,7 @@ SYNSET = re.compile(r"n\d{8}$")
 DEVKIT = "ILSVRC2012_devkit_t12/data"
 SOLUTION = "LOC_val_solution.csv"
 INDEXED = "val.txt"
+TINY = "val/val_annotations.txt"
 SYNSETS = "imagenet_2012_validation_synset_labels.txt"
 TRUTH = "ILSVRC2012_validation_ground_truth.txt"
 PLACES = ("", "ILSVRC/ImageSets/CLS-LOC", "ImageSets/CLS-LOC", DEVKIT, "meta", "caffe_ilsvrc12")
@@ -37,7 +39,7 @@ def read(location, annotation):
     base = common.one_base(reading, _bases(tree), TITLE)
     if base is None:
         return reading
-    train, val = common.join(base, "train"), common.join(base, "val")
+    train, val = common.join(base, "train"), _flat(tree, base)
     names = tree.children(train)
     labels = {name: label for label, name in enumerate(names)}
     reading.splits["train"] = [
@@ -47,7 +49,7 @@ def read(location, annotation):
     ]
     reading.class_names = tuple(names)
     try:
-        source, truth = _truth(reading, tree, names, tree.within(val))
+        source, truth = _truth(reading, base, names, tree.within(val))
     except DataError as error:
         reading.error(error.what, error.path or val, error.fix)
         return reading
@@ -75,23 +77,30 @@ def _bases(tree):
 
 
 def _is_so(tree, base):
-    train, val = common.join(base, "train"), common.join(base, "val")
-    names = tree.children(train)
-    flat = not tree.children(val) and tree.count(val)
-    return bool(names and flat) and all(map(SYNSET.match, names))
+    names = tree.children(common.join(base, "train"))
+    return bool(names and _flat(tree, base)) and all(map(SYNSET.match, names))
 
 
-def _truth(reading, tree, names, images):
+def _flat(tree, base):
+    """The folder of validation images without folders of their classes; None if there is none."""
+    val = common.join(base, "val")
+    if tree.children(val) == ["images"]:
+        val += "/images"
+    return val if tree.count(val) and not tree.children(val) else None
+
+
+def _truth(reading, base, names, images):
     """The list that was used, and the synset of every validation image by its stem."""
     for file, of in (
         (SOLUTION, _from_solution),
         (INDEXED, _from_indices),
+        (TINY, _from_tiny),
         (SYNSETS, _from_synsets),
         (TRUTH, _from_ids),
     ):
-        for place in PLACES:
+        for place in dict.fromkeys((*PLACES, base)):
             source = common.join(place, file)
-            if common.has(tree.documents, source):
+            if common.has(reading.tree.documents, source):
                 return source, of(reading, source, names, images)
     raise DataError(
         "images without labels: val/ has no folders, and there is no list",
@@ -116,6 +125,11 @@ def _from_indices(reading, source, names, images):
             label = names[int(label)]
         truth[pairing.stem(name.rsplit("/", 1)[-1])] = label
     return truth
+
+
+def _from_tiny(reading, source, names, images):
+    rows = common.read_rows(reading, source)
+    return {pairing.stem(row[0]): row[1] for row in rows if len(row) > 1}
 
 
 def _from_synsets(reading, source, names, images):

@@ -73,11 +73,13 @@ def _ends(tree, folder, ending):
 
 
 def _pairs(reading, folder, truth, ending):
+    # By the file's own name: copies of the set have a further folder of the same name within.
     images = {
-        key: name
+        key.rsplit("/", 1)[-1]: name
         for key, name in pairing.by_key(reading, folder).items()
         if not key.endswith("_superpixels")
     }
-    masks = pairing.by_key(reading, truth, ending)
+    found = pairing.by_key(reading, truth, ending)
+    masks = {key.rsplit("/", 1)[-1]: name for key, name in found.items()}
     entries = pairing.join(reading, images, masks, folder, truth)
     return common.black_and_white(reading, entries)

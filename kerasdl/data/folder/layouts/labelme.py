@@ -1,10 +1,11 @@
-"""LabelMe: one JSON file per image, `x.json` beside `x.jpg`.
+"""LabelMe: one JSON file per image, `x.json` beside `x.jpg` or in a folder of JSON files.
 
 Polygons, rectangles, circles, rotated rectangles and bitmaps become the mask, later ones over
 earlier ones; lines and points are left out. Labels in the order of the alphabet are the classes 1,
 2, ..., `_background_` is 0 and `__ignore__` is ignored, as in LabelMe's own converter.
 """
 
+import collections
 import math
 import os
 
@@ -58,18 +59,25 @@ def read(location, annotation):
 
 
 def _documents(tree):
-    """JSON file -> image of the same name beside it."""
+    """JSON file -> image of the same name, beside it or, where none lies so, anywhere else."""
     found = (os.path.splitext(name) for name in tree.documents)
     wanted = {stem: stem + suffix for stem, suffix in found if suffix.lower() == ".json"}
     if not wanted:
         return {}
     images = {os.path.splitext(name)[0]: name for name in tree.images}
-    return {name: images[stem] for stem, name in wanted.items() if stem in images}
+    beside = {name: images[stem] for stem, name in wanted.items() if stem in images}
+    if beside or len(tree.children("")) < 2:
+        return beside
+    by_name = collections.defaultdict(list)
+    for stem, name in images.items():
+        by_name[stem.rsplit("/", 1)[-1]].append(name)
+    files = {name: by_name.get(stem.rsplit("/", 1)[-1], ()) for stem, name in wanted.items()}
+    return {name: same[0] for name, same in files.items() if len(same) == 1}
 
 
 def _split_of(document):
-    top = document.partition("/")[0] if "/" in document else ""
-    return SPLIT_NAMES.get(top.lower(), UNDIVIDED)
+    parts = document.lower().split("/")[:-1]
+    return next((SPLIT_NAMES[part] for part in parts if part in SPLIT_NAMES), UNDIVIDED)
 
 
 def _drawn(content, document, image):
