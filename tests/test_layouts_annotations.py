@@ -191,7 +191,9 @@ def test_coco_with_boxes_only_is_refused_and_some_boxes_are_noted(tmp_path):
     assert "only boxes" in line
     both = [box, _annotation([layout_sets.RECTANGLE])]
     reading = read(_coco(tmp_path / "both", both))
-    assert not errors_of(reading) and any("1 boxes" in line for line in notes_of(reading))
+    assert not errors_of(reading) and any(
+        "no masks: 1 left out" in line for line in notes_of(reading)
+    )
 
 
 def test_coco_category_of_one_split_only_is_refused(tmp_path):
@@ -294,7 +296,7 @@ def test_labelme_lines_are_left_out(tmp_path):
     shapes = [("cat", "line", [[0, 0], [9, 9]]), ("dog", "polygon", layout_sets.CORNERS)]
     reading = read(_labelme(tmp_path, shapes))
     assert reading.class_names == ("background", "dog")
-    assert any("1 boxes, lines or points" in line for line in notes_of(reading))
+    assert any("no masks: 1 left out" in line for line in notes_of(reading))
 
 
 @pytest.mark.parametrize(
@@ -317,7 +319,7 @@ def test_labelme_json_that_cannot_be_read_and_images_without_one(tmp_path):
     write(root / "3.json", "{")
     line = only_error(root)
     assert "3.json" in line and "not a JSON file" in line
-    assert any("1 images without a JSON file left out" in line for line in notes_of(read(root)))
+    assert any("1 image without a JSON file left out" in line for line in notes_of(read(root)))
 
 
 def _cvat(root, inner):
@@ -348,7 +350,7 @@ def test_cvat_boxes_are_no_masks(tmp_path):
     assert "only boxes" in only_error(_cvat(tmp_path / "boxes", box))
     reading = read(_cvat(tmp_path / "both", box + layout_sets.CVAT_POLYGON))
     assert masks_of(reading)["all"]["images/a.jpg"] == block(2).tolist()
-    assert any("1 boxes" in line for line in notes_of(reading))
+    assert any("no masks: 1 left out" in line for line in notes_of(reading))
 
 
 @pytest.mark.parametrize(
@@ -454,7 +456,7 @@ def test_label_studio_tasks_without_annotation_are_left_out(tmp_path):
     write(root / "project-1-at-2024-05-01-10-00-abcdef01.json", tasks)
     reading = read(root)
     assert not errors_of(reading) and files_of(reading)["all"] == ["images/1.jpg"]
-    assert any("1 tasks without annotation left out" in line for line in notes_of(reading))
+    assert any("1 task without annotation left out" in line for line in notes_of(reading))
     assert any("1 image without a region" in line for line in notes_of(reading))
 
 
@@ -475,7 +477,10 @@ def test_label_studio_result_with_a_fault_is_named(tmp_path, result, problem):
 
 def test_label_studio_rectangles_are_no_masks(tmp_path):
     box = _result("rectanglelabels", x=1, y=1, width=5, height=5)
-    assert "only boxes" in only_error(_labelstudio(tmp_path, box))
+    root = _labelstudio(tmp_path, box)
+    assert "only boxes" in only_error(root)
+    images_alone = read(root, "none")
+    assert not errors_of(images_alone) and files_of(images_alone)["all"] == ["images/1.jpg"]
 
 
 def test_yolo_polygons_are_fractions_and_classes_start_after_background(tmp_path):

@@ -10,7 +10,7 @@ import numpy
 from kerasdl.core.errors import DataError
 from kerasdl.data import images
 from kerasdl.data.folder.dataset_file import MOST_CLASSES, VOID_NAMES
-from kerasdl.data.folder.layouts import Reading, common, shapes
+from kerasdl.data.folder.layouts import UNDIVIDED, Reading, common, shapes
 from kerasdl.data.inspect.findings import counted, listing
 
 BACKGROUND = "background"
@@ -77,47 +77,90 @@ class RegionMask:
             raise DataError(f"{self.key}: {error.what}", self.path, error.fix) from error
 
 
-def add_samples(
-    reading: Reading, file, annotation: str, drawn: dict[str, list[Drawn]], names: list[str]
-) -> None:
-    """Fills in samples and classes.
-
-    The background, what no region covers, is the class 0. Regions called "void", "ignore" and the
-    like are left out of loss and metrics.
+class Collection:
+    """What a format has found in its files, image by image.
 
     Args:
-        reading: What is filled in.
-        file: What dataset.toml says; its names give the order of the classes.
-        annotation: "mask" or "none".
+        title: The format, for the user.
+        document: The file that messages about all images name; "" is the folder.
+
+    Attributes:
         drawn: The annotated images per split.
-        names: Labels in the order of the classes.
+        outlines: Number of boxes, lines and points, which are no masks.
     """
-    if annotation == "none":
-        for split, members in drawn.items():
-            reading.splits[split] = [reading.entry(one.file) for one in members]
-        return
-    classes = _classes(reading, file, names)
-    for split, members in drawn.items():
-        entries = []
-        for one in members:
-            regions = tuple(shapes.Region(shape, classes[label]) for label, shape in one.regions)
-            entries.append(
-                reading.entry(one.file, mask=RegionMask(reading.tree.base, one, regions))
+
+    def __init__(self, title: str, document: str = ""):
+        self.title, self.document = title, document
+        self.drawn: dict[str, list[Drawn]] = {}
+        self.outlines = 0
+
+    def add(self, split: str, drawn: Drawn, outlines: int = 0) -> None:
+        """Adds an image to a split."""
+        self.drawn.setdefault(split, []).append(drawn)
+        self.outlines += outlines
+
+    def labels(self) -> set[str]:
+        """All labels that occur."""
+        members = (one for part in self.drawn.values() for one in part)
+        return {label for one in members for label, _ in one.regions}
+
+    def fill(self, reading: Reading, file, annotation: str, names: list[str], how="") -> None:
+        """Fills in samples, classes and the summary.
+
+        The background, what no region covers, is the class 0. Regions called "void", "ignore" and
+        the like are left out of loss and metrics.
+
+        Args:
+            reading: What is filled in.
+            file: What dataset.toml says; its names give the order of the classes.
+            annotation: "mask" or "none".
+            names: Labels in the order of the classes.
+            how: Further words for the summary, such as "smaller regions over larger ones".
+        """
+        splits = ", ".join((*([how] if how else ()), common.splits_of(self.drawn)))
+        if len(self.drawn) > 1 and UNDIVIDED in self.drawn:
+            place = self.drawn[UNDIVIDED][0].document
+            reading.error("images with and without a split", place, "name train, val, test for all")
+        if annotation == "none":
+            for split, members in self.drawn.items():
+                reading.splits[split] = [reading.entry(one.file) for one in members]
+            reading.summary = f"{self.title}: images of the annotations, {splits}"
+            return
+        self._report(reading)
+        classes = _classes(reading, file, names)
+        for split, members in self.drawn.items():
+            entries = []
+            for one in members:
+                regions = tuple(
+                    shapes.Region(shape, classes[label]) for label, shape in one.regions
+                )
+                mask = RegionMask(reading.tree.base, one, regions)
+                entries.append(reading.entry(one.file, mask=mask))
+            reading.splits[split] = entries
+        count = len(reading.class_names)
+        reading.summary = f"{self.title}: {count} classes with background, {splits}"
+
+    def _report(self, reading):
+        """Says what becomes of boxes, and of images without regions."""
+        members = [one for part in self.drawn.values() for one in part]
+        bare = sum(not one.regions for one in members)
+        if self.outlines and bare == len(members):
+            reading.error(
+                f"only boxes, lines or points ({self.outlines}), no masks",
+                self.document,
+                "annotate polygons, or train on images alone: --task colorization",
             )
-        reading.splits[split] = entries
-    bare = sum(not one.regions for members in drawn.values() for one in members)
-    if bare:
-        what = f"{counted(bare, 'image')} without a region: background only"
-        common.note(reading, what)
-    void = [label for label, value in classes.items() if value == IGNORED]
-    if void:
-        reading.ignore = (IGNORED,)
-    if named := [label for label in void if label != LEFT_OUT]:
-        common.note(reading, f"regions of {listing(named)} are ignored")
+            return
+        if self.outlines:
+            what = f"boxes, lines and points are no masks: {self.outlines} left out"
+            common.note(reading, what, self.document)
+        if bare:
+            what = f"{counted(bare, 'image')} without a region: background only"
+            common.note(reading, what, self.document)
 
 
 def _classes(reading, file, labels):
-    """Value in the mask per label; sets the names of the classes."""
+    """Value in the mask per label; sets the names of the classes and what is ignored."""
     ignored = [label for label in labels if is_void(label)]
     background = [label for label in labels if label.casefold() in BACKGROUND_NAMES]
     things = [label for label in labels if label not in ignored and label not in background]
@@ -137,7 +180,12 @@ def _classes(reading, file, labels):
         reading.error(f"{len(things) + 1} classes, at most {MOST_CLASSES} are possible")
     reading.class_names = (first, *things)
     values = {label: index for index, label in enumerate(things, 1)}
-    return values | dict.fromkeys(background, 0) | dict.fromkeys(ignored, IGNORED)
+    values |= dict.fromkeys(background, 0) | dict.fromkeys(ignored, IGNORED)
+    if ignored:
+        reading.ignore = (IGNORED,)
+    if named := [label for label in ignored if label != LEFT_OUT]:
+        common.note(reading, f"regions of {listing(named)} are ignored")
+    return values
 
 
 def is_void(label: str) -> bool:
@@ -189,15 +237,3 @@ def report_missing(reading: Reading, document: str, missing: list[str]) -> None:
             "add the images, or remove them from the file",
             skippable=True,
         )
-
-
-def report_boxes(reading: Reading, document: str, boxes: int, regions: int) -> None:
-    """Says what becomes of boxes, lines and points, which are no masks."""
-    if boxes and not regions:
-        reading.error(
-            f"only boxes, lines or points ({boxes}), no masks",
-            document,
-            "annotate polygons, or train on images alone: --task colorization",
-        )
-    elif boxes:
-        common.note(reading, f"{boxes} boxes, lines or points are no masks, left out", document)

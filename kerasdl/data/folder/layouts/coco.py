@@ -37,7 +37,7 @@ def matches(location):
 def read(location, annotation):
     """Semantic masks of the instances, and the images for colorization."""
     reading = Reading(location.tree)
-    drawn, names = {}, {}
+    collection, names = annotated.Collection(TITLE), {}
     for name in _documents(location):
         content = common.read_json(reading, name, _compact)
         if content is None:
@@ -47,22 +47,13 @@ def read(location, annotation):
             continue
         _add_names(reading, name, names, document.categories)
         regions, broken = document.collect() if annotation == "mask" else ({}, set())
-        drawn.setdefault(_split_of(name), []).extend(document.drawn(regions, broken))
-    if len(drawn) > 1 and UNDIVIDED in drawn:
-        reading.error(
-            "files with and without a split in their names", "", "name them *train*, *val*, *test*"
-        )
-    labels = (
-        [*names, annotated.LEFT_OUT]
-        if any(_has_crowd(members) for members in drawn.values())
-        else names
-    )
-    annotated.add_samples(reading, location.file, annotation, drawn, list(labels))
-    splits = common.splits_of(drawn)
-    reading.summary = (
-        f"{TITLE}: {len(names)} categories and background, crowds ignored, smaller regions over "
-        f"larger ones, {splits}"
-    )
+        collection.document = name
+        collection.outlines += document.outlines
+        for drawn in document.drawn(regions, broken):
+            collection.add(_split_of(name), drawn)
+    labels = [*names, *collection.labels() - names.keys()]  # the latter are crowds
+    how = "crowds ignored, smaller regions over larger ones"
+    collection.fill(reading, location.file, annotation, labels, how)
     return reading
 
 
@@ -121,16 +112,12 @@ def _add_names(reading, document, names, categories):
             )
 
 
-def _has_crowd(members):
-    return any(label == annotated.LEFT_OUT for one in members for label, _ in one.regions)
-
-
 class _Document:
     """One JSON file: its categories by id, and what is drawn in each of its images."""
 
     def __init__(self, reading, name, content):
         self.reading, self.name, self.content = reading, name, content
-        self.boxes = self.regions = 0
+        self.outlines = 0
         missing = [key for key in KEYS if not isinstance(self._list(key), list)]
         self.sound = not missing
         if missing:
@@ -196,7 +183,6 @@ class _Document:
                 what = f"annotation {item.get('id')}: {error.what}"
                 fix = error.fix or "correct or remove the annotation"
                 self.reading.error(what, self.name, fix, skippable=True)
-        annotated.report_boxes(self.reading, self.name, self.boxes, self.regions)
         return regions, broken
 
     def _add_region(self, item, regions):
@@ -207,10 +193,9 @@ class _Document:
             raise DataError(f"category {category} is not in the list of categories")
         parts = item.get("segmentation")
         if not parts:
-            self.boxes += 1
+            self.outlines += 1
             return
         shape = _shape(parts, self.sizes[image])
-        self.regions += 1
         label = annotated.LEFT_OUT if item.get("iscrowd") else self.categories[category]
         area = item.get("area") or shape.area()
         if not isinstance(area, int | float):

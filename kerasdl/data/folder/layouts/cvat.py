@@ -37,7 +37,7 @@ def read(location, annotation):
     except (DataError, OSError) as error:
         reading.error(str(error), FILE, "export the task as 'CVAT for images 1.1'")
         return reading
-    drawn, missing, outlines = {}, [], 0
+    collection, missing = annotated.Collection(TITLE, FILE), []
     images = list(document.iter("image"))
     wanted = [
         (common.join(image.get("subset") or "", image.get("name", "")), image.get("name", ""))
@@ -45,7 +45,6 @@ def read(location, annotation):
     ]
     files = annotated.find_files(reading, ["images", ""], wanted)
     names = [label.findtext("name", "") for label in document.iter("label") if len(label)]
-    found = 0
     for image, file in zip(images, files, strict=True):
         name, subset = image.get("name", ""), image.get("subset") or ""
         if file is None:
@@ -58,17 +57,13 @@ def read(location, annotation):
             what = f"image '{name}': {getattr(error, 'what', error)}"
             reading.error(what, FILE, "correct it in CVAT and export again", skippable=True)
             continue
-        outlines += sum(len(image.findall(kind)) for kind in OUTLINES)
-        found += len(regions)
-        split = SPLIT_NAMES.get(subset.lower(), UNDIVIDED)
-        drawn.setdefault(split, []).append(
-            annotated.Drawn(file, size, regions, FILE, f"image '{name}'")
+        collection.add(
+            SPLIT_NAMES.get(subset.lower(), UNDIVIDED),
+            annotated.Drawn(file, size, regions, FILE, f"image '{name}'"),
+            sum(len(image.findall(kind)) for kind in OUTLINES),
         )
     annotated.report_missing(reading, FILE, missing)
-    annotated.report_boxes(reading, FILE, outlines, found)
-    annotated.add_samples(reading, location.file, annotation, drawn, names)
-    splits = common.splits_of(drawn)
-    reading.summary = f"{TITLE}: {len(reading.class_names)} classes with background, {splits}"
+    collection.fill(reading, location.file, annotation, names)
     return reading
 
 

@@ -12,6 +12,7 @@ import os
 from kerasdl.core.errors import DataError
 from kerasdl.data.folder.layouts import UNDIVIDED, Reading, annotated, common, shapes
 from kerasdl.data.folder.layouts.splits import SPLIT_NAMES
+from kerasdl.data.inspect.findings import counted
 
 TITLE = "LabelMe"
 LINES = ("line", "linestrip", "point", "points")
@@ -30,7 +31,7 @@ def read(location, annotation):
     """Semantic masks of the shapes, and the annotated images for colorization."""
     tree = location.tree
     reading = Reading(tree)
-    drawn, lines, labels = {}, 0, set()
+    collection = annotated.Collection(TITLE)
     documents = _documents(tree)
     for document, image in documents.items():
         content = common.read_json(reading, document)
@@ -42,19 +43,12 @@ def read(location, annotation):
             fix = error.fix or "correct it in LabelMe, or remove the file"
             reading.error(error.what, document, fix, skippable=True)
             continue
-        lines += left_out
-        labels.update(label for label, _ in one.regions)
-        drawn.setdefault(_split_of(document), []).append(one)
-    if len(drawn) > 1 and UNDIVIDED in drawn:
-        what = "annotations beside the split folders"
-        reading.error(what, drawn[UNDIVIDED][0].document, "move them into a split folder")
+        collection.add(_split_of(document), one, left_out)
     bare = tree.count("") - len(documents)
     if bare:
-        common.note(reading, f"{bare} images without a JSON file left out")
-    annotated.report_boxes(reading, "", lines, len(labels))
-    annotated.add_samples(reading, location.file, annotation, drawn, sorted(labels))
-    splits = common.splits_of(drawn)
-    reading.summary = f"{TITLE}: {len(reading.class_names)} classes with background, {splits}"
+        common.note(reading, f"{counted(bare, 'image')} without a JSON file left out")
+    labels = sorted(collection.labels())
+    collection.fill(reading, location.file, annotation, labels)
     return reading
 
 

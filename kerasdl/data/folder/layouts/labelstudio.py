@@ -10,6 +10,7 @@ import urllib.parse
 
 from kerasdl.core.errors import DataError
 from kerasdl.data.folder.layouts import UNDIVIDED, Reading, annotated, common, shapes
+from kerasdl.data.inspect.findings import counted
 
 TITLE = "Label Studio"
 UPLOADED = re.compile(r"^[0-9a-f]{8}-")
@@ -36,7 +37,8 @@ def read(location, annotation):
     tasks = common.read_json(reading, document)
     if tasks is None:
         return reading
-    named, drawn, missing, labels, outlines, bare = [], [], [], set(), 0, 0
+    collection = annotated.Collection(TITLE, document)
+    named, missing, bare = [], [], 0
     for task in tasks:
         try:
             named.append((task, *_task(task)))
@@ -56,15 +58,12 @@ def read(location, annotation):
         if file is None:
             missing.append(name)
             continue
-        outlines += left_out
-        labels.update(label for label, _ in regions)
-        drawn.append(annotated.Drawn(file, size, regions, document, f"task {task.get('id')}"))
+        one = annotated.Drawn(file, size, regions, document, f"task {task.get('id')}")
+        collection.add(UNDIVIDED, one, left_out)
     if bare:
-        common.note(reading, f"{bare} tasks without annotation left out", document)
+        common.note(reading, f"{counted(bare, 'task')} without annotation left out", document)
     annotated.report_missing(reading, document, missing)
-    annotated.report_boxes(reading, document, outlines, len(labels))
-    annotated.add_samples(reading, location.file, annotation, {UNDIVIDED: drawn}, sorted(labels))
-    reading.summary = f"{TITLE}: {len(reading.class_names)} classes with background, no splits"
+    collection.fill(reading, location.file, annotation, sorted(collection.labels()))
     return reading
 
 

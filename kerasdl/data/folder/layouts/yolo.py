@@ -32,28 +32,20 @@ def read(location, annotation):
     if not names:
         return reading
     texts = set(tree.documents)
-    drawn, boxes, regions = {}, 0, 0
+    collection = annotated.Collection(TITLE)
     for split, images, labels in _folders(tree):
         for name in tree.below(images):
             document = f"{labels}/{os.path.splitext(name)[0]}.txt"
             try:
                 rows = common.read_rows(reading, document) if document in texts else []
-                found, left_out = _regions(rows, names)
+                regions, boxes = _regions(rows, names)
             except DataError as error:
                 reading.error(error.what, document, "export it again", skippable=True)
                 continue
-            boxes, regions = boxes + left_out, regions + len(found)
-            file = f"{images}/{name}"
-            drawn.setdefault(split, []).append(
-                annotated.Drawn(file, None, found, document, "polygons")
-            )
-    annotated.report_boxes(reading, "", boxes, regions)
-    annotated.add_samples(reading, location.file, annotation, drawn, names)
-    splits = common.splits_of(drawn)
-    reading.summary = (
-        f"{TITLE}: {len(reading.class_names)} classes with background, smaller regions over larger "
-        f"ones, {splits}"
-    )
+            one = annotated.Drawn(f"{images}/{name}", None, regions, document, "polygons")
+            collection.add(split, one, boxes)
+    how = "smaller regions over larger ones"
+    collection.fill(reading, location.file, annotation, names, how)
     return reading
 
 
