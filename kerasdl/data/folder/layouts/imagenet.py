@@ -40,6 +40,10 @@ def read(location, annotation):
     if base is None:
         return reading
     train, val = common.join(base, "train"), _flat(tree, base)
+    if annotation == "none":
+        common.images_only(reading, {"train": train, "validation": val})
+        reading.summary = f"{TITLE}: images of train/ and val/"
+        return reading
     names = tree.children(train)
     labels = {name: label for label, name in enumerate(names)}
     reading.splits["train"] = [

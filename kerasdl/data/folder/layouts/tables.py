@@ -41,8 +41,12 @@ def matches(location):
 
 
 def read(location, annotation):
-    """The classes of the table, and its images for colorization."""
+    """The classes of the table, and all images for colorization."""
     reading = Reading(location.tree)
+    if annotation == "none":
+        common.images_only(reading, splits.split_folders(reading, location.file, annotation))
+        reading.summary = f"{TITLE}, not needed: {common.splits_of(reading.splits)}"
+        return reading
     rows, sources = [], _tables(location)
     for source in sources:
         try:
