@@ -224,6 +224,16 @@ def test_images_with_masks_and_a_table_are_read_for_their_masks(tmp_path):
     assert layout_of(tmp_path, "mask") == layout_of(tmp_path, "label") == "folders"
 
 
+def test_images_alone_need_no_list_and_no_table(tmp_path):
+    root = layout_sets.imagenet(tmp_path / "imagenet")
+    (root / "val.txt").unlink()
+    found = read(root, "none")
+    assert not errors_of(found) and len(found.splits["validation"]) == 3
+    root = _table(tmp_path / "table", "id,breed\n0,a\n9,b\n")
+    found = read(root, "none")
+    assert not errors_of(found) and len(found.splits["train"]) == 4
+
+
 def test_table_about_something_else_is_left_alone(tmp_path):
     for name in ("cat", "dog"):
         photo(tmp_path / f"{name}/0.jpg")
