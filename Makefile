@@ -1,5 +1,5 @@
-# make demo   virtual environment, install, the report in small on the embedded data
-# make test   install with all three backends, then the tests
+# make demo   create .venv, install, run a small version of the study on the built-in data
+# make test   install all three backends, run ruff and mypy, then the tests on each
 # Everything goes into .venv in this folder; `make clean` removes it.
 
 PYTHON ?= python3
@@ -7,7 +7,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-# A test file stays in one process, whose networks are then compiled once.
+# A test file stays in one process, which then compiles its models once.
 PYTEST = $(BIN)/python -m pytest -n auto --dist loadfile
 
 .PHONY: demo test lint format clean
@@ -15,7 +15,7 @@ PYTEST = $(BIN)/python -m pytest -n auto --dist loadfile
 demo: $(VENV)/installed-demo
 	$(BIN)/kerasdl reproduce --quick
 
-test: $(VENV)/installed-test
+test: lint
 	KERAS_BACKEND=tensorflow $(PYTEST)
 	KERAS_BACKEND=jax $(PYTEST) -m backend
 	KERAS_BACKEND=torch $(PYTEST) -m backend
@@ -23,6 +23,7 @@ test: $(VENV)/installed-test
 lint: $(VENV)/installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 format: $(VENV)/installed-test
 	$(BIN)/ruff format .

@@ -32,7 +32,7 @@ SHOWN = (0, 2, 3, 5, 8)  # numbers of the test images in the figure
 
 
 def configuration(target, loss, seed, options):
-    return kerasdl.make_config(
+    return kerasdl.Config(
         task="colorization",
         target=target,
         loss=loss,

@@ -32,7 +32,10 @@ def main():
         options.model, (options.image_size, options.image_size, 3), options.outputs
     )
     model.compile(optimizers.SGD(0.1, 0.9, 1e-5), "mse")
-    with tempfile.TemporaryDirectory() as path, runfolder.acquire(path, config.make({})) as folder:
+    with (
+        tempfile.TemporaryDirectory() as path,
+        runfolder.acquire(path, config.Config(**{})) as folder,
+    ):
         state = checkpoint.RunState(folder, seed=0)
         state.set_model(model)
         state.set_params({"epochs": options.repeat + 1})

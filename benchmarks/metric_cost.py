@@ -40,9 +40,9 @@ def prepare(task, variant, size, samples):
     """A compiled model, its callbacks and a random batch for one variant."""
     keras.utils.set_random_seed(0)
     name, channels, loss = TASKS[task]
-    dataset = datasets.load(config.make({"task": task}))
+    dataset = datasets.load(config.Config(**{"task": task}))
     outputs = 3 if task == "colorization" else len(dataset.class_names)
-    metrics = tasks.get(task).metrics(dataset)
+    metrics = tasks.of(config.Config(task=task)).metrics(dataset)
     model = models.build(name, (size, size, channels), outputs)
     metrics = [] if variant == "none" else metrics
     model.compile(keras.optimizers.SGD(0.01, 0.9), losses.build(loss), metrics=metrics)

@@ -29,7 +29,7 @@ def scores(precision, seed, arguments, folder):
         "validation_size": 32, "test_size": 200,
         "model_args": {"filters": 8, "depth": 3},
     }  # fmt: skip
-    path = run.train(config.make(values), folder / f"{precision}-{seed}", quiet=True)
+    path = run.train(config.Config(**values), folder / f"{precision}-{seed}", quiet=True)
     return json.loads((path / "metrics.json").read_text(encoding="utf-8"))["scores"]
 
 

@@ -26,5 +26,5 @@ tiny)
 esac
 for task in segmentation colorization; do
     ${PYTHON:-python3} -m kerasdl sweep $task \
-        --grid "skips=all;none;2,3,4;1,3,4;1,2,4;1,2,3" --out "$out/$task" "$@"
+        --grid "skips=all,none,[2,3,4],[1,3,4],[1,2,4],[1,2,3]" --out "$out/$task" "$@"
 done

@@ -15,8 +15,6 @@ import statistics
 
 import kerasdl
 from kerasdl.core import files
-from kerasdl.engine import run
-from kerasdl.report import history
 from kerasdl.runs import config as configuration
 
 BACKBONE = {
@@ -81,17 +79,17 @@ def main():
     arguments = parser.parse_args()
     backbone = arguments.backbone or arguments.out / "weights"
     if arguments.backbone is None:
-        kerasdl.train(kerasdl.make_config(**BACKBONE), backbone, quiet=True)
+        kerasdl.train(kerasdl.Config(**BACKBONE), backbone, quiet=True)
     document = json.loads((backbone / "metrics.json").read_text())
     print("backbone:", document["scores"]["accuracy"], flush=True)
     results = {}
     for seed in range(arguments.seeds):
         for name, values in variants(backbone, arguments.origin).items():
             folder = arguments.out / f"seed-{seed}" / name.replace(",", "").replace(" ", "-")
-            config = kerasdl.make_config(**REDUCED, **values, data=str(arguments.camvid), seed=seed)
+            config = kerasdl.Config(**REDUCED, **values, data=str(arguments.camvid), seed=seed)
             kerasdl.train(config, folder, quiet=True)
             scores = json.loads((folder / "metrics.json").read_text())["scores"]
-            seconds = sum(row["seconds"] for row in history.read(folder / "history.csv"))
+            seconds = sum(row["seconds"] for row in kerasdl.Run(folder).history)
             found = {"mean_iou": scores["mean_iou"], "pixel_accuracy": scores["pixel_accuracy"]}
             results.setdefault(name, []).append({**found, "seconds": round(seconds, 1)})
             print(seed, name, results[name][-1], flush=True)
@@ -100,7 +98,7 @@ def main():
             json.dumps(
                 {
                     "weights": {
-                        **configuration.as_dict(run.read_config(backbone)),
+                        **configuration.as_dict(kerasdl.Run(backbone).config),
                         "accuracy": document["scores"]["accuracy"],
                     },
                     "reduced": REDUCED,

@@ -2,43 +2,95 @@
 
     import kerasdl
 
-    config = kerasdl.make_config(task="segmentation", model="fcn32")
-    run = kerasdl.train(config)
-    kerasdl.evaluate(run)["scores"]
+    config = kerasdl.Config(task="segmentation", model="fcn32")
+    run = kerasdl.train(config)  # later: kerasdl.Run("saved_models/segmentation-fcn32-scenes")
+    run.scores["mean_iou"]
+    run.predict("photos/", out="masks/")
 
-Importing this package imports no Keras; the first use of `train`, `evaluate`, `predict` or
-`models.build` does, on the backend of KERAS_BACKEND.
+Importing this package imports no Keras; the first use of `train`, `evaluate`, `predict`, a builder,
+a loss or a metric does, on the backend of KERAS_BACKEND.
 """
 
 import importlib
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from kerasdl import data as data
+    from kerasdl import losses as losses
+    from kerasdl import metrics as metrics
+    from kerasdl import models as models
+    from kerasdl import tasks as tasks
+    from kerasdl.data import SourceSpec as SourceSpec
+    from kerasdl.engine.run import evaluate as evaluate
+    from kerasdl.engine.run import predict as predict
+    from kerasdl.engine.run import train as train
+    from kerasdl.losses import LossSpec as LossSpec
+    from kerasdl.metrics import MetricSpec as MetricSpec
+    from kerasdl.models import ModelSpec as ModelSpec
+    from kerasdl.models import Option as Option
+    from kerasdl.runs.config import Config as Config
 
 __version__ = "0.1.0"
 
 _LAZY = {
-    "train": ("kerasdl.engine.run", "train"),
-    "evaluate": ("kerasdl.engine.run", "evaluate"),
-    "predict": ("kerasdl.engine.run", "predict"),
-    "Config": ("kerasdl.runs.config", "Config"),
-    "models": ("kerasdl.models", None),
+    "Run": "kerasdl.engine.run",
+    "train": "kerasdl.engine.run",
+    "evaluate": "kerasdl.engine.run",
+    "predict": "kerasdl.engine.run",
+    "Config": "kerasdl.runs.config",
+    "ModelSpec": "kerasdl.models",
+    "Option": "kerasdl.models",
+    "LossSpec": "kerasdl.losses",
+    "MetricSpec": "kerasdl.metrics",
+    "SourceSpec": "kerasdl.data",
 }
+# Registry -> the class of its entries.
+_REGISTRIES = {
+    "kerasdl.models": ("MODELS", "ModelSpec"),
+    "kerasdl.losses": ("LOSSES", "LossSpec"),
+    "kerasdl.metrics": ("METRICS", "MetricSpec"),
+    "kerasdl.data": ("SOURCES", "SourceSpec"),
+}
+_PACKAGES = ("models", "losses", "metrics", "tasks", "data")
 
-__all__ = [*_LAZY, "__version__", "make_config"]
+Entry = TypeVar("Entry", "ModelSpec", "LossSpec", "MetricSpec", "SourceSpec")
+
+__all__ = [*_LAZY, *_PACKAGES, "__version__", "register"]
 
 
-def make_config(**values):
-    """Configuration from keyword arguments; see `kerasdl.runs.config.Config` for the keys."""
-    from kerasdl.runs import config
+def register(entry: Entry) -> Entry:
+    """Adds a model, loss, metric or data source, so that every command knows it.
 
-    return config.make(values)
+    Args:
+        entry: A `ModelSpec`, `LossSpec`, `MetricSpec` or `SourceSpec`.
+
+    Returns:
+        The entry.
+
+    Raises:
+        ConfigError: Another entry has its name.
+        TypeError: It is none of these.
+
+    A configuration names the file or module that calls this with the key `extensions`; see
+    docs/extending.md.
+    """
+    for module, (registry, kind) in _REGISTRIES.items():
+        package = importlib.import_module(module)
+        if isinstance(entry, getattr(package, kind)):
+            getattr(package, registry).add(entry)
+            return entry
+    raise TypeError(f"not a ModelSpec, LossSpec, MetricSpec or SourceSpec: {entry!r}")
 
 
-def __getattr__(name):
-    if name not in _LAZY:
+if not TYPE_CHECKING:  # with a `__getattr__`, every misspelled name would pass as well
+
+    def __getattr__(name):
+        if name in _PACKAGES:
+            return importlib.import_module(f"kerasdl.{name}")
+        if name in _LAZY:
+            return getattr(importlib.import_module(_LAZY[name]), name)
         raise AttributeError(f"module 'kerasdl' has no attribute '{name}'")
-    module, attribute = _LAZY[name]
-    loaded = importlib.import_module(module)
-    return loaded if attribute is None else getattr(loaded, attribute)
 
 
-def __dir__():
-    return sorted([*globals(), *_LAZY])
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_LAZY, *_PACKAGES])

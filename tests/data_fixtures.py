@@ -75,7 +75,7 @@ def mask_folder(root, count=12, classes=2, splits=("",), names=("background", "t
 
 def load(root, task="classification", **values):
     """Dataset of a path for a task, as training loads it."""
-    return datasets.load(config.make({"task": task, "data": str(root), **values}))
+    return datasets.load(config.Config(**{"task": task, "data": str(root), **values}))
 
 
 def tree_hash(root):

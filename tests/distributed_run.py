@@ -39,7 +39,7 @@ def stop_in_second_epoch(progress, epoch, logs=None):
 def train(out, config):
     """One training; its exit code. No report is drawn."""
     try:
-        kerasdl.train(kerasdl.make_config(**config), out, quiet=True)
+        kerasdl.train(kerasdl.Config(**config), out, quiet=True)
     except KerasdlError as error:
         sys.stderr.write(f"error: {error}\n")
         return error.exit_code

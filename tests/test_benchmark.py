@@ -1,6 +1,7 @@
 """The benchmark with cells that only pretend: its plan, arithmetic, table and recommendation."""
 
 import json
+import pathlib
 
 import keras
 import pytest
@@ -9,9 +10,11 @@ import rich.console
 from kerasdl import backend as backends
 from kerasdl.backend import recommendation
 from kerasdl.core.errors import ConfigError, TrainingFailed
+from kerasdl.tools import workers
 from kerasdl.tools.benchmark import cells, processes, results, run, show, subject
-from kerasdl.tools.benchmark.cells import PLAIN, Cell
+from kerasdl.tools.benchmark.cells import Cell
 
+PLAIN = str(pathlib.Path(__file__).parents[1] / "benchmarks" / "reference_loop.py") + ":Loop"
 JOB = {"steps": 2, "image_size": [32, 32], "seed": 0, "timeout": 1}
 # Seconds per step of a batch of 8 in two rounds, the machine being slower in the second.
 SECONDS = {
@@ -33,7 +36,7 @@ class Pretender:
 
     def read(self):
         if self.cell.backend == "jax":
-            raise processes.Failed("ended by SIGKILL, out of memory?")
+            raise workers.WorkerFailed("ended by SIGKILL")
         return {"first_step_seconds": 3.0, "import_seconds": 1.0, "parameters": 7}
 
     def turn(self):
@@ -52,8 +55,9 @@ def document(tmp_path, monkeypatch):
     monkeypatch.setattr(backends, "installed", lambda: ["tensorflow", "jax", "torch"])
     Pretender.turns = []
     axes = {"model": ["unet"], "batch_size": [8], "precision": ["float32", "mixed_bfloat16"]}
+    axes["reference"] = [PLAIN]
     monkeypatch.setitem(SECONDS, (PLAIN, "mixed_bfloat16"), ([1.0, 1.0], [1.0, 1.0]))
-    return run.benchmark(axes, "eager", JOB, 2, start=Pretender)
+    return run.benchmark(axes, JOB, 2, start=Pretender)
 
 
 def row(document, backend, precision="float32"):
@@ -67,12 +71,12 @@ def row(document, backend, precision="float32"):
 
 def test_plan_is_the_product_of_its_axes(monkeypatch):
     monkeypatch.setattr(backends, "installed", lambda: ["jax", "torch"])
-    planned = cells.plan(["jax"], ["unet"], [4, 8], ["float32"], ["auto", "off"], "both")
-    expected = [(PLAIN, "off"), (PLAIN, "on"), ("jax", "auto"), ("jax", "off")]
+    planned = cells.plan(["jax"], ["unet"], [4, 8], ["float32"], ["auto", "off"], [PLAIN])
+    expected = [(PLAIN, "auto"), ("jax", "auto"), ("jax", "off")]
     assert [
         (each.backend, each.jit_compile) for each in planned if each.batch_size == 4
     ] == expected
-    assert len(planned) == 8
+    assert len(planned) == 6
     assert [each.group for each in planned[:1]] == [("unet", 4)]
 
 
@@ -83,7 +87,8 @@ def test_plan_is_the_product_of_its_axes(monkeypatch):
         ({"model": ["unett"]}, "did you mean 'unet'"),
         ({"precision": ["auto"]}, "unknown precision 'auto'"),
         ({"batch_size": [0]}, "at least 1"),
-        ({"reference": "compield"}, "did you mean 'compiled'"),
+        ({"reference": ["eager"]}, "FILE.py:CLASS"),
+        ({"reference": ["nowhere.py:Loop"]}, "no such reference file"),
     ],
 )
 def test_wrong_axes_are_named(monkeypatch, axes, message):
@@ -105,10 +110,21 @@ def test_numbers_by_hand(document):
     assert row(document, "torch")["ratio_median"] == 3.0
     assert found["waiting"] == 0.5 / 6
     assert "ratio_median" not in row(document, PLAIN)
+    assert found["ratio_to"] == PLAIN
     assert row(document, "jax") == {
         "model": "unet", "batch_size": 8, "backend": "jax", "precision": "float32",
-        "jit_compile": "auto", "error": "ended by SIGKILL, out of memory?",
+        "jit_compile": "auto", "error": "ended by SIGKILL",
     }  # fmt: skip
+
+
+def test_without_a_reference_the_first_backend_is_compared_with(monkeypatch):
+    monkeypatch.setattr(backends, "installed", lambda: ["tensorflow", "jax", "torch"])
+    axes = {"model": ["unet"], "batch_size": [8], "precision": ["float32"]}
+    found = run.benchmark(axes, JOB, 2, keep=False, start=Pretender)
+    # torch needs 1 and 1 s, tensorflow 1 and 2: ratios 1 and 2 per round; best steps 1 and 1.
+    torch = row(found, "torch")
+    assert (torch["ratio_to"], torch["ratio_median"], torch["ratio_best"]) == ("tensorflow", 1.5, 1)
+    assert "ratio_to" not in row(found, "tensorflow")
 
 
 def test_recommendation_is_the_fastest_and_kept(document):
@@ -144,7 +160,7 @@ def test_recommended_backend(rates, installed, backend):
 def test_nothing_measured_is_a_failure(monkeypatch):
     monkeypatch.setattr(backends, "installed", lambda: ["jax"])
     with pytest.raises(TrainingFailed, match="jax float32: ended by SIGKILL"):
-        run.benchmark({"model": ["unet"]}, "none", JOB, 1, keep=False, start=Pretender)
+        run.benchmark({"model": ["unet"]}, JOB, 1, keep=False, start=Pretender)
 
 
 def test_tables_fit_a_terminal_of_80_columns(document, capsys):
@@ -157,10 +173,12 @@ def test_tables_fit_a_terminal_of_80_columns(document, capsys):
     # The fastest first, at 12 images per second, whole steps 2 and 1.5 times as fast.
     (first,) = (line for line in lines if "tensorflow bfloat16" in line)
     assert first.split()[2:] == ["12.0", "8.0-16.0", "16.0", "1.50", "2.00", "3.0", "1", "17%"]
-    assert lines.index(first) < lines.index(next(line for line in lines if "plain loop" in line))
+    assert lines.index(first) < lines.index(
+        next(line for line in lines if line.startswith(" Loop"))
+    )
     assert "recommended: --backend tensorflow --precision mixed_bfloat16" in lines
     assert "with --backend torch: --precision float32" in lines
-    assert "unet, batch 8, jax float32: ended by SIGKILL, out of memory?" in lines
+    assert "unet, batch 8, jax float32: ended by SIGKILL" in lines
 
 
 @pytest.mark.parametrize("size", [(32, 32), (64, 64)])
@@ -169,11 +187,11 @@ def test_plain_networks_have_as_many_parameters(size):
     if keras.config.backend() != "torch":
         pytest.skip("once is enough")
     from kerasdl import models
-    from kerasdl.tools.benchmark import reference
 
-    for name in reference.NETWORKS:
+    reference_network = processes._reference(PLAIN.replace(":Loop", ":network"))
+    for name in ("resnet18", "fcn32", "fcn16", "fcn8", "unet"):
         ours = models.build(name, (*size, 3), 5)
-        plain = reference.network(name, size, 5)
+        plain = reference_network(name, size, 5)
         expected = sum(int(keras.ops.size(weight)) for weight in ours.trainable_weights)
         assert sum(each.numel() for each in plain.parameters()) == expected
         shape = (2, 5) if name == "resnet18" else (2, 5, *size)
@@ -195,9 +213,9 @@ def test_a_subject_counts_steps_and_waiting():
 @pytest.mark.process
 def test_a_process_answers_and_ends():
     pytest.importorskip("torch")
-    cell = Cell("fcn8", 2, PLAIN, "float32", "off")
+    cell = Cell("fcn8", 2, PLAIN, "float32", "auto")
     (measured,) = processes.measure([cell], {**JOB, "steps": 1, "timeout": 120}, 1)
     assert "error" not in measured, measured["error"]
     assert measured["first"]["parameters"] > 11_000_000
     assert len(measured["blocks"][0]["step_seconds"]) == 1
-    assert show.label(measured) == "plain loop float32"
+    assert show.label(measured) == "Loop float32"

@@ -40,7 +40,7 @@ class Run:
     """One life of a run: a claimed folder, a model and its state."""
 
     def __init__(self, path, epochs=20, **options):
-        self.folder = runfolder.acquire(path, config.make({"epochs": epochs}), "data")
+        self.folder = runfolder.acquire(path, config.Config(**{"epochs": epochs}), "data")
         self.model = build()
         self.state = checkpoint.RunState(self.folder, seed=5, **options)
         self.state.set_model(self.model)
@@ -88,8 +88,8 @@ def copied(trained, tmp_path):
 
 def weights_of(path):
     """The number of the epoch that a saved model belongs to."""
-    values = modelfile.load_architecture_and_weights(path).get_weights()
-    return {int(value) for weight in values for value in weight.ravel()}
+    layers = modelfile.read_weights(path).values()
+    return {int(value) for arrays in layers for array in arrays for value in array.ravel()}
 
 
 def cut(path):
@@ -245,10 +245,10 @@ def test_a_state_of_a_later_kerasdl_need_not_say_which(copied):
 def test_a_finished_run_with_a_damaged_state_is_not_taken_for_complete(copied, damage):
     with Run(copied) as run:
         run.train((0.5,), stop=True)
-    with runfolder.acquire(copied, config.make({"epochs": 20}), "data") as folder:
+    with runfolder.acquire(copied, config.Config(**{"epochs": 20}), "data") as folder:
         assert resume.complete(folder)
     damage(copied / "checkpoints" / "epoch-00005" / "state.json")
-    with runfolder.acquire(copied, config.make({"epochs": 20}), "data") as folder:
+    with runfolder.acquire(copied, config.Config(**{"epochs": 20}), "data") as folder:
         assert not resume.complete(folder)
     with Run(copied) as run:
         assert run.first == 4
@@ -258,7 +258,7 @@ def test_a_finished_run_without_its_best_model_is_not_complete(copied):
     with Run(copied) as run:
         run.train((5.0,), stop=True)
     (copied / "best.keras").unlink()
-    with runfolder.acquire(copied, config.make({"epochs": 20}), "data") as folder:
+    with runfolder.acquire(copied, config.Config(**{"epochs": 20}), "data") as folder:
         assert not resume.complete(folder)
 
 
@@ -445,9 +445,9 @@ def test_a_kill_after_the_commit_is_repaired(copied, monkeypatch, name, after, f
             run.train((0.5,), stop=finished)
         monkeypatch.undo()
     assert weights_of(copied / "best.keras") <= {2, 5}  # old or new, always whole
-    with runfolder.acquire(copied, config.make({"epochs": 20}), "data") as folder:
-        assert folder.status == ("finished" if finished else "resume")
-        resume.repair(folder)
+    with Run(copied) as run:
+        assert run.folder.status == ("finished" if finished else "resume")
+        assert not resume.complete(run.folder) or finished
     assert weights_of(copied / "best.keras") == {5}
     assert json.loads((copied / "best.json").read_text())["epoch"] == 5
     assert len((copied / "history.csv").read_text().splitlines()) == 6
@@ -455,8 +455,8 @@ def test_a_kill_after_the_commit_is_repaired(copied, monkeypatch, name, after, f
 
 def test_repair_touches_nothing_that_is_right(copied):
     before = {path: path.stat().st_mtime_ns for path in copied.rglob("*") if path.is_file()}
-    with runfolder.acquire(copied, config.make({"epochs": 20}), "data") as folder:
-        assert resume.repair(folder) == {"epoch": 2, "value": 1.5}
+    with Run(copied) as run:
+        assert run.state.best == {"epoch": 2, "value": 1.5}
     assert before == {p: p.stat().st_mtime_ns for p in copied.rglob("*") if p.is_file()}
 
 
@@ -484,7 +484,7 @@ def test_an_early_stop_is_the_end_also_for_more_epochs(copied):
     with Run(copied) as run:
         run.train((2.0,), stop=True)
     for epochs in (20, 40):
-        with runfolder.acquire(copied, config.make({"epochs": epochs}), "data") as folder:
+        with runfolder.acquire(copied, config.Config(**{"epochs": epochs}), "data") as folder:
             assert folder.status == "finished"
 
 
@@ -495,7 +495,7 @@ def test_more_epochs_go_on_with_the_next_row(tmp_path):
         assert (run.folder.status, run.first) == ("resume", 2)
         run.train((0.5,))
     assert [row["epoch"] for row in run.state.rows] == [1, 2, 3]
-    with runfolder.acquire(tmp_path, config.make({"epochs": 3}), "data") as folder:
+    with runfolder.acquire(tmp_path, config.Config(**{"epochs": 3}), "data") as folder:
         assert folder.status == "finished"
 
 

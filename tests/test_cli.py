@@ -46,8 +46,8 @@ def assert_one_error_line(result, code, *words):
         (["train", "classify", "--config", "none.toml"], "no such configuration file: none.toml"),
         (["train", "classify", "--set", "loss=l1"], "unknown loss for classification 'l1'"),
         (["evaluate", "colorize"], "kerasdl train colorization"),
-        (["train", "classify", "--resume", "a", "--overwrite"], "--overwrite starts over"),
-        (["train", "classify", "--resume", "a", "--out", "b"], "configuration from the folder"),
+        (["train", "classify", "--resume", "a", "--overwrite"], "exclude each other"),
+        (["train", "classify", "--resume", "a", "--out", "b"], "--config from the folder"),
         (["config", "shwo", "classify"], "did you mean 'show'"),
     ],
 )
@@ -103,7 +103,7 @@ def test_train_passes_its_words_on(kerasdl, tmp_path, monkeypatch):
             "samples": 5, "scores": {"mean_iou": 0.5}, "baseline": {"mean_iou": 0.25},
         }  # fmt: skip
         (tmp_path / "metrics.json").write_text(json.dumps(document))
-        return tmp_path
+        return run.Run(tmp_path)
 
     monkeypatch.setattr(run, "train", recorder)
     code, out, _ = kerasdl(
@@ -154,7 +154,7 @@ def test_an_interruption_outside_training_is_one_line(kerasdl, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(run, "train", interrupted)
-    assert_one_error_line(kerasdl("train", "classify"), 130, "stopped by SIGINT")
+    assert_one_error_line(kerasdl("train", "classify"), 130, "interrupted by SIGINT")
 
 
 def test_resume_without_a_run(kerasdl):

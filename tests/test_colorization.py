@@ -12,12 +12,11 @@ from report_fixtures import scores
 
 import kerasdl
 from kerasdl import tasks
-from kerasdl.core.errors import ConfigError, ModelFileError
+from kerasdl.core.errors import ConfigError
 from kerasdl.engine.callbacks import WarnOfGray
 from kerasdl.metrics.colorization import ColorizationScores
 from kerasdl.metrics.colors import bins
 from kerasdl.report import card
-from kerasdl.runs import modelfile
 from kerasdl.tasks import colorization
 
 TINY = {
@@ -33,7 +32,7 @@ TINY = {
 
 
 def config(target, loss="", **values):
-    return kerasdl.make_config(task="colorization", target=target, loss=loss, **{**TINY, **values})
+    return kerasdl.Config(task="colorization", target=target, loss=loss, **{**TINY, **values})
 
 
 @pytest.fixture(scope="module")
@@ -78,8 +77,7 @@ def test_the_artifacts_of_a_run_with_bins(runs):
     scores = json.loads((folder / "metrics.json").read_text())["scores"]
     assert scores == pytest.approx(kerasdl.evaluate(folder)["scores"], rel=1e-3, abs=1e-5)
     assert (folder / "report.html").stat().st_size > 0
-    model, sidecar = modelfile.open_model(folder / "best.keras")
-    assert sidecar["target"] == "ab" and model.output_shape[-1] == 313
+    assert folder.sidecar["target"] == "ab" and folder.open_model().output_shape[-1] == 313
 
 
 @pytest.mark.parametrize("key", [("rgb", ""), ("ab", "chroma"), ("ab", "bins")])
@@ -224,37 +222,19 @@ def test_the_warning_comes_again_only_after_the_colors_had_come_back(caplog):
         ({"target": "lab"}, "unknown target 'lab' .*known: rgb, ab"),
         ({"task": "segmentation", "target": "ab"}, "'target' is for colorization"),
         ({"loss": "bins"}, "loss 'bins' is for the target ab .*--target ab"),
-        ({"target": "ab", "loss": "bins", "model": "fcn8"}, "313 outputs.*--model unet"),
+        (
+            {"target": "ab", "loss": "bins", "model": "fcn8", "model_args": {}},
+            "313 outputs.*--model unet",
+        ),
         ({"target": "ab", "loss": "dice"}, "unknown loss for colorization 'dice'"),
         ({"target": "ab", "loss": "bins", "class_weights": "auto"}, "finds its own weights"),
-        ({"class_weights": "auto"}, "colorization has no classes to weigh.*unset class_weights"),
+        ({"class_weights": "auto"}, "loss 'l1' has no classes to weight.*unset class_weights"),
     ],
 )
 def test_keys_that_do_not_fit_together(values, message, tmp_path):
     with pytest.raises(ConfigError, match=message):
-        settings = kerasdl.make_config(**{"task": "colorization", **TINY, **values})
+        settings = kerasdl.Config(**{"task": "colorization", **TINY, **values})
         kerasdl.train(settings, tmp_path / "run", quiet=True)
-
-
-def test_a_model_file_says_its_target_and_an_old_one_means_rgb(runs, tmp_path):
-    folder = tmp_path / "run"
-    folder.mkdir()
-    for key in (("rgb", ""), ("ab", "")):
-        for name in ("best.keras", "model.json", "config.toml"):
-            (folder / name).write_bytes((runs[key] / name).read_bytes())
-        sidecar = json.loads((folder / "model.json").read_text())
-        assert sidecar.pop("target") == key[0]
-        (folder / "model.json").write_text(json.dumps(sidecar))
-        text = (folder / "config.toml").read_text()
-        (folder / "config.toml").write_text(text.replace(f'target = "{key[0]}"\n', ""))
-        if key[0] == "rgb":
-            assert kerasdl.evaluate(folder)["target"] == "rgb"
-        else:
-            with pytest.raises(ModelFileError, match="2 outputs, the target rgb .* has 3"):
-                kerasdl.predict(folder, photos(1)[0])
-    (folder / "model.json").write_text(json.dumps({**sidecar, "target": "hsv"}))
-    with pytest.raises(ModelFileError, match="'target' has not the expected form"):
-        kerasdl.predict(folder, photos(1)[0])
 
 
 def test_bins_are_weighted_by_the_training_images():
@@ -268,7 +248,7 @@ def test_bins_are_weighted_by_the_training_images():
         def take(self, indices):
             return self.images[indices], None, None
 
-    weights = colorization.bin_weights(Source())
+    weights = bins.training_weights(Source())
     red = skimage.color.rgb2lab(numpy.array([[255, 0, 0]], "uint8"))[..., 1:]
     counts = numpy.zeros(313)
     counts[bins.nearest(numpy.zeros(2))], counts[bins.nearest(red)[0]] = 69 * 16, 16
@@ -296,7 +276,7 @@ def test_target_and_saturation_on_the_command_line(runs, tmp_path, capsys):
 @pytest.mark.parametrize(("target", "loss"), [("rgb", ""), ("ab", ""), ("ab", "bins")])
 def test_the_card_s_python_colors_as_predict_does(runs, tmp_path, monkeypatch, target, loss):
     folder = runs[target, loss]
-    size = kerasdl.engine.run.read_config(folder).image_size
+    size = kerasdl.Run(folder).config.image_size
     settings = {"target": target, "loss": loss, "image_size": size}
     document = {"scores": scores("colorization", "unet", psnr=20.0), "config": settings}
     program = card.model_card(document, "run").partition("```python\n")[2].partition("```")[0]

@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 
 import numpy
 import pytest
@@ -41,7 +40,7 @@ def test_fresh_cases_are_all_networks_at_all_sizes():
 
 
 def test_case_of_a_run(tmp_path):
-    made = config.make({"task": "segmentation", "batch_size": 4, "momentum": 0.5})
+    made = config.Config(**{"task": "segmentation", "batch_size": 4, "momentum": 0.5})
     (tmp_path / "config.toml").write_text(config.dump(made))
     with pytest.raises(ModelFileError, match="no best model yet"):
         cases.of_run(tmp_path)
@@ -112,27 +111,6 @@ def test_a_runs_report_gets_the_comparison_once(tmp_path):
     page = check_page(path)
     assert page.text.count("Speed and memory") == 1
     assert "200 (200–200)" in page.text and "[backends]" in page.text
-
-
-def test_a_worker_without_a_result_is_one_line(tmp_path, monkeypatch):
-    monkeypatch.setattr(processes.sys, "executable", "/bin/false")
-    result, arrays = processes.measure({"backend": "jax"}, tmp_path)
-    assert result == {"error": "ended with code 1"} and arrays == {}
-
-
-@pytest.mark.process
-def test_sigterm_ends_the_worker_too(tmp_path, monkeypatch):
-    worker = tmp_path / "worker"
-    # Not at once: until the program knows its worker, it cannot end it.
-    lines = ("#!/bin/sh", f"echo $$ > {tmp_path}/pid", "sleep 1", "kill -TERM $PPID", "sleep 60")
-    worker.write_text("\n".join(lines))
-    worker.chmod(0o755)
-    monkeypatch.setattr(processes.sys, "executable", str(worker))
-    with pytest.raises(SystemExit) as caught:
-        processes.measure({"backend": "jax"}, tmp_path / "job")
-    assert caught.value.code == 143
-    with pytest.raises(ProcessLookupError):
-        os.kill(int((tmp_path / "pid").read_text()), 0)
 
 
 @pytest.mark.parametrize(("apart", "code"), [(1e-6, 0), (0.1, 3)])

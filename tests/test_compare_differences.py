@@ -37,10 +37,10 @@ def test_step_difference_by_hand():
 
 def test_same_answers_are_classes_or_8_bit_colors():
     a = [[0.1, 0.9], [0.6, 0.5]]
-    assert differences.same_outputs(a, [[0.2, 0.8], [0.5, 0.6]], "classification") == 0.5
+    assert differences.same_outputs(a, [[0.2, 0.8], [0.5, 0.6]], classes=True) == 0.5
     # 0.5 * 255 = 127.5 and 0.501 * 255 = 127.755 are both 128; 0.6 is 153, 0.61 is 156
-    assert differences.same_outputs([[0.5, 0.6]], [[0.501, 0.61]], "colorization") == 0.5
-    assert differences.same_outputs([[1.2]], [[1.7]], "colorization") == 1.0
+    assert differences.same_outputs([[0.5, 0.6]], [[0.501, 0.61]], classes=False) == 0.5
+    assert differences.same_outputs([[1.2]], [[1.7]], classes=False) == 1.0
 
 
 def test_pair_names_the_first_layer_that_differs():

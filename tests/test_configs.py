@@ -8,6 +8,7 @@ import pytest
 
 from kerasdl import models, tasks
 from kerasdl.core import files
+from kerasdl.models import MODELS
 from kerasdl.runs import config as configuration
 from kerasdl.tools.reproduce import reproduction
 
@@ -16,9 +17,8 @@ CONFIGS = sorted((pathlib.Path(__file__).parents[1] / "configs").glob("*.toml"))
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_configs_load_and_build(path):
-    config = configuration.make(files.read_toml(path))
-    task = tasks.get(config.task)
-    assert config.model in task.models
+    config = configuration.Config(**files.read_toml(path))
+    task = tasks.of(config)
     model = models.build(config.model, (*config.image_size, task.channels), 3, **config.model_args)
     assert isinstance(model, keras.Model)
     head = path.read_text().partition("\n\n")[0]
@@ -36,7 +36,7 @@ def test_the_script_for_a_gpu_runs_every_full_size_configuration(tmp_path):
         values = files.read_toml(script.CONFIGS / f"{name}.toml")
         words = script.command(name, tmp_path / "run", "data", 1, trial=True)
         trial = [words[number + 1] for number, word in enumerate(words) if word == "--set"]
-        config = configuration.make(configuration.override(values, trial))
+        config = configuration.Config(**configuration.override(values, trial))
         assert (config.epochs, config.batch_size, config.precision) == (1, 2, "float32")
         assert "not run at full size yet" in (script.CONFIGS / f"{name}.toml").read_text()
 
@@ -46,5 +46,5 @@ def test_the_recipes_of_the_reproduction_are_valid():
         for quick in (False, True):
             config = reproduction._config(network, 1, quick, {"data": "scenes"})
             assert (config.seed, config.learning_rate, config.weight_decay) == (1, 0.1, 1e-5)
-            assert config.model in tasks.get(config.task).models
+            assert config.task in MODELS[config.model].tasks
     assert reproduction._config("unet", 0, False, {}).epochs == 20

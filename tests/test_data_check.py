@@ -31,12 +31,12 @@ from kerasdl.tools import datashow
 
 def check(source, task, settings=None, quick=False):
     values = config.as_dict(settings) if settings else {}
-    return datasets.check(config.make({**values, "task": task, "data": str(source)}), quick)
+    return datasets.check(config.Config(**{**values, "task": task, "data": str(source)}), quick)
 
 
 def check_dataset(dataset, task="classification", quick=False):
     """Report about a data set in memory."""
-    settings = config.make({"task": task, "data": "memory.npz"})
+    settings = config.Config(**{"task": task, "data": "memory.npz"})
     return checking.check_samples(Location("memory.npz"), "label", settings, quick, dataset)
 
 
@@ -175,7 +175,7 @@ def test_void_without_ignore_label(tmp_path):
     void[5] = 255
     save(void, root / "masks" / "03.png")
     assert "ignore_label = 255" in only(check(root, "segmentation"), "mask-values").fix
-    settings = config.make({"task": "segmentation", "ignore_labels": [255]})
+    settings = config.Config(**{"task": "segmentation", "ignore_labels": [255]})
     report = check(root, "segmentation", settings)
     assert not report.failed
     fraction = report.statistics["pixel_fractions"]["all"]["(ignored)"]
@@ -328,7 +328,7 @@ def test_other_data_sets_are_checked_through_their_samples(tmp_path):
     images = image(0, 80, 4).reshape(20, 4, 4, 3)
     images[7] = images[3]
     numpy.savez(path, images=images, labels=numpy.arange(20) % 2)
-    settings = config.make({"validation_split": 0.0, "test_split": 0.0})
+    settings = config.Config(**{"validation_split": 0.0, "test_split": 0.0})
     report = check(path, "classification", settings)
     assert not report.failed and report.statistics["samples"] == {"train": 20}
     assert "all/00003, all/00007" in only(report, "duplicate").what

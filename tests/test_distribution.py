@@ -103,7 +103,7 @@ def test_two_replicas_stopped_and_resumed_equal_one(tmp_path, monkeypatch):
     # One process that leaves out the sample that two replicas cannot share: the last of a pass.
     monkeypatch.setattr(publishing, "finish", lambda path, *rest: (path / "metrics.json").touch())
     monkeypatch.setattr(distribution.Group, "training", {"replicas": 2})
-    run.train(kerasdl.make_config(**CONFIG), alone, quiet=True)
+    run.train(kerasdl.Config(**CONFIG), alone, quiet=True)
 
     for name in ("checkpoints/epoch-00002/model.keras", "best.keras"):
         expected, received = weights(alone / name), weights(shared / name)
@@ -185,7 +185,7 @@ def test_a_signal_or_a_bad_loss_of_one_process_reaches_the_other():
 
 
 def test_a_followed_folder_is_never_written(tmp_path):
-    folder = runfolder.ReadOnlyRunFolder(tmp_path / "run", config.make({"epochs": 2}))
+    folder = runfolder.ReadOnlyRunFolder(tmp_path / "run", config.Config(**{"epochs": 2}))
     with folder:
         folder.write_json("environment.json", {})
         folder.require_space(10**15)
@@ -221,6 +221,6 @@ def test_wrong_environments_are_refused(backend, variables, message, monkeypatch
 def test_a_batch_that_devices_cannot_share_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(distribution.Group, "training", {"replicas": 3})
     with pytest.raises(ConfigError, match="3 devices cannot share a batch of 8 equally.*such as 9"):
-        run.train(kerasdl.make_config(**CONFIG), tmp_path / "run", quiet=True)
+        run.train(kerasdl.Config(**CONFIG), tmp_path / "run", quiet=True)
     with pytest.raises(ConfigError, match="unknown distribute 'model'"):
-        kerasdl.make_config(distribute="model")
+        kerasdl.Config(distribute="model")

@@ -3,7 +3,6 @@
 import json
 import math
 import pathlib
-import subprocess
 
 import keras
 import pytest
@@ -110,15 +109,6 @@ def test_agreement(after, state):
     found = examination.agreement({"jax": GOOD, "torch": {**GOOD, "after": after}})
     assert states(found) == {"agreement": state}
     assert examination.agreement({"jax": GOOD, "torch": {"error": ""}}) == []
-
-
-def test_a_process_that_dies_is_told_with_its_last_words(monkeypatch):
-    def dies(command, **options):
-        return subprocess.CompletedProcess(command, -11, "", "first\nSegmentation fault\n")
-
-    monkeypatch.setattr(subprocess, "run", dies)
-    said = examination.try_backend("jax")
-    assert said == {"error": "ended with code -11: Segmentation fault"}
 
 
 def test_exit_code_and_table(monkeypatch, capsys):

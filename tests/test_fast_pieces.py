@@ -15,7 +15,6 @@ from kerasdl.backend import signals
 from kerasdl.core.errors import ConfigError
 from kerasdl.engine import averaging, datasets, inference, schedules
 from kerasdl.engine.optimizers import SGD
-from kerasdl.report import history
 from kerasdl.runs import runfolder
 
 
@@ -143,14 +142,14 @@ def interrupted(monkeypatch, epoch, batch):
 def test_interrupted_equals_uninterrupted_bit_for_bit(
     finished, tmp_path, monkeypatch, without_artifacts
 ):
-    config = kerasdl.make_config(**TINY)
+    config = kerasdl.Config(**TINY)
     # At the first batch of the second size, which follows a commit, and within that size.
     for epoch, batch in ((3, 1), (4, 2)):
         with monkeypatch.context() as patched:
             interrupted(patched, epoch, batch)
             with pytest.raises(signals.Stopped):
                 kerasdl.train(config, tmp_path / "parts", quiet=True)
-        assert len(history.read(tmp_path / "parts" / "history.csv")) == epoch - 1
+        assert len(kerasdl.Run(tmp_path / "parts").history) == epoch - 1
     kerasdl.train(config, tmp_path / "parts", quiet=True)
     whole, parts = (toy_run.outcome(path) for path in (finished, tmp_path / "parts"))
     for part in whole:
@@ -166,13 +165,13 @@ def test_interrupted_equals_uninterrupted_bit_for_bit(
 def finished(tmp_path_factory):
     """A finished run of the fast recipe, with its artifacts."""
     return kerasdl.train(
-        kerasdl.make_config(**TINY), tmp_path_factory.mktemp("fast") / "run", quiet=True
+        kerasdl.Config(**TINY), tmp_path_factory.mktemp("fast") / "run", quiet=True
     )
 
 
 def test_the_best_model_has_the_averaged_weights_of_the_full_size(finished):
     best = json.loads((finished / "best.json").read_text())
-    rows = history.read(finished / "history.csv")
+    rows = kerasdl.Run(finished).history
     full = [row["val_loss"] for row in rows[2:]]
     assert best["value"] == min(full) and best["epoch"] == 3 + full.index(min(full))
     average = finished / "checkpoints" / f"epoch-{best['epoch']:05d}" / "average.keras"
@@ -186,7 +185,7 @@ def test_validation_is_of_the_averaged_weights(finished):
     best = json.loads((finished / "best.json").read_text())
     found = kerasdl.evaluate(finished, "validation")["scores"]["loss"]
     model = keras.saving.load_model(finished / "best.keras")
-    split = datasets.load(kerasdl.make_config(**TINY)).splits["validation"]
+    split = datasets.load(kerasdl.Config(**TINY)).splits["validation"]
     images, _, masks = split.take(numpy.arange(6), (16, 16))
     x, y = images.astype("float32") / 255, masks.astype("int32")
     loss = losses.build("crossentropy", (255,))
@@ -202,7 +201,7 @@ def _parts(count, size):
 
 def test_more_epochs_are_refused_where_the_schedule_ends(finished):
     with pytest.raises(ConfigError, match="another configuration, epochs: 4 -> 5"):
-        kerasdl.train(kerasdl.make_config(**{**TINY, "epochs": 5}), finished, quiet=True)
+        kerasdl.train(kerasdl.Config(**{**TINY, "epochs": 5}), finished, quiet=True)
 
 
 def test_a_damaged_average_costs_its_epoch(finished, tmp_path, without_artifacts, caplog):
@@ -210,14 +209,7 @@ def test_a_damaged_average_costs_its_epoch(finished, tmp_path, without_artifacts
     (tmp_path / "run" / "metrics.json").unlink()
     path = tmp_path / "run" / "checkpoints" / "epoch-00004" / "average.keras"
     path.write_bytes(path.read_bytes()[:100])
-    kerasdl.train(kerasdl.make_config(**TINY), tmp_path / "run", quiet=True)
+    kerasdl.train(kerasdl.Config(**TINY), tmp_path / "run", quiet=True)
     assert "damaged state" in caplog.text and "going on from epoch 3" in caplog.text
     whole, repaired = toy_run.outcome(finished), toy_run.outcome(tmp_path / "run")
     assert repaired["weights and optimizer"] == whole["weights and optimizer"]
-
-
-def test_the_average_of_another_network_is_refused():
-    inputs = keras.Input((1,))
-    model = keras.Model(inputs, keras.layers.Dense(1)(inputs))
-    with pytest.raises(ValueError, match="another network"):
-        averaging.Averaging(0.9).start(model, [numpy.zeros((2, 1)), numpy.zeros(1)])

@@ -9,16 +9,10 @@ from kerasdl.tools.sweep import grid
 @pytest.mark.parametrize(
     ("key", "text", "expected"),
     [
-        # What the shell leaves of skips=all,none,"1,2", and what protects the quotes.
-        ("skips", "all,none,1,2", ["all", "none", [1, 2]]),
-        ("skips", 'all,none,"1,2"', ["all", "none", [1, 2]]),
-        ("skips", "all;none;1,2;3;2,4", ["all", "none", [1, 2], [3], [2, 4]]),
-        ("skips", "[1,2],[3],none", [[1, 2], [3], "none"]),
-        ("skips", "1,2,all,3", [[1, 2], "all", [3]]),
-        ("skips", '"1,2",3', [[1, 2], [3]]),
-        ("model_args.skips", "1,2", [[1, 2]]),
-        ("ignore_labels", "0;0,255", [[0], [0, 255]]),
-        # Other keys hold one number: each is a value of its own.
+        ("skips", "all,none,[1,2]", ["all", "none", [1, 2]]),
+        ("skips", "[1,2], [3], none", [[1, 2], [3], "none"]),
+        ("progressive_sizes", "[[1, 2], [3]],[]", [[[1, 2], [3]], []]),
+        ("data", '"a,b",c', ["a,b", "c"]),
         ("filters", "8,16", [8, 16]),
         ("image_size", "32,48x64", [32, "48x64"]),
         ("learning_rate", "0.1, 1e-2", [0.1, 0.01]),
@@ -32,13 +26,13 @@ def test_values(key, text, expected):
 
 
 def test_a_key_given_again_adds_its_values():
-    assert grid.parse(["skips=1,2", "depth=2", "skips=3;1,2"]) == {
+    assert grid.parse(["skips=[1,2]", "depth=2", "skips=[3],[1,2]"]) == {
         "skips": [[1, 2], [3]],
         "depth": [2],
     }
 
 
-@pytest.mark.parametrize("words", ["skips", "=1", "skips=", "skips=all,,none", "depth=2;"])
+@pytest.mark.parametrize("words", ["skips", "=1", "skips=", "skips=all,,none", "depth=2,"])
 def test_wrong_words(words):
     with pytest.raises(ConfigError):
         grid.parse([words])

@@ -122,7 +122,7 @@ def test_dice_equals_keras_dice_without_ignored_labels():
 def test_perfect_and_hopeless_predictions():
     labels, _ = batch()
     perfect = 100.0 * numpy.eye(CLASSES, dtype="float32")[labels]
-    for name in losses.LABEL_LOSSES:
+    for name in losses.fitting("mask"):
         loss = losses.build(name)
         assert value(loss, labels, perfect) == pytest.approx(0.0, abs=1e-6)
         assert value(loss, labels, -perfect) > 0.5
@@ -138,7 +138,7 @@ def small_model():
     return model
 
 
-@pytest.mark.parametrize("name", list(losses.LABEL_LOSSES))
+@pytest.mark.parametrize("name", list(losses.fitting("mask")))
 def test_ignored_labels_move_nothing_and_the_others_train(name):
     """On torch, Keras' own loss on probabilities (from_logits=False) cannot train on masks."""
     model = small_model()
@@ -156,7 +156,7 @@ def test_ignored_labels_move_nothing_and_the_others_train(name):
     assert history[-1] < 0.8 * history[0]
 
 
-@pytest.mark.parametrize("name", list(losses.LABEL_LOSSES))
+@pytest.mark.parametrize("name", list(losses.fitting("mask")))
 def test_losses_come_back_from_their_configuration(name):
     labels, logits = batch(ignored=(255, 254))
     loss = losses.build(name, (254, 255), WEIGHTS)
@@ -165,7 +165,7 @@ def test_losses_come_back_from_their_configuration(name):
     assert value(again, labels, logits) == value(loss, labels, logits)
 
 
-@pytest.mark.parametrize("name", list(losses.LABEL_LOSSES))
+@pytest.mark.parametrize("name", list(losses.fitting("mask")))
 def test_a_label_that_is_no_class_makes_the_loss_not_a_number(name):
     """Keras' own loss counts it as 0 on JAX: a typo in the class list would train silently."""
     labels, logits = batch()
@@ -179,7 +179,7 @@ def test_low_precision_logits_are_computed_in_float32():
     for kind in ("bfloat16", "float16"):
         low = keras.ops.cast(logits, kind)
         exact = keras.ops.convert_to_numpy(keras.ops.cast(low, "float32"))
-        for name in losses.LABEL_LOSSES:
+        for name in losses.fitting("mask"):
             loss = losses.build(name, (255,), WEIGHTS)
             result = loss(labels, low)
             assert keras.backend.standardize_dtype(result.dtype) == "float32"

@@ -5,8 +5,9 @@ import numpy
 import pytest
 from sklearn.metrics import accuracy_score, recall_score, top_k_accuracy_score
 
+from kerasdl import metrics
 from kerasdl.core.errors import DataError
-from kerasdl.metrics import classification, definitions
+from kerasdl.metrics import classification
 
 CLASSES = 8
 
@@ -92,5 +93,5 @@ def test_every_score_has_a_definition():
         "loss accuracy top5_accuracy mean_iou iou/sky pixel_accuracy psnr ssim chroma_error delta_e"
     )
     for name in [*names.split(), "colorfulness_ratio", "calibration_error"]:
-        assert definitions.definition(name)
-    assert definitions.definition("seconds") is None
+        assert metrics.definition(name)
+    assert metrics.definition("seconds") is None

@@ -9,8 +9,9 @@ import pytest
 from kerasdl import models
 from kerasdl.core.errors import ConfigError
 from kerasdl.models.u_net import kept_skips
-from kerasdl.runs.modelfile import open_model, save_inference_model, write_sidecar
-from kerasdl.tools.summary import operations, stride
+from kerasdl.runs import sidecar
+from kerasdl.runs.modelfile import open_model, save_inference_model
+from kerasdl.tools.summary import macs
 
 # name, options, stride of the coarsest layer.
 TABLE = [
@@ -36,7 +37,9 @@ def test_every_network(name, options, coarsest):
     expected = (None, 12) if name == "resnet18" else (None, 64, 64, 12)
     assert model.output_shape == expected
     assert model.output.dtype == "float32"
-    assert stride(model) == coarsest
+    sides = [layer.output.shape[1] for layer in model.layers if len(layer.output.shape) == 4]
+    assert 64 // min(sides) == coarsest
+    assert models.stride(name, options, (64, 64)) == coarsest
     outputs = keras.ops.convert_to_numpy(model(numpy.zeros((1, 64, 64, 3), "float32")))
     assert numpy.isfinite(outputs).all()
     kinds = {type(layer).__module__.partition(".")[0] for layer in model.layers}
@@ -56,7 +59,7 @@ def test_resnet18_has_the_published_number_of_parameters():
     model = models.build("resnet18", (224, 224, 3), 1000)
     assert trainable(model) == 11_689_512
     # He et al. 2015, table 1: 1.8e9 FLOPs (multiply-adds) for ResNet-18 at 224x224.
-    assert operations(model) == pytest.approx(1.8e9, rel=0.02)
+    assert macs(model) == pytest.approx(1.8e9, rel=0.02)
 
 
 def test_resnet18_with_a_quarter_of_the_filters():
@@ -218,7 +221,10 @@ def test_outputs_stay_float32(precision):
 def test_model_files_of_all_networks_are_accepted(name, options, coarsest, tmp_path):
     model = models.build(name, (32, 32, 3), 2, **options)
     save_inference_model(model, tmp_path / "best.keras")
-    write_sidecar(tmp_path, {"task": "segmentation", "class_names": ["a", "b"]})
+    facts = {"task": "segmentation", "model": name, "model_args": options, "outputs": 2}
+    sidecar.write(
+        tmp_path, {**facts, "channels": 3, "image_size": [32, 32], "precision": "float32"}
+    )
     loaded, _ = open_model(tmp_path / "best.keras")
     x = numpy.random.default_rng(0).random((1, 32, 32, 3), dtype="float32")
     assert numpy.array_equal(model.predict_on_batch(x), loaded.predict_on_batch(x))

@@ -32,12 +32,32 @@ def test_paired_as_scipy():
     assert (found.low, found.high) == pytest.approx((interval.low, interval.high))
 
 
+def test_intervals_hold_together():
+    # Two groups against one: level 1 - 0.05 / 2, the 98.75 % point of t with two degrees of
+    # freedom, which is the root of t**2 / (t**2 + 2) = 0.975**2: 6.2053. Differences 1, 2, 3.
+    documents = [*runs("all", [2.0, 3.0, 4.0]), *runs("a", [3.0, 5.0, 7.0]),
+                 *runs("b", [3.0, 5.0, 7.0]), *runs("c", [9.0], seeds=(0,))]  # fmt: skip
+    first, second, third = comparisons.compare(documents)
+    for found in (first, second):
+        assert found.high == pytest.approx(2 + 6.205347 / math.sqrt(3), abs=1e-5)
+    assert third.low is None  # a single pair is no test and widens nothing
+    (table,) = comparisons.differences([first, second, third])
+    assert "Corrected for 2 comparisons per score" in table.notes[0]
+
+
 def test_pairs_without_a_number_are_left_out():
     assert paired.paired([1.0, None, math.nan], [2.0, 3.0, 4.0]) == (1, -1.0, *[None] * 5)
     assert paired.paired([None], [1.0]) is None
+
+
+def test_rounding_of_equal_differences_is_no_evidence():
     same = paired.paired([1.0, 2.0], [1.0, 2.0])
     assert (same.low, same.high, same.p_t, same.p_wilcoxon) == (0.0, 0.0, 1.0, None)
-    assert paired.paired([2.0, 3.0], [1.0, 2.0]).p_t is None  # equal differences: no spread
+    # 0.8 - 0.7, 0.9 - 0.8 and 0.7 - 0.6 are not quite the same number; p would be 1e-31.
+    found = paired.paired([0.8, 0.9, 0.7], [0.7, 0.8, 0.6])
+    assert (found.mean, found.deviation) == (pytest.approx(0.1), 0.0)
+    assert (found.low, found.high, found.p_t, found.p_wilcoxon) == (None, None, None, 0.25)
+    assert paired.paired([0.8, 0.9], [0.7, 0.8001]).p_t < 0.001  # a spread of 1e-4 is one
 
 
 def test_holm():
@@ -124,8 +144,12 @@ def test_runs_scored_on_different_images_are_not_paired():
     one = [scores("segmentation", "unet", seed, mean_iou=0.5) for seed in (0, 1)]
     other = [scores("segmentation", "fcn8", seed, mean_iou=0.7) for seed in (0, 1)]
     assert len(comparisons.compare(one + other)) == 1
-    for key, value in (("data", "camvid"), ("split", "train"), ("samples", 7)):
-        assert comparisons.compare(one + [{**each, key: value} for each in other]) == []
+    other_images = {"data": "camvid", "split": "train", "samples": 7, "image_size": [48, 64]}
+    for key, value in other_images.items():
+        different = one + [{**each, key: value} for each in other]
+        assert comparisons.compare(different) == []
+        note = comparisons.overview(different).notes[-1]
+        assert note.startswith("Not compared") and key.replace("_", " ") in note
 
 
 def test_a_wide_table_is_turned_for_a_terminal():

@@ -114,13 +114,13 @@ def test_float16_is_refused_on_processors(settings, monkeypatch):
 def test_a_run_that_has_begun_keeps_its_precision(settings, tmp_path, monkeypatch):
     folder = tmp_path / "run"
     folder.mkdir()
-    auto = configuration.make({"precision": "auto"})
+    auto = configuration.Config(**{"precision": "auto"})
     assert run.decided_precision(auto, BACKEND, folder) == "float32"
     (folder / "config.toml").write_text('precision = "mixed_bfloat16"\n')
     assert run.decided_precision(auto, BACKEND, folder) == "mixed_bfloat16"
     assert run.decided_precision(auto, BACKEND, folder, overwrite=True) == "float32"
     # A precision by name is what it says; `claim` then refuses the folder.
-    assert run.decided_precision(configuration.make({}), BACKEND, folder) == "float32"
+    assert run.decided_precision(configuration.Config(**{}), BACKEND, folder) == "float32"
 
 
 def test_a_run_that_has_begun_keeps_its_backend(settings, tmp_path, monkeypatch):
@@ -130,7 +130,7 @@ def test_a_run_that_has_begun_keeps_its_backend(settings, tmp_path, monkeypatch)
     )
     monkeypatch.setattr(backend, "installed", lambda: ["jax", "torch"])
     (tmp_path / "config.toml").write_text("")
-    auto, named = configuration.make({}), configuration.make({"backend": "jax"})
+    auto, named = configuration.Config(**{}), configuration.Config(**{"backend": "jax"})
     for stored in ("torch", "tensorflow"):  # the latter has been uninstalled since
         (tmp_path / "environment.json").write_text(f'{{"backend": "{stored}"}}')
         monkeypatch.delenv("KERAS_BACKEND", raising=False)

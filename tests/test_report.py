@@ -6,8 +6,7 @@ import math
 import pytest
 from report_fixtures import history_rows, scores
 
-from kerasdl.core.errors import DataError
-from kerasdl.report import claims, exhibits, history, names, tables
+from kerasdl.report import exhibits, history, names, study, tables
 
 
 @pytest.mark.parametrize(
@@ -60,8 +59,8 @@ def test_table_1_puts_mean_and_deviation_beside_the_report():
     documents.append(scores("segmentation", "fcn32", mean_iou=0.8))
     documents.append(scores("segmentation", "unet", mean_iou=0.9))
     documents.append(scores("segmentation", "fcn8", mean_iou=0.85))
-    table = tables.classification_and_segmentation(documents)
-    assert table.columns == ("network", "score", "report", "kerasdl", "baseline")
+    table = study.classification_and_segmentation(documents)
+    assert table.columns == ("model", "score", "report", "kerasdl", "baseline")
     # Sample standard deviation of 96 and 98: sqrt((1 + 1) / 1) = 1.41.
     assert table.rows[0] == ("ResNet-18", "accuracy (%) ↑", "95", "97.00 ± 1.41", "10.00")
     assert table.rows[1] == ("ResNet-18", "loss ↓", "0.1776", "0.1000 ± 0.0000", "–")
@@ -80,7 +79,7 @@ def test_table_2_has_the_report_both_networks_and_the_gray_image():
         scores("colorization", "unet", skips="none", psnr=20.0, ssim=0.6, chroma_error=9.0),
         scores("colorization", "unet", skips="all", psnr=25.0, ssim=0.9, chroma_error=6.0),
     ]
-    table = tables.colorization(documents)
+    table = study.colorization(documents)
     assert table.columns[1:] == (
         "report: with skips",
         "report: without skips",
@@ -94,7 +93,7 @@ def test_table_2_has_the_report_both_networks_and_the_gray_image():
     assert table.notes[0] == "Values of one run each."
 
 
-def test_claims_compare_with_the_report():
+def test_statements_compare_with_the_report():
     documents = [
         scores(accuracy=0.96, loss=0.2),
         scores("segmentation", "unet", mean_iou=0.9),
@@ -103,7 +102,7 @@ def test_claims_compare_with_the_report():
         scores("colorization", "unet", skips="none", psnr=20.0, ssim=0.6, chroma_error=9.0),
         scores("colorization", "unet", skips="all", psnr=25.0, ssim=0.9, chroma_error=13.0),
     ]
-    found = {row[0]: row[1:] for row in claims.claims(documents).rows}
+    found = {row[0]: row[1:] for row in study.statements(documents).rows}
     assert found["ResNet-18: accuracy at least 95 %"] == ("95", "96.00", "yes")
     assert found["ResNet-18: loss at most 0.1776"] == ("0.1776", "0.2000", "no")
     assert found["mean IoU: U-Net above FCN-8s"] == ("–", "-2.00 points", "no")
@@ -112,12 +111,12 @@ def test_claims_compare_with_the_report():
     assert found["PSNR: with skips above without"] == ("+2.19 dB", "+5.00 dB", "yes")
     assert found["SSIM: with skips above without"] == ("+28.56 points", "+30.00 points", "yes")
     assert found["chroma error: with skips below the gray image"][1:] == ("13.00 ≥ 12.00", "no")
-    assert claims.claims([]).rows == ()
+    assert study.statements([]).rows == ()
 
 
 def test_tables_without_runs_are_empty():
-    assert tables.classification_and_segmentation([]).rows == ()
-    assert tables.colorization([scores(accuracy=0.9)]).rows == ()
+    assert study.classification_and_segmentation([]).rows == ()
+    assert study.colorization([scores(accuracy=0.9)]).rows == ()
 
 
 def test_many_networks_stand_below_each_other():
@@ -145,14 +144,14 @@ def test_markdown_and_terminal_tables_hold_the_cells():
 def test_widest_table_of_the_report_fits_a_terminal_of_80_columns():
     import rich.console
 
-    values = {name: 0.871 for name in tables.COLOR_SCORES}
+    values = {name: 0.871 for name in study.COLOR_SCORES}
     documents = [
         scores("colorization", "unet", seed, skips, **{**values, "psnr": 20.0 + seed})
         for skips in ("all", "none")
         for seed in (0, 1)
     ]
     console = rich.console.Console(file=io.StringIO(), width=80)
-    console.print(tables.as_rich(tables.colorization(documents)))
+    console.print(tables.as_rich(study.colorization(documents)))
     assert "20.50 ± 0.71" in console.file.getvalue()
     assert "23.50" in console.file.getvalue()  # the last column is not cut off
 
@@ -168,7 +167,7 @@ def test_the_caption_of_curves_tells_drops_and_schedules():
     assert "schedule: 0.0001 in the first, 0.1 in epoch 3, 0.01 in the last." in caption
 
 
-def test_history_tells_best_epoch_and_changes_of_the_rate(tmp_path):
+def test_history_tells_best_epoch_and_changes_of_the_rate():
     rows = history_rows()
     assert history.best_epoch(rows) == 5  # 1.2 / 5 = 0.24, then 0.9
     assert history.best_epoch(rows, "val_accuracy") == 6
@@ -177,12 +176,3 @@ def test_history_tells_best_epoch_and_changes_of_the_rate(tmp_path):
     assert history.curve_score(rows) == "accuracy"
     assert history.curve_score(history_rows("psnr")) == "psnr"
     assert history.curve_score([{"epoch": 1, "loss": 1.0}]) is None
-    path = tmp_path / "history.csv"
-    path.write_text("epoch,loss,val_loss\n1,0.5,\n2,0.25,nan\n", encoding="utf-8")
-    read = history.read(path)
-    assert read[0] == {"epoch": 1, "loss": 0.5} and read[1]["loss"] == 0.25
-    path.write_text("epoch,loss\n1,much\n", encoding="utf-8")
-    with pytest.raises(DataError, match="damaged"):
-        history.read(path)
-    with pytest.raises(DataError, match="cannot be read"):
-        history.read(tmp_path / "none.csv")

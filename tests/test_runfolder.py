@@ -12,7 +12,7 @@ from kerasdl.runs import config, runfolder
 
 fcntl = pytest.importorskip("fcntl")  # locks and rights are those of POSIX
 
-SETTINGS = config.make({"epochs": 4})
+SETTINGS = config.Config(**{"epochs": 4})
 
 
 def finish(folder, epoch, stopped_by=None):
@@ -31,7 +31,7 @@ def acquire_and_release(path, settings=SETTINGS, epoch=0, **options):
 def test_a_new_folder_holds_the_configuration(tmp_path):
     with runfolder.acquire(tmp_path / "a" / "b", SETTINGS, "data 1") as folder:
         assert folder.status == "new"
-        assert config.make(files.read_toml(folder.file("config.toml"))) == SETTINGS
+        assert config.Config(**files.read_toml(folder.file("config.toml"))) == SETTINGS
         assert json.loads(folder.file("running.json").read_text())["pid"] == os.getpid()
     assert sorted(os.listdir(tmp_path / "a" / "b")) == ["config.toml", "data.json", "lock"]
 
@@ -54,10 +54,10 @@ def test_status_follows_from_the_newest_state(tmp_path, epoch, stopped_by, statu
 
 def test_more_epochs_continue_a_finished_run_and_fewer_are_refused(tmp_path):
     acquire_and_release(tmp_path, epoch=4)
-    with runfolder.acquire(tmp_path, config.make({"epochs": 6}), "data 1") as folder:
+    with runfolder.acquire(tmp_path, config.Config(**{"epochs": 6}), "data 1") as folder:
         assert folder.status == "resume"
     with pytest.raises(ConfigError, match="epochs: 6 -> 5"):
-        runfolder.acquire(tmp_path, config.make({"epochs": 5}), "data 1")
+        runfolder.acquire(tmp_path, config.Config(**{"epochs": 5}), "data 1")
 
 
 def test_repeating_the_command_leaves_the_files_of_a_finished_run_alone(tmp_path):
@@ -69,9 +69,9 @@ def test_repeating_the_command_leaves_the_files_of_a_finished_run_alone(tmp_path
 
 def test_a_run_without_a_finished_epoch_takes_a_corrected_configuration(tmp_path):
     acquire_and_release(tmp_path)
-    corrected = config.make({"epochs": 4, "momentum": 0.5})
+    corrected = config.Config(**{"epochs": 4, "momentum": 0.5})
     with runfolder.acquire(tmp_path, corrected, "data 1") as folder:
-        assert config.make(files.read_toml(folder.file("config.toml"))) == corrected
+        assert config.Config(**files.read_toml(folder.file("config.toml"))) == corrected
         folder.file("best.keras").write_bytes(b"")
     with pytest.raises(ConfigError, match="momentum: 0.5 -> 0.9"):
         runfolder.acquire(tmp_path, SETTINGS)
@@ -79,7 +79,7 @@ def test_a_run_without_a_finished_epoch_takes_a_corrected_configuration(tmp_path
 
 def test_another_configuration_is_refused_with_every_key_that_differs(tmp_path):
     acquire_and_release(tmp_path, epoch=1)
-    other = config.make({"epochs": 4, "momentum": 0.5, "image_size": 32, "workers": 7})
+    other = config.Config(**{"epochs": 4, "momentum": 0.5, "image_size": 32, "workers": 7})
     with pytest.raises(ConfigError) as caught:
         runfolder.acquire(tmp_path, other)
     assert "image_size: [64, 64] -> [32, 32], momentum: 0.9 -> 0.5" in str(caught.value)
@@ -93,7 +93,7 @@ def test_a_run_without_its_configuration_is_not_continued_with_another(tmp_path)
     acquire_and_release(tmp_path, epoch=2)
     (tmp_path / "config.toml").unlink()
     with pytest.raises(ConfigError, match="configuration is gone.*--overwrite"):
-        runfolder.acquire(tmp_path, config.make({"seed": 3}), "data 1")
+        runfolder.acquire(tmp_path, config.Config(**{"seed": 3}), "data 1")
     acquire_and_release(tmp_path, overwrite=True)
 
 
@@ -111,7 +111,7 @@ def test_overwrite_removes_the_run_and_nothing_else(tmp_path):
     acquire_and_release(tmp_path, epoch=2)
     for name in ("best.keras", "history.csv", "my notes.txt"):
         (tmp_path / name).write_text("old")
-    other = config.make({"epochs": 1})
+    other = config.Config(**{"epochs": 1})
     with runfolder.acquire(tmp_path, other, "data 2", overwrite=True) as folder:
         assert folder.status == "new"
     assert sorted(os.listdir(tmp_path)) == ["config.toml", "data.json", "lock", "my notes.txt"]
@@ -131,10 +131,10 @@ def test_overwrite_cut_short_can_be_repeated(tmp_path, monkeypatch, last):
 
     monkeypatch.setattr(files, "remove", killed)
     with pytest.raises(KeyboardInterrupt):
-        runfolder.acquire(tmp_path, config.make({"epochs": 1}), overwrite=True)
+        runfolder.acquire(tmp_path, config.Config(**{"epochs": 1}), overwrite=True)
     monkeypatch.undo()
     # What is left is still known as a run, with its old configuration and no state.
-    with runfolder.acquire(tmp_path, config.make({"epochs": 1}), overwrite=True) as folder:
+    with runfolder.acquire(tmp_path, config.Config(**{"epochs": 1}), overwrite=True) as folder:
         assert folder.status == "new"
         assert not folder.file("best.keras").exists()
 

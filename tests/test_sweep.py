@@ -27,7 +27,7 @@ def planned(*grid, seeds=1, out="out", **values):
 
 
 def test_plan_is_the_cartesian_product_seed_by_seed():
-    plan = planned("skips=all,none,1", "learning_rate=0.1,0.01", seeds=2, seed=5)
+    plan = planned("skips=all,none,[1]", "learning_rate=0.1,0.01", seeds=2, seed=5)
     assert len(plan.runs) == 3 * 2 * 2 and plan.seeds == (5, 6)
     cell, first, folder = plan.runs[0]
     assert cell.label == "skips all, learning_rate 0.1"
@@ -40,15 +40,15 @@ def test_plan_is_the_cartesian_product_seed_by_seed():
 
 def test_a_recipe_completes_each_combination_of_its_own():
     report, fast = (each for _, each, _ in planned("recipe=study,fast").runs)
-    alone = configuration.make(config(recipe="fast"))
+    alone = configuration.Config(**config(recipe="fast"))
     assert (report.lr_schedule, fast) == (configuration.Config.lr_schedule, alone)
     assert fast.lr_schedule != report.lr_schedule
 
 
 def test_labels_name_the_levels_that_are_missing_and_stay_apart():
-    labels = [cell.label for cell in planned("skips=2,3;1,3;all", "depth=3").cells]
+    labels = [cell.label for cell in planned("skips=[2,3],[1,3],all", "depth=3").cells]
     assert labels == ["skips all but 1, depth 3", "skips all but 2, depth 3", "skips all, depth 3"]
-    labels = [cell.label for cell in planned("skips=all;1,2").cells]
+    labels = [cell.label for cell in planned("skips=all,[1,2]").cells]
     assert labels == ["skips-all", "skips-1-2"]  # of two levels both are all
 
 
@@ -75,7 +75,9 @@ def test_an_option_that_a_network_lacks_is_left_out_and_its_run_is_one():
         (["loss=dice,dise"], "did you mean 'dice'"),
         (["epochs=0"], "'epochs' must be at least 1"),
         (["filters=2,none"], "'filters' must be an integer"),
-        (["skips=3"], "levels 1 to 2"),
+        (["skips=[3]"], "levels 1 to 2"),
+        (["skips=1,2"], "a list of levels"),  # two numbers, not one list
+        (["skips=all;none"], "a list of levels"),
         (["skips=all", "model_args.skips=none"], "a key twice"),
     ],
 )
@@ -218,7 +220,10 @@ def test_a_real_sweep_and_its_repetition(tmp_path, caplog):
         ({"augment_args": {"flop": 1}}, "unknown key of augment_args 'flop'"),
         ({"data": "scens"}, "unknown data 'scens'.*did you mean.*scenes"),
         ({"data": "photos/nowhere"}, "no such file or folder: photos/nowhere"),
-        ({"weights": "nowhere.keras", "model": "fcn8"}, "no such model file or run: nowhere"),
+        (
+            {"weights": "nowhere.keras", "model": "fcn8", "model_args": {}},
+            "no such model file or run: nowhere",
+        ),
     ],
 )
 def test_what_fails_for_certain_is_found_by_the_plan(values, message):

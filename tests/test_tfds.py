@@ -155,7 +155,7 @@ def load(prepared, monkeypatch):
 
     def loader(name, task="classification", **settings):
         settings = {"task": task, "data": f"tfds:{name}", **settings}
-        return read(name, task, config_module.make(settings))
+        return read(name, task, config_module.Config(**settings))
 
     return loader
 
@@ -439,7 +439,7 @@ def test_files_that_are_there_need_no_network(load, network, tmp_path):
 
 def test_download_prepares_for_random_access(tmp_path, monkeypatch):
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
-    config = config_module.make({"data": "tfds:kerasdl_color", "download": True})
+    config = config_module.Config(**{"data": "tfds:kerasdl_color", "download": True})
     monkeypatch.setattr(
         library,
         "builder",
@@ -529,7 +529,7 @@ def test_missing_package_says_what_to_install(monkeypatch, load):
 def test_reading_loads_no_framework(prepared):
     program = (
         "import sys; from kerasdl import data; from kerasdl.runs import config;"
-        "d = data.load(config.make({'data': 'tfds:kerasdl_color'}), 'label');"
+        "d = data.load(config.Config(**{'data': 'tfds:kerasdl_color'}), 'label');"
         "d.splits['train'][0]; d.splits['train'].labels();"
         "sys.exit(' '.join({'tensorflow', 'jax', 'torch', 'keras'} & set(sys.modules)) or 0)"
     )
@@ -565,7 +565,7 @@ def test_cmaterdb_with_its_registered_checksums(name, counts, tmp_path, monkeypa
         manual_dir=CMATERDB / name, try_download_gcs=False, force_checksums_validation=True
     )
     builder.download_and_prepare(download_config=settings)
-    config = config_module.make({"data": f"tfds:cmaterdb/{name}"})
+    config = config_module.Config(**{"data": f"tfds:cmaterdb/{name}"})
     data = read(f"cmaterdb/{name}", "classification", config)
     assert tuple(len(data.splits[split]) for split in ("train", "validation", "test")) == counts
     assert data.class_names == tuple("0123456789")

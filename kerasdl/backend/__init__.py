@@ -205,6 +205,16 @@ def without_tensor_float_32():
         tensorflow.config.experimental.enable_tensor_float_32_execution(False)
 
 
+def allow_float64():
+    """Lets JAX compute in float64, in this process; the others can without being told."""
+    import keras
+
+    if keras.config.backend() == "jax":
+        import jax
+
+        jax.config.update("jax_enable_x64", True)
+
+
 def environment():
     """What a result depends on beside configuration and data, as a JSON-able mapping."""
     import keras

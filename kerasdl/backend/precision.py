@@ -75,3 +75,23 @@ def _numbers(text):
     """ "8.6" -> (8, 6); (0, 0) for what is no such number."""
     parts = str(text).split(".")
     return tuple(map(int, parts)) if all(part.isdigit() for part in parts) else (0, 0)
+
+
+def exact_matmul(a, b):
+    """Matrix product of float32 tensors with all of their digits.
+
+    On recent GPUs TensorFlow and JAX multiply float32 matrices with the 10 bits of TensorFloat-32
+    by default.
+    """
+    import keras
+
+    backend = keras.config.backend()
+    if backend == "jax":
+        import jax
+
+        with jax.default_matmul_precision("float32"):
+            return keras.ops.matmul(a, b)
+    if backend == "tensorflow":  # has no such choice per product, but float64 is exact
+        a, b = keras.ops.cast(a, "float64"), keras.ops.cast(b, "float64")
+        return keras.ops.cast(keras.ops.matmul(a, b), "float32")
+    return keras.ops.matmul(a, b)

@@ -1,6 +1,6 @@
 """What `kerasdl benchmark` found best on this kind of machine, kept for `auto`.
 
-One small JSON file in the user's settings folder (`click.get_app_dir`, or the folder that the
+One small JSON file in the user's settings folder (`platformdirs`, or the folder that the
 variable KERASDL_SETTINGS names), with one entry per `kerasdl.backend.machine.description`. A
 settings folder and not `saved_models`, because the machine does not change with the working
 directory.
@@ -11,7 +11,7 @@ import logging
 import os
 import pathlib
 
-import click
+import platformdirs
 
 from kerasdl.backend import BACKENDS, machine
 from kerasdl.core import files
@@ -25,7 +25,9 @@ logger = logging.getLogger("kerasdl")
 
 def path():
     """Path of the file; it need not exist."""
-    folder = os.environ.get("KERASDL_SETTINGS") or click.get_app_dir("kerasdl")
+    folder = os.environ.get("KERASDL_SETTINGS") or platformdirs.user_config_dir(
+        "kerasdl", appauthor=False, roaming=True
+    )
     return pathlib.Path(folder) / FILE
 
 

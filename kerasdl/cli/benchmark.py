@@ -22,8 +22,9 @@ def _several(flag, kind, text):
 @_several("--precision", str, "Default: float32, with mixed_bfloat16 where the hardware has it.")
 @_several("--jit-compile", str, "auto (default), on or off: compile the step as a whole.")
 @click.option("--image-size", default="64x64", show_default=True, help="HEIGHTxWIDTH.")
-@click.option("--reference", default="eager", show_default=True,
-              help="Plain PyTorch loop beside it: none, eager, compiled or both.")  # fmt: skip
+@click.option("--reference", multiple=True, metavar="FILE.py:CLASS",
+              help="A training loop of your own to measure beside it, see docs/backends.md. "
+              "Repeatable.")  # fmt: skip
 @click.option("--steps", type=click.IntRange(1), default=5, show_default=True,
               help="Steps per round.")  # fmt: skip
 @click.option("--rounds", type=click.IntRange(1), default=4, show_default=True,
@@ -34,12 +35,11 @@ def _several(flag, kind, text):
 @json_option
 @common_options
 @click.pass_obj
-def benchmark(settings, image_size, reference, steps, rounds, timeout, keep, as_json, **axes):
+def benchmark(settings, image_size, steps, rounds, timeout, keep, as_json, **axes):
     """Measure how fast each backend trains each network here; recommend one.
 
-    Each combination is trained in a process of its own, in turn with the others; a plain PyTorch
-    loop over the same network is measured beside them. What is recommended is what `--backend auto`
-    and `--precision auto` then mean on this machine.
+    Each combination is trained in a process of its own, in turn with the others. What is
+    recommended is what `--backend auto` and `--precision auto` then mean on this machine.
 
     \b
     Examples:
@@ -49,10 +49,10 @@ def benchmark(settings, image_size, reference, steps, rounds, timeout, keep, as_
     """
     from kerasdl.tools.benchmark import run
 
-    size = configuration.make({"image_size": image_size}).image_size
+    size = configuration.Config(**{"image_size": image_size}).image_size
     tell = None if settings.get("quiet") else lambda text: click.echo(text, err=True)
     job = {"steps": steps, "image_size": list(size), "seed": 0, "timeout": timeout}
-    document = run.benchmark(axes, reference, job, rounds, keep, tell)
+    document = run.benchmark(axes, job, rounds, keep, tell)
     if as_json:
         click.echo(json.dumps(document, ensure_ascii=False, indent=1))
     else:

@@ -1,7 +1,5 @@
 """`kerasdl compare`."""
 
-import json
-
 import click
 
 from kerasdl.cli.options import Words, common_options, json_option
@@ -23,7 +21,7 @@ class Names(click.ParamType):
 
 @click.group("compare", cls=Words)
 def compare_group():
-    """Put backends, or runs, beside each other."""
+    """Put backends beside each other; `kerasdl report` compares runs."""
 
 
 @compare_group.command("backends")
@@ -104,36 +102,3 @@ def compare_backends(run, models, sizes, backends, precisions, tolerance, step_t
         click.echo(f"page: {page}")
     if not document["verdict"]["agree"]:
         click.get_current_context().exit(DIFFERENT)
-
-
-@compare_group.command("runs")
-@click.argument("runs", nargs=-1, required=True, type=click.Path())
-@click.option("--out", type=click.Path(), default="saved_models/compare/runs.html",
-              show_default=True, help="The HTML page.")  # fmt: skip
-@json_option
-@common_options
-def compare_runs(runs, out, as_json):
-    """Scores of finished runs side by side, and what their configurations differ in.
-
-    Runs that differ in nothing but the seed are taken together: mean and standard deviation.
-
-    \b
-    Examples:
-      kerasdl compare runs saved_models/with-skips saved_models/without-skips
-      kerasdl compare runs saved_models/reproduce/seed-*/unet
-    """
-    from kerasdl.tools.compare import runs as comparing
-
-    documents = comparing.compare(runs)
-    page = comparing.publish(documents, out)
-    if as_json:
-        summary = {**comparing.summary(documents), "page": str(page)}
-        click.echo(json.dumps(summary, ensure_ascii=False, indent=1))
-        return
-    import rich.console
-
-    line = comparing.best(documents)
-    if line is not None:
-        click.echo(line)
-    comparing.show(documents, rich.console.Console())
-    click.echo(f"page: {page}")

@@ -1,5 +1,7 @@
 """`kerasdl config`."""
 
+import dataclasses
+import itertools
 import json
 
 import click
@@ -15,10 +17,20 @@ from kerasdl.cli.options import (
 )
 from kerasdl.runs import config as configuration
 
+PAGE = """# Configuration
+
+Every key of a run, with its type, default and range. Set keys in a TOML file (`--config`), with
+`--set key=value`, or, where the table says so, with a flag of `kerasdl train`; from Python with
+`kerasdl.Config(key=value, ...)`. Order of precedence: defaults < recipe < file < `--set` < flag.
+`kerasdl config show TASK` prints the configuration that a training would have.
+
+This page is the output of `kerasdl config keys`.
+"""
+
 
 @click.group("config", cls=Words)
 def config_group():
-    """Show configurations."""
+    """Show configurations and their keys."""
 
 
 @config_group.command("show")
@@ -39,3 +51,47 @@ def config_show(task, config_file, assignments, backend, as_json, **flags):
         click.echo(json.dumps(configuration.as_dict(config), indent=1))
     else:
         click.echo(configuration.dump(config), nl=False)
+
+
+@config_group.command("keys")
+@common_options
+def config_keys():
+    """List every key with its default, its range and its help, as Markdown."""
+    click.echo(keys_page(), nl=False)
+
+
+def keys_page():
+    """The page docs/configuration.md."""
+    fields = {field.name: field for field in dataclasses.fields(configuration.Config)}
+    text = PAGE
+    for group, members in itertools.groupby(configuration.keys().items(), lambda e: e[1].group):
+        text += f"\n## {group}\n\n| key | default | values | meaning |\n|---|---|---|---|\n"
+        for name, key in members:
+            flag = f" Flag: `--{name.replace('_', '-')}`." if key.flag else ""
+            values = _values(key, fields[name]).replace("|", "\\|")
+            text += f"| `{name}` | `{_default(fields[name])}` | {values} | {key.help}{flag} |\n"
+    return text
+
+
+def _default(field):
+    missing = field.default is dataclasses.MISSING
+    value = field.default_factory() if missing else field.default
+    return json.dumps(list(value) if isinstance(value, tuple) else value)
+
+
+def _values(key, field):
+    """What a key may hold, in words."""
+    if key.choices is not None:
+        return ", ".join(f"`{choice}`" for choice in key.choices)
+    if key.metavar:
+        return key.metavar
+    limits = [
+        f"{words} {limit:g}"
+        for words, limit in (
+            ("at least", key.low), ("at most", key.high), ("above", key.above),
+            ("below", key.below),
+        )
+        if limit is not None
+    ]  # fmt: skip
+    noun = {int: "integer", float: "number", bool: "true or false", str: "text"}.get(field.type)
+    return ", ".join([noun or ("table" if "dict" in str(field.type) else "list"), *limits])

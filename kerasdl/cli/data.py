@@ -7,6 +7,7 @@ import click
 
 from kerasdl.cli.options import TaskName, Words, common_options, download_option, json_option
 from kerasdl.runs import config as configuration
+from kerasdl.tasks import TASKS
 
 
 @click.group("data", cls=Words)
@@ -82,7 +83,9 @@ def data_check(name, task, quick, sheet, assignments, download, as_json):
             click.echo(line)
     if sheet:
         config = {**values, "task": report.task}
-        for line in datashow.show(config, "train", 64, report.task == "segmentation", out=sheet):
+        for line in datashow.show(
+            config, "train", 64, TASKS[report.task].annotation == "mask", out=sheet
+        ):
             click.echo(line, err=True)
     if report.failed:
         sys.exit(3)

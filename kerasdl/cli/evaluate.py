@@ -17,8 +17,10 @@ from kerasdl.cli.options import (
 @task_argument
 @run_option
 @click.option("--split", type=click.Choice(["test", "validation", "train"]), default="test")
-@click.option("--data", help="Other data than those of the run, with the same classes.")
-@click.option("--batch-size", type=click.IntRange(1), help="Another batch size.")
+@click.option("--data", help="Data other than the run's, with the same classes.")
+@click.option(
+    "--batch-size", type=click.IntRange(1), help="Images per step; default: as in training."
+)
 @backend_option
 @json_option
 @common_options

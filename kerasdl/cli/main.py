@@ -1,4 +1,4 @@
-"""The command line: words to a configuration, one call, words back; imports no framework."""
+"""The command line: parses arguments, makes one call, prints the result; imports no framework."""
 
 import logging
 import sys
@@ -14,13 +14,14 @@ from kerasdl.cli import (
     doctor,
     evaluate,
     models,
+    plan,
     predict,
     report,
     reproduce,
     sweep,
     train,
 )
-from kerasdl.cli.options import Words, common_options
+from kerasdl.cli.options import Words, common_options, load_extensions
 from kerasdl.core.errors import KerasdlError
 
 
@@ -29,7 +30,7 @@ from kerasdl.core.errors import KerasdlError
 @common_options
 @click.pass_context
 def cli(context):
-    """Train, evaluate and use image networks on TensorFlow, JAX or PyTorch.
+    """Train, evaluate and use image models on TensorFlow, JAX or PyTorch.
 
     \b
     TASK is classification, segmentation or colorization
@@ -47,6 +48,7 @@ def cli(context):
 
 for command in (
     train.train,
+    plan.plan,
     evaluate.evaluate,
     predict.predict,
     reproduce.reproduce,
@@ -68,13 +70,14 @@ def main(arguments=None):
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     logging.getLogger("kerasdl").setLevel(logging.INFO)
     try:
+        load_extensions(sys.argv[1:] if arguments is None else arguments)
         sys.exit(cli.main(arguments, prog_name="kerasdl", standalone_mode=False) or 0)
     except KerasdlError as error:
         fail(error, error.exit_code, debug)
     except click.exceptions.Exit as error:
         sys.exit(error.exit_code)
     except click.Abort:
-        fail("stopped by SIGINT", 130, debug)
+        fail("interrupted by SIGINT", 130, debug)
     except click.ClickException as error:
         fail(error.format_message(), 2, debug)
     except BrokenPipeError:

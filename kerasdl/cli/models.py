@@ -15,12 +15,12 @@ from kerasdl.runs import config as configuration
 @json_option
 @common_options
 def models(image_size, outputs, backend, as_json):
-    """List the networks: parameters, operations, stride, options."""
+    """List the models: parameters, MACs, output stride, options."""
     from kerasdl import backend as backends
     from kerasdl.tools import summary
 
     backends.choose(backend or "auto")
-    size = configuration.make({"image_size": image_size}).image_size
+    size = configuration.Config(**{"image_size": image_size}).image_size
     rows = summary.summary(size, outputs)
     if as_json:
         click.echo(json.dumps(rows, indent=1))

@@ -5,19 +5,24 @@ import logging
 
 import click
 
-from kerasdl.core import files
+from kerasdl.backend import BACKENDS
+from kerasdl.core import extensions, files
 from kerasdl.core.errors import ConfigError, suggest
 from kerasdl.runs import config as configuration
-from kerasdl.tasks import TASK_ALIASES, TASKS, resolve_task
-
-TASK_NAMES = (*TASKS, *TASK_ALIASES)
+from kerasdl.tasks import TASKS, resolve_task
 
 
 class Words(click.Group):
-    """A group that lists its commands in the order given and guesses what a typo meant."""
+    """A group that lists its commands in the order given and suggests the closest name."""
 
     def list_commands(self, context):
         return list(self.commands)
+
+    def format_commands(self, context, formatter):
+        """One line per command, whole sentences."""
+        rows = [(name, each.get_short_help_str(200)) for name, each in self.commands.items()]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
 
     def resolve_command(self, context, arguments):
         name = arguments[0] if arguments else ""
@@ -26,20 +31,40 @@ class Words(click.Group):
         return super().resolve_command(context, arguments)
 
 
-class TaskName(click.ParamType):
-    """A task by name or alias."""
+class Name(click.ParamType):
+    """One of some names; help and completion list them, the configuration checks them.
 
-    name = "task"
+    Args:
+        choices: The names, or a registry of entries with these names.
+        metavar: What a value looks like, where names alone do not say it.
+    """
 
-    def convert(self, value, parameter, context):
-        return resolve_task(value)
+    name = "name"
+
+    def __init__(self, choices=(), metavar=""):
+        self.choices, self.metavar = choices, metavar
+
+    def get_metavar(self, param, ctx):
+        return self.metavar or f"[{'|'.join(self.choices)}]"
 
     def shell_complete(self, context, parameter, incomplete):
         return [
             click.shell_completion.CompletionItem(name)
-            for name in TASK_NAMES
+            for name in self.choices
             if name.startswith(incomplete)
         ]
+
+
+class TaskName(Name):
+    """A task by name or alias."""
+
+    name = "task"
+
+    def __init__(self):
+        super().__init__([word for spec in TASKS.values() for word in (spec.name, spec.alias)])
+
+    def convert(self, value, parameter, context):
+        return resolve_task(value)
 
 
 def task_argument(function):
@@ -49,9 +74,9 @@ def task_argument(function):
 def backend_option(function):
     return click.option(
         "--backend",
-        metavar="NAME",
-        help="tensorflow, jax, torch or auto: KERAS_BACKEND, else what `kerasdl benchmark` "
-        "recommends, else the first installed.",
+        type=Name(("auto", *BACKENDS)),
+        help="Default: KERAS_BACKEND, else what `kerasdl benchmark` recommends, else the first "
+        "installed.",
     )(function)
 
 
@@ -67,44 +92,37 @@ def json_option(function):
     )
 
 
+def set_option(function):
+    return click.option(
+        "--set", "assignments", multiple=True, metavar="KEY=VALUE",
+        help="Any key of the configuration; tables as model_args.skips=none. Repeatable.",
+    )(function)  # fmt: skip
+
+
 def download_option(function):
     return click.option(
         "--download/--no-download",
         default=None,
-        help="Whether a tfds: set may be downloaded and prepared; default: no.",
+        help="Whether a tfds: data set may be downloaded and prepared; default: no.",
     )(function)
-
-
-# Flags of `train` that are keys of the configuration: flag, type, help.
-CONFIG_FLAGS = (
-    ("--model", str, "Network: resnet18, fcn32, fcn16, fcn8, unet or unet-resnet18."),
-    ("--recipe", str, "study (default) or fast: defaults of the training."),
-    ("--data", str, "scenes (default), a folder, a .npz file, or tfds:NAME."),
-    ("--epochs", int, "Number of epochs."),
-    ("--batch-size", int, "Images per step."),
-    ("--learning-rate", float, "Learning rate at the start."),
-    ("--image-size", str, "HEIGHTxWIDTH, or one number for both."),
-    ("--seed", int, "Seed of everything random."),
-    ("--precision", str, "float32, mixed_bfloat16, mixed_float16 or auto."),
-    ("--weights", str, "Weights to start from: a run, a .keras file, or imagenet."),
-    ("--distribute", str, "none, or data: all devices share each batch."),
-    ("--target", str, "Colorization: rgb (default), or ab, the lightness kept from the input."),
-    ("--class-weights", str, "none, auto, or a TOML file: class name = weight."),
-)
 
 
 def config_options(function):
-    """The options that make up a configuration."""
-    function = click.option(
-        "--freeze", is_flag=True, default=None, help="Leave the layers of the backbone as they are."
-    )(function)
-    for flag, kind, text in reversed(CONFIG_FLAGS):
-        function = click.option(flag, type=kind, help=text)(function)
-    function = download_option(function)
-    function = click.option(
-        "--set", "assignments", multiple=True, metavar="KEY=VALUE",
-        help="Any key of the configuration; tables as model_args.skips=none. Repeatable.",
-    )(function)  # fmt: skip
+    """The options that make up a configuration: one per key that is declared as a flag."""
+    for name, key in reversed(configuration.keys().items()):
+        if not key.flag:
+            continue
+        flag, default = f"--{name.replace('_', '-')}", getattr(configuration.Config, name)
+        if isinstance(default, bool):
+            facts = {"is_flag": True}
+        elif key.choices is not None or key.metavar:
+            facts = {"type": Name(key.choices or (), key.metavar)}
+        else:
+            facts = {"type": type(default)}
+        shown = "x".join(map(str, default)) if isinstance(default, tuple) else default
+        text = key.help if shown in ("", False) else f"{key.help}  [default: {shown}]"
+        function = click.option(flag, name, default=None, help=text, **facts)(function)
+    function = set_option(download_option(function))
     return click.option(
         "--config", "config_file", type=click.Path(), help="TOML file with keys and values."
     )(function)
@@ -122,53 +140,86 @@ def given(task, config_file, assignments, backend, flags):
     values |= {key: value for key, value in flags.items() if value is not None}
     if backend is not None:
         values["backend"] = backend
-    return values
+    return with_extensions(values)
+
+
+def with_extensions(values):
+    """The values with the extensions of the command line added to their own."""
+    named = click.get_current_context().find_root().ensure_object(dict).get("extensions", ())
+    if not named:
+        return values
+    own = values.get("extensions", ())
+    return {**values, "extensions": [*([own] if isinstance(own, str) else own), *named]}
 
 
 def resolve(task, config_file, assignments, backend, flags):
     """Configuration from defaults < file < --set < flags."""
-    config = configuration.make(given(task, config_file, assignments, backend, flags))
-    from kerasdl import models
+    return configuration.Config(**given(task, config_file, assignments, backend, flags))
 
-    models.require_known(config.model)
-    return config
+
+def load_extensions(arguments):
+    """Imports the extensions that a command line names, before its help and names are looked up.
+
+    Args:
+        arguments: Words of the command line; `--extension` and `--config` are read.
+    """
+    words = list(arguments)
+    for flag, value in zip(words, [*words[1:], ""], strict=True):
+        flag, equals, joined = flag.partition("=")
+        value = joined if equals else value
+        if flag == "--extension":
+            extensions.load([value])
+        elif flag == "--config" and value:
+            named = files.read_toml(value).get("extensions", ())
+            extensions.load([named] if isinstance(named, str) else named)
 
 
 def set_quiet(context, parameter, quiet):
-    """Says less from now on, wherever on the line --quiet stands."""
+    """Lowers the log level, wherever on the command line --quiet stands."""
     if quiet:
         context.find_root().ensure_object(dict)["quiet"] = True
         logging.getLogger().setLevel(logging.ERROR)
         logging.getLogger("kerasdl").setLevel(logging.ERROR)
 
 
+def add_extensions(context, parameter, names):
+    """Keeps the extensions, wherever on the command line they are named."""
+    if names:
+        found = context.find_root().ensure_object(dict).setdefault("extensions", [])
+        found.extend(name for name in extensions.load(names) if name not in found)
+
+
 def common_options(function):
-    """--quiet and --debug, which are understood before and after the command's name."""
+    """--extension, --quiet and --debug, understood before and after the command's name."""
     function = click.option(
         "--debug", is_flag=True, expose_value=False, help="Show the traceback of an error."
     )(function)  # read in `main`, before anything can fail
-    return click.option(
+    function = click.option(
         "-q", "--quiet", is_flag=True, expose_value=False, callback=set_quiet,
         help="Results only, no progress and no notes.",
+    )(function)  # fmt: skip
+    return click.option(
+        "--extension", multiple=True, expose_value=False, callback=add_extensions,
+        metavar="FILE|MODULE", help="Python file or module with further models, losses, ...",
     )(function)  # fmt: skip
 
 
 def chosen_run(task, run, backend):
     """The run folder to use, and the backend fixed."""
     from kerasdl import backend as backends
-    from kerasdl.engine import run as rooms
+    from kerasdl.runs import run as runs
 
     if run is None:
-        run = rooms.newest(task)
+        run = runs.newest(task)
         click.echo(f"run: {run}", err=True)
-    elif rooms.read_config(run).task != task:
-        raise ConfigError(f"the run is one of {rooms.read_config(run).task}, not {task}", run)
+    elif (other := runs.Run(run).config.task) != task:
+        raise ConfigError(f"a run of {other}, not of {task}", run)
     backends.choose(backend or "auto")
     return run
 
 
 def show_scores(document, as_json):
-    """Scores on stdout: JSON, or a table with the baseline beside them."""
+    """Prints the scores: JSON, or a table with the baseline."""
     if as_json:
         click.echo(json.dumps(document, ensure_ascii=False, indent=1))
         return

@@ -13,14 +13,15 @@ from kerasdl.cli.options import (
     run_option,
     task_argument,
 )
+from kerasdl.tasks import TASKS
 
 
 @click.command()
 @task_argument
 @click.argument("images", nargs=-1, required=True, type=click.Path())
 @run_option
-@click.option("--out", type=click.Path(), help="Folder for masks or colored images.")
-@click.option("--overwrite", is_flag=True, help="Replace results that are there.")
+@click.option("--out", type=click.Path(), help="Folder for masks or colorized images.")
+@click.option("--overwrite", is_flag=True, help="Replace existing results.")
 @click.option("--top", type=click.IntRange(1), default=3, show_default=True,
               help="Classification: how many classes to name.")  # fmt: skip
 @click.option("--saturation", type=click.FloatRange(0), default=1.0, metavar="FACTOR",
@@ -31,9 +32,8 @@ from kerasdl.cli.options import (
 def predict(task, images, run, out, overwrite, top, saturation, backend, as_json):
     """Predict for images or folders of images of any size.
 
-    Classification names classes and probabilities; segmentation writes the mask and an overlay,
-    colorization the colored image with its own lightness, at the image's own size, below
-    --out (default: predictions).
+    Classification prints classes with probabilities. Segmentation writes the mask and an overlay,
+    colorization the colorized image, at the size of the input, to --out (default: predictions).
 
     \b
     Examples:
@@ -44,8 +44,7 @@ def predict(task, images, run, out, overwrite, top, saturation, backend, as_json
     from kerasdl.engine import run as rooms
 
     run = chosen_run(task, run, backend)
-    if out is None and task != "classification":
-        out = "predictions"
+    out = out or TASKS[task].default_out or None
     found = rooms.predict(run, list(images), out, overwrite, top, saturation)
     if out is not None:
         from kerasdl.engine.prediction import write_index
@@ -66,13 +65,5 @@ def predict(task, images, run, out, overwrite, top, saturation, backend, as_json
 
 def prediction_line(found):
     """One prediction as a line of text."""
-    if found.classes is not None:
-        said = ", ".join(f"{name} {probability:.1%}" for name, probability in found.classes)
-    elif found.fractions is not None:
-        said = ", ".join(
-            f"{name} {fraction:.1%}" for name, fraction in list(found.fractions.items())[:5]
-        )
-    else:
-        said = "colored"
     files = "  -> " + ", ".join(found.files.values()) if found.files else ""
-    return f"{found.name}: {said}{files}"
+    return f"{found.name}: {found.text}{files}"

@@ -19,10 +19,11 @@ from kerasdl.cli.options import backend_option, common_options, json_option
 @json_option
 @common_options
 def report(runs, out, title, short, backend, as_json):
-    """Write one page, without network, of a run or of runs beside each other.
+    """Write a self-contained HTML page about one run, or comparing several.
 
     RUN is a run folder, or a folder with runs below it. Several runs are compared: scores with
-    mean and standard deviation over the seeds, paired differences, curves, configuration.
+    mean and standard deviation over the seeds, paired differences, curves, configuration. Runs
+    that differ in nothing but the seed are taken together.
 
     \b
     Examples:
@@ -33,5 +34,23 @@ def report(runs, out, title, short, backend, as_json):
     from kerasdl.tools import reporting
 
     command = shlex.join(["kerasdl", *sys.argv[1:]])
-    page = reporting.report(runs, out, title, not short, command, backend or "auto")
-    click.echo(json.dumps({"page": str(page)}) if as_json else f"page: {page}")
+    page, documents = reporting.report(runs, out, title, not short, command, backend or "auto")
+    from kerasdl.report import grouping
+
+    several = len(documents) > 1
+    if as_json:
+        summary = grouping.summary(documents) if several else {}
+        click.echo(json.dumps({"page": str(page), **summary}, ensure_ascii=False, indent=1))
+        return
+    if several:
+        import rich.console
+
+        from kerasdl.report import tables
+
+        console = rich.console.Console()
+        lines, shown = grouping.printed(documents)
+        for line in lines:
+            click.echo(line)
+        for table in shown:
+            console.print(tables.as_rich(table))
+    click.echo(f"page: {page}")

@@ -12,7 +12,7 @@ from kerasdl.runs import config as configuration
 @click.command()
 @click.option("--quick", is_flag=True, help="Few images and epochs: minutes, not an hour.")
 @click.option("--out", type=click.Path(), default="saved_models/reproduce", show_default=True)
-@click.option("--seeds", type=click.IntRange(1), help="Runs per network (default 3, quick 1).")
+@click.option("--seeds", type=click.IntRange(1), help="Runs per model (default 3, quick 1).")
 @click.option("--data", default="scenes", show_default=True, help="Data with masks.")
 @click.option("--config", "config_file", type=click.Path(), help="TOML file: another recipe.")
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Any key.")
@@ -21,9 +21,9 @@ from kerasdl.runs import config as configuration
 @common_options
 @click.pass_obj
 def reproduce(settings, quick, out, seeds, data, config_file, assignments, backend, as_json):
-    """Train all networks of the report and compare: two tables, three figures, one page.
+    """Reproduce the study: train its models; two tables, three figures, one page.
 
-    Networks that are trained already are not trained again; interrupted, the command goes on.
+    Finished runs are kept; repeat the command to resume.
 
     \b
     Examples:

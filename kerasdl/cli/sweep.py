@@ -20,7 +20,7 @@ from kerasdl.cli.options import (
 @task_argument
 @click.option(
     "--grid", "assignments_grid", multiple=True, required=True, metavar="KEY=VALUE,VALUE,...",
-    help="Values to try for a key of the configuration or an option of the network. Repeatable.",
+    help="Values to try for a configuration key or a model option. Repeatable.",
 )  # fmt: skip
 @click.option("--seeds", type=click.IntRange(1), default=3, show_default=True,
               help="Runs per combination.")  # fmt: skip
@@ -36,20 +36,17 @@ def sweep(settings, task, assignments_grid, seeds, config_file, assignments, bac
     """Train every combination of a grid with several seeds and compare them.
 
     \b
-    Finished runs are not trained again; interrupted, the command goes on; a run that fails does
-    not end the others. The first combination is what the others are compared with.
+    Finished runs are kept; repeat the command to resume; a failed run does not stop the
+    others. All combinations are compared with the first one.
 
     \b
-    Values are separated by commas, or by semicolons where a value holds commas; neighboring
-    numbers for `skips` are one list, so these three are the same grid:
-      --grid skips=all,none,"1,2"
-      --grid "skips=all;none;1,2"
-      --grid "skips=all,none,[1,2]"
+    Values are separated by commas and read as in --set; a list stands in brackets:
+      --grid 'skips=all,none,[1,2]'
 
     \b
     Examples:
-      kerasdl sweep segmentation --grid skips=all,none,"1,2" --grid filters=8,16
-      kerasdl sweep colorize --grid "skips=all;none;2,3,4;1,3,4;1,2,4;1,2,3" --seeds 5
+      kerasdl sweep segmentation --grid 'skips=all,none,[1,2]' --grid filters=8,16
+      kerasdl sweep colorize --grid 'skips=all,none,[2,3,4],[1,3,4]' --seeds 5
       kerasdl sweep segment --grid model=unet,fcn8 --grid learning_rate=0.1,0.03 --dry-run
     """
     from kerasdl import backend as backends

@@ -1,7 +1,5 @@
 """`kerasdl train`."""
 
-import json
-
 import click
 
 from kerasdl.cli.options import (
@@ -12,6 +10,7 @@ from kerasdl.cli.options import (
     resolve,
     show_scores,
     task_argument,
+    with_extensions,
 )
 from kerasdl.core.errors import ConfigError
 from kerasdl.runs import config as configuration
@@ -21,16 +20,16 @@ from kerasdl.runs import config as configuration
 @task_argument
 @config_options
 @backend_option
-@click.option("--out", type=click.Path(), help="The run folder itself.")
-@click.option("--resume", type=click.Path(), help="Go on with the run in this folder.")
-@click.option("--overwrite", is_flag=True, help="Remove the run that is in the folder.")
-@click.option("--allow-data-change", is_flag=True, help="Go on although the data changed.")
+@click.option("--out", type=click.Path(), help="Run folder; default: saved_models/TASK-MODEL-DATA.")
+@click.option("--resume", type=click.Path(), help="Resume the run in this folder.")
+@click.option("--overwrite", is_flag=True, help="Replace the run in the folder.")
+@click.option("--allow-data-change", is_flag=True, help="Resume although the data changed.")
 @json_option
 @common_options
 @click.pass_obj
 def train(settings, task, config_file, assignments, backend, out, resume, overwrite,
           allow_data_change, as_json, **flags):  # fmt: skip
-    """Train a network; repeated, the command goes on where it was interrupted.
+    """Train a model; repeat the command to resume an interrupted run.
 
     \b
     Examples:
@@ -44,21 +43,25 @@ def train(settings, task, config_file, assignments, backend, out, resume, overwr
 
     if resume:
         if out or config_file:
-            raise ConfigError("--resume takes its configuration from the folder", resume)
+            raise ConfigError("--resume takes --out and --config from the folder", resume)
         if overwrite:
-            raise ConfigError("--resume goes on, --overwrite starts over", resume, "give one")
-        stored = configuration.as_dict(run.read_config(resume))
+            raise ConfigError(
+                "--resume and --overwrite exclude each other", resume, "give one of them"
+            )
+        stored = configuration.as_dict(run.Run(resume).config)
         values = configuration.override(stored, assignments)
         values |= {key: value for key, value in flags.items() if value is not None}
-        config = configuration.make(values if backend is None else {**values, "backend": backend})
+        values = with_extensions(values)
+        config = configuration.Config(
+            **values if backend is None else {**values, "backend": backend}
+        )
         if config.task != task:
             raise ConfigError(f"the run is one of {config.task}, not {task}", resume)
         out = resume
     else:
         config = resolve(task, config_file, assignments, backend, flags)
     quiet = settings.get("quiet", False)
-    path = run.train(config, out, overwrite, allow_data_change, quiet=quiet)
+    trained = run.train(config, out, overwrite, allow_data_change, quiet=quiet)
     if distribution.follows():
         return
-    document = json.loads((path / "metrics.json").read_text(encoding="utf-8"))
-    show_scores({"run": str(path), **document}, as_json)
+    show_scores({"run": str(trained), **trained.metrics}, as_json)

@@ -5,6 +5,8 @@ import contextlib
 import keras
 import numpy
 
+from kerasdl.backend.tuning import averages
+
 
 class Averaging(keras.callbacks.Callback):
     """Keeps a moving average of a model's weights and puts it into the model for validation.
@@ -32,19 +34,11 @@ class Averaging(keras.callbacks.Callback):
         self._move = None
         self._step = 0
 
-    def start(self, model, values=None):
-        """Begins at the model's present weights, or at those of an earlier life.
-
-        Args:
-            model: The model to be trained.
-            values: Arrays in the order and with the shapes of `model.weights`.
-        """
-        values = model.get_weights() if values is None else values
-        if [value.shape for value in values] != [tuple(w.shape) for w in model.weights]:
-            raise ValueError("the averaged weights are those of another network")
+    def start(self, model):
+        """Begins at the present weights of the model to be trained."""
         self._averages = [
             keras.Variable(numpy.array(value), dtype=weight.dtype, trainable=False)
-            for value, weight in zip(values, model.weights, strict=True)
+            for value, weight in zip(model.get_weights(), model.weights, strict=True)
         ]
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -59,7 +53,7 @@ class Averaging(keras.callbacks.Callback):
         decay = min(self.decay, (1 + self._step) / (10 + self._step)) ** self.EVERY
         model = self.model  # asked for each time: JAX's trainer then hands out the weights
         if self._move is None:
-            self._move = _mover(self._averages, model.weights)
+            self._move = averages.mover(self._averages, model.weights)
         self._move(numpy.float32(1.0 - decay))
 
     def on_test_begin(self, logs=None):
@@ -81,48 +75,6 @@ class Averaging(keras.callbacks.Callback):
 
     def _fill(self):
         self.model.set_weights([keras.ops.convert_to_numpy(value) for value in self._averages])
-
-
-def _mover(averages, weights):
-    """Function (share) that adds share (weight - average) to each average.
-
-    It calls the backend once, not three times for each of the hundred arrays of a network, which
-    would take as long as a small step of training.
-    """
-    if keras.config.backend() == "jax":
-        import jax
-
-        moved = jax.jit(
-            lambda old, new, fraction: [
-                a + fraction * (w - a) for a, w in zip(old, new, strict=True)
-            ],
-            donate_argnums=0,
-        )
-
-        def move(fraction):
-            values = moved([a.value for a in averages], [w.value for w in weights], fraction)
-            for average, value in zip(averages, values, strict=True):
-                average.assign(value)
-
-        return move
-    if keras.config.backend() == "torch":
-        import torch
-
-        @torch.no_grad()
-        def move(fraction):
-            new = [w.value for w in weights]
-            torch._foreach_lerp_([a.value for a in averages], new, float(fraction))
-
-        return move
-
-    def move(fraction):
-        for average, weight in zip(averages, weights, strict=True):
-            average.assign(average.value + fraction * (weight.value - average.value))
-
-    import tensorflow
-
-    # A variable with copies on several devices is not one tensor.
-    return move if tensorflow.distribute.has_strategy() else tensorflow.function(move)
 
 
 def _copies(model):

@@ -2,29 +2,22 @@
 
 from kerasdl import data
 from kerasdl.data.pipeline import transforms
-
-# Until the entries of `kerasdl.tasks.TASKS` say both.
-ANNOTATIONS = {"classification": "label", "segmentation": "mask", "colorization": "none"}
-DEFAULTS = {
-    "classification": {"flip": True, "crop": 0.125},
-    "segmentation": {"flip": True, "crop": 0.125, "brightness": 0.1, "contrast": 0.1},
-    "colorization": {"flip": True, "crop": 0.125},
-}
+from kerasdl.tasks import TASKS
 
 
 def locate(config):
     """Where the data of a configuration lie. Raises DataError."""
-    return data.locate(config.data, ANNOTATIONS[config.task])
+    return data.locate(config.data, TASKS[config.task].annotation)
 
 
 def load(config, location=None):
     """The data set of a configuration; `kerasdl.data.load` with what its task needs."""
-    return data.load(config, ANNOTATIONS[config.task], location)
+    return data.load(config, TASKS[config.task].annotation, location)
 
 
 def check(config, quick=False, location=None, dataset=None):
     """Report about the data of a configuration; see `kerasdl.data.check`."""
-    return data.check(config, ANNOTATIONS[config.task], quick, location, dataset)
+    return data.check(config, TASKS[config.task].annotation, quick, location, dataset)
 
 
 def augmentation(config, ignore_labels=()):
@@ -36,9 +29,9 @@ def augmentation(config, ignore_labels=()):
     """
     if config.augment == "none":
         return None
-    annotation = ANNOTATIONS[config.task]
+    annotation = TASKS[config.task].annotation
     return transforms.Augmentation(
-        DEFAULTS[config.task],
+        TASKS[config.task].augmentation,
         config.augment_args,
         recolors=annotation != "none",
         masks=annotation == "mask",
@@ -48,4 +41,4 @@ def augmentation(config, ignore_labels=()):
 
 def task_for(annotations):
     """The first task for what samples hold, as `kerasdl.data.annotations` lists it."""
-    return next(task for task, needed in ANNOTATIONS.items() if needed == annotations[0])
+    return next(name for name, spec in TASKS.items() if spec.annotation == annotations[0])

@@ -3,16 +3,20 @@
 import dataclasses
 import typing
 
+import keras
 import numpy
 
 import kerasdl
 from kerasdl import data, losses
-from kerasdl.core.errors import ConfigError, DataError, ModelFileError
+from kerasdl.core.errors import DataError, ModelFileError
+from kerasdl.core.registry import load
 from kerasdl.data.pipeline.batches import Batches
 from kerasdl.data.pipeline.source import Source
 from kerasdl.engine import inference
+from kerasdl.losses import LOSSES
 from kerasdl.losses.weights import balanced_class_weights
-from kerasdl.metrics.definitions import definition
+from kerasdl.metrics import METRICS, definition
+from kerasdl.metrics.base import ImageMean
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,30 +51,34 @@ def source_of(dataset, split, task, config):
 
 
 def loss_of(task, config, dataset, class_weights=None, label_smoothing=0.0):
-    """The loss a configuration names, or the task's first one; smoothed labels train only."""
-    name = config.loss or task.losses[0]
+    """The loss a configuration names; smoothed labels train only."""
     ignore = dataset.ignore_labels if task.masks else ()
-    return losses.build(name, ignore, class_weights, label_smoothing, config.target)
+    return losses.build(config.loss, ignore, class_weights, label_smoothing, task.target)
+
+
+def metrics_of(task, dataset):
+    """Keras metrics for `model.compile`: the task's own and those registered for it."""
+    extra = [
+        ImageMean(spec.per_image, spec.name)
+        for spec in METRICS.values()
+        if spec.per_image is not None and task.name in spec.tasks
+    ]
+    return [*task.metrics(dataset), *extra]
 
 
 def class_weights_of(task, config, dataset, source):
     """One weight per class from "auto" (median frequency) or a file; None for "none".
 
-    A loss whose weights come from the data in another way has the task's `loss_weights`.
+    A loss that takes its weights from the data in another way has them from there.
 
     Raises:
-        ConfigError: The file cannot be read or leaves a class out, or the loss has own weights.
+        ConfigError: The file cannot be read or leaves a class out.
     """
-    if task.loss_weights is not None:
-        if config.class_weights != "none":
-            raise ConfigError(
-                f"loss '{config.loss}' finds its own weights", fix="unset class_weights"
-            )
-        return task.loss_weights(source)
+    weights = LOSSES[config.loss].weights
+    if weights is not None:
+        return load(weights)(source)
     if config.class_weights == "none":
         return None
-    if task.name == "colorization":
-        raise ConfigError(f"{task.name} has no classes to weigh", fix="unset class_weights")
     if config.class_weights != "auto":
         return data.read_class_weights(config.class_weights, dataset.class_names)
     counts = numpy.zeros(256, dtype="int64")
@@ -107,6 +115,7 @@ def evaluate(model, task, dataset, config, split):
         )
     source = source_of(dataset, split, task, config)
     scorer = task.scorer(dataset, loss_of(task, config, dataset))
+    extra = [metric for metric in metrics_of(task, dataset) if isinstance(metric, ImageMean)]
     sample_scores = []
     with Batches(
         source, task.prepare, None, config.batch_size, shuffle=False, workers=config.workers
@@ -114,8 +123,12 @@ def evaluate(model, task, dataset, config, split):
         for x, y in (batches[step] for step in range(len(batches))):
             outputs = inference.outputs(model, x, config.test_time_flip)
             scorer.update(y, outputs)
+            for metric in extra:
+                metric.update_state(*task.decode(y, outputs))
             sample_scores.append(task.sample_score(y, outputs, dataset))
     scores, baseline, extras = scorer.result()
+    for metric in extra:
+        scores[metric.name] = float(keras.ops.convert_to_numpy(metric.result()))
     document = {
         "kerasdl": kerasdl.__version__,
         "task": task.name,

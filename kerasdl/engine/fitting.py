@@ -7,7 +7,6 @@ import logging
 import keras
 
 from kerasdl import backend, models
-from kerasdl.backend import tuning
 from kerasdl.backend.distribution import ALONE
 from kerasdl.core.errors import TrainingFailed, suggest
 from kerasdl.data.pipeline.batches import Batches
@@ -19,20 +18,15 @@ from kerasdl.engine import (
     failures,
     schedules,
     stages,
+    step,
     transfer,
 )
-from kerasdl.engine.optimizers import SGD
+from kerasdl.metrics import direction
 from kerasdl.metrics.base import ExpensiveMetricsInValidationOnly, gated_names
-from kerasdl.runs import checkpoint, modelfile, runfolder
-
-JIT = {"auto": "auto", "on": True, "off": False}  # what `compile` understands
+from kerasdl.runs import checkpoint, names, runfolder
+from kerasdl.runs import sidecar as sidecars
 
 logger = logging.getLogger("kerasdl")
-
-
-def direction(monitor):
-    """ "min" for a loss or an error, else "max". Keras would guess, and fail on its first guess."""
-    return "min" if monitor.endswith(("loss", "error")) else "max"
 
 
 def build(config, task, dataset, image_size=None):
@@ -42,7 +36,7 @@ def build(config, task, dataset, image_size=None):
         (*(image_size or config.image_size), task.channels),
         task.outputs(dataset),
         # What "auto" means follows from the size of the run, not from that of a stage.
-        **models.settled(config.model, config.image_size, config.model_args),
+        **models.resolved(config.model, config.image_size, config.model_args),
     )
 
 
@@ -80,125 +74,133 @@ def _fit_stage(folder, config, stage, task, dataset, stop, quiet, group):
     sized = dataclasses.replace(config, image_size=stage.image_size)
     source = evaluation.source_of(dataset, "train", task, sized)
     class_weights = evaluation.class_weights_of(task, config, dataset, source)
-    measures = task.metrics(dataset)
+    loss = evaluation.loss_of(task, config, dataset, class_weights, config.label_smoothing)
+    metrics = evaluation.metrics_of(task, dataset)
     model = build(config, task, dataset, stage.image_size)
     # One after the other, because the first writes down what the others then read.
     group.main_first(lambda: _transfer(folder, model, config))
     group.run_on_main(lambda: _prepare(folder, model, config, task, dataset, group))
     with contextlib.ExitStack() as stack:
-        batches = stack.enter_context(
-            Batches(
-                source,
-                task.prepare,
-                datasets.augmentation(config, dataset.ignore_labels),
-                config.batch_size,
-                config.seed,
-                workers=config.workers,
-                steps_per_epoch=config.steps_per_epoch,
-                **group.training,
-            )
-        )
-        model.compile(
-            optimizer=SGD(
-                schedules.learning_rate(config, len(batches)),
-                config.momentum,
-                config.weight_decay,
-                nesterov=config.nesterov,
-                decay_norm_and_bias=config.decay_norm_and_bias,
-            ),
-            loss=evaluation.loss_of(task, config, dataset, class_weights, config.label_smoothing),
-            metrics=measures,
-            jit_compile=JIT[config.jit_compile],
-        )
+        batches, validation = _batches(stack, source, sized, task, dataset, group)
+        rate = schedules.learning_rate(config, len(batches))
+        step.assemble(model, config, loss, metrics, rate)
         group.prepare_model(model)
-        validation = None
-        if len(dataset.splits.get("validation", ())):
-            validation = stack.enter_context(
-                Batches(
-                    evaluation.source_of(dataset, "validation", task, sized),
-                    task.prepare,
-                    None,
-                    config.batch_size,
-                    shuffle=False,
-                    workers=config.workers,
-                    **group.validation,
-                )
-            )
-        monitor = _monitor(config, model, measures, validation)
-        mode = direction(monitor)
-        # Exact counting of what is no improvement: an absolute min_delta would be wrong for one
-        # loss or another.
-        resumable = []
-        if config.lr_schedule == "plateau":
-            resumable.append(
-                keras.callbacks.ReduceLROnPlateau(
-                    monitor=monitor,
-                    mode=mode,
-                    factor=config.plateau_factor,
-                    patience=config.plateau_patience,
-                    min_delta=0.0,
-                )
-            )
-        if config.early_stopping_patience:
-            resumable.append(
-                keras.callbacks.EarlyStopping(
-                    monitor=monitor, mode=mode, patience=config.early_stopping_patience
-                )
-            )
-        average = averaging.Averaging(config.ema_decay) if config.ema_decay else None
-        state = checkpoint.RunState(
-            folder,
-            config.seed,
-            monitor=monitor,
-            mode=mode,
-            callbacks=resumable,
-            set_epoch=batches.set_epoch,
-            average=average,
-            epochs=config.epochs,
-            # Scores at another size are not to be compared with those of the finished network.
-            keep_best=stage.end == config.epochs,
-            group=group,
-        )
+        monitor = _monitor(config, metrics, validation)
+        state = _run_state(folder, config, stage, monitor, batches, group)
         first = state.restore(model)
         group.require_same(first, model.get_weights(), dataset.fingerprint)
-        if state.stopped_by == "early_stopping" or first >= config.epochs:
-            group.run_on_main(lambda: _require_best(folder, monitor))
-            return True
-        if first < stage.first:
+        finished = state.stopped_by == "early_stopping" or first >= config.epochs
+        if not finished and first < stage.first:
             return False
-        if first > stage.first:
-            logger.info("resuming after epoch %d: %s", first, folder.path)
-        if config.progressive_sizes:
-            logger.info("epochs %d to %d: %dx%d", first + 1, stage.end, *stage.image_size)
-        tuning.tune(model)
-        progress = callbacks.Progress(batches, quiet, config.epochs)
-        stack.callback(progress.close)
-        stack.enter_context(
-            failures.training_errors(folder.path, config.batch_size, stage.image_size)
+        if not finished:
+            _log_start(folder, config, stage, first)
+            step.tune(model)
+            progress = callbacks.Progress(batches, quiet, config.epochs)
+            stack.callback(progress.close)
+            stack.enter_context(
+                failures.training_errors(folder.path, config.batch_size, stage.image_size)
+            )
+            model.fit(
+                group.wrap_dataset(batches),
+                validation_data=None if validation is None else group.wrap_dataset(validation),
+                initial_epoch=first,
+                epochs=stage.end,
+                shuffle=False,
+                verbose=0,
+                callbacks=_callbacks(
+                    state, metrics, group.watch(stop, batches, validation), progress
+                ),
+            )
+            finished = stage.end >= config.epochs or state.stopped_by == "early_stopping"
+    if finished:
+        group.run_on_main(lambda: _require_best(folder, monitor))
+    return finished
+
+
+def _batches(stack, source, config, task, dataset, group):
+    """Training and validation batches, closed with the stack; None without validation images."""
+    batches = Batches(
+        source,
+        task.prepare,
+        datasets.augmentation(config, dataset.ignore_labels),
+        config.batch_size,
+        config.seed,
+        workers=config.workers,
+        steps_per_epoch=config.steps_per_epoch,
+        **group.training,
+    )
+    stack.enter_context(batches)
+    if not len(dataset.splits.get("validation", ())):
+        return batches, None
+    validation = Batches(
+        evaluation.source_of(dataset, "validation", task, config),
+        task.prepare,
+        None,
+        config.batch_size,
+        shuffle=False,
+        workers=config.workers,
+        **group.validation,
+    )
+    return batches, stack.enter_context(validation)
+
+
+def _run_state(folder, config, stage, monitor, batches, group):
+    """The `RunState` of a stage, with the callbacks whose counters a resumed run needs."""
+    mode = direction(monitor)
+    resumable = []
+    if config.lr_schedule == "plateau":
+        resumable.append(
+            keras.callbacks.ReduceLROnPlateau(
+                monitor=monitor,
+                mode=mode,
+                factor=config.plateau_factor,
+                patience=config.plateau_patience,
+                # An absolute min_delta would be wrong for one loss or another.
+                min_delta=0.0,
+            )
         )
-        model.fit(
-            group.wrap_dataset(batches),
-            validation_data=None if validation is None else group.wrap_dataset(validation),
-            initial_epoch=first,
-            epochs=stage.end,
-            shuffle=False,
-            verbose=0,
-            callbacks=[
-                callbacks.WithoutTrainingValues(gated_names(measures)),
-                *group.watch(stop, batches, validation),
-                failures.StopOnBadLoss(),
-                ExpensiveMetricsInValidationOnly(measures),
-                *([average] if average else []),
-                *resumable,
-                progress,
-                callbacks.WarnOfGray(),
-                state,
-            ],
+    if config.early_stopping_patience:
+        resumable.append(
+            keras.callbacks.EarlyStopping(
+                monitor=monitor, mode=mode, patience=config.early_stopping_patience
+            )
         )
-    if stage.end < config.epochs and state.stopped_by != "early_stopping":
-        return False
-    group.run_on_main(lambda: _require_best(folder, monitor))
-    return True
+    return checkpoint.RunState(
+        folder,
+        config.seed,
+        monitor=monitor,
+        mode=mode,
+        callbacks=resumable,
+        set_epoch=batches.set_epoch,
+        average=averaging.Averaging(config.ema_decay) if config.ema_decay else None,
+        epochs=config.epochs,
+        # Scores at another size are not to be compared with those of the finished network.
+        keep_best=stage.end == config.epochs,
+        group=group,
+    )
+
+
+def _callbacks(state, metrics, watching, progress):
+    """The callbacks of `fit`, in the order they need: logs first, the commit last."""
+    return [
+        callbacks.WithoutTrainingValues(gated_names(metrics)),
+        *watching,
+        failures.StopOnBadLoss(),
+        ExpensiveMetricsInValidationOnly(metrics),
+        *([state.average] if state.average else []),
+        *state.callbacks,
+        progress,
+        callbacks.WarnOfGray(),
+        state,
+    ]
+
+
+def _log_start(folder, config, stage, first):
+    """Says where a run resumes and at which size it trains, where that is not plain."""
+    if first > stage.first:
+        logger.info("resuming after epoch %d: %s", first, folder.path)
+    if config.progressive_sizes:
+        logger.info("epochs %d to %d: %dx%d", first + 1, stage.end, *stage.image_size)
 
 
 def _transfer(folder, model, config):
@@ -214,13 +216,13 @@ def _prepare(folder, model, config, task, dataset, group):
     environment = backend.environment()
     if group.replicas > 1:
         environment |= {"replicas": group.replicas, "processes": group.processes}
-    folder.write_json("environment.json", environment)
-    modelfile.write_sidecar(folder.path, sidecar(config, task, dataset))
+    folder.write_json(names.ENVIRONMENT, environment)
+    sidecars.write(folder.path, sidecar(config, task, dataset))
 
 
 def _require_best(folder, monitor):
     """Raises TrainingFailed if a run came to its end without a best model."""
-    if not folder.file("best.keras").exists():
+    if not folder.file(names.BEST_MODEL).exists():
         raise TrainingFailed(
             f"no epoch has a best model ({monitor} was never finite, or best.keras is gone)",
             folder.path,
@@ -229,34 +231,33 @@ def _require_best(folder, monitor):
 
 
 def sidecar(config, task, dataset):
-    """What a model file cannot hold and `predict` needs, as plain JSON."""
+    """What a model file does not say: how to build its model, and what `predict` needs."""
     return {
         "task": task.name,
         "model": config.model,
-        "model_args": config.model_args,
-        "class_names": list(dataset.class_names) if task.name != "colorization" else [],
+        "model_args": models.resolved(config.model, config.image_size, config.model_args),
+        "outputs": task.outputs(dataset),
+        "class_names": list(dataset.class_names) if task.spec.classes else [],
         "palette": [list(color) for color in dataset.palette] if task.masks else [],
         "ignore_labels": list(dataset.ignore_labels) if task.masks else [],
         "image_size": list(config.image_size),
         "resize": config.resize,
         "channels": task.channels,
+        "precision": config.precision,
         **({"target": config.target} if config.target else {}),
         "data": dataset.name,
         "license": dataset.license,
     }
 
 
-def _monitor(config, model, measures, validation):
+def _monitor(config, metrics, validation):
     """The value to watch, known to exist before training starts."""
-    names = ["loss", *(metric.name for metric in measures)]
-    for metric in measures:
-        if hasattr(metric, "result_names"):
-            names = [name for name in names if name != metric.name] + list(metric.result_names)
+    names = ["loss"]
+    for metric in metrics:
+        names += getattr(metric, "result_names", [metric.name])
+    known = [name for name in names if name not in gated_names(metrics)]
     if validation is not None:
-        gated = gated_names(measures)
-        known = [name for name in names if name not in gated] + [f"val_{name}" for name in names]
-    else:
-        known = [name for name in names if name not in gated_names(measures)]
+        known += [f"val_{name}" for name in names]
     monitor = config.monitor
     if validation is None and monitor.startswith("val_"):
         logger.warning("no validation images: watching the training loss in place of %s", monitor)

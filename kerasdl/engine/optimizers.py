@@ -82,18 +82,7 @@ class SGD(FastestSGD):
                 grads, values, momenta, learning_rate, self.momentum, decays, self.nesterov
             ):
                 return
-        if any(decays):
-            import torch
-
-            numbers = [number for number, decay in enumerate(decays) if decay]
-            decayed = torch._foreach_add(
-                [grads[number] for number in numbers],
-                [values[number] for number in numbers],
-                alpha=self.coupled_weight_decay,
-            )
-            grads = list(grads)
-            for number, gradient in zip(numbers, decayed, strict=True):
-                grads[number] = gradient
+        grads = updates.torch_decayed(grads, values, decays)
         super()._parallel_update_step(grads, variables, learning_rate)
 
     def _decay_of(self, variable):

@@ -7,22 +7,17 @@ import logging
 import os
 import pathlib
 
-import keras
 import numpy
-import PIL.Image
 
 from kerasdl import models
 from kerasdl.core import files
 from kerasdl.core.errors import ConfigError, DataError
 from kerasdl.data.images import read_image, resize_image
 from kerasdl.engine import inference
-from kerasdl.metrics.colors.lab import fit_gamut, lab_to_rgb
-from kerasdl.tasks.classification import probabilities
-from kerasdl.tasks.colorization import predicted_chroma, to_bytes, to_lab
-from kerasdl.tasks.scoring import to_unit
+from kerasdl.tasks.prediction import Names, Settings
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
-OVERLAY = 0.5  # weight of the class colors over the image
+SAID = ("text", "classes", "mask", "fractions", "image")  # of what a task found
 MOST_SATURATION = 100
 STRIDE = 8  # own sizes are rounded to this, so that few networks have to be built
 
@@ -31,19 +26,21 @@ logger = logging.getLogger("kerasdl")
 
 @dataclasses.dataclass(frozen=True)
 class Prediction:
-    """What the network says of one image; what does not belong to its task is None.
+    """What the model says of one image; what does not belong to its task is None.
 
     Attributes:
         name: Path of the image, or its number if it was an array.
+        text: What was found, in one line.
         classes: Classification: (class name, probability), most probable first.
         mask: Segmentation: class indices uint8 (height, width) at the image's own size.
-        shares: Segmentation: share of the pixels per class found, largest first.
+        fractions: Segmentation: fraction of the pixels per class found, largest first.
         image: Colorization: uint8 RGB (height, width, 3) at the image's own size.
         files: Files written, by kind ("mask", "overlay", "image").
         error: Why there is no prediction: one line.
     """
 
     name: str
+    text: str = ""
     classes: tuple[tuple[str, float], ...] | None = None
     mask: numpy.ndarray | None = None
     fractions: dict[str, float] | None = None
@@ -82,12 +79,13 @@ class Predictor:
         self.model = model
         self.task = task
         self.config = config
-        self.class_names = sidecar.get("class_names") or []
-        self.palette = numpy.array(sidecar.get("palette") or [[0, 0, 0]], dtype="uint8")
-        self.top = top
+        self.names = Names(
+            tuple(sidecar.get("class_names") or ()),
+            numpy.array(sidecar.get("palette") or [[0, 0, 0]], dtype="uint8"),
+        )
         if not 0 <= saturation <= MOST_SATURATION:  # NaN compares with nothing
             raise ConfigError(f"saturation must be from 0 to {MOST_SATURATION}, not {saturation}")
-        self.saturation = saturation
+        self.settings = Settings(config.target, top, saturation)
         self._networks = {tuple(config.image_size): model}
 
     def run(self, images, out=None, overwrite=False):
@@ -109,13 +107,13 @@ class Predictor:
         for name, image in named:
             try:
                 pixels = read_image(image) if isinstance(image, pathlib.Path) else image
-                found = self._predict(str(image) if pixels is not image else name, pixels)
+                found = self._predict(pixels)
             except DataError as error:
                 yield Prediction(str(image), error=str(error))
                 continue
-            if out is not None:
-                found = self._write(found, name, pixels, pathlib.Path(out))
-            yield found
+            written = {} if out is None else self._write(found, name, pathlib.Path(out))
+            said = {key: getattr(found, key) for key in SAID}
+            yield Prediction(str(image) if pixels is not image else name, files=written, **said)
 
     def _named(self, images):
         """(name of the result without suffix, path or array) of each image."""
@@ -148,51 +146,19 @@ class Predictor:
             else:
                 raise DataError("no such image or folder", path)
 
-    def _predict(self, name, pixels):
-        if self.task.name == "classification":
-            return self._classify(name, pixels)
-        if self.task.name == "segmentation":
-            return self._segment(name, pixels)
-        return self._colorize(name, pixels)
-
-    def _classify(self, name, pixels):
-        x = to_unit(resize_image(pixels, self.config.image_size, self.config.resize))[None]
-        found = probabilities(self._outputs(self.model, x))[0]
-        best = numpy.argsort(-found, kind="stable")[: self.top]
-        return Prediction(name, tuple((self.class_names[i], float(found[i])) for i in best))
-
-    def _segment(self, name, pixels):
+    def _predict(self, pixels):
         size = self._network_size(pixels.shape[:2])
-        x = to_unit(resize_image(pixels, size, "stretch"))[None]
-        logits = numpy.asarray(self._outputs(self._network(size), x), dtype="float32")[0]
-        # Scores, not classes, are upsampled: edges stay smooth and no class is invented.
-        logits = _upsample(logits, pixels.shape[:2])
-        mask = logits.argmax(axis=-1).astype("uint8")
-        counts = numpy.bincount(mask.ravel(), minlength=len(self.class_names)) / mask.size
-        order = [i for i in numpy.argsort(-counts, kind="stable") if counts[i] > 0]
-        fractions = {self.class_names[i]: float(counts[i]) for i in order}
-        return Prediction(name, mask=mask, fractions=fractions)
-
-    def _colorize(self, name, pixels):
-        """Colors of the network, lightness of the image at its full sharpness.
-
-        Colors that sRGB does not have at that lightness become as saturated as it has them.
-        """
-        size = self._network_size(pixels.shape[:2])
-        x, _ = self.task.prepare(resize_image(pixels, size, "stretch")[None], None, None)
+        resize = "stretch" if self.task.own_size else self.config.resize
+        x, _ = self.task.prepare(resize_image(pixels, size, resize)[None], None, None)
         outputs = self._outputs(self._network(size), x)[0]
-        chroma = _upsample(predicted_chroma(outputs, self.config.target), pixels.shape[:2])
-        lightness = to_lab(to_unit(pixels))[..., :1]
-        lab = fit_gamut(numpy.concatenate([lightness, self.saturation * chroma], axis=-1))
-        image = keras.ops.convert_to_numpy(lab_to_rgb(lab))
-        return Prediction(name, image=to_bytes(image.clip(0.0, 1.0)))
+        return self.task.predict(outputs, pixels, self.names, self.settings)
 
     def _outputs(self, network, x):
         return inference.outputs(network, x, self.config.test_time_flip)
 
     def _network_size(self, size):
         """Size at which the network sees an image: about as large as in training."""
-        if self.config.resize == "stretch":
+        if not self.task.own_size or self.config.resize == "stretch":
             return tuple(self.config.image_size)
         scale = max(want / have for want, have in zip(self.config.image_size, size, strict=True))
         return tuple(
@@ -215,11 +181,7 @@ class Predictor:
 
     def _targets(self, name, out):
         """Paths of the results of one image, by kind."""
-        if self.task.name == "segmentation":
-            return {"mask": out / f"{name}_mask.png", "overlay": out / f"{name}_overlay.png"}
-        if self.task.name == "colorization":
-            return {"image": out / f"{name}.png"}
-        return {}
+        return {kind: out / f"{name}{ending}" for kind, ending in self.task.files.items()}
 
     def _check_outputs(self, named, out, overwrite):
         targets = [path for name, _ in named for path in self._targets(name, out).values()]
@@ -238,22 +200,14 @@ class Predictor:
         if there and not overwrite:
             raise ConfigError("the result exists", there[0], "--overwrite, or another --out")
 
-    def _write(self, found, name, pixels, out):
+    def _write(self, found, name, out):
+        """Writes the images of a result; paths by kind."""
         written = self._targets(name, out)
         for kind, path in written.items():
-            if kind == "mask":
-                image = PIL.Image.fromarray(found.mask).convert("P")
-                image.putpalette(self.palette.tobytes())
-            elif kind == "overlay":
-                colors = self.palette[found.mask]
-                mixed = pixels * (1 - OVERLAY) + colors * OVERLAY
-                image = PIL.Image.fromarray(numpy.round(mixed).astype("uint8"))
-            else:
-                image = PIL.Image.fromarray(found.image)
             files.make_folder(path.parent)
             with files.replacing(path) as temporary:
-                image.save(temporary, format="PNG")
-        return dataclasses.replace(found, files={k: str(path) for k, path in written.items()})
+                found.images[kind].save(temporary, format="PNG")
+        return {kind: str(path) for kind, path in written.items()}
 
 
 def write_index(predictions, out):
@@ -264,19 +218,3 @@ def write_index(predictions, out):
         pathlib.Path(out) / "predictions.json",
         json.dumps(plain, indent=1, ensure_ascii=False) + "\n",
     )
-
-
-def _upsample(maps, size):
-    """Maps float (h, w, C) to another height and width, bilinear, one channel at a time."""
-    if maps.shape[:2] == tuple(size):
-        return maps
-    height, width = size
-    channels = [
-        numpy.asarray(
-            PIL.Image.fromarray(numpy.ascontiguousarray(channel, dtype="float32")).resize(
-                (width, height), PIL.Image.Resampling.BILINEAR
-            )
-        )
-        for channel in numpy.moveaxis(maps, -1, 0)
-    ]
-    return numpy.stack(channels, axis=-1)

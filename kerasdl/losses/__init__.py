@@ -1,69 +1,178 @@
-"""Losses by name. `LOSSES` is the list of them; each entry builds one from what the data need."""
+"""Losses by name. `LOSSES` says everything about each of them without importing Keras.
 
-import keras
+The classes are attributes of this package, for use from plain Keras code:
+`model.compile(loss=kerasdl.losses.SparseCrossentropy(ignore_labels=(255,)))`.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from kerasdl.core.errors import ConfigError, suggest
-from kerasdl.losses.color import ABError, BinsCrossentropy
-from kerasdl.losses.crossentropy import SparseCrossentropy
-from kerasdl.losses.dice import SparseDice, Sum
-from kerasdl.losses.focal import SparseFocal
+from kerasdl.core.registry import Reference, Registry, load
+
+if TYPE_CHECKING:
+    import keras
+
+    from kerasdl.losses.color import ABError as ABError
+    from kerasdl.losses.color import BinsCrossentropy as BinsCrossentropy
+    from kerasdl.losses.color import Huber as Huber
+    from kerasdl.losses.crossentropy import SparseCrossentropy as SparseCrossentropy
+    from kerasdl.losses.dice import SparseDice as SparseDice
+    from kerasdl.losses.dice import Sum as Sum
+    from kerasdl.losses.focal import SparseFocal as SparseFocal
+
+CLASSES = ("label", "mask")  # targets that are class indices
 
 
-def _crossentropy_and_dice(ignore_labels=(), class_weights=None, label_smoothing=0.0):
-    parts = [
-        SparseCrossentropy(ignore_labels, class_weights, label_smoothing),
-        SparseDice(ignore_labels, class_weights),
-    ]
-    return Sum(parts, name="crossentropy_dice")
+@dataclasses.dataclass(frozen=True)
+class LossSpec:
+    """A loss: what it is a loss of, and how it is built.
+
+    Attributes:
+        name: Value of the key `loss`.
+        label: Name for people.
+        targets: What it compares: "label", "mask" (class indices against logits), "rgb" or "ab"
+            (images against images).
+        builder: Function (**arguments) -> `keras.losses.Loss`.
+        takes: Names of the builder's arguments, some of `ignore_labels`, `class_weights`,
+            `label_smoothing`, `target`.
+        outputs: Number of outputs that the model needs, where the loss and not the data decides.
+        weights: Function (source) -> weights taken from the training data, or None.
+    """
+
+    name: str
+    label: str
+    targets: tuple[str, ...]
+    builder: Reference
+    takes: tuple[str, ...] = ()
+    outputs: int | None = None
+    weights: Reference | None = None
 
 
-# For class labels: builder(ignore_labels, class_weights).
-LABEL_LOSSES = {
-    "crossentropy": SparseCrossentropy,
-    "focal": SparseFocal,
-    "dice": SparseDice,
-    "crossentropy+dice": _crossentropy_and_dice,
-}
-# For images, where Keras' own losses fit: builder().
-IMAGE_LOSSES = {
-    "l1": lambda: keras.losses.MeanAbsoluteError(name="l1"),
-    # Quadratic below an error of 0.1; Keras' default of 1 would be the squared error everywhere.
-    "huber": lambda: keras.losses.Huber(delta=0.1, name="huber"),
-}
-# For a and b of CIELAB, the target "ab" of colorization: builder().
-AB_LOSSES = {
-    "l1": lambda: ABError("l1", name="l1"),
-    "huber": lambda: ABError("huber", name="huber"),
-    "chroma": lambda: ABError("l1", chroma_weighted=True, name="chroma"),
-    "bins": BinsCrossentropy,
-}
-LOSSES = {**LABEL_LOSSES, **IMAGE_LOSSES}
+LOSSES: Registry[LossSpec] = Registry(
+    "loss",
+    (
+        LossSpec(
+            name="crossentropy",
+            label="cross-entropy",
+            targets=CLASSES,
+            builder="kerasdl.losses.crossentropy:SparseCrossentropy",
+            takes=("ignore_labels", "class_weights", "label_smoothing"),
+        ),
+        LossSpec(
+            name="focal",
+            label="focal loss",
+            targets=CLASSES,
+            builder="kerasdl.losses.focal:SparseFocal",
+            takes=("ignore_labels", "class_weights"),
+        ),
+        LossSpec(
+            name="dice",
+            label="Dice loss",
+            targets=("mask",),
+            builder="kerasdl.losses.dice:SparseDice",
+            takes=("ignore_labels", "class_weights"),
+        ),
+        LossSpec(
+            name="crossentropy+dice",
+            label="cross-entropy + Dice loss",
+            targets=("mask",),
+            builder="kerasdl.losses.dice:crossentropy_and_dice",
+            takes=("ignore_labels", "class_weights", "label_smoothing"),
+        ),
+        LossSpec(
+            name="l1",
+            label="mean absolute error",
+            targets=("rgb", "ab"),
+            builder="kerasdl.losses.color:l1",
+            takes=("target",),
+        ),
+        LossSpec(
+            name="huber",
+            label="Huber loss",
+            targets=("rgb", "ab"),
+            builder="kerasdl.losses.color:huber",
+            takes=("target",),
+        ),
+        LossSpec(
+            name="chroma",
+            label="chroma-weighted absolute error",
+            targets=("ab",),
+            builder="kerasdl.losses.color:chroma",
+        ),
+        LossSpec(
+            name="bins",
+            label="cross-entropy of 313 color bins",
+            targets=("ab",),
+            builder="kerasdl.losses.color:BinsCrossentropy",
+            takes=("class_weights",),
+            outputs=313,
+            weights="kerasdl.metrics.colors.bins:training_weights",
+        ),
+    ),
+)
 
 
-def build(name, ignore_labels=(), class_weights=None, label_smoothing=0.0, target=""):
-    """Keras loss for a name of `LOSSES`.
+def fitting(target: str) -> list[str]:
+    """Names of the losses for a target: "label", "mask", "rgb" or "ab"."""
+    return [name for name, spec in LOSSES.items() if target in spec.targets]
+
+
+def build(
+    name: str,
+    ignore_labels: Sequence[int] = (),
+    class_weights: Sequence[float] | None = None,
+    label_smoothing: float = 0.0,
+    target: str = "",
+) -> "keras.losses.Loss":
+    """Keras loss of that name.
 
     Args:
-        name: Such as "crossentropy" (labels) or "l1" (images).
+        name: One of `LOSSES`.
         ignore_labels: Label values that do not count.
         class_weights: One weight per class (for "bins": per color bin), or None.
-        label_smoothing: Share of the target spread over all classes; cross-entropy only.
-        target: Colorization: "rgb" or "ab", what the network puts out.
+        label_smoothing: Fraction of the target spread over all classes.
+        target: "label", "mask", "rgb" or "ab": what is compared; "": the first that the loss has.
 
     Raises:
-        ConfigError: Unknown name, or class weights for a loss that has no classes.
+        ConfigError: Unknown name, a loss of another target, or arguments it does not take.
     """
-    images = AB_LOSSES if target == "ab" else IMAGE_LOSSES
-    known = {**LABEL_LOSSES, **images}
+    known = fitting(target) if target else LOSSES
     if name not in known:
         raise suggest("loss", name, known)
-    if name in LABEL_LOSSES:
-        options = {"label_smoothing": label_smoothing} if label_smoothing else {}
-        return LABEL_LOSSES[name](
-            ignore_labels=ignore_labels, class_weights=class_weights, **options
-        )
-    if name == "bins":
-        return BinsCrossentropy(class_weights)
-    if class_weights is not None:
-        raise ConfigError(f"loss '{name}' has no classes, so no class weights", fix="unset them")
-    return images[name]()
+    spec = LOSSES[name]
+    given = {
+        "ignore_labels": tuple(ignore_labels),
+        "class_weights": class_weights,
+        "label_smoothing": label_smoothing,
+        "target": target or spec.targets[0],
+    }
+    if class_weights is not None and "class_weights" not in spec.takes:
+        raise ConfigError(f"loss '{name}' takes no class weights", fix="unset class_weights")
+    if label_smoothing and "label_smoothing" not in spec.takes:
+        raise ConfigError(f"loss '{name}' takes no label smoothing", fix="label_smoothing = 0")
+    return load(spec.builder)(**{key: given[key] for key in spec.takes})
+
+
+_CLASSES = {
+    "SparseCrossentropy": "kerasdl.losses.crossentropy",
+    "SparseFocal": "kerasdl.losses.focal",
+    "SparseDice": "kerasdl.losses.dice",
+    "Sum": "kerasdl.losses.dice",
+    "ABError": "kerasdl.losses.color",
+    "BinsCrossentropy": "kerasdl.losses.color",
+    "Huber": "kerasdl.losses.color",
+}
+
+
+if not TYPE_CHECKING:  # with a `__getattr__`, every misspelled name would pass as well
+
+    def __getattr__(name):
+        if name in _CLASSES:
+            return load(f"{_CLASSES[name]}:{name}")
+        raise AttributeError(f"module 'kerasdl.losses' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_CLASSES])

@@ -1,13 +1,57 @@
 """Losses of colorization in CIELAB. Truth is (L, a, b) / 100, shape (B, H, W, 3)."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 
+from kerasdl.core.types import Tensor
 from kerasdl.losses.crossentropy import normalize
 from kerasdl.metrics.colors.bins import soft_encoding
 from kerasdl.metrics.colors.targets import LAB_SCALE
 
 HUBER_DELTA = 0.1  # 10 units of CIELAB; as in RGB, where 0.1 is 25 of 255 levels
 CHROMA_UNIT = 10.0  # chroma at which a pixel counts twice as much as a gray one
+
+
+def l1(target: str = "rgb") -> keras.losses.Loss:
+    """Mean absolute error of RGB in [0, 1], or of a and b divided by 100."""
+    return ABError("l1", name="l1") if target == "ab" else keras.losses.MeanAbsoluteError(name="l1")
+
+
+def huber(target: str = "rgb") -> keras.losses.Loss:
+    """Huber loss, quadratic up to an error of 0.1; Keras' own 1 would be quadratic everywhere."""
+    if target == "ab":
+        return ABError("huber", name="huber")
+    return Huber()
+
+
+def chroma() -> keras.losses.Loss:
+    """Mean absolute error of a and b, each pixel weighted by its true chroma; see `ABError`."""
+    return ABError("l1", chroma_weighted=True, name="chroma")
+
+
+@keras.saving.register_keras_serializable("kerasdl")
+class Huber(keras.losses.Huber):
+    """Keras' Huber loss with a `delta` that a saved model keeps; Keras 3.15 loads 1 instead.
+
+    Args:
+        delta: Error up to which the loss is quadratic.
+        name: Name of the loss.
+        reduction: As in Keras.
+    """
+
+    def __init__(
+        self,
+        delta: float = HUBER_DELTA,
+        name: str = "huber",
+        reduction: str = "sum_over_batch_size",
+    ):
+        super().__init__(delta=delta, name=name, reduction=reduction)
+        self.delta = float(delta)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "delta": self.delta}
 
 
 @keras.saving.register_keras_serializable("kerasdl")
@@ -27,13 +71,17 @@ class ABError(keras.losses.Loss):
     """
 
     def __init__(
-        self, kind="l1", chroma_weighted=False, name="ab_error", reduction="sum_over_batch_size"
+        self,
+        kind: str = "l1",
+        chroma_weighted: bool = False,
+        name: str = "ab_error",
+        reduction: str = "sum_over_batch_size",
     ):
         super().__init__(name=name, reduction=reduction, dtype="float32")
         self.kind = kind
         self.chroma_weighted = bool(chroma_weighted)
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         ops = keras.ops
         truth = y_true[..., 1:]
         error = ops.abs(truth - y_pred)
@@ -42,12 +90,12 @@ class ABError(keras.losses.Loss):
             error = ops.where(error <= HUBER_DELTA, 0.5 * ops.square(error), tail)
         error = ops.mean(error, axis=-1)
         if self.chroma_weighted:
-            chroma = LAB_SCALE * ops.sqrt(ops.sum(ops.square(truth), axis=-1))
-            weights = 1.0 + chroma / CHROMA_UNIT
+            saturation = LAB_SCALE * ops.sqrt(ops.sum(ops.square(truth), axis=-1))
+            weights = 1.0 + saturation / CHROMA_UNIT
             error = normalize(error * weights, weights)
         return error
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "kind": self.kind,
@@ -63,26 +111,33 @@ class BinsCrossentropy(keras.losses.Loss):
     the bin nearest to the true color.
 
     Args:
-        weights: One weight per bin (`colors.bins.rebalancing_weights`), or None for 1.
+        class_weights: One weight per bin (`colors.bins.rebalancing_weights`), or None for 1.
         name: Name of the loss.
         reduction: As in Keras.
 
     Source: Zhang, Isola and Efros 2016, "Colorful Image Colorization", equation 2.
     """
 
-    def __init__(self, weights=None, name="bins", reduction="sum_over_batch_size"):
+    def __init__(
+        self,
+        class_weights: Sequence[float] | None = None,
+        name: str = "bins",
+        reduction: str = "sum_over_batch_size",
+    ):
         super().__init__(name=name, reduction=reduction, dtype="float32")
-        self.weights = None if weights is None else [float(weight) for weight in weights]
+        self.class_weights = (
+            None if class_weights is None else [float(each) for each in class_weights]
+        )
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         ops = keras.ops
         bins, fractions = soft_encoding(y_true[..., 1:] * LAB_SCALE)
         found = ops.sum(fractions * ops.take_along_axis(y_pred, bins, axis=-1), axis=-1)
         losses = ops.logsumexp(y_pred, axis=-1) - found
-        if self.weights is None:
+        if self.class_weights is None:
             return losses
-        weights = ops.convert_to_tensor(self.weights, dtype="float32")
+        weights = ops.convert_to_tensor(self.class_weights, dtype="float32")
         return losses * ops.take(weights, bins[..., 0], axis=0)
 
-    def get_config(self):
-        return {**super().get_config(), "weights": self.weights}
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "class_weights": self.class_weights}

@@ -1,22 +1,26 @@
 """The scores of colorization while a network trains, on the images its outputs stand for."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 
-from kerasdl.metrics.base import GatedMetric
+from kerasdl.core.types import Tensor
+from kerasdl.metrics.base import GatedMetric, ImageMean
 from kerasdl.metrics.color import GRAY
 from kerasdl.metrics.colors.lab import rgb_to_lab
 from kerasdl.metrics.colors.targets import truth_and_prediction
-from kerasdl.metrics.psnr import psnr
-from kerasdl.metrics.ssim import ssim
+from kerasdl.metrics.psnr import PSNR
+from kerasdl.metrics.ssim import SSIM
 
 
-def ab_error(truth, prediction):
+def ab_error(truth: Tensor, prediction: Tensor) -> Tensor:
     """Mean absolute error of a and b of CIELAB, per image, from RGB (B, H, W, 3) in [0, 1]."""
     error = keras.ops.abs(rgb_to_lab(truth) - rgb_to_lab(prediction))
     return keras.ops.mean(error[..., 1:], axis=(1, 2, 3))
 
 
-def colorfulness(images):
+def colorfulness(images: Tensor) -> Tensor:
     """As `kerasdl.metrics.color.colorfulness`, float32 (B,), with `keras.ops`."""
     ops = keras.ops
     red, green, blue = (255.0 * images[..., channel] for channel in range(3))
@@ -39,40 +43,36 @@ class ColorizationScores(GatedMetric):
         gated: Whether it may be switched off in training.
     """
 
-    def __init__(self, target="rgb", name="colorization", gated=True):
+    def __init__(self, target: str = "rgb", name: str = "colorization", gated: bool = True):
         super().__init__(name, gated)
         self.target = target
-        self.sums = self.add_variable((5,), "zeros", dtype="float32", name="sums")
-        self.images = self.add_variable((), "zeros", dtype="int32", name="images")
+        self.parts = (PSNR(), SSIM(), ImageMean(ab_error, "ab_error"))
+        self.predicted = ImageMean(lambda truth, prediction: colorfulness(prediction), "predicted")
+        self.true = ImageMean(lambda truth, prediction: colorfulness(truth), "true")
 
     @property
-    def accumulators(self):
-        return self.sums, self.images
+    def accumulators(self) -> Sequence[keras.Variable]:
+        return [each for part in self._all() for each in part.accumulators]
 
     @property
-    def result_names(self):
-        return ("psnr", "ssim", "ab_error", "colorfulness_ratio")
+    def result_names(self) -> tuple[str, ...]:
+        return (*(part.name for part in self.parts), "colorfulness_ratio")
 
-    def increments(self, y_true, y_pred):
-        ops = keras.ops
+    def increments(self, y_true: Tensor, y_pred: Tensor) -> Sequence[Tensor]:
         truth, prediction = truth_and_prediction(y_true, y_pred, self.target)
-        prediction = ops.clip(prediction, 0.0, 1.0)
-        scores = [
-            psnr(truth, prediction),
-            ssim(truth, prediction),
-            ab_error(truth, prediction),
-            colorfulness(prediction),
-            colorfulness(truth),
-        ]
-        count = ops.sum(ops.ones_like(scores[0], dtype="int32"))
-        return ops.stack([ops.sum(score) for score in scores]), count
+        prediction = keras.ops.clip(prediction, 0.0, 1.0)
+        return tuple(each for part in self._all() for each in part.increments(truth, prediction))
 
-    def result(self):
+    def result(self) -> dict[str, Tensor]:
         ops = keras.ops
-        means = ops.divide_no_nan(self.sums, ops.cast(self.images, "float32"))
-        gray_truth = ops.logical_and(self.images > 0, means[4] < GRAY)
-        ratio = ops.where(gray_truth, float("nan"), ops.divide_no_nan(means[3], means[4]))
-        return dict(zip(self.result_names, (means[0], means[1], means[2], ratio), strict=True))
+        predicted, true = self.predicted.result(), self.true.result()
+        gray_truth = ops.logical_and(self.true.images > 0, true < GRAY)
+        ratio = ops.where(gray_truth, float("nan"), ops.divide_no_nan(predicted, true))
+        values = [part.result() for part in self.parts]
+        return dict(zip(self.result_names, (*values, ratio), strict=True))
 
-    def get_config(self):
+    def _all(self) -> tuple[ImageMean, ...]:
+        return (*self.parts, self.predicted, self.true)
+
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "target": self.target}

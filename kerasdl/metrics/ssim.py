@@ -1,7 +1,11 @@
 """Structural similarity per image (Wang et al. 2004)."""
 
+from typing import Any
+
 import keras
 
+from kerasdl.backend.precision import exact_matmul
+from kerasdl.core.types import Tensor
 from kerasdl.metrics.base import ImageMean
 
 SIGMA = 1.5
@@ -10,7 +14,7 @@ C1 = 0.01**2
 C2 = 0.03**2
 
 
-def ssim(truth, prediction):
+def ssim(truth: Tensor, prediction: Tensor) -> Tensor:
     """SSIM of each image: mean over channels and over the places where the window fits.
 
     (2 mx my + C1)(2 sxy + C2) / ((mx^2 + my^2 + C1)(sxx + syy + C2)) with means m and
@@ -39,9 +43,10 @@ def ssim(truth, prediction):
     maps = ops.concatenate([truth, prediction, squares, truth * prediction], axis=-1)
     vertical, horizontal = _window(height, radius), _window(width, radius)
     maps = ops.reshape(maps, (batch, height, width * 4 * channels))
-    maps = _exact_matmul(vertical, maps)
+    # A variance is the small difference of two such products, so all digits count.
+    maps = exact_matmul(vertical, maps)
     maps = ops.reshape(maps, (batch * (height - 2 * radius), width, 4 * channels))
-    maps = _exact_matmul(horizontal, maps)
+    maps = exact_matmul(horizontal, maps)
     mean_x, mean_y, squares, product = ops.split(maps, 4, axis=-1)
     means_product = mean_x * mean_y
     means_squares = mean_x * mean_x + mean_y * mean_y
@@ -50,14 +55,14 @@ def ssim(truth, prediction):
     return ops.mean(ops.reshape(similarity, (batch, -1)), axis=1)
 
 
-def _radius(height, width):
+def _radius(height: int | Tensor, width: int | Tensor) -> int | Tensor:
     """Half the window: 5, or what fits into the smaller side."""
     if isinstance(height, int) and isinstance(width, int):
         return min(RADIUS, (min(height, width) - 1) // 2)
     return keras.ops.minimum(RADIUS, (keras.ops.minimum(height, width) - 1) // 2)
 
 
-def _window(size, radius):
+def _window(size: int | Tensor, radius: int | Tensor) -> Tensor:
     """Matrix (size - 2 radius, size) whose rows hold the window at each place where it fits.
 
     Filtering as a matrix product: on CPU as fast as a depthwise convolution on TensorFlow and
@@ -71,30 +76,25 @@ def _window(size, radius):
     return weights / ops.sum(weights, axis=1, keepdims=True)
 
 
-def _exact_matmul(matrix, maps):
-    """Matrix product with the digits of float32.
-
-    On recent GPUs TensorFlow and JAX multiply float32 matrices with the 10 bits of TensorFloat-32
-    by default. A variance is the small difference of two such products, so SSIM would be wrong.
-    """
-    backend = keras.backend.backend()
-    if backend == "jax":
-        import jax
-
-        with jax.default_matmul_precision("float32"):
-            return keras.ops.matmul(matrix, maps)
-    if backend == "tensorflow":  # has no such choice per product, but float64 is exact
-        matrix, maps = keras.ops.cast(matrix, "float64"), keras.ops.cast(maps, "float64")
-        return keras.ops.cast(keras.ops.matmul(matrix, maps), "float32")
-    return keras.ops.matmul(matrix, maps)
-
-
 @keras.saving.register_keras_serializable("kerasdl")
 class SSIM(ImageMean):
-    """Mean over images of `ssim`."""
+    """Mean over images of `ssim`.
 
-    def __init__(self, name="ssim", gated=True):
-        super().__init__(name, gated)
+    Args:
+        name: Name in the logs.
+        gated: Whether `ExpensiveMetricsInValidationOnly` may switch it off in training.
 
-    def per_image(self, y_true, y_pred):
-        return ssim(y_true, y_pred)
+    Example, for a model whose output is an image in [0, 1]:
+
+        model.compile(
+            loss="mean_absolute_error",
+            metrics=[kerasdl.metrics.SSIM()],
+        )
+        model.evaluate(inputs, images, return_dict=True)["ssim"]
+    """
+
+    def __init__(self, name: str = "ssim", gated: bool = True):
+        super().__init__(ssim, name, gated)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"name": self.name, "gated": self.gated}

@@ -1,81 +1,273 @@
-"""Networks, written with Keras' functional API and its own layers only.
+"""Models, written with Keras' functional API and its own layers only.
 
 Every builder takes `(input_shape, outputs, **options)` and returns a `keras.Model` whose output is
 linear float32: logits for classes, colors for colorization. It knows no task and no data.
+
+`MODELS` says everything about each model without importing Keras. The builders are also attributes
+of this package, for use from plain Keras code: `kerasdl.models.unet((64, 64, 3), 10)`.
 """
 
-import importlib
-import inspect
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from kerasdl.core.errors import ConfigError, suggest
+from kerasdl.core.registry import Reference, Registry, load
 
-# name -> module with a function of that name ("-" is "_" there), so that listing the names imports
-# no Keras.
-MODELS = {
-    "resnet18": "kerasdl.models.resnet",
-    "fcn32": "kerasdl.models.fcn",
-    "fcn16": "kerasdl.models.fcn",
-    "fcn8": "kerasdl.models.fcn",
-    "unet": "kerasdl.models.u_net",
-    "unet-resnet18": "kerasdl.models.u_net",
-}
+if TYPE_CHECKING:
+    import keras
 
+    from kerasdl.models.fcn import fcn8 as fcn8
+    from kerasdl.models.fcn import fcn16 as fcn16
+    from kerasdl.models.fcn import fcn32 as fcn32
+    from kerasdl.models.resnet import resnet18 as resnet18
+    from kerasdl.models.u_net import unet as unet
+    from kerasdl.models.u_net import unet_resnet18 as unet_resnet18
 
-def builder(name):
-    """The builder function of a network. Raises ConfigError with the closest known name."""
-    require_known(name)
-    return getattr(importlib.import_module(MODELS[name]), name.replace("-", "_"))
+SMALL_STEM_SIDE = 40  # up to this many pixels on a side the stem of ResNet-18 is the small one
+LARGEST_DEPTH = 16
 
 
-def build(name, input_shape, outputs, **options):
-    """Builds a network.
+@dataclasses.dataclass(frozen=True)
+class Option:
+    """An option of a model: a key of `model_args`.
+
+    Attributes:
+        name: Name of the builder's keyword argument.
+        values: The values it takes, in words: "auto, imagenet or small".
+        help: What it does, in one sentence.
+    """
+
+    name: str
+    values: str
+    help: str
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelSpec:
+    """A model: what people call it, how it is built, what it can do.
+
+    Attributes:
+        name: Name on the command line.
+        label: Name for people, such as "FCN-8s".
+        builder: Function `(input_shape, outputs, **options)` -> `keras.Model`.
+        tasks: Names of the tasks it can do.
+        options: Its options.
+        stride: Function (options, image_size) -> input pixels, along a side, per pixel of the
+            coarsest feature map; or that number.
+        resolve: Function (options, image_size) -> options with the value of "auto" written out.
+        describe: Function (options, label) -> label that tells apart variants of the model.
+        residual: Whether it has the body of ResNet-18 and so takes weights from others that do.
+        most_outputs: Largest number of outputs it is built with, or None.
+    """
+
+    name: str
+    label: str
+    builder: Reference
+    tasks: tuple[str, ...]
+    options: tuple[Option, ...] = ()
+    stride: int | Reference = 32
+    resolve: Reference | None = None
+    describe: Reference | None = None
+    residual: bool = False
+    most_outputs: int | None = None
+
+
+def _stem(options: Mapping[str, Any], image_size: Sequence[int]) -> str:
+    """The stem of a ResNet-18 with these options, "auto" resolved."""
+    stem = options.get("stem", "auto")
+    if stem != "auto":
+        return stem
+    return "small" if max(image_size) <= SMALL_STEM_SIDE else "imagenet"
+
+
+def _stem_resolved(options: Mapping[str, Any], image_size: Sequence[int]) -> dict[str, Any]:
+    return {**options, "stem": _stem(options, image_size)}
+
+
+def _classifier_stride(options: Mapping[str, Any], image_size: Sequence[int]) -> int:
+    return 8 if _stem(options, image_size) == "small" else 32
+
+
+def _fcn_stride(options: Mapping[str, Any], image_size: Sequence[int]) -> int:
+    return 8 if options.get("stem") == "small" else 32
+
+
+def _unet_stride(options: Mapping[str, Any], image_size: Sequence[int]) -> int:
+    depth = options.get("depth", 4)
+    return 2 ** min(depth, LARGEST_DEPTH) if isinstance(depth, int) else 2**4
+
+
+def _skips_label(options: Mapping[str, Any], label: str) -> str:
+    """ "U-Net" with all skips, else "U-Net without skips", "U-Net, skips 1, 2"."""
+    skips = skip_levels(options.get("skips", "all"), options.get("depth", 4))
+    if skips == "all":
+        return label
+    return f"{label} without skips" if skips == "none" else f"{label}, skips {skips}"
+
+
+def skip_levels(skips: str | Sequence[int], depth: int = 4) -> str:
+    """Skip connections kept, in words: "all", "none", "1, 2", "all but 2".
+
+    Args:
+        skips: "all", "none" or a list of levels.
+        depth: Number of levels there are.
+    """
+    if isinstance(skips, str):
+        return skips
+    removed = sorted(set(range(1, depth + 1)) - set(skips))
+    if not skips or not removed:
+        return "all" if skips else "none"
+    if len(removed) == 1 and depth > 2:
+        return f"all but {removed[0]}"
+    return ", ".join(str(level) for level in sorted(skips))
+
+
+_DENSE = ("segmentation", "colorization")
+_SKIPS = Option(
+    "skips", "all, none, or levels such as [1, 3]", "Skip connections kept; 1 is the finest."
+)
+_FCN_STEM = Option("stem", "imagenet or small", "First layers: 7x7 with stride 4, or 3x3.")
+
+
+def _fcn(stride: int) -> ModelSpec:
+    return ModelSpec(
+        name=f"fcn{stride}",
+        label=f"FCN-{stride}s",
+        builder=f"kerasdl.models.fcn:fcn{stride}",
+        tasks=_DENSE,
+        options=(_FCN_STEM,),
+        stride=_fcn_stride,
+        residual=True,
+        # The last kernel grows with the square of the outputs.
+        most_outputs=256,
+    )
+
+
+MODELS: Registry[ModelSpec] = Registry(
+    "model",
+    (
+        ModelSpec(
+            name="resnet18",
+            label="ResNet-18",
+            builder="kerasdl.models.resnet:resnet18",
+            tasks=("classification",),
+            options=(
+                Option(
+                    "stem", "auto, imagenet or small", "First layers; auto: small up to 40 pixels."
+                ),
+                Option("filters", "1 or more", "Filters of the first stage; the paper has 64."),
+            ),
+            stride=_classifier_stride,
+            resolve=_stem_resolved,
+            residual=True,
+        ),
+        _fcn(32),
+        _fcn(16),
+        _fcn(8),
+        ModelSpec(
+            name="unet",
+            label="U-Net",
+            builder="kerasdl.models.u_net:unet",
+            tasks=_DENSE,
+            options=(
+                _SKIPS,
+                Option("filters", "1 or more", "Filters of the finest level; the paper has 64."),
+                Option("depth", "1 or more", "Number of poolings; the paper has 4."),
+            ),
+            stride=_unet_stride,
+            describe=_skips_label,
+        ),
+        ModelSpec(
+            name="unet-resnet18",
+            label="U-Net on ResNet-18",
+            builder="kerasdl.models.u_net:unet_resnet18",
+            tasks=_DENSE,
+            options=(
+                _SKIPS,
+                Option("filters", "1 or more", "Filters of the decoder at full size."),
+                _FCN_STEM,
+            ),
+            stride=_fcn_stride,
+            describe=_skips_label,
+            residual=True,
+        ),
+    ),
+)
+
+
+def build(name: str, input_shape: Sequence[int], outputs: int, **options: Any) -> "keras.Model":
+    """Builds a model.
 
     Args:
         name: One of `MODELS`.
         input_shape: (height, width, channels); height and width of 8 or more.
         outputs: Number of classes or of color channels.
-        **options: Options of that network, see its builder.
+        **options: Options of that model, see its builder.
 
     Returns:
         `keras.Model`: (batch, height, width, channels) to (batch, outputs) for a classifier, to
         (batch, height, width, outputs) for the others.
 
     Raises:
-        ConfigError: Unknown network or option, or an option value it does not take.
+        ConfigError: Unknown model or option, or an option value it does not take.
     """
-    function = builder(name)
-    known = options_of(name)
+    spec = MODELS.require(name)
+    known = option_names(name)
     for option in options:
         if option not in known:
             if not known:
                 raise ConfigError(f"model '{name}' takes no options, received '{option}'")
             raise suggest(f"option of model '{name}'", option, known)
     if len(input_shape) != 3 or min(input_shape) < 1 or outputs < 1:
-        raise ConfigError(f"no network for input {tuple(input_shape)} and {outputs} outputs")
-    return function(tuple(input_shape), outputs, **options)
+        raise ConfigError(f"no model for input {tuple(input_shape)} and {outputs} outputs")
+    return load(spec.builder)(tuple(input_shape), outputs, **options)
 
 
-def settled(name, image_size, options):
-    """Options with what "auto" means at a size written out, so that another size changes nothing.
-
-    Args:
-        name: One of `MODELS`.
-        image_size: (height, width) that decides.
-        options: Options as given.
-    """
-    if name != "resnet18" or options.get("stem", "auto") != "auto":
-        return dict(options)
-    from kerasdl.models import resnet
-
-    return {**options, "stem": resnet.stem_for(image_size)}
+def resolved(name: str, image_size: Sequence[int], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options with the meaning of "auto" at a size written out; other sizes change nothing then."""
+    resolve = MODELS.require(name).resolve
+    return dict(options) if resolve is None else load(resolve)(options, image_size)
 
 
-def options_of(name):
-    """Names of the options that a network takes. Raises ConfigError if there is no such network."""
-    return list(inspect.signature(builder(name)).parameters)[2:]
+def stride(name: str, options: Mapping[str, Any], image_size: Sequence[int]) -> int:
+    """Input pixels, along a side, per pixel of the model's coarsest feature map."""
+    known = MODELS.require(name).stride
+    return known if isinstance(known, int) else load(known)(options, image_size)
 
 
-def require_known(name):
-    """Raises ConfigError with the closest known name unless there is a network `name`."""
+def label(name: str, options: Mapping[str, Any] | None = None) -> str:
+    """Name of a model with its options for people: "U-Net, skips 1, 2"."""
     if name not in MODELS:
-        raise suggest("model", name, MODELS)
+        return name
+    spec = MODELS[name]
+    return spec.label if spec.describe is None else load(spec.describe)(options or {}, spec.label)
+
+
+def option_names(name: str) -> list[str]:
+    """Names of a model's options. Raises ConfigError if there is no such model."""
+    return [option.name for option in MODELS.require(name).options]
+
+
+def has_variants(name: str) -> bool:
+    """Whether the options of a model make it another one to people, as skips do."""
+    return name in MODELS and MODELS[name].describe is not None
+
+
+# Builders as attributes, imported on first use: `kerasdl.models.unet(...)`.
+_BUILDERS = {
+    spec.builder.rpartition(":")[2]: spec.builder
+    for spec in MODELS.values()
+    if isinstance(spec.builder, str)
+}
+
+if not TYPE_CHECKING:  # with a `__getattr__`, every misspelled name would pass as well
+
+    def __getattr__(name):
+        if name in _BUILDERS:
+            return load(_BUILDERS[name])
+        raise AttributeError(f"module 'kerasdl.models' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_BUILDERS])

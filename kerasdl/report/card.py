@@ -7,24 +7,11 @@ import re
 import jinja2
 
 from kerasdl.report import canvas, names, runs, sections, tables
+from kerasdl.tasks import TASKS
 
 _TEMPLATES = pathlib.Path(__file__).parent / "templates"
-PIPELINES = {
-    "classification": "image-classification",
-    "segmentation": "image-segmentation",
-    "colorization": "image-to-image",
-}
 # The types by which hubs know our scores; others keep their own name.
 METRIC_TYPES = {"mean_iou": "mean_iou"}
-LIMITS = {
-    "classification": "It knows only the classes above and answers with one of them whatever the "
-    "image shows; its probabilities are as good as the calibration in report.html.",
-    "segmentation": "It knows only the classes above; small or thin objects are missed first, see "
-    "the IoU per class in report.html.",
-    "colorization": "It guesses plausible colors, not the true ones: what the gray image does "
-    "not tell is lost. PSNR and SSIM hardly see color, so read the chroma error beside that of "
-    "the gray image.",
-}
 
 
 def write_model_card(folder, document):
@@ -69,7 +56,7 @@ def model_card(document, run_name):
         model_license=document.get("model_license") or usual,
         label=label,
         task=scores["task"],
-        pipeline=PIPELINES[scores["task"]],
+        pipeline=TASKS[scores["task"]].hub_tag,
         model=scores["model"],
         data=scores["data"],
         split=scores.get("split", "test"),
@@ -84,7 +71,7 @@ def model_card(document, run_name):
         table=_table(scores, headlines),
         definitions=sections.definitions([scores]),
         class_names=list(scores.get("class_names") or ()),
-        limits=LIMITS[scores["task"]],
+        limits=TASKS[scores["task"]].limits,
         command=document.get("command"),
         source=_shared(document.get("source")),
         license=document.get("license"),
@@ -117,7 +104,7 @@ def _table(scores, listed):
         )
         for name in listed
     ]
-    columns = ("score", "this model", names.BASELINES[scores["task"]])
+    columns = ("score", "this model", names.baseline(scores["task"]))
     caption = f"{scores.get('split', 'test').capitalize()} split of {scores['data']}, one run"
     return tables.as_markdown(tables.Table(caption, columns, tuple(rows), (tables.ARROWS,)))
 
@@ -137,7 +124,7 @@ def _training(document, config, scores):
         ("weight_decay", "weight decay"),
         ("precision", "precision"),
     ):
-        if key == "target" and scores["task"] != "colorization":
+        if key == "target" and not TASKS[scores["task"]].targets:
             continue
         if config.get(key, "") != "":
             # A card that is passed on tells no path of this machine.

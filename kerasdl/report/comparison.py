@@ -16,7 +16,7 @@ def agreement(case):
             power(pair["logits"]["relative_mean"]),
             power(pair["gradient_step"]["relative"]),
             power(pair["own_step"]["relative"]),
-            fraction(pair["same_answers"]),
+            fraction(pair["same_outputs"]),
             pair["first_difference"] or "none",
             "yes" if pair["agrees"] else "no",
         )
@@ -43,7 +43,7 @@ def agreement_of_many(cases):
                 power(max(or_infinite(pair["logits"]["largest"]) for pair in pairs)),
                 power(max(or_infinite(pair["gradient_step"]["relative"]) for pair in pairs)),
                 power(max(or_infinite(pair["own_step"]["relative"]) for pair in pairs)),
-                fraction(min(pair["same_answers"] for pair in pairs)),
+                fraction(min(pair["same_outputs"] for pair in pairs)),
                 first[0] if first else "none",
                 "yes" if all(pair["agrees"] for pair in pairs) else "no",
             )

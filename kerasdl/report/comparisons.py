@@ -5,6 +5,9 @@ from typing import NamedTuple
 
 from kerasdl.report import names, paired, tables
 
+# What must be equal for scores to be compared pair by pair.
+SCORED_ON = ("data", "split", "samples", "image_size")
+
 
 class Difference(NamedTuple):
     """One score of one group of runs against the group that is the reference.
@@ -38,25 +41,20 @@ def compare(documents):
 
     Returns:
         List of `Difference`, score by score; empty where no seed is shared, or where the runs were
-        scored on different images.
+        scored on different images or at different sizes.
     """
-    if len({(each["data"], each.get("split"), each.get("samples")) for each in documents}) > 1:
+    if _scored_differently(documents):
         return []
     groups = {label: _by_seed(members) for label, members in tables.group(documents).items()}
     if len(groups) < 2:
         return []
     reference, *others = groups
     found = []
-    for score in names.HEADLINES[documents[0]["task"]]:
-        rows = []
-        for label in others:
-            seeds = sorted(set(groups[label]) & set(groups[reference]))
-            result = paired.paired(
-                [groups[label][seed].get(score) for seed in seeds],
-                [groups[reference][seed].get(score) for seed in seeds],
-            )
-            if result is not None:
-                rows.append((label, result))
+    for score in names.headline(documents[0]["task"]):
+        series = {label: _shared_seeds(groups[label], groups[reference], score) for label in others}
+        tested = sum(len(paired.pairs(*each)) > 1 for each in series.values())
+        results = {label: paired.paired(*each, tested) for label, each in series.items()}
+        rows = [(label, result) for label, result in results.items() if result is not None]
         corrected = paired.holm([result.p_t for _, result in rows])
         found += [
             Difference(label, reference, score, *result, p_holm)
@@ -74,11 +72,11 @@ def overview(documents, caption=None):
     """
     groups = tables.group(documents)
     first = documents[0]
-    headlines = names.HEADLINES[first["task"]]
+    headlines = names.headline(first["task"])
     present = {name for document in documents for name in document["scores"]}
     listed = [name for name in headlines if name in present]
     listed += [
-        name for name in names.SCORES
+        name for name in names.METRICS
         if name in present and name not in headlines and name != "loss"
     ]  # fmt: skip
     rows = [
@@ -88,11 +86,16 @@ def overview(documents, caption=None):
     data = dict.fromkeys(document["data"] for document in documents)
     if len(data) == 1:
         baseline = [tables.cell(name, documents[:1], "baseline") for name in listed]
-        rows.append((names.BASELINES[first["task"]], *baseline, names.ABSENT))
+        rows.append((names.baseline(first["task"]), *baseline, names.ABSENT))
     columns = ("", *(names.heading(name) for name in listed), "runs")
     split = first.get("split", "test")
     caption = caption or f"{first['task'].capitalize()} on {', '.join(data)}, {split} split"
-    return tables.Table(caption, columns, tuple(rows), (tables.runs_note(groups), tables.ARROWS))
+    notes = [tables.runs_note(groups), tables.ARROWS]
+    different = _scored_differently(documents)
+    if different:
+        listed = ", ".join(key.replace("_", " ") for key in different)
+        notes.append(f"Not compared pair by pair: the runs were scored on different {listed}.")
+    return tables.Table(caption, columns, tuple(rows), tuple(notes))
 
 
 def differences(found):
@@ -151,6 +154,17 @@ def _by_seed(documents):
     }
 
 
+def _scored_differently(documents):
+    """The keys of SCORED_ON that are not the same in all documents."""
+    return [key for key in SCORED_ON if len({str(each.get(key)) for each in documents}) > 1]
+
+
+def _shared_seeds(ours, reference, score):
+    """The scores of two groups with the seeds that both have."""
+    seeds = sorted(set(ours) & set(reference))
+    return [ours[seed].get(score) for seed in seeds], [reference[seed].get(score) for seed in seeds]
+
+
 def _place(found, difference):
     labels = list(dict.fromkeys(each.label for each in found))
     return labels.index(difference.label)
@@ -165,11 +179,19 @@ def _notes(found, pairs, tested, with_wilcoxon):
     told = " or ".join(map(str, pairs))
     if not tested:
         return (f"{told} pair: one run each tells nothing of the spread, so there is no test.",)
-    compared = max(sum(each.score == name for each in found) for name in {e.score for e in found})
+    compared = max(
+        sum(each.score == name and each.pairs > 1 for each in found)
+        for name in {each.score for each in found}
+    )
     notes = [
-        f"{told} pairs (seeds). Percentages differ in points. Interval: Student's t, each by "
-        "itself. p: paired t-test, two-sided"
-        + (f", corrected for {compared} comparisons per score (Holm)." if compared > 1 else ".")
+        f"{told} pairs (seeds). Percentages differ in points. Interval: Student's t. "
+        "p: paired t-test, two-sided."
+        + (
+            f" Corrected for {compared} comparisons per score: the intervals hold together "
+            "(Bonferroni), p-values by Holm."
+            if compared > 1
+            else ""
+        )
     ]
     if not with_wilcoxon:
         floor = paired.wilcoxon_floor(pairs[-1])

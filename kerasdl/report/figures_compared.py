@@ -61,4 +61,4 @@ def _group(axes, place, documents, name, theme):
 def shown(documents):
     """The scores that head the reports of the documents' task, as far as they were measured."""
     present = {name for document in documents for name in document["scores"]}
-    return [name for name in names.HEADLINES[documents[0]["task"]] if name in present]
+    return [name for name in names.headline(documents[0]["task"]) if name in present]

@@ -13,6 +13,7 @@ from kerasdl.report import (
     tables,
 )
 
+NOT_TOLD = ("seed", "workers", "cache_megabytes")  # a column of its own; what changes no result
 MANY_CURVES = 7  # more lines than colors are told apart no longer
 
 
@@ -29,13 +30,12 @@ class Comparison(NamedTuple):
 def by_task(documents):
     """One `Comparison` per task."""
     result = []
-    for task in dict.fromkeys(document["scores"]["task"] for document in documents):
-        members = [each for each in documents if each["scores"]["task"] == task]
+    for members in _tasks(documents):
         scores = [runs.scores_of(each) for each in members]
         groups = tables.group(scores)
         result.append(
             Comparison(
-                task.capitalize(),
+                scores[0]["task"].capitalize(),
                 _table(scores, groups),
                 _dots(scores) if len(groups) > 1 else None,
                 comparisons.differences(comparisons.compare(scores)),
@@ -43,6 +43,83 @@ def by_task(documents):
             )
         )
     return result
+
+
+def printed(documents):
+    """What a terminal shows of several runs: one line per task on the best, and tables."""
+    shown = []
+    for members in _tasks(documents):
+        scores = [runs.scores_of(each) for each in members]
+        shown.append(tables.side_by_side(scores))
+        shown += comparisons.differences(comparisons.compare(scores))
+    lines = [best(members) for members in _tasks(documents)]
+    configuration = differences(documents)
+    return [line for line in lines if line], shown + ([configuration] if configuration else [])
+
+
+def best(documents):
+    """One line: which group of runs of one task has the best headline score; None for a single
+    group."""
+    name = names.headline(documents[0]["scores"]["task"])[0]
+    found = []
+    for label, members in tables.group([runs.scores_of(each) for each in documents]).items():
+        mean, deviation = tables.mean_and_deviation([each["scores"].get(name) for each in members])
+        if mean is not None:
+            text = f"{label}, {tables.cell(name, members)} {names.score(name).unit}".rstrip()
+            found.append((mean, deviation or 0.0, text))
+    if len(found) < 2:
+        return None
+    first, second = sorted(found, key=lambda each: -each[0])[:2]
+    text = f"best {names.score(name).label}: {first[2]}, before {second[2]}"
+    spread = max(first[1], second[1])
+    if spread and first[0] - second[0] <= spread:
+        text += " (no further apart than seeds are)"
+    return f"{text}."
+
+
+def summary(documents):
+    """What `--json` tells of several runs, those that differ in nothing but the seed together.
+
+    Args:
+        documents: Run documents with their folder as `run`, told apart.
+
+    Returns:
+        {"differences": [keys], "groups": [{"label", "task", "data", "runs", "seeds",
+        "configuration": {key: value}, "scores": {name: {"mean", "deviation", "values"}}}],
+        "definitions"}; the deviation is that of the sample, null for one run.
+    """
+    keys = _differing_keys(documents)
+    groups = []
+    for members in runs.grouped(documents).values():
+        scores = [runs.scores_of(document) for document in members]
+        values = dict(runs.flat(members[0]["config"]))
+        listed = {
+            name: [each["scores"].get(name) for each in scores]
+            for name in dict.fromkeys(name for each in scores for name in each["scores"])
+        }
+        groups.append(
+            {
+                "label": names.run_label(scores[0]),
+                "task": scores[0]["task"],
+                "data": scores[0]["data"],
+                "runs": [document["run"] for document in members],
+                "seeds": [each.get("seed") for each in scores],
+                "configuration": {key: values.get(key) for key in keys},
+                "scores": {
+                    name: dict(
+                        zip(("mean", "deviation"), tables.mean_and_deviation(each), strict=True),
+                        values=each,
+                    )
+                    for name, each in listed.items()
+                },
+            }
+        )
+    definitions = {
+        name: text
+        for document in documents
+        for name, text in (document["scores"].get("definitions") or {}).items()
+    }
+    return {"differences": keys, "groups": groups, "definitions": definitions}
 
 
 def facts(documents):
@@ -67,7 +144,7 @@ def differences(documents):
 
     Runs that differ in the seed only are one row.
     """
-    keys = [key for key in runs.differing_keys(documents) if key != "seed"]
+    keys = _differing_keys(documents)
     if not keys:
         return None
     rows = {}
@@ -109,6 +186,16 @@ def environments(documents):
     ]
     caption = "In what the machines or versions differ"
     return common, tables.Table(caption, ("run", *different), tuple(rows))
+
+
+def _tasks(documents):
+    """The documents of each task."""
+    tasks = dict.fromkeys(document["scores"]["task"] for document in documents)
+    return [[each for each in documents if each["scores"]["task"] == task] for task in tasks]
+
+
+def _differing_keys(documents):
+    return [key for key in runs.differing_keys(documents) if key not in NOT_TOLD]
 
 
 def _table(scores, groups):

@@ -29,8 +29,9 @@ import re
 
 import jinja2
 
-from kerasdl.report import canvas, claims, exhibits, grouping, names, runs, sections, tables
+from kerasdl.report import canvas, exhibits, grouping, names, runs, sections, study
 from kerasdl.report.runs import scores_of
+from kerasdl.tasks import TASKS
 
 _TEMPLATES = pathlib.Path(__file__).parent / "templates"
 
@@ -70,11 +71,11 @@ def write_reproduction_report(path, document):
     documents = [scores_of(run) for run in document["runs"]]
     groups = runs.grouped(document["runs"])
     shown = (
-        tables.classification_and_segmentation(documents),
-        tables.colorization(documents),
-        claims.claims(documents),
+        study.classification_and_segmentation(documents),
+        study.colorization(documents),
+        study.statements(documents),
     )
-    classifiers = [members for key, members in groups.items() if key[0] == "classification"]
+    classifiers = [m for key, m in groups.items() if TASKS[key[0]].annotation == "label"]
     return write(
         path,
         "reproduction.html.j2",

@@ -29,8 +29,15 @@ def told_apart(documents):
     four keys as many as tell them apart.
 
     Two runs of one network, data set and seed number that differ in the learning rate become
-    "ResNet-18, learning_rate 0.1" and "ResNet-18, learning_rate 0.01".
+    "ResNet-18, learning_rate 0.1" and "ResNet-18, learning_rate 0.01". Where the configuration
+    says "auto", what counts is the backend that was used.
     """
+    documents = [
+        {**each, "config": {**each["config"], "backend": each["backend"]}}
+        if each.get("config") and each.get("backend")
+        else each
+        for each in documents
+    ]
     labels = {}
     for members in grouped(documents).values():
         keys = [key for key in differing_keys(members) if key not in TOLD_ELSEWHERE]

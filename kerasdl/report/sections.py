@@ -66,10 +66,10 @@ def run_section(documents):
         note=note,
         facts=facts({**first, **mean_time}, scores, "time per run" if len(times) > 1 else "time"),
         headlines=[
-            _headline(name, scores) for name in names.HEADLINES[task] if name in scores[0]["scores"]
+            _headline(name, scores) for name in names.headline(task) if name in scores[0]["scores"]
         ],
         scores=_score_rows(scores),
-        baseline_name=names.BASELINES[task],
+        baseline_name=names.baseline(task),
         curves=exhibits.curves(documents),
         bars=exhibits.bars(per_class, per_class_name),
         bars_note=_per_class_note(scores[0]) if per_class else "",
@@ -141,7 +141,7 @@ def _headline(name, scores):
     baseline = (scores[0].get("baseline") or {}).get(name)
     words = ""
     if baseline is not None:
-        task = names.BASELINES[scores[0]["task"]]
+        task = names.baseline(scores[0]["task"])
         words = f"{task}: {names.number(name, baseline, unit=True)}"
     spread = f" ± {spread}" if spread else ""
     rest = f"{spread} {shown.unit}".rstrip()
@@ -150,7 +150,7 @@ def _headline(name, scores):
 
 def _score_rows(scores):
     listed = [name for name in scores[0]["scores"] if "/" not in name]
-    order = list(dict.fromkeys([*names.HEADLINES[scores[0]["task"]], *names.SCORES]))
+    order = list(dict.fromkeys([*names.headline(scores[0]["task"]), *names.METRICS]))
     listed.sort(key=lambda name: order.index(name) if name in order else len(order))
     told = scores[0].get("definitions") or {}
     return [

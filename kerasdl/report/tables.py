@@ -1,4 +1,4 @@
-"""The report's numbers, and tables that put the scores of runs beside them.
+"""Tables of scores.
 
 Tables are plain text cells, shown by `as_rich` in a terminal, by `as_markdown` in a README and by
 the templates in HTML.
@@ -15,19 +15,6 @@ import rich.text
 
 from kerasdl.report import names
 
-# The study that kerasdl reproduces: network -> score -> value in our units (shares from 0 to 1).
-# Its data are not published, so its values are thresholds, not measurements on the same data.
-REPORT = {
-    "classification": {"ResNet-18": {"accuracy": 0.95, "loss": 0.1776}},
-    "segmentation": {"U-Net": {"mean_iou": 0.9947}, "FCN-32s": {"mean_iou": 0.9699}},
-    "colorization": {
-        "U-Net with skips": {"psnr": 20.01, "ssim": 0.9218},
-        "U-Net without skips": {"psnr": 17.82, "ssim": 0.6362},
-    },
-}
-REPORT_DIGITS = {"accuracy": 0}  # the report gives "95 %", not "95.00 %"
-COLOR_SCORES = ("psnr", "ssim", "chroma_error", "delta_e", "colorfulness_ratio")
-NETWORK_ORDER = ("ResNet-18", "U-Net", "FCN-8s", "FCN-16s", "FCN-32s")
 TERMINAL = 80  # columns; wider tables may break within a cell
 HEADING = 10  # characters that a line of a heading may have in any column
 LONG_NAME = 24  # characters; longer texts in the first column may break
@@ -105,76 +92,6 @@ def runs_note(groups):
     return f"{SPREAD}. {listed}."
 
 
-def classification_and_segmentation(documents):
-    """Table 1: accuracy and loss of the classifiers, mean IoU of the segmenters.
-
-    Args:
-        documents: Scores documents (metrics.json), of which the colorization ones are passed over.
-            Reads `task`, `model`, `scores`, `baseline`, and if there are any `model_args`, `seed`
-            and `label`.
-    """
-    rows, shown = [], {}
-    for task, scores in (("classification", ("accuracy", "loss")), ("segmentation", ("mean_iou",))):
-        groups = group([each for each in documents if each["task"] == task])
-        shown.update(groups)
-        for label in sorted(groups, key=_network_place):
-            reported = REPORT[task].get(label, {})
-            for name in scores:
-                rows.append(
-                    (
-                        label,
-                        names.heading(name),
-                        report_cell(name, reported.get(name)),
-                        cell(name, groups[label]),
-                        cell(name, groups[label][:1], "baseline"),
-                    )
-                )
-    notes = (
-        runs_note(shown),
-        f"Baseline: always the most frequent class. {ARROWS}",
-        "The report's data are not published; its numbers were measured on other images.",
-    )
-    return Table(
-        "Table 1. Classification and segmentation, test split",
-        ("network", "score", "report", "kerasdl", "baseline"),
-        tuple(rows),
-        notes if rows else (),
-    )
-
-
-def colorization(documents):
-    """Table 2: scores of the colored images, with the gray image itself as the baseline.
-
-    Args:
-        documents: Scores documents; those of other tasks are passed over.
-    """
-    documents = [each for each in documents if each["task"] == "colorization"]
-    groups = group(documents)
-    labels = sorted(groups, key=_network_place)
-    reported = [label for label in REPORT["colorization"] if label in groups]
-    rows = []
-    for name in COLOR_SCORES:
-        row = [names.heading(name)]
-        row += [report_cell(name, REPORT["colorization"][label].get(name)) for label in reported]
-        row += [cell(name, groups[label]) for label in labels]
-        row.append(cell(name, documents[:1], "baseline"))
-        rows.append(tuple(row))
-    notes = (
-        runs_note(groups) if groups else "",
-        "Gray: the input itself, scored as if it were the answer. PSNR and SSIM hardly "
-        "see color; chroma error and ΔE do.",
-        f"{ARROWS} The report's numbers were measured on other images.",
-    )
-    columns = (
-        "score",
-        *(f"report: {_short(label)}" for label in reported),
-        *(f"kerasdl: {_short(label)}" for label in labels),
-        "gray",
-    )
-    caption = "Table 2. Colorization, test split"
-    return Table(caption, columns, tuple(rows) if groups else (), notes if groups else ())
-
-
 def split_caption(documents):
     """ "Scores, test split", with the split of all the documents."""
     splits = dict.fromkeys(document.get("split", "test") for document in documents)
@@ -189,7 +106,7 @@ def side_by_side(documents, caption=None):
     groups = group(documents)
     caption = caption or split_caption(documents)
     present = {name for document in documents for name in document["scores"]}
-    listed = [name for name in names.SCORES if name in present]
+    listed = [name for name in names.METRICS if name in present]
     notes = (runs_note(groups), ARROWS)
     if len(groups) <= MANY:
         rows = [
@@ -211,15 +128,6 @@ def upright(table):
         return table
     columns, *rows = zip(table.columns, *table.rows, strict=True)
     return dataclasses.replace(table, columns=columns, rows=tuple(rows))
-
-
-def report_cell(name, value):
-    """A value of the report as the report prints it."""
-    if value is None:
-        return names.ABSENT
-    if name in REPORT_DIGITS:
-        return f"{value * names.score(name).factor:.{REPORT_DIGITS[name]}f}"
-    return names.number(name, value)
 
 
 def as_rich(table):
@@ -276,12 +184,3 @@ def _runs(documents):
         return f"{len(documents)} runs{few}"
     listed = ", ".join(str(seed) for seed in sorted(seeds))
     return f"{len(documents)} runs (seeds {listed}){few}"
-
-
-def _network_place(label):
-    place = NETWORK_ORDER.index(label) if label in NETWORK_ORDER else len(NETWORK_ORDER)
-    return (place, "without" in label, label)
-
-
-def _short(label):
-    return label.removeprefix("U-Net ").removeprefix("U-Net, ")

@@ -14,7 +14,7 @@ def show_scores(document, console=None):
         console: A `rich.console.Console`; standard output if None.
     """
     console = console or rich.console.Console()
-    baseline = names.BASELINES[document["task"]]
+    baseline = names.baseline(document["task"])
     table = rich.table.Table(
         title=(
             f"{names.run_label(document)} on {document['data']}: "

@@ -1,117 +1,243 @@
-"""Every value a user may set, its default, its check and its TOML form.
+"""The configuration of a run: each key with its default, its range, its help and its flag.
 
 Order of precedence: the defaults here < the recipe < a configuration file < `--set key=value` <
-a flag.
+a flag. Flags, `--help`, the checks and docs/configuration.md all come from the fields of `Config`.
 """
 
 import dataclasses
-import math
 import tomllib
 import typing
+from collections.abc import Iterable, Mapping
 
 import tomli_w
 
 from kerasdl.backend import BACKENDS, PRECISIONS
+from kerasdl.core import extensions
 from kerasdl.core.errors import ConfigError, suggest
-from kerasdl.runs import recipes
+from kerasdl.losses import LOSSES
+from kerasdl.models import MODELS
+from kerasdl.runs import checks, recipes
 from kerasdl.tasks import TASKS, resolve_task
 
-JITS = ("auto", "on", "off")
-DEFAULT_MODELS = {"classification": "resnet18", "segmentation": "unet", "colorization": "unet"}
-RESIZES = ("crop", "stretch")
-DISTRIBUTIONS = ("none", "data")
-TARGETS = ("rgb", "ab")
-
-# Keys that may differ between the start of a run and its continuation: they change how long or
-# how fast it trains, never what an epoch computes. (`epochs` only where `may_go_on`.)
-RESUMABLE_KEYS = ("epochs", "workers", "cache_megabytes", "download")
+JIT_COMPILE = ("auto", "on", "off")
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
-    """The configuration of one run; flat, typed, complete.
+class Key:
+    """What is declared about a key of the configuration besides its type and default.
 
-    The recipe of the report is the default: SGD, learning rate 0.1, weight decay 1e-5, batch 128,
-    20 epochs, learning rate x 0.1 when the validation loss stops falling.
+    Attributes:
+        help: What it sets, in one sentence.
+        group: Heading under which docs/configuration.md lists it.
+        choices: Values it may have; a registry stands for its names, None for any value.
+        low, high: Least and largest value; `above` and `below` leave the limit itself out.
+        flag: Whether `kerasdl train` has a flag of that name besides `--set`.
+        metavar: What a value looks like, for `--help`.
+        resumable: Whether it may differ when a run is resumed: it changes how long or how fast a
+            run trains, never what an epoch computes.
     """
 
-    task: str = "classification"
-    recipe: str = "study"  # or "fast": other defaults for what is not set, see `recipes`
-    model: str = ""  # empty: the task's default model
-    data: str = "scenes"  # "scenes", a folder, or "tfds:NAME[/CONFIG][:VERSION]"
-    backend: str = "auto"
-    precision: str = "float32"  # "auto": bfloat16 where that is faster on this machine
-    jit_compile: str = "auto"  # compile the step as a whole: "auto" leaves it to Keras
-    distribute: str = "none"  # "data": all devices and processes share each batch
-    seed: int = 0
-    image_size: tuple[int, int] = (64, 64)  # height, width
-    resize: str = ""  # "crop" keeps the aspect ratio, "stretch" does not; empty: by task
-    train_size: int = 0  # 0: all there are (scenes: its own default)
-    validation_size: int = 0
-    test_size: int = 0
-    validation_split: float = 0.1  # share of the training images, where the data have no split
-    test_split: float = 0.1
-    epochs: int = 20
-    steps_per_epoch: int = 0  # 0: one pass over the data; else a virtual epoch of that many steps
-    batch_size: int = 128
-    learning_rate: float = 0.1  # at the start; with "onecycle" and "cosine" the highest
-    lr_schedule: str = "plateau"  # or per step, after a linear rise: "onecycle" (linear), "cosine"
-    warmup_epochs: float = 0.0  # epochs of that rise, parts of one allowed
-    momentum: float = 0.9
-    nesterov: bool = False
-    weight_decay: float = 1e-5
-    decay_norm_and_bias: bool = True  # whether biases and normalization decay as kernels do
-    ema_decay: float = 0.0  # decay per step of the averaged weights that become the model; 0: off
-    progressive_sizes: tuple[int, ...] = ()  # percent of image_size; equal shares of the epochs
-    monitor: str = "val_loss"
-    plateau_factor: float = 0.1
-    plateau_patience: int = 2
-    early_stopping_patience: int = 0  # 0: off
-    loss: str = ""  # empty: the task's default loss
-    label_smoothing: float = 0.0  # share of the target spread over all classes, in training only
-    target: str = ""  # colorization: "rgb" (the report) or "ab" (CIELAB); empty: "rgb"
-    class_weights: str = "none"  # "none", "auto", or a TOML file: class name = weight
-    ignore_labels: tuple[int, ...] = ()  # added to those the data name
-    augment: str = "auto"  # "auto": what suits the task, "none": off
-    augment_args: dict[str, typing.Any] = dataclasses.field(default_factory=dict)
-    model_args: dict[str, typing.Any] = dataclasses.field(default_factory=dict)
-    weights: str = ""  # a classification run, its .keras file, or "imagenet": weights to start from
-    freeze: bool = False  # whether the layers that the backbone filled stay as they are
-    test_time_flip: bool = False  # scores and predictions are means over an image and its flip
-    deterministic: bool = True
-    workers: int = 2
-    cache_megabytes: int = 4096
-    skip_invalid: bool = False
-    download: bool = False
-
-    def __post_init__(self):
-        _check(self)
+    help: str
+    group: str
+    choices: typing.Any = None
+    low: float | None = None
+    high: float | None = None
+    above: float | None = None
+    below: float | None = None
+    flag: bool = False
+    metavar: str = ""
+    resumable: bool = False
 
 
-def make(values):
-    """Config from a mapping; unknown keys, wrong types and bad ranges raise ConfigError."""
-    fields = {field.name: field.type for field in dataclasses.fields(Config)}
-    if "task" in values and isinstance(values["task"], str):
-        values = {**values, "task": resolve_task(values["task"])}
-    values = {"task": Config.task, **values}
-    if not values.get("model") and values["task"] in TASKS:
-        values["model"] = DEFAULT_MODELS[values["task"]]
-    values = recipes.complete(values)
-    typed = {}
-    for key, value in values.items():
-        if key not in fields:
-            raise suggest("configuration key", key, fields)
-        typed[key] = _typed(key, value, fields[key])
-    task = typed["task"]
-    if not typed.get("resize"):
-        # A mask can be scaled back whatever its shape was; a cropped label or color is lost.
-        typed["resize"] = "stretch" if task == "segmentation" else "crop"
-    if task == "colorization" and not typed.get("target"):
-        typed["target"] = "rgb"
-    return Config(**typed)
+def _key(default: typing.Any, text: str, group: str, **facts: typing.Any) -> typing.Any:
+    """A field of `Config`; a mutable default becomes a factory."""
+    metadata = {"key": Key(text, group, **facts)}
+    if isinstance(default, dict):
+        return dataclasses.field(default_factory=lambda: dict(default), metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
 
 
-def override(values, assignments):
+@dataclasses.dataclass(frozen=True, init=False)
+class Config:
+    """The configuration of one run; flat, typed, complete and checked.
+
+    A key that is not given has the value of the recipe, or the default: those of the study are
+    SGD, learning rate 0.1, weight decay 1e-5, batches of 128, 20 epochs, learning rate x 0.1 when
+    the validation loss stops falling. Keys left empty ("") follow from the task.
+
+    Attributes:
+        given: Names of the keys that were set; the recipe decides the others.
+
+    Raises:
+        ConfigError: A value has the wrong type or range, or two keys do not go together.
+
+    Example: `kerasdl.Config(task="segmentation", model="fcn8", epochs=5)`.
+    """
+
+    if typing.TYPE_CHECKING:
+        given: frozenset[str]  # for type checkers only: it is no key, so no field either
+
+    task: str = _key("classification", "Task.", "Model", choices=TASKS)
+    recipe: str = _key(
+        "", "Defaults of the keys that are not set; empty: study for scenes, else auto.", "Model",
+        choices=recipes.RECIPES, flag=True,
+    )  # fmt: skip
+    model: str = _key("", "Model; empty: the task's default.", "Model", choices=MODELS, flag=True)
+    model_args: dict[str, typing.Any] = _key(
+        {}, "Options of the model, see `kerasdl models`.", "Model"
+    )
+    extensions: tuple[str, ...] = _key(
+        (), "Python files or modules that register further models, losses, metrics and data.",
+        "Model", metavar="FILE|MODULE",
+    )  # fmt: skip
+    weights: str = _key(
+        "", "Weights to start from: a run, a .keras file, or imagenet.", "Model",
+        flag=True, metavar="RUN|FILE|imagenet",
+    )  # fmt: skip
+    freeze: bool = _key(
+        False, "Leave the layers that the weights filled as they are.", "Model", flag=True
+    )
+    data: str = _key(
+        "scenes", "Data: scenes (embedded), a folder, a .npz file, or tfds:NAME.", "Data",
+        flag=True, metavar="DATA",
+    )  # fmt: skip
+    image_size: tuple[int, int] = _key(
+        (64, 64),
+        "Size of the images in training.",
+        "Data",
+        flag=True,
+        metavar="HEIGHTxWIDTH",
+        low=8,
+        high=8192,
+    )
+    resize: str = _key(
+        "", "How images come to that size: crop keeps the aspect ratio; empty: by task.", "Data",
+        choices=("crop", "stretch"),
+    )  # fmt: skip
+    train_size: int = _key(
+        0, "Most training images; 0: all (scenes: their own default).", "Data", low=0
+    )
+    validation_size: int = _key(0, "Most validation images; 0: all.", "Data", low=0)
+    test_size: int = _key(0, "Most test images; 0: all.", "Data", low=0)
+    validation_split: float = _key(
+        0.1, "Fraction of the training images, where the data have no validation split.", "Data",
+        low=0, below=1,
+    )  # fmt: skip
+    test_split: float = _key(
+        0.1, "Fraction of the images, where the data have no split at all.", "Data", low=0, below=1
+    )
+    ignore_labels: tuple[int, ...] = _key(
+        (), "Mask values to ignore, besides those the data name.", "Data"
+    )
+    augment: str = _key(
+        "auto", "Augmentation: auto is what suits the task.", "Data", choices=("auto", "none")
+    )
+    augment_args: dict[str, typing.Any] = _key(
+        {}, "Strengths of augmentation that differ from the task's, see docs/data.md.", "Data"
+    )
+    skip_invalid: bool = _key(False, "Leave out files that cannot be read.", "Data")
+    download: bool = _key(
+        False, "Whether a tfds: data set may be downloaded and prepared.", "Data", resumable=True
+    )
+    epochs: int = _key(20, "Number of epochs.", "Training", low=1, flag=True, resumable=True)
+    steps_per_epoch: int = _key(
+        0, "Steps of an epoch; 0: one pass over the data.", "Training", low=0
+    )
+    batch_size: int = _key(128, "Images per step.", "Training", low=1, flag=True)
+    learning_rate: float = _key(
+        0.1, "Learning rate at the start; with onecycle and cosine the highest.", "Training",
+        above=0, flag=True,
+    )  # fmt: skip
+    lr_schedule: str = _key(
+        "plateau", "plateau lowers the rate when the monitored value stalls; the others change "
+        "it with every step.", "Training", choices=recipes.SCHEDULES,
+    )  # fmt: skip
+    warmup_epochs: float = _key(
+        0.0, "Epochs of the linear rise that onecycle and cosine begin with.", "Training", low=0
+    )
+    momentum: float = _key(0.9, "Momentum of SGD.", "Training", low=0, below=1)
+    nesterov: bool = _key(False, "Nesterov's momentum.", "Training")
+    weight_decay: float = _key(
+        1e-5, "Weight decay, added to the gradient as in PyTorch's SGD.", "Training", low=0, below=1
+    )
+    decay_norm_and_bias: bool = _key(
+        True, "Whether biases and normalization decay as kernels do.", "Training"
+    )
+    ema_decay: float = _key(
+        0.0, "Decay per step of the averaged weights that become the model; 0: off.", "Training",
+        low=0, below=1,
+    )  # fmt: skip
+    progressive_sizes: tuple[int, ...] = _key(
+        (), "Smaller sizes to train at first, in percent of image_size.", "Training"
+    )
+    monitor: str = _key("val_loss", "Value that decides which epoch is the best.", "Training")
+    plateau_factor: float = _key(
+        0.1, "Factor of the learning rate on a plateau.", "Training", above=0, below=1
+    )
+    plateau_patience: int = _key(
+        2, "Epochs without improvement before the rate falls.", "Training", low=1
+    )
+    early_stopping_patience: int = _key(
+        0, "Epochs without improvement before training ends; 0: never.", "Training", low=0
+    )
+    loss: str = _key("", "Loss; empty: the task's default.", "Loss", choices=LOSSES)
+    target: str = _key(
+        "", "Colorization: rgb, or ab, which keeps the lightness of the input; empty: rgb.", "Loss",
+        choices=("rgb", "ab"), flag=True,
+    )  # fmt: skip
+    label_smoothing: float = _key(
+        0.0, "Fraction of the target spread over all classes, in training only.", "Loss",
+        low=0, below=1,
+    )  # fmt: skip
+    class_weights: str = _key(
+        "none", "none, auto (by frequency), or a TOML file: class name = weight.", "Loss",
+        flag=True, metavar="none|auto|FILE",
+    )  # fmt: skip
+    test_time_flip: bool = _key(
+        False, "Whether predictions are means over an image and its mirror image.", "Loss"
+    )
+    seed: int = _key(0, "Seed of everything random.", "Machine", low=0, flag=True)
+    backend: str = _key(
+        "auto", "Backend; auto: KERAS_BACKEND, else what `kerasdl benchmark` recommends, else the "
+        "first installed.", "Machine", choices=("auto", *BACKENDS),
+    )  # fmt: skip
+    precision: str = _key(
+        "float32", "Precision; auto: bfloat16 where that is faster on this machine.", "Machine",
+        choices=PRECISIONS, flag=True,
+    )  # fmt: skip
+    jit_compile: str = _key(
+        "auto", "Compile the step as a whole; auto leaves it to Keras.", "Machine",
+        choices=JIT_COMPILE,
+    )  # fmt: skip
+    distribute: str = _key(
+        "none", "data: all devices and processes share each batch.", "Machine",
+        choices=("none", "data"), flag=True,
+    )  # fmt: skip
+    deterministic: bool = _key(True, "Same seed, same result, bit for bit.", "Machine")
+    workers: int = _key(2, "Threads that read images.", "Machine", low=1, resumable=True)
+    cache_megabytes: int = _key(
+        4096, "Memory for decoded images.", "Machine", low=0, resumable=True
+    )
+
+    def __init__(self, **values: typing.Any):
+        object.__setattr__(self, "given", frozenset(values))
+        for name, value in _completed(values).items():
+            object.__setattr__(self, name, value)
+        for name, key in keys().items():
+            checks.check_range(name, getattr(self, name), key, getattr(Config, name, None))
+        checks.check_together(self)
+        recipes.check(self)
+
+
+def keys() -> dict[str, Key]:
+    """What is declared about each key, by its name."""
+    return {field.name: field.metadata["key"] for field in dataclasses.fields(Config)}
+
+
+RESUMABLE_KEYS = tuple(name for name, key in keys().items() if key.resumable)
+
+
+def override(values: Mapping[str, typing.Any], assignments: Iterable[str]) -> dict[str, typing.Any]:
     """Applies `key=value` strings (`table.key=value` for tables) to a mapping and returns it.
 
     The value is read as TOML; what is not TOML is taken as text, so that `model=unet` works.
@@ -136,113 +262,56 @@ def override(values, assignments):
     return merged
 
 
-def may_go_on(config):
+def can_extend(config: Config) -> bool:
     """Whether epochs can be added to a run: not if all of them follow from their number."""
     return config.lr_schedule == "plateau" and not config.progressive_sizes
 
 
-def as_dict(config):
+def as_dict(config: Config) -> dict[str, typing.Any]:
     """The configuration as plain TOML and JSON types."""
     values = dataclasses.asdict(config)
     return {key: list(item) if isinstance(item, tuple) else item for key, item in values.items()}
 
 
-def dump(config):
-    """The configuration as TOML text; `make(tomllib.loads(text))` gives it back."""
+def dump(config: Config) -> str:
+    """The configuration as TOML text; `Config(**tomllib.loads(text))` gives it back."""
     return tomli_w.dumps(as_dict(config))
 
 
-def _typed(key, value, kind):
-    """Value converted to the type of its field, where nothing is lost by it."""
-    origin = typing.get_origin(kind) or kind
-    if origin is tuple:
-        if isinstance(value, int) and not isinstance(value, bool):
-            value = [value, value] if key == "image_size" else [value]
-        if isinstance(value, str) and key == "image_size":
-            parts = value.lower().split("x")
-            if all(part.strip().isdigit() for part in parts) and len(parts) in (1, 2):
-                value = [int(part) for part in parts] * (2 if len(parts) == 1 else 1)
-        if isinstance(value, list | tuple) and all(type(item) is int for item in value):
-            if key != "image_size" or len(value) == 2:
-                return tuple(value)
-        expected = "HEIGHTxWIDTH, such as 64x64" if key == "image_size" else "a list of integers"
-        raise ConfigError(f"'{key}' must be {expected}, received {value!r}")
-    if origin is float and type(value) is int:
-        return float(value)
-    if origin is float and isinstance(value, str):
-        try:
-            return float(value)
-        except ValueError:
-            pass
-    if type(value) is not origin:
-        raise ConfigError(f"'{key}' must be {_noun(origin)}, received {value!r}")
-    return dict(value) if origin is dict else value
+def changed(config: Config, **values: typing.Any) -> Config:
+    """The configuration with some values replaced, checked again."""
+    made = Config(**{**as_dict(config), **values})
+    object.__setattr__(made, "given", config.given | set(values))
+    return made
 
 
-def _noun(kind):
-    return {
-        int: "an integer",
-        float: "a number",
-        str: "text",
-        bool: "true or false",
-        dict: "a table",
-    }[kind]
-
-
-def _check(config):
-    """Raises ConfigError for the first value out of its range."""
-    for key, choices in (
-        ("task", TASKS),
-        ("backend", ("auto", *BACKENDS)),
-        ("precision", PRECISIONS),
-        ("distribute", DISTRIBUTIONS),
-        ("jit_compile", JITS),
-        ("resize", ("", *RESIZES)),
-        ("target", ("", *TARGETS)),
-        ("augment", ("auto", "none")),
-        ("recipe", recipes.RECIPES),
-        ("lr_schedule", recipes.SCHEDULES),
-    ):
-        if getattr(config, key) not in choices:
-            raise suggest(key, getattr(config, key), [choice for choice in choices if choice])
-    if config.target and config.task != "colorization":
-        raise ConfigError(
-            f"'target' is for colorization, the task is {config.task}", fix="unset it"
-        )
-    at_least = {
-        "epochs": 1,
-        "batch_size": 1,
-        "steps_per_epoch": 0,
-        "seed": 0,
-        "train_size": 0,
-        "validation_size": 0,
-        "test_size": 0,
-        "plateau_patience": 1,
-        "early_stopping_patience": 0,
-        "workers": 1,
-        "cache_megabytes": 0,
+def _completed(values: Mapping[str, typing.Any]) -> dict[str, typing.Any]:
+    """All keys with their values: those given, typed; then the recipe's; then the defaults."""
+    types = {field.name: field.type for field in dataclasses.fields(Config)}
+    for key in values:
+        if key not in types:
+            raise suggest("configuration key", key, types)
+    values = dict(values)
+    # First, because what they register may be named by the other keys.
+    values["extensions"] = extensions.load(
+        checks.typed("extensions", values.get("extensions", ()), types["extensions"])
+    )
+    values["recipe"] = checks.typed("recipe", values.get("recipe", ""), str)
+    if not values["recipe"]:
+        values["recipe"] = "study" if values.get("data", Config.data) == Config.data else "auto"
+    values["task"] = resolve_task(checks.typed("task", values.get("task", Config.task), str))
+    task = TASKS[values["task"]]
+    if not values.get("model"):
+        values["model"] = task.default_model
+    typed = {
+        key: checks.typed(key, value, types[key]) for key, value in recipes.complete(values).items()
     }
-    for key, least in at_least.items():
-        if getattr(config, key) < least:
-            raise ConfigError(f"'{key}' must be at least {least}, received {getattr(config, key)}")
-    ranges = {
-        "learning_rate": (0.0, math.inf),
-        "momentum": (0.0, 1.0),
-        "weight_decay": (0.0, 1.0),
-        "plateau_factor": (0.0, 1.0),
-        "label_smoothing": (0.0, 1.0),
-        "ema_decay": (0.0, 1.0),
-        "warmup_epochs": (0.0, math.inf),
-        "validation_split": (0.0, 1.0),
-        "test_split": (0.0, 1.0),
-    }
-    for key, (low, high) in ranges.items():
-        value = getattr(config, key)
-        exclusive_low = key in ("learning_rate", "plateau_factor")
-        if not math.isfinite(value) or not (low < value if exclusive_low else low <= value):
-            raise ConfigError(f"'{key}' must be a finite number above {low:g}, received {value}")
-        if value >= high:
-            raise ConfigError(f"'{key}' must be below {high:g}, received {value}")
-    if min(config.image_size) < 8 or max(config.image_size) > 8192:
-        raise ConfigError(f"'image_size' must be 8 to 8192, received {config.image_size}")
-    recipes.check(config)
+    for field in dataclasses.fields(Config):
+        if field.name not in typed:
+            factory = field.default_factory
+            typed[field.name] = field.default if factory is dataclasses.MISSING else factory()
+    typed["resize"] = typed["resize"] or task.resize
+    if task.targets:
+        typed["target"] = typed["target"] or task.targets[0]
+    typed["loss"] = typed["loss"] or task.default_loss.get(typed["target"], "")
+    return typed

@@ -1,18 +1,30 @@
 """Recipes: named sets of defaults for the keys that the user did not set.
 
-`report` sets nothing: the defaults of `Config` are it. `fast` is what is known to
-bring small convolutional networks to their score in few epochs; each piece is one key, and setting
-that key takes the piece out: docs/recipes.md names the key, the source and the measured worth.
+- `study` sets nothing: the defaults of `Config` are those of the study. It is the default for the
+  embedded scenes.
+- `auto` follows from the data and the machine, see `kerasdl.runs.auto`. It is the default for every
+  other data set.
+- `fast` is what is known to bring small convolutional models to their score in few epochs; each
+  piece is one key, and setting that key takes the piece out.
+
+docs/recipes.md names the keys, the sources and what was measured.
 """
 
 import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
+from kerasdl import models
 from kerasdl.core.errors import ConfigError
+from kerasdl.losses import LOSSES
+from kerasdl.models import MODELS
+from kerasdl.tasks import TASKS
 
-RECIPES = ("study", "fast")
+if TYPE_CHECKING:
+    from kerasdl.runs.config import Config
+
+RECIPES = ("auto", "study", "fast")
 SCHEDULES = ("plateau", "onecycle", "cosine")
-# Losses that can spread a share of their target over all classes.
-SMOOTHED_LOSSES = ("", "crossentropy", "crossentropy+dice")
 
 FAST = {
     "lr_schedule": "onecycle",
@@ -30,19 +42,12 @@ WARMUP_SHARE = 0.2  # of the epochs
 # The highest rate grows with the batch (Goyal et al. 2017, section 2.1), from He et al. 2016,
 # section 4.2, for small images: 0.1 for 128.
 RATE, RATE_BATCH_SIZE = 0.1, 128
-# The embedded images are drawn with everything anywhere: what moves them, or changes their light,
-# only takes longer to learn.
-DRAWN = {
-    "classification": {"flip": False, "crop": 0.0},
-    "segmentation": {"crop": 0.0, "brightness": 0.0, "contrast": 0.0},
-    "colorization": {"crop": 0.0},
-}
 LABEL_SMOOTHING = 0.1
 # What is hidden has to be seen on another day: in short trainings erasing costs accuracy.
 ERASE, ERASE_FROM_EPOCHS = 0.25, 20
 
 
-def complete(values):
+def complete(values: Mapping[str, Any]) -> dict[str, Any]:
     """The values with those of their recipe beneath: what is set stays.
 
     Args:
@@ -51,7 +56,10 @@ def complete(values):
     Returns:
         A new mapping. Values that are wrong are left for the configuration's own checks.
     """
-    if values.get("recipe") != "fast":
+    if values["recipe"] == "auto":
+        # The rest follows from the data, see `kerasdl.runs.auto`.
+        return {"precision": "auto", **values}
+    if values["recipe"] != "fast":
         return dict(values)
     found = {**FAST, **values}
     found.setdefault("progressive_sizes", _sizes(found))
@@ -61,45 +69,38 @@ def complete(values):
         found.setdefault("learning_rate", RATE * batch_size / RATE_BATCH_SIZE)
     if found["lr_schedule"] in ("onecycle", "cosine") and isinstance(found["epochs"], int):
         found.setdefault("warmup_epochs", WARMUP_SHARE * found["epochs"])
-    task, augmented = found.get("task"), found.get("augment") != "none"
-    # A run with a plateau can be given more epochs later, which must change nothing else.
-    long = isinstance(found["epochs"], int) and found["epochs"] >= ERASE_FROM_EPOCHS
-    long = long and found["lr_schedule"] != "plateau"
-    if task == "classification" and found.get("loss", "") in SMOOTHED_LOSSES:
+    task, augmented = TASKS[found["task"]], found.get("augment") != "none"
+    loss = LOSSES.get(found.get("loss") or task.default_loss.get("", ""))
+    if task.annotation == "label" and loss and "label_smoothing" in loss.takes:
         found.setdefault("label_smoothing", LABEL_SMOOTHING)
     arguments = found.get("augment_args", {})
     if augmented and isinstance(arguments, dict):
-        drawn = DRAWN.get(task, {}) if found.get("data", "scenes") == "scenes" else {}
-        erasing = {"random_erasing": ERASE} if task == "classification" and long else {}
+        # The embedded images are drawn with everything anywhere: what moves them, or changes
+        # their light, only takes longer to learn.
+        drawn = task.drawn_augmentation if found.get("data", "scenes") == "scenes" else {}
+        # A run with a plateau can be given more epochs later, which must change nothing else.
+        long = isinstance(found["epochs"], int) and found["epochs"] >= ERASE_FROM_EPOCHS
+        erases = task.erases and long and found["lr_schedule"] != "plateau"
+        erasing = {"random_erasing": ERASE} if erases else {}
         found["augment_args"] = {**drawn, **erasing, **arguments}
     return found
 
 
-def _sizes(values):
+def _sizes(values: Mapping[str, Any]) -> list[int]:
     """The sizes, in percent, that come before the full one."""
     if values.get("early_stopping_patience"):
         return []  # a stop before the full size would leave no model
     sides = re.findall(r"\d+", str(values.get("image_size", 64)))  # 64, [64, 48] or "64x48"
-    least = LEAST_MAP * _stride(values, max(map(int, sides), default=0))
-    return [size for size in SIZES if min(map(int, sides), default=0) * size >= 100 * least]
+    sides = [int(side) for side in sides] or [0]
+    options = values.get("model_args", {})
+    options = options if isinstance(options, dict) else {}
+    if values["model"] not in MODELS:
+        return []  # the configuration will refuse it
+    least = LEAST_MAP * models.stride(values["model"], options, sides)
+    return [size for size in SIZES if min(sides) * size >= 100 * least]
 
 
-def _stride(values, larger_side):
-    """Pixels of the image, along a side, for one of the network's coarsest map."""
-    from kerasdl.models.resnet import SMALL_STEM_SIDE  # here, because config imports this module
-
-    arguments = values.get("model_args", {})
-    arguments = arguments if isinstance(arguments, dict) else {}
-    if values.get("model") == "unet":
-        depth = arguments.get("depth", 4)
-        return 2 ** min(depth, 16) if isinstance(depth, int) else 2**4
-    stem = arguments.get("stem", "auto")
-    if values.get("model") == "resnet18" and stem == "auto" and larger_side <= SMALL_STEM_SIDE:
-        stem = "small"
-    return 8 if stem == "small" else 32
-
-
-def _epochs(sizes):
+def _epochs(sizes: object) -> int:
     """As many as take the time of `EPOCHS` at the full size; time goes with the pixels."""
     sizes = [sizes] if isinstance(sizes, int) else sizes
     if not isinstance(sizes, (list, tuple)) or not all(isinstance(size, int) for size in sizes):
@@ -108,7 +109,7 @@ def _epochs(sizes):
     return round(EPOCHS * len(fractions) / sum(fractions))
 
 
-def check(config):
+def check(config: "Config") -> None:
     """Raises ConfigError for pieces of a recipe that do not go together."""
     if config.lr_schedule == "plateau" and config.warmup_epochs:
         raise ConfigError(
@@ -120,13 +121,6 @@ def check(config):
             f"'warmup_epochs' must be below 'epochs' = {config.epochs}, "
             f"received {config.warmup_epochs:g}"
         )
-    if config.label_smoothing and (
-        config.task == "colorization" or config.loss not in SMOOTHED_LOSSES
-    ):
-        raise ConfigError(
-            f"'label_smoothing' has no meaning for {config.loss or 'the loss of ' + config.task}",
-            fix="label_smoothing = 0, or loss = 'crossentropy'",
-        )
     sizes = config.progressive_sizes
     if list(sizes) != sorted(set(sizes)) or any(not 10 <= size < 100 for size in sizes):
         raise ConfigError(
@@ -137,5 +131,3 @@ def check(config):
             "'early_stopping_patience' could end a run before it sees the full size",
             fix="progressive_sizes = [], or early_stopping_patience = 0",
         )
-    if config.freeze and not config.weights:
-        raise ConfigError("'freeze' without a backbone", fix="--weights RUN, FILE or imagenet")

@@ -5,29 +5,34 @@ or "ab", the chroma that is put under the lightness of the input; see `metrics.c
 docs/colorization.md. The scores are those of the RGB image, so they compare across targets.
 """
 
-import dataclasses
 import functools
+from typing import Any
 
 import keras
 import numpy
-import skimage.color
+import PIL.Image
+from numpy.typing import ArrayLike
 
-from kerasdl.core.errors import ConfigError
-from kerasdl.losses import AB_LOSSES
+from kerasdl.core.types import Tensor
+from kerasdl.data.base import Dataset
+from kerasdl.losses import LOSSES
 from kerasdl.metrics.color import ColorScores, out_of_gamut
 from kerasdl.metrics.colorization import ColorizationScores
-from kerasdl.metrics.colors import bins
-from kerasdl.metrics.colors.targets import LAB_SCALE, chroma, truth_and_prediction
+from kerasdl.metrics.colors.lab import fit_gamut, gray, lab_to_rgb, to_lab
+from kerasdl.metrics.colors.targets import LAB_SCALE, OUTPUTS, chroma, truth_and_prediction
 from kerasdl.metrics.psnr import psnr
 from kerasdl.metrics.ssim import ssim
-from kerasdl.tasks import Task
+from kerasdl.tasks import TASKS, Choice, Task
+from kerasdl.tasks.prediction import Found, Names, Settings, upsample
 from kerasdl.tasks.scoring import MeanLoss, to_unit
 
-LUMA = numpy.array([0.299, 0.587, 0.114], dtype="float32")  # Rec. 601, as JPEG and Pillow
-COUNTED_AT_ONCE = 64  # images whose colors are counted in one piece
 
-
-def prepare(images, labels, masks, target="rgb"):
+def prepare(
+    images: numpy.ndarray,
+    labels: numpy.ndarray | None,
+    masks: numpy.ndarray | None,
+    target: str = "rgb",
+) -> tuple[numpy.ndarray, numpy.ndarray]:
     """x (B, H, W, 1) and y (B, H, W, 3), float32.
 
     Target rgb: luma and RGB, both in [0, 1]. Target ab: L / 100 and (L, a, b) / 100.
@@ -39,17 +44,7 @@ def prepare(images, labels, masks, target="rgb"):
     return lab[..., :1], lab
 
 
-def gray(colors):
-    """Luma 0.299 R + 0.587 G + 0.114 B of images (..., 3), shape (..., 1)."""
-    return (colors @ LUMA)[..., None]
-
-
-def to_lab(colors):
-    """CIELAB (D65) float32 of RGB float32 in [0, 1], shape (..., 3)."""
-    return skimage.color.rgb2lab(colors).astype("float32", copy=False)
-
-
-def predicted_chroma(outputs, target="rgb"):
+def predicted_chroma(outputs: Tensor, target: str = "rgb") -> numpy.ndarray:
     """a and b of CIELAB that the network's outputs say, float32 (..., 2), a NumPy array."""
     outputs = numpy.asarray(outputs, dtype="float32")
     if target == "rgb":
@@ -57,40 +52,30 @@ def predicted_chroma(outputs, target="rgb"):
     return keras.ops.convert_to_numpy(chroma(outputs))
 
 
-def bin_weights(source):
-    """Weights of the 313 color bins from the training images; see `bins.rebalancing_weights`."""
-    counts = numpy.zeros(len(bins.BINS), dtype="int64")
-    for start in range(0, len(source), COUNTED_AT_ONCE):
-        images, _, _ = source.take(numpy.arange(start, min(start + COUNTED_AT_ONCE, len(source))))
-        found = bins.nearest(to_lab(to_unit(images))[..., 1:])
-        counts += numpy.bincount(found.ravel(), minlength=len(counts))
-    return bins.rebalancing_weights(counts)
-
-
-def as_images(y, outputs, target):
+def as_images(y: Tensor, outputs: Tensor, target: str) -> tuple[numpy.ndarray, numpy.ndarray]:
     """True and predicted RGB, float32 NumPy arrays (B, H, W, 3); the prediction is not clipped."""
-    pair = truth_and_prediction(
+    truth, prediction = truth_and_prediction(
         numpy.asarray(y, dtype="float32"), numpy.asarray(outputs, dtype="float32"), target
     )
-    return tuple(keras.ops.convert_to_numpy(part) for part in pair)
+    return keras.ops.convert_to_numpy(truth), keras.ops.convert_to_numpy(prediction)
 
 
 class Scorer:
     """Scores of the prediction and, as the baseline, of the gray image (luma)."""
 
-    def __init__(self, dataset, loss, target="rgb"):
+    def __init__(self, dataset: Dataset, loss: keras.losses.Loss, target: str = "rgb"):
         self.loss = MeanLoss(loss)
         self.target = target
         self.predicted, self.baseline = _ImageScores(), _ImageScores()
 
-    def update(self, y, outputs):
+    def update(self, y: Tensor, outputs: Tensor) -> None:
         """Adds a batch: truth (B, H, W, 3) and outputs of the network."""
         self.loss.update(y, outputs)
         truth, prediction = as_images(y, outputs, self.target)
         self.predicted.update(truth, prediction)
         self.baseline.update(truth, numpy.repeat(gray(truth), 3, axis=-1))
 
-    def result(self):
+    def result(self) -> tuple[dict[str, float], dict[str, float], dict[str, Any]]:
         """Scores, the gray image's scores, no further details."""
         return {**self.predicted.result(), "loss": self.loss.result()}, self.baseline.result(), {}
 
@@ -98,17 +83,20 @@ class Scorer:
 class _ImageScores:
     """PSNR, SSIM and the color scores of clipped RGB, means over images."""
 
-    def __init__(self):
-        self.psnr, self.ssim, self.outside, self.colors = [], [], [], ColorScores()
+    def __init__(self) -> None:
+        self.psnr: list[numpy.ndarray] = []
+        self.ssim: list[numpy.ndarray] = []
+        self.outside: list[numpy.ndarray] = []
+        self.colors = ColorScores()
 
-    def update(self, truth, prediction):
+    def update(self, truth: numpy.ndarray, prediction: numpy.ndarray) -> None:
         self.outside.append(out_of_gamut(prediction))
         prediction = numpy.clip(prediction, 0.0, 1.0)
         self.psnr.append(keras.ops.convert_to_numpy(psnr(truth, prediction)))
         self.ssim.append(keras.ops.convert_to_numpy(ssim(truth, prediction)))
         self.colors.update(truth, prediction)
 
-    def result(self):
+    def result(self) -> dict[str, float]:
         return {
             "psnr": float(numpy.concatenate(self.psnr).mean(dtype="float64")),
             "ssim": float(numpy.concatenate(self.ssim).mean(dtype="float64")),
@@ -117,17 +105,21 @@ class _ImageScores:
         }
 
 
-def sample_score(y, outputs, dataset, target="rgb"):
+def sample_score(
+    y: numpy.ndarray, outputs: Tensor, dataset: Dataset, target: str = "rgb"
+) -> numpy.ndarray:
     """PSNR in dB, per image."""
     return keras.ops.convert_to_numpy(psnr(*as_images(y, outputs, target)))
 
 
-def captions(y, outputs, dataset, target="rgb"):
+def captions(y: numpy.ndarray, outputs: Tensor, dataset: Dataset, target: str = "rgb") -> list[str]:
     """One line per image: its PSNR."""
     return [f"{score:.1f} dB" for score in sample_score(y, outputs, dataset, target)]
 
 
-def render(x, y, outputs, dataset, target="rgb"):
+def render(
+    x: numpy.ndarray, y: numpy.ndarray, outputs: Tensor, dataset: Dataset, target: str = "rgb"
+) -> tuple[numpy.ndarray, ...]:
     """Gray input, true colors and predicted colors."""
     truth, prediction = as_images(y, outputs, target)
     if target == "ab":  # lightness as an image: the gray that has it
@@ -136,40 +128,32 @@ def render(x, y, outputs, dataset, target="rgb"):
     return tuple(to_bytes(numpy.clip(part, 0.0, 1.0)) for part in shown)
 
 
-def to_bytes(images):
+def to_bytes(images: ArrayLike) -> numpy.ndarray:
     """Values in [0, 1] to uint8, rounded."""
     return numpy.round(numpy.asarray(images, dtype="float32") * 255).astype("uint8")
 
 
-def variant(config):
-    """The task for the configuration's target and loss.
+def predict(outputs: Tensor, pixels: numpy.ndarray, names: Names, settings: Settings) -> Found:
+    """Predicted chroma under the lightness of the image at its full sharpness.
 
-    Raises:
-        ConfigError: The loss needs the other target, or the network cannot have 313 outputs.
+    Colors that sRGB does not have at that lightness become as saturated as sRGB has them.
     """
-    if config.target != "ab":
-        if config.loss in AB_LOSSES and config.loss not in TASK.losses:
-            raise ConfigError(f"loss '{config.loss}' is for the target ab", fix="--target ab")
-        return TASK
-    if config.loss != "bins":
-        return _task("ab", outputs=2)
-    if config.model.startswith("fcn"):
-        raise ConfigError(
-            f"loss 'bins' has {len(bins.BINS)} outputs, for which {config.model} would "
-            "need tens of millions of weights or more",
-            fix="--model unet, or another loss",
-        )
-    return dataclasses.replace(_task("ab", outputs=len(bins.BINS)), loss_weights=bin_weights)
+    ab = upsample(predicted_chroma(outputs, settings.target), pixels.shape[:2])
+    lightness = to_lab(to_unit(pixels))[..., :1]
+    lab = fit_gamut(numpy.concatenate([lightness, settings.saturation * ab], axis=-1))
+    image = to_bytes(keras.ops.convert_to_numpy(lab_to_rgb(lab)).clip(0.0, 1.0))
+    return Found("colorized", image=image, images={"image": PIL.Image.fromarray(image)})
 
 
-def _task(target, outputs):
+def task(config: Choice) -> Task:
+    """The task for the configuration's target and loss."""
+    target = config.target or TASKS["colorization"].targets[0]
+    loss = LOSSES.get(config.loss)
+    outputs = (loss and loss.outputs) or OUTPUTS[target][0]
     return Task(
-        name="colorization",
-        models=("unet", "unet-resnet18", "fcn8", "fcn16", "fcn32"),
-        losses=tuple(AB_LOSSES) if target == "ab" else ("l1", "huber"),
-        score="psnr",
+        spec=TASKS["colorization"],
+        target=target,
         channels=1,
-        masks=False,
         outputs=lambda dataset: outputs,
         prepare=functools.partial(prepare, target=target),
         metrics=lambda dataset: [ColorizationScores(target)],
@@ -177,8 +161,7 @@ def _task(target, outputs):
         sample_score=functools.partial(sample_score, target=target),
         captions=functools.partial(captions, target=target),
         render=functools.partial(render, target=target),
-        variant=variant,
+        predict=predict,
+        decode=lambda y, outputs: truth_and_prediction(y, outputs, target),
+        files={"image": ".png"},
     )
-
-
-TASK = _task("rgb", outputs=3)

@@ -7,6 +7,8 @@ import pathlib
 from kerasdl.core.errors import ConfigError, KerasdlError
 from kerasdl.report import document as rundocument
 from kerasdl.report import stored
+from kerasdl.runs import names
+from kerasdl.runs import run as runs
 
 MARK = b'<meta name="generator" content="kerasdl">'
 
@@ -25,26 +27,28 @@ def report(paths, out=None, title=None, details=True, command=None, backend_name
         backend_name: Backend, for runs whose images have to be found first.
 
     Returns:
-        The page's path.
+        The page's path, and the run documents with their folder as `run`, several told apart.
 
     Raises:
         ModelFileError: A folder holds no finished run.
         ConfigError: The page would replace a file that is not a page of kerasdl.
         WriteError: The page cannot be written.
     """
-    folders = rundocument.find(paths)
+    folders = runs.find(paths)
     single = len(folders) == 1
-    out = pathlib.Path(out or (folders[0] / "report.html" if single else "report.html"))
+    out = pathlib.Path(out or (folders[0] / names.REPORT if single else names.REPORT))
     _refuse_foreign(out)
-    documents = [_document(folder, backend_name) for folder in folders]
+    documents = [{**_document(folder, backend_name), "run": str(folder)} for folder in folders]
     from kerasdl.report import html
 
     if single:
         html.write_run_report(out, documents[0])
         _add_comparison(out, folders[0])
-        return out
-    title = title or f"{len(documents)} runs beside each other"
-    return html.write_group_report(out, documents, title, details, command)
+    else:
+        documents = runs.told_apart(documents)
+        title = title or f"{len(documents)} runs beside each other"
+        html.write_group_report(out, documents, title, details, command)
+    return out, documents
 
 
 def _add_comparison(page, folder):
@@ -58,7 +62,7 @@ def _add_comparison(page, folder):
 
 def _document(folder, backend_name):
     """The run document; images that the folder does not hold are looked for in the data."""
-    if not (folder / stored.NAME).exists():
+    if not (folder / names.REPORT_DATA).exists():
         try:
             _examine(folder, backend_name)
         except KerasdlError as error:
@@ -69,11 +73,11 @@ def _document(folder, backend_name):
 def _examine(folder, backend_name):
     """Scores the run's model again for what earlier versions did not keep: report.json."""
     from kerasdl import backend, tasks
-    from kerasdl.engine import datasets, run
+    from kerasdl.engine import datasets
 
-    config = run.read_config(folder)
+    config = runs.Run(folder).config
     dataset = datasets.load(config)
-    known = json.loads((folder / "data.json").read_text(encoding="utf-8")).get("fingerprint")
+    known = json.loads((folder / names.DATA).read_text(encoding="utf-8")).get("fingerprint")
     if known != dataset.fingerprint:
         raise ConfigError("the data are not those of the run", config.data)
     backend.choose(backend_name)

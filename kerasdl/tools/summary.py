@@ -3,49 +3,44 @@
 import math
 
 import rich.console
+import rich.markup
 import rich.table
 
-from kerasdl import models, tasks
-
-OPTIONS = {
-    "resnet18": "stem=auto|imagenet|small",
-    "fcn32": "stem=imagenet|small",
-    "fcn16": "stem=imagenet|small",
-    "fcn8": "stem=imagenet|small",
-    "unet": "skips=all|none|[1, 3], filters, depth",
-    "unet-resnet18": "skips=all|none|[1, 3], filters, stem=imagenet|small",
-}
+from kerasdl import models
+from kerasdl.models import MODELS
+from kerasdl.tasks import TASKS
 
 
 def summary(image_size, outputs):
-    """One row per network.
+    """One row per model.
 
     Args:
         image_size: (height, width).
         outputs: Number of classes.
 
     Returns:
-        Dicts with `model`, `tasks`, `parameters` (trainable), `operations` (multiply-accumulates
-        of the convolutions and dense layers for one image), `stride` (input pixels per pixel of
-        the coarsest layer) and `options`.
+        Dicts with `model`, `label`, `tasks`, `parameters` (trainable), `macs` (multiply-accumulate
+        operations of the convolutions and dense layers for one image), `output_stride` (input
+        pixels, along a side, per pixel of the coarsest feature map) and `options` (name -> values).
     """
     rows = []
-    for name in models.MODELS:
+    for name, spec in MODELS.items():
         model = models.build(name, (*image_size, 3), outputs)
         rows.append(
             {
                 "model": name,
-                "tasks": [task for task in tasks.TASKS if name in tasks.get(task).models],
+                "label": spec.label,
+                "tasks": list(spec.tasks),
                 "parameters": sum(math.prod(w.shape) for w in model.trainable_weights),
-                "operations": operations(model),
-                "stride": stride(model),
-                "options": OPTIONS[name],
+                "macs": macs(model),
+                "output_stride": models.stride(name, {}, image_size),
+                "options": {option.name: option.values for option in spec.options},
             }
         )
     return rows
 
 
-def operations(model):
+def macs(model):
     """Multiply-accumulates of one forward pass for one image: convolutions and dense layers.
 
     A kernel of K weights is applied once per output position, K H' W'; that of a transposed
@@ -63,31 +58,26 @@ def operations(model):
     return total
 
 
-def stride(model):
-    """Product of all strides down to the coarsest layer."""
-    heights = [layer.output.shape[1] for layer in model.layers if len(layer.output.shape) == 4]
-    return 2 ** round(math.log2(max(heights) / min(heights)))
-
-
 def show(rows, image_size, outputs):
     """Prints the rows as a table."""
     console = rich.console.Console()
+    height, width = image_size
     table = rich.table.Table(
-        title=f"networks for {image_size[0]}x{image_size[1]} images and {outputs} outputs",
-        title_justify="left",
+        title=f"models for {height}x{width} images and {outputs} outputs", title_justify="left"
     )
-    for heading in ("network", "parameters", "operations", "coarsest", "options"):
-        numeric = heading in ("parameters", "operations", "coarsest")
+    for heading in ("model", "parameters", "MACs", "output stride", "options"):
+        numeric = heading in ("parameters", "MACs", "output stride")
         table.add_column(heading, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
+        options = "\n".join(f"{name}: {values}" for name, values in row["options"].items())
         table.add_row(
             row["model"],
             f"{row['parameters']:,}",
-            f"{row['operations'] / 1e6:,.0f} M",
-            f"1/{row['stride']}",
-            row["options"].replace("[", r"\["),
+            f"{row['macs'] / 1e6:,.0f} M",
+            str(row["output_stride"]),
+            rich.markup.escape(options),
         )
     console.print(table)
-    for task in tasks.TASKS:
+    for task in TASKS:
         able = [row["model"] for row in rows if task in row["tasks"]]
         console.print(f"{task}: {', '.join(able)}", highlight=False)

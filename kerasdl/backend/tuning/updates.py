@@ -62,6 +62,32 @@ def torch_momentum(gradients, variables, momenta, rate, momentum, decays, nester
     return True
 
 
+def torch_decayed(gradients, variables, decays):
+    """g + decay v for each variable, in one call.
+
+    Args:
+        gradients, variables: Lists of tensors.
+        decays: List of numbers, one per variable; those that are not 0 are equal.
+
+    Returns:
+        List of tensors.
+    """
+    import torch
+
+    places = [place for place, decay in enumerate(decays) if decay]
+    if not places:
+        return gradients
+    decayed = torch._foreach_add(
+        [gradients[place] for place in places],
+        [variables[place] for place in places],
+        alpha=decays[places[0]],
+    )
+    gradients = list(gradients)
+    for place, gradient in zip(places, decayed, strict=True):
+        gradients[place] = gradient
+    return gradients
+
+
 def _flat(tensor):
     """The elements as they lie in memory; PyTorch's operation copies what is in another order."""
     return tensor.as_strided((tensor.numel(),), (1,))

@@ -2,22 +2,21 @@
 
 import dataclasses
 import itertools
+import pathlib
 
 from kerasdl import backend as backends
 from kerasdl.backend import BACKENDS, PRECISIONS, machine
 from kerasdl.core.errors import ConfigError, suggest
 from kerasdl.models import MODELS
-from kerasdl.runs.config import JITS
+from kerasdl.runs.config import JIT_COMPILE
 
-PLAIN = "plain PyTorch"
 MEASURED_PRECISIONS = tuple(name for name in PRECISIONS if name != "auto")
-YARDSTICKS = {"none": (), "eager": ("off",), "compiled": ("on",), "both": ("off", "on")}
 QUICK = {"models": ("resnet18", "unet"), "batch_sizes": (32,), "jits": ("auto",)}
 
 
 @dataclasses.dataclass(frozen=True)
 class Cell:
-    """One thing to measure; `backend` is one of `kerasdl.backend.BACKENDS` or `PLAIN`."""
+    """One thing to measure; `backend` is one of `kerasdl.backend.BACKENDS` or a reference."""
 
     model: str
     batch_size: int
@@ -26,30 +25,31 @@ class Cell:
     jit_compile: str
 
     @property
+    def is_reference(self):
+        """Whether it is not kerasdl that trains, but what "FILE.py:CLASS" names."""
+        return self.backend not in BACKENDS
+
+    @property
     def group(self):
         """Cells of one group compute the same steps and are compared."""
         return self.model, self.batch_size
 
 
-def plan(backend=(), model=(), batch_size=(), precision=(), jit_compile=(), reference="eager"):
+def plan(backend=(), model=(), batch_size=(), precision=(), jit_compile=(), reference=()):
     """All cells, group by group; an empty axis takes its quick default.
 
     The defaults: every installed backend, `QUICK`, float32 and, where the machine has hardware
-    for it, mixed_bfloat16.
+    for it, mixed_bfloat16. A reference, "FILE.py:CLASS", is measured once per precision.
 
     Raises:
-        ConfigError: An unknown name or a number below 1.
+        ConfigError: An unknown name, a number below 1, or a reference that is not there.
     """
     installed = backends.installed()
     names = tuple(backend) or tuple(installed)
     if not names:
         backends.choose("auto")  # says how to install one
     for name in names:
-        _require("backend", name, BACKENDS)
-        if name not in installed:
-            raise ConfigError(
-                f"backend '{name}' is not installed", fix=f"pip install 'kerasdl[{name}]'"
-            )
+        backends.require_installed(name)
     models = tuple(model) or QUICK["models"]
     sizes = tuple(batch_size) or QUICK["batch_sizes"]
     precisions = tuple(precision) or quick_precisions()
@@ -57,19 +57,19 @@ def plan(backend=(), model=(), batch_size=(), precision=(), jit_compile=(), refe
     for kind, values, known in (
         ("model", models, MODELS),
         ("precision", precisions, MEASURED_PRECISIONS),
-        ("jit_compile", jits, JITS),
-        ("reference", (reference,), YARDSTICKS),
+        ("jit_compile", jits, JIT_COMPILE),
     ):
         for value in values:
             _require(kind, value, known)
     for size in sizes:
         if size < 1:
             raise ConfigError(f"the batch size must be at least 1, received {size}")
-    plain = YARDSTICKS[reference] if "torch" in installed else ()
+    for each in reference:
+        _require_reference(each)
     cells = []
     for name, size in itertools.product(dict.fromkeys(models), dict.fromkeys(sizes)):
         for kind in dict.fromkeys(precisions):
-            cells += [Cell(name, size, PLAIN, kind, mode) for mode in plain]
+            cells += [Cell(name, size, each, kind, "auto") for each in dict.fromkeys(reference)]
             cells += [
                 Cell(name, size, each, kind, mode)
                 for each in dict.fromkeys(names)
@@ -87,3 +87,12 @@ def quick_precisions():
 def _require(kind, name, known):
     if name not in known:
         raise suggest(kind, name, known)
+
+
+def _require_reference(text):
+    path, _, name = text.rpartition(":")
+    if not (path.endswith(".py") and name.isidentifier()):
+        raise ConfigError(f"the reference '{text}' is not of the form FILE.py:CLASS")
+    if not pathlib.Path(path).is_file():
+        raise ConfigError("no such reference file", path, "see docs/backends.md")
+    backends.require_installed("torch")

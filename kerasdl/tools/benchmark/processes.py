@@ -1,30 +1,13 @@
-"""One process per cell, the cells of a group taking turns.
-
-A process says one JSON line when its first step is done, and one for every line it is sent; an
-empty standard input ends it. While one computes, the others wait for their turn.
-"""
+"""One process per cell, the cells of a group taking turns: while one computes, the others wait."""
 
 import contextlib
 import dataclasses
-import json
-import os
-import pathlib
-import queue
-import signal
-import subprocess
-import sys
-import tempfile
-import threading
+import importlib.util
+import time
 
-import kerasdl
-from kerasdl.tools.benchmark.cells import PLAIN
-
-# Memory that is only set aside, not used, would hide what a backend needs on a GPU.
-SETTINGS = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
-
-
-class Failed(Exception):
-    """A cell's process gave up; the text is one line."""
+from kerasdl import backend
+from kerasdl.backend import machine, memory
+from kerasdl.tools import workers
 
 
 def measure(cells, job, rounds, tell=lambda text: None, start=None):
@@ -35,15 +18,16 @@ def measure(cells, job, rounds, tell=lambda text: None, start=None):
         job: What is common to all: steps, image_size, seed, timeout.
         rounds: How many blocks of steps each cell computes.
         tell: Called with a text for the person who waits.
-        start: Function (cell, job) -> object with `read`, `turn` and `close`, as `Worker`.
+        start: Function (cell, job) -> object with `read`, `turn` and `close`, as
+            `kerasdl.tools.workers.Worker`.
 
     Returns:
         One mapping per cell: the cell's fields, and either `error`, one line, or `first`,
         what the process said after its first step, and `blocks`, what it said after each block.
     """
-    start = start or Worker
+    start = start or _start
     results = [dict(dataclasses.asdict(cell), blocks=[]) for cell in cells]
-    workers = {}
+    running = {}
     with contextlib.ExitStack() as stack:
         for number, cell in enumerate(cells):
             tell(f"{cell.model}, batch {cell.batch_size}: starting {cell.backend} {cell.precision}")
@@ -51,91 +35,61 @@ def measure(cells, job, rounds, tell=lambda text: None, start=None):
                 worker = start(cell, job)
                 stack.callback(worker.close)
                 results[number]["first"] = worker.read()
-                workers[number] = worker
-            except Failed as error:
+                running[number] = worker
+            except workers.WorkerFailed as error:
                 results[number]["error"] = str(error)
         for turn in range(rounds):
             # Back and forth, so that a drift of the machine hits the first like the last.
-            for number in sorted(workers, reverse=bool(turn % 2)):
+            for number in sorted(running, reverse=bool(turn % 2)):
                 tell(f"{cells[number].model}: round {turn + 1} of {rounds}")
                 try:
-                    results[number]["blocks"].append(workers[number].turn())
-                except Failed as error:
+                    results[number]["blocks"].append(running[number].turn())
+                except workers.WorkerFailed as error:
                     results[number]["error"] = str(error)
-                    workers.pop(number).close()
+                    running.pop(number).close()
     return results
 
 
-class Worker:
-    """The process of one cell."""
+def _start(cell, job):
+    # A reference reads its batches with kerasdl, which needs some backend for Keras.
+    name = "torch" if cell.is_reference else cell.backend
+    job = {**job, **dataclasses.asdict(cell)}
+    return workers.Worker("kerasdl.tools.benchmark.processes:work", job, name, job["timeout"])
 
-    def __init__(self, cell, job):
-        self.timeout = job["timeout"]
-        self._log = tempfile.TemporaryFile()
-        # The plain loop reads its batches with kerasdl, which needs some backend for Keras.
-        backend = "torch" if cell.backend == PLAIN else cell.backend
-        root = str(pathlib.Path(kerasdl.__file__).parents[1])
-        path = os.environ.get("PYTHONPATH")
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "kerasdl.tools.benchmark.worker",
-             json.dumps({**job, **dataclasses.asdict(cell)})],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._log,
-            encoding="utf-8",
-            env={
-                **SETTINGS,
-                **os.environ,
-                "KERAS_BACKEND": backend,
-                "PYTHONPATH": f"{root}{os.pathsep}{path}" if path else root,
-            },
-        )  # fmt: skip
-        self._lines = queue.Queue()
-        # A pipe cannot be read with a time limit on every system, a queue can.
-        threading.Thread(target=self._pass_on, daemon=True).start()
 
-    def read(self):
-        """The next line, decoded. Raises Failed if the process ends or takes too long."""
-        try:
-            line = self._lines.get(timeout=self.timeout)
-        except queue.Empty:
-            self.close()
-            raise Failed(f"took longer than {self.timeout} s") from None
-        if not line:
-            raise Failed(self._last_words())
-        answer = json.loads(line)
-        if "error" in answer:
-            raise Failed(answer["error"])
-        return answer
+def work(job):
+    """The worker's side: an answer after the first step, and one after each block of steps."""
+    began = time.perf_counter()
+    backend.choose("auto")
+    from kerasdl.tools.benchmark import subject
 
-    def turn(self):
-        """Lets the process compute one block and reads what it says."""
-        try:
-            self._process.stdin.write("go\n")
-            self._process.stdin.flush()
-        except OSError:
-            raise Failed(self._last_words()) from None
-        return self.read()
+    make = _reference(job["backend"]) if ":" in job["backend"] else subject.Subject
+    imported = time.perf_counter()
+    measured = make(job)
+    ready = time.perf_counter()
+    measured.first_step()
+    yield {
+        "import_seconds": imported - began,
+        "first_step_seconds": time.perf_counter() - ready,
+        "cores": machine.processors(),
+        "parameters": measured.parameters,
+        "peak_bytes": _peak_bytes(),
+    }
+    while True:
+        seconds, waited = measured.block()
+        yield {"step_seconds": seconds, "waited_seconds": waited, "peak_bytes": _peak_bytes()}
 
-    def close(self):
-        """Ends the process. May be called twice."""
-        with contextlib.suppress(OSError):
-            self._process.stdin.close()
-        self._process.kill()
-        self._process.wait()
-        self._log.close()
 
-    def _pass_on(self):
-        with contextlib.suppress(ValueError):  # closed while reading
-            for line in self._process.stdout:
-                self._lines.put(line)
-        self._lines.put("")
+def _reference(text):
+    """The class that "FILE.py:CLASS" names."""
+    path, _, name = text.rpartition(":")
+    spec = importlib.util.spec_from_file_location("kerasdl_reference", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return getattr(module, name)
 
-    def _last_words(self):
-        code = self._process.wait()
-        if code < 0:
-            name = signal.Signals(-code).name
-            return f"ended by {name}" + (", out of memory?" if name == "SIGKILL" else "")
-        self._log.seek(0)
-        lines = self._log.read().decode("utf-8", "replace").strip().splitlines()
-        return f"ended with code {code}: {lines[-1] if lines else 'nothing said'}"
+
+def _peak_bytes():
+    """Of the first GPU if the backend computes on one, else of the process."""
+    on_device = memory.device_peak_bytes()
+    return memory.peak_bytes() if on_device is None else on_device

@@ -1,11 +1,10 @@
-"""What the blocks of steps say: images per second, ratios to the plain loop, the recommendation."""
+"""What the blocks of steps say: images per second, ratios, the recommendation."""
 
 import datetime
 import math
 import statistics
 
 from kerasdl.backend import BACKENDS, machine
-from kerasdl.tools.benchmark.cells import PLAIN
 
 WORTH_ROUNDING = 1.1  # bfloat16 is recommended where it is faster than float32 by this factor
 TIE = 1.03  # backends closer than this are equally fast; the first of BACKENDS is then taken
@@ -16,10 +15,10 @@ def summarize(measured):
     """Adds the numbers people read to the cells of one group.
 
     Per step, images per second = batch size / seconds: `best`, `median`, and `low` and `high`,
-    the quartiles. `waiting` is the share of the time spent waiting for data. `ratio_median` is
-    the median over the rounds of (median of this cell's block / median of the plain loop's block
-    of the same round), `ratio_best` that of the best steps; of several plain loops in the same
-    precision the faster one counts.
+    the quartiles. `waiting` is the fraction of the time spent waiting for data. `ratio_median` is
+    the median over the rounds of (median step of the cell that is compared with / median step of
+    this cell, in the same round), `ratio_best` the ratio of the best steps. Compared is with the
+    faster reference in the same precision, or without any with the first backend: `ratio_to`.
 
     Args:
         measured: What `processes.measure` gave.
@@ -48,14 +47,15 @@ def summarize(measured):
             "peak_bytes": cell["blocks"][-1]["peak_bytes"],
             "parameters": cell["first"]["parameters"],
         }
-        plain = _reference(measured, cell["precision"])
-        if plain is not None and cell["backend"] != PLAIN:
-            pairs = zip(cell["blocks"], plain["blocks"], strict=True)
+        compared = _compared_with(measured, cell["precision"])
+        if cell["backend"] in BACKENDS and cell is not compared:
+            pairs = zip(cell["blocks"], compared["blocks"], strict=True)
+            row["ratio_to"] = compared["backend"]
             row["ratio_median"] = statistics.median(
                 statistics.median(theirs["step_seconds"]) / statistics.median(ours["step_seconds"])
                 for ours, theirs in pairs
             )
-            row["ratio_best"] = _best_seconds(plain) / min(seconds)
+            row["ratio_best"] = _best_seconds(compared) / min(seconds)
         rows.append(row)
     return rows
 
@@ -99,7 +99,7 @@ def recommend(rows, installed):
             candidates[backend] = rounded if worth else plain
         elif plain:
             candidates[backend] = plain
-    tried = {row["backend"] for row in rows if row["jit_compile"] == "auto"} - {PLAIN}
+    tried = {row["backend"] for row in rows if row["jit_compile"] == "auto"}
     backend = None
     if candidates and set(installed) <= tried:
         fastest = max(candidates.values())
@@ -114,14 +114,11 @@ def recommend(rows, installed):
     }
 
 
-def _reference(measured, precision):
-    """The faster plain loop of that precision, or None."""
-    plain = [
-        cell
-        for cell in measured
-        if (cell["backend"], cell["precision"]) == (PLAIN, precision) and "error" not in cell
-    ]
-    return min(plain, key=_best_seconds, default=None)
+def _compared_with(measured, precision):
+    """The faster reference of that precision; the first backend if there is none."""
+    good = [cell for cell in measured if cell["precision"] == precision and "error" not in cell]
+    references = [cell for cell in good if cell["backend"] not in BACKENDS]
+    return min(references, key=_best_seconds, default=good[0])
 
 
 def _best_seconds(cell):

@@ -11,12 +11,11 @@ from kerasdl.core.errors import TrainingFailed
 from kerasdl.tools.benchmark import cells, processes, results, show
 
 
-def benchmark(axes, reference, job, rounds, keep=True, tell=None, start=None):
+def benchmark(axes, job, rounds, keep=True, tell=None, start=None):
     """Measures all cells and recommends a backend and a precision for each.
 
     Args:
-        axes: Arguments of `kerasdl.tools.benchmark.cells.plan` but the last.
-        reference: "none", "eager", "compiled" or "both".
+        axes: Arguments of `kerasdl.tools.benchmark.cells.plan`.
         job: steps, image_size, seed and timeout.
         rounds: Blocks of steps per cell.
         keep: Whether to keep the recommendation for `auto`.
@@ -32,7 +31,7 @@ def benchmark(axes, reference, job, rounds, keep=True, tell=None, start=None):
         TrainingFailed: No cell could be measured.
         WriteError: The recommendation cannot be kept.
     """
-    planned = cells.plan(**axes, reference=reference)
+    planned = cells.plan(**axes)
     rows = []
     for _, group in itertools.groupby(planned, key=lambda cell: cell.group):
         measured = processes.measure(list(group), job, rounds, tell or (lambda text: None), start)

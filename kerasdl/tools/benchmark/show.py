@@ -3,10 +3,10 @@
 import rich.box
 import rich.table
 
-from kerasdl.tools.benchmark.cells import PLAIN
+from kerasdl.backend import BACKENDS
 
 PRECISION_NAMES = {"mixed_bfloat16": "bfloat16", "mixed_float16": "float16"}
-COLUMNS = ("backend", "median", "quartiles", "best", "x plain", "best", "first s", "MiB", "wait")
+COLUMNS = ("backend", "median", "quartiles", "best", "ratio", "best", "first s", "MiB", "wait")
 
 
 def table(rows, image_size):
@@ -29,7 +29,7 @@ def table(rows, image_size):
     good = [row for row in rows if "error" not in row]
     good.sort(key=lambda row: -row["images_per_second"]["median"])
     for row in good:
-        made.add_row(*cells(row), style="dim" if row["backend"] == PLAIN else None)
+        made.add_row(*cells(row), style=None if row["backend"] in BACKENDS else "dim")
     return made
 
 
@@ -45,17 +45,14 @@ def cells(row):
         f"{row['ratio_best']:.2f}" if "ratio_best" in row else "",
         f"{row['first_step_seconds']:.1f}",
         "" if row["peak_bytes"] is None else f"{row['peak_bytes'] / 2**20:,.0f}",
-        "" if row["backend"] == PLAIN else f"{row['waiting']:.0%}",
+        f"{row['waiting']:.0%}" if row["backend"] in BACKENDS else "",
     )
 
 
 def label(row):
-    """A cell in words: "torch float32", "tensorflow bfloat16 jit_compile"."""
-    name = "plain loop" if row["backend"] == PLAIN else row["backend"]
-    words = [name, PRECISION_NAMES.get(row["precision"], row["precision"])]
-    if row["jit_compile"] != "auto" and not (
-        row["backend"] == PLAIN and row["jit_compile"] == "off"
-    ):
+    """A cell in words: "torch float32", "tensorflow bfloat16 jit", "Loop float32"."""
+    words = [_name(row["backend"]), PRECISION_NAMES.get(row["precision"], row["precision"])]
+    if row["jit_compile"] != "auto":
         words.append({"on": "jit", "off": "no jit"}[row["jit_compile"]])
     return " ".join(words)
 
@@ -72,8 +69,11 @@ def failures(rows):
 def notes(rows):
     """What the columns mean, and what a reader must know."""
     lines = ["median, quartiles, best: images per second; first s: seconds of the first step"]
-    if any("ratio_median" in row for row in rows):
-        lines.append("x plain, best: speed relative to the plain PyTorch loop in the same rounds")
+    compared = dict.fromkeys(_name(row["ratio_to"]) for row in rows if "ratio_to" in row)
+    if compared:
+        lines.append(
+            f"ratio, best: speed relative to {' or '.join(compared)}, same precision and rounds"
+        )
     lines.append(
         "MiB: most memory of the process, or of the GPU; wait: time spent waiting for data"
     )
@@ -93,6 +93,11 @@ def advice(entry, file):
     if file is not None:
         lines.append(f"kept for --backend auto --precision auto: {file}")
     return lines
+
+
+def _name(backend):
+    """A backend, or the class of a reference "FILE.py:CLASS"."""
+    return backend.rpartition(":")[2]
 
 
 def _number(value):

@@ -1,6 +1,6 @@
 """The network of a cell as kerasdl trains it: the same batches, optimizer, loss and `fit`.
 
-Metrics are left out, because the plain loop has none either.
+Metrics are left out, so that a plain loop without any can be measured beside it.
 """
 
 import time
@@ -10,11 +10,10 @@ import numpy
 
 from kerasdl import backend, tasks
 from kerasdl.backend import precision as precisions
-from kerasdl.backend import tuning
 from kerasdl.backend.distribution import feeding
 from kerasdl.data.pipeline.batches import Batches
-from kerasdl.engine import datasets, evaluation, fitting
-from kerasdl.engine.optimizers import SGD
+from kerasdl.engine import datasets, evaluation, fitting, step
+from kerasdl.models import MODELS
 from kerasdl.runs import config as configuration
 
 PASS = 4  # batches of data, which repeat
@@ -22,10 +21,10 @@ PASS = 4  # batches of data, which repeat
 
 def settings(job):
     """The configuration of a cell: its network on the embedded data."""
-    task = "classification" if job["model"] == "resnet18" else "segmentation"
+    task = MODELS.require(job["model"]).tasks[0]
     kept = {key: job[key] for key in ("model", "batch_size", "precision", "jit_compile", "seed")}
     size = PASS * job["batch_size"]
-    return configuration.make(
+    return configuration.Config(**
         {"task": task, "image_size": job["image_size"], "train_size": size,
          "learning_rate": 0.01, **kept}
     )  # fmt: skip
@@ -68,17 +67,11 @@ class Subject:
 
     def first_step(self):
         """Builds, compiles and trains the first block."""
-        task = tasks.get(self.config.task)
+        task = tasks.of(self.config)
         self.model = fitting.build(self.config, task, self.dataset)
-        self.model.compile(
-            optimizer=SGD(
-                self.config.learning_rate, self.config.momentum, self.config.weight_decay
-            ),
-            loss=evaluation.loss_of(task, self.config, self.dataset),
-            jit_compile=fitting.JIT[self.config.jit_compile],
-        )
-        self.model.optimizer.build(self.model.trainable_variables)
-        tuning.tune(self.model)
+        loss = evaluation.loss_of(task, self.config, self.dataset)
+        step.assemble(self.model, self.config, loss)
+        step.tune(self.model)
         self.parameters = sum(int(keras.ops.size(w)) for w in self.model.trainable_weights)
         self.model.fit(feeding.feed(self.batches), steps_per_epoch=1, shuffle=False, verbose=0)
 

@@ -27,6 +27,7 @@ from kerasdl import backend as backends
 from kerasdl.backend import PRECISIONS
 from kerasdl.core import files
 from kerasdl.core.errors import ConfigError, suggest
+from kerasdl.tools import workers
 from kerasdl.tools.compare import cases as subjects
 from kerasdl.tools.compare import differences, processes, verdict
 
@@ -109,7 +110,10 @@ def _compare_one(case, chosen, samples, steps, tolerance, measure):
         "steps": steps,
     }
     measured = []
-    with tempfile.TemporaryDirectory(prefix="kerasdl-compare-") as folder:
+    with (
+        workers.sigterm_as_exit(),
+        tempfile.TemporaryDirectory(prefix="kerasdl-compare-") as folder,
+    ):
         folder = pathlib.Path(folder)
         dataset = subjects.write_inputs(case, folder / "inputs.npz", samples, steps)
         document |= {"data": dataset["name"], "split": dataset["split"]}

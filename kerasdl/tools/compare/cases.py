@@ -6,23 +6,17 @@ import pathlib
 import numpy
 
 from kerasdl import data
-from kerasdl.core.errors import ConfigError, DataError, ModelFileError, suggest
+from kerasdl.core.errors import ConfigError, DataError, suggest
 from kerasdl.data.pipeline.source import Source
 from kerasdl.engine import datasets
-from kerasdl.engine import run as runs
+from kerasdl.models import MODELS
 from kerasdl.report import names
 from kerasdl.runs import config as configuration
+from kerasdl.runs.run import Run
 
 # name on the command line -> what differs from the default configuration; all three tasks occur
-NETWORKS = {
-    "resnet18": {"task": "classification", "model": "resnet18"},
-    "fcn32": {"task": "segmentation", "model": "fcn32"},
-    "fcn16": {"task": "segmentation", "model": "fcn16"},
-    "fcn8": {"task": "segmentation", "model": "fcn8"},
-    "unet": {"task": "segmentation", "model": "unet"},
-    "unet-resnet18": {"task": "segmentation", "model": "unet-resnet18"},
-    "unet-plain": {"task": "colorization", "model": "unet", "model_args": {"skips": "none"}},
-}
+# What can be compared without a run: every model on the first task it can do, and one more.
+PLAIN = {"unet-plain": {"task": "colorization", "model": "unet", "model_args": {"skips": "none"}}}
 # From random weights the recipe's rate of 0.1 on batches of 8 is chaotic: differences in the last
 # digit double with every step, and the curves would tell of that instead of the backends.
 FRESH = {"learning_rate": 0.01, "batch_size": 8}
@@ -45,26 +39,29 @@ class Case:
 
 def of_run(run, assignments=(), batch_size=None):
     """The case of a finished run. Raises ModelFileError if the folder holds none."""
-    run = pathlib.Path(run)
-    config = runs.read_config(run)
-    path = run / "best.keras"
-    if not path.exists():
-        raise ModelFileError("the run has no best model yet", run, "train it to the end first")
+    run = Run(run)
+    config, path = run.config, run.best_model
     values = configuration.override(configuration.as_dict(config), assignments)
     for key in ("task", "model", "model_args", "image_size"):
         if values[key] != configuration.as_dict(config)[key]:
             raise ConfigError(f"'{key}' is fixed by the run's model", fix="leave it out")
     if batch_size:
         values["batch_size"] = batch_size
-    config = configuration.make(values)
+    config = configuration.Config(**values)
     return Case(_name(config), config, path)
+
+
+def subjects():
+    """Configuration keys of each subject that can be compared without a run."""
+    found = {name: {"task": spec.tasks[0], "model": name} for name, spec in MODELS.items()}
+    return {**found, **PLAIN}
 
 
 def fresh(models="all", image_sizes=("64x64",), assignments=(), batch_size=None):
     """The cases of networks with random weights, each at each size.
 
     Args:
-        models: "all", or names out of `NETWORKS`.
+        models: "all", or names out of `subjects`.
         image_sizes: HEIGHTxWIDTH each.
         assignments: `key=value` strings that replace configuration keys of all networks.
         batch_size: Images per step; 8 if None.
@@ -72,15 +69,16 @@ def fresh(models="all", image_sizes=("64x64",), assignments=(), batch_size=None)
     Raises:
         ConfigError: Unknown network, size or key.
     """
-    chosen = list(NETWORKS) if models == "all" or list(models) == ["all"] else list(models)
+    known = subjects()
+    chosen = list(known) if models == "all" or list(models) == ["all"] else list(models)
     cases = []
     for model in chosen:
-        if model not in NETWORKS:
-            raise suggest("network", model, ("all", *NETWORKS))
+        if model not in known:
+            raise suggest("model", model, ("all", *known))
         for size in image_sizes:
-            values = configuration.override({**FRESH, **NETWORKS[model]}, assignments)
+            values = configuration.override({**FRESH, **known[model]}, assignments)
             values |= {"image_size": size, **({"batch_size": batch_size} if batch_size else {})}
-            config = configuration.make(values)
+            config = configuration.Config(**values)
             cases.append(Case(_name(config), config))
     return cases
 
@@ -139,7 +137,7 @@ def _sized(case, samples, steps):
     values = configuration.as_dict(case.config)
     values["test_size"] = max(samples, case.config.batch_size)
     values["train_size"] = steps * case.config.batch_size
-    return configuration.make(values)
+    return configuration.Config(**values)
 
 
 def _name(config):

@@ -6,6 +6,8 @@ import statistics
 
 import numpy
 
+from kerasdl.tasks import TASKS
+
 # Largest difference that is taken for rounding. Logits: of the largest one, or of 1 if they are
 # smaller. Gradient step: of its length. Lower precisions are compared with float32 on the same
 # backend; their significands of 8 and 11 bits (bfloat16, float16) are rounded in every layer.
@@ -71,13 +73,13 @@ def step_difference(a, b, names):
     return {"relative": relative, "largest": largest, "length": length, "most_in": worst}
 
 
-def same_outputs(a, b, task):
-    """Share of equal answers: the same class, or for colors the same 8-bit value."""
+def same_outputs(a, b, classes):
+    """Fraction of equal outputs: the same class, or for images the same 8-bit value."""
     a, b = numpy.asarray(a), numpy.asarray(b)
-    if task == "colorization":
-        a, b = (numpy.round(numpy.clip(part, 0.0, 1.0) * 255) for part in (a, b))
-    else:
+    if classes:
         a, b = a.argmax(axis=-1), b.argmax(axis=-1)
+    else:
+        a, b = (numpy.round(numpy.clip(part, 0.0, 1.0) * 255) for part in (a, b))
     return float((a == b).mean())
 
 
@@ -128,7 +130,9 @@ def pair(case, first, second, tolerance):
         "b": other_name,
         "tolerance": tolerance,
         "logits": logits,
-        "same_answers": same_outputs(arrays["outputs"], other_arrays["outputs"], case["task"]),
+        "same_outputs": same_outputs(
+            arrays["outputs"], other_arrays["outputs"], TASKS[case["task"]].classes
+        ),
         "gradient_step": step,
         "own_step": own,
         "statistics": max(moving, default=0.0),

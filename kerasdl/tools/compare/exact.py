@@ -2,11 +2,12 @@
 
 import keras
 
-from kerasdl import models
+from kerasdl import backend, models
 from kerasdl.backend import tuning
+from kerasdl.engine import step as training_step
 
 
-def step(model, config, optimizer, loss, batch, weights):
+def step(model, config, loss, batch, weights):
     """The momenta after one step of training with everything but the head in float64.
 
     In float32 rounding decides about rectifiers whose input is almost zero and about pooling
@@ -15,23 +16,19 @@ def step(model, config, optimizer, loss, batch, weights):
 
     Args:
         model: The network, at any precision.
-        config: Its configuration.
-        optimizer: One that keeps momenta.
+        config: Its configuration, with a momentum above 0.
         loss: Its loss.
         batch: (inputs, targets).
         weights: Arrays, where the step begins.
     """
-    if keras.config.backend() == "jax":
-        import jax
-
-        jax.config.update("jax_enable_x64", True)
+    backend.allow_float64()
     keras.config.set_dtype_policy("float64")
     exact = models.build(
         config.model, model.input_shape[1:], model.output_shape[-1], **config.model_args
     )
     exact.set_weights(weights)
     tuning.exchange(exact, {keras.layers.BatchNormalization: norm})
-    exact.compile(optimizer, loss)
+    training_step.assemble(exact, config, loss)
     exact.train_on_batch(*batch)
     return exact.optimizer.momentums
 

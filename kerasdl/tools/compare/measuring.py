@@ -3,18 +3,18 @@
 Imported in a worker's process, after its backend was chosen.
 """
 
+import dataclasses
 import time
 
 import keras
 import numpy
 
-from kerasdl import backend, models, tasks
-from kerasdl.backend import tuning
+from kerasdl import backend, tasks
+from kerasdl.backend import memory
 from kerasdl.data.base import Dataset
-from kerasdl.engine import evaluation, fitting
-from kerasdl.engine.optimizers import SGD
+from kerasdl.engine import evaluation, fitting, step
 from kerasdl.runs import config as configuration
-from kerasdl.runs import modelfile
+from kerasdl.runs import modelfile, sidecar
 from kerasdl.tools.compare import exact
 
 LAYER_SAMPLES = 2  # images for which the output of every layer is kept
@@ -36,27 +36,19 @@ def measure(job):
         `outputs` (N, ...), `step_I` and, at float32, `exact_I` for each trainable weight,
         `statistics_I` for each other one, `layer_I` for each layer, flat.
     """
-    config = configuration.make(job["config"])
+    config = configuration.Config(**job["config"])
+    config = dataclasses.replace(config, momentum=max(config.momentum, LEAST_MOMENTUM))
     task = tasks.of(config)
-    known = job["dataset"]
-    dataset = Dataset(
-        known["name"],
-        {},
-        tuple(known["class_names"]),
-        tuple(tuple(color) for color in known["palette"]),
-        tuple(known["ignore_labels"]),
-    )
+    dataset = _dataset(job["dataset"])
     backend.without_tensor_float_32()
     if job["build"]:
         backend.prepare(config.seed, "float32", config.deterministic)
-        shape = (*config.image_size, task.channels)
-        built = models.build(config.model, shape, task.outputs(dataset), **config.model_args)
-        modelfile.save_inference_model(built, job["model_file"])
+        modelfile.save_inference_model(fitting.build(config, task, dataset), job["model_file"])
+        facts = {**fitting.sidecar(config, task, dataset), "precision": "float32"}
+        sidecar.write(job["model_file"], facts)
     backend.prepare(config.seed, job["precision"], config.deterministic)
-    after_import = peak_memory()
-    model = at_precision(
-        modelfile.load_architecture_and_weights(job["model_file"]), config, job["precision"]
-    )
+    after_import = memory.peak_bytes()
+    model, _ = modelfile.open_model(job["model_file"], job["precision"])
     initial = model.get_weights()
     inputs = {
         kind: [task.prepare(*batch) for batch in _batches(job["inputs"], kind, config.batch_size)]
@@ -76,31 +68,19 @@ def measure(job):
         "backend": job["backend"],
         "precision": job["precision"],
         "parameters": model.count_params(),
-        "memory": {"after_import": after_import, "peak": peak_memory(), "device": device_memory()},
+        "memory": {
+            "after_import": after_import,
+            "peak": memory.peak_bytes(),
+            "device": memory.device_peak_bytes(),
+        },
         "environment": backend.environment(),
     }
     model.set_weights(initial)
     result["layers"], outputs = _layers(model, inputs["test"][0][0][:LAYER_SAMPLES])
     if job["precision"] == "float32":  # last, as it changes the whole process
-        momenta = exact.step(model, config, _optimizer(config), loss, training[0], initial)
+        momenta = exact.step(model, config, loss, training[0], initial)
         arrays |= _numbered("exact", momenta)
     return result, arrays | outputs
-
-
-def at_precision(model, config, precision):
-    """The model itself, or the same network built at another precision with its weights.
-
-    The head is float32 at every precision, so the layers' policies tell which one the file has.
-    """
-    policies = {layer.dtype_policy.name for layer in model.layers if layer.weights}
-    stored = next((name for name in policies if name != "float32"), "float32")
-    if stored == precision:
-        return model
-    rebuilt = models.build(
-        config.model, model.input_shape[1:], model.output_shape[-1], **config.model_args
-    )
-    rebuilt.set_weights(model.get_weights())
-    return rebuilt
 
 
 def dithered(batches, seed):
@@ -140,9 +120,8 @@ def _answers(model, task, dataset, loss, batches):
 
 def _training(model, config, loss, batches):
     """A short training from the model's weights; the first step of it in full."""
-    model.compile(_optimizer(config), loss, jit_compile=fitting.JIT[config.jit_compile])
-    model.optimizer.build(model.trainable_variables)
-    tuning.tune(model)
+    step.assemble(model, config, loss)
+    step.tune(model)
     losses, seconds, arrays = [], [], {}
     for number, (x, y) in enumerate(batches):
         # Keras would give the mean over all batches so far.
@@ -160,16 +139,6 @@ def _training(model, config, loss, batches):
         "step_seconds": seconds,
         "weights": [weight.path for weight in model.trainable_weights],
     }, arrays
-
-
-def _optimizer(config):
-    return SGD(
-        config.learning_rate,
-        max(config.momentum, LEAST_MOMENTUM),
-        config.weight_decay,
-        config.nesterov,
-        config.decay_norm_and_bias,
-    )
 
 
 def _layers(model, x):
@@ -208,35 +177,17 @@ def _numbered(name, variables):
     }
 
 
-def peak_memory():
-    """Most bytes of memory that this process has held so far; None where it cannot be known."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    import sys
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
-
-
-def device_memory():
-    """Most bytes held on the first GPU so far; None without one."""
-    if keras.config.backend() == "torch":
-        import torch
-
-        return torch.cuda.max_memory_allocated() if torch.cuda.is_available() else None
-    if keras.config.backend() == "jax":
-        import jax
-
-        return (jax.devices()[0].memory_stats() or {}).get("peak_bytes_in_use")
-    import tensorflow
-
-    if not tensorflow.config.list_physical_devices("GPU"):
-        return None
-    return tensorflow.config.experimental.get_memory_info("GPU:0")["peak"]
-
-
 def _plain(value):
     """A float for JSON, which knows no NaN."""
     return float(value) if numpy.isfinite(value) else None
+
+
+def _dataset(known):
+    """What is known of the data, without samples."""
+    return Dataset(
+        known["name"],
+        {},
+        tuple(known["class_names"]),
+        tuple(tuple(color) for color in known["palette"]),
+        tuple(known["ignore_labels"]),
+    )

@@ -2,16 +2,12 @@
 
 import concurrent.futures
 import itertools
-import json
 import math
-import os
-import pathlib
-import subprocess
-import sys
 
 import kerasdl
 from kerasdl import backend as backends
 from kerasdl.backend import machine
+from kerasdl.tools import workers
 from kerasdl.tools.doctor import checks
 
 TOLERANCE = 1e-4  # of the largest answer, or of 1 if that is smaller
@@ -45,29 +41,13 @@ def examine(attempt=None):
 
 def try_backend(name):
     """Tries a backend in a process of its own."""
-    root = str(pathlib.Path(kerasdl.__file__).parents[1])
-    path = os.environ.get("PYTHONPATH")
-    environment = {
-        **os.environ,
-        "KERAS_BACKEND": name,
-        "PYTHONPATH": f"{root}{os.pathsep}{path}" if path else root,
-    }
     try:
-        run = subprocess.run(
-            [sys.executable, "-m", "kerasdl.tools.doctor.trial", name],
-            stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8", errors="replace",
-            env=environment, timeout=TIMEOUT, check=False,
-        )  # fmt: skip
-        return json.loads(run.stdout)
-    except subprocess.TimeoutExpired:
-        return {
-            "slow": f"no answer after {TIMEOUT} s, so not tried to the end (is the machine busy?)"
-        }
-    except OSError as error:
-        return {"error": f"no process can be started ({error.strerror})"}
-    except ValueError:
-        last = (run.stderr.strip().splitlines() or ["nothing said"])[-1]
-        return {"error": f"ended with code {run.returncode}: {last}"}
+        with workers.Worker("kerasdl.tools.doctor.trial:work", name, name, TIMEOUT) as worker:
+            return worker.read()
+    except workers.WorkerTimeout as error:
+        return {"slow": f"{error}, so not tried to the end (is the machine busy?)"}
+    except workers.WorkerFailed as error:
+        return {"error": str(error)}
 
 
 def backend_findings(trials):

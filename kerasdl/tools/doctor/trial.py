@@ -1,33 +1,15 @@
-"""The process of one backend: python -m kerasdl.tools.doctor.trial BACKEND
+"""Tries one backend: imports it, runs a small network with fixed weights, trains it for a step."""
 
-Imports the backend, asks a small network with fixed weights, and trains it for one step. One JSON
-line on standard output.
-"""
-
-import json
-import os
-import sys
 import time
 
 from kerasdl import backend
-from kerasdl.core.errors import KerasdlError
 
 SIZE, CLASSES, BATCH = 16, 3, 4
 
 
-def main(name):
-    """Tries the backend and says what came of it."""
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # what the frameworks print is no answer
-    try:
-        answer = trial(name)
-    except KerasdlError as error:
-        answer = {"error": str(error)}
-    except BaseException as error:
-        reason = (str(error).strip() or "no reason given").splitlines()[0]
-        answer = {"error": f"{type(error).__name__}: {reason}"}
-    answers.write(json.dumps(answer) + "\n")
-    answers.close()
+def work(name):
+    """The worker's side, see `kerasdl.tools.workers`."""
+    yield trial(name)
 
 
 def trial(name):
@@ -39,8 +21,8 @@ def trial(name):
     import numpy
 
     from kerasdl import losses, models
-    from kerasdl.backend import tuning
-    from kerasdl.engine.optimizers import SGD
+    from kerasdl.engine import step
+    from kerasdl.runs import config as configuration
 
     imported = time.perf_counter()
     network = models.build("unet", (SIZE, SIZE, 3), CLASSES, filters=4, depth=1)
@@ -56,9 +38,9 @@ def trial(name):
     x = generator.random((BATCH, SIZE, SIZE, 3), dtype="float32")
     y = generator.integers(0, CLASSES, (BATCH, SIZE, SIZE)).astype("int32")
     before = numpy.asarray(network.predict_on_batch(x))
-    network.compile(SGD(0.1, 0.9, 1e-5), losses.build("crossentropy"))
-    network.optimizer.build(network.trainable_variables)
-    tuning.tune(network)
+    config = configuration.Config(**{"task": "segmentation"})
+    step.assemble(network, config, losses.build("crossentropy"))
+    step.tune(network)
     loss = float(network.train_on_batch(x, y))
     after = numpy.asarray(network.predict_on_batch(x))
     environment = backend.environment()
@@ -71,7 +53,3 @@ def trial(name):
         "before": [float(value) for value in before[0, ::5, ::5].ravel()],
         "after": [float(value) for value in after[0, ::5, ::5].ravel()],
     }
-
-
-if __name__ == "__main__":
-    main(sys.argv[1])

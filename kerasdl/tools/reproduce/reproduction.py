@@ -84,13 +84,13 @@ def show(documents):
     """Prints the report's two tables, its own numbers beside ours, and what agrees."""
     import rich.console
 
-    from kerasdl.report import claims, tables
+    from kerasdl.report import study, tables
 
     console = rich.console.Console()
     for table in (
-        tables.classification_and_segmentation(documents),
-        tables.colorization(documents),
-        claims.claims(documents),
+        study.classification_and_segmentation(documents),
+        study.colorization(documents),
+        study.statements(documents),
     ):
         if table.rows:
             console.print(tables.as_rich(table))
@@ -99,13 +99,13 @@ def show(documents):
 def _config(network, seed, quick, values):
     """The configuration of one run; `values` win over the recipe, but not over the network."""
     recipe = {**SIZES, **(QUICK if quick else {}), **NETWORKS[network], **values, "seed": seed}
-    return configuration.make(recipe)
+    return configuration.Config(**recipe)
 
 
 def _publish(out, folders, quick, seconds):
     """Figures 1 to 3, the tables as Markdown, and the page."""
     from kerasdl.report import document as rundocument
-    from kerasdl.report import figures, history, html, tables
+    from kerasdl.report import figures, html, study, tables
 
     first = {network: folder for (network, seed), folder in folders.items() if seed == 0}
     runs = [rundocument.read(folder) for folder in folders.values()]
@@ -113,7 +113,7 @@ def _publish(out, folders, quick, seconds):
     target = out / "figures"
     target.mkdir(parents=True, exist_ok=True)
     figures.training_curves(
-        history.read(first["resnet18"] / "history.csv"), target / "figure1.png", title="ResNet-18"
+        run.Run(first["resnet18"]).history, target / "figure1.png", title="ResNet-18"
     )
     figure2 = _images("segmentation", {"FCN-32s": first["fcn32"], "U-Net": first["unet"]}, "input")
     figure3 = _images(
@@ -132,8 +132,8 @@ def _publish(out, folders, quick, seconds):
         "\n\n".join(
             tables.as_markdown(table)
             for table in (
-                tables.classification_and_segmentation(documents),
-                tables.colorization(documents),
+                study.classification_and_segmentation(documents),
+                study.colorization(documents),
             )
         )
         + "\n",
@@ -168,12 +168,13 @@ def _images(task_name, folders, input_title):
     """An image table: input and truth of the first test images, then each network's answer."""
     from kerasdl.engine import datasets, evaluation
 
-    task = tasks.get(task_name)
+    task = tasks.of(configuration.Config(task=task_name))
     rows, legend = [], None
     for number, folder in enumerate(folders.values()):
-        config = run.read_config(folder)
+        trained = run.Run(folder)
+        config = trained.config
         dataset = datasets.load(config)
-        model, _ = run.open_run(folder)
+        model = trained.open_model()
         source = evaluation.source_of(dataset, "test", task, config)
         indices = list(range(min(FIGURE_IMAGES, len(source))))
         for index, example in enumerate(

@@ -1,12 +1,9 @@
 """The words of `--grid`: which values a sweep tries, and what the runs are called.
 
-    KEY=VALUE,VALUE,...      values separated by commas
-    KEY=VALUE;VALUE;...      separated by semicolons, where a value itself holds commas
+    KEY=VALUE,VALUE,...
 
-A value is read as TOML, else as text, as in `--set`. Where the key takes a list of numbers, such as
-`skips`, neighboring numbers between commas are one list: `skips=all,none,1,2` is "all", "none" and
-[1, 2]. That is what a shell leaves of `skips=all,none,"1,2"`, whose quotes it removes. Several
-lists: `skips=1,2;3,4`, `skips=[1,2],[3,4]`, or the option repeated.
+A value is read as TOML, else as text, as in `--set`; commas within brackets or quotes belong to it:
+`skips=all,none,[1,2]` is "all", "none" and [1, 2].
 """
 
 import dataclasses
@@ -14,13 +11,8 @@ import hashlib
 import json
 import re
 import tomllib
-import typing
 
 from kerasdl.core.errors import ConfigError
-from kerasdl.runs.config import Config
-
-# Options of networks whose value is a list of numbers; other lists are written in brackets.
-LIST_OPTIONS = ("skips",)
 
 
 def parse(assignments):
@@ -43,31 +35,15 @@ def parse(assignments):
 
 
 def values(key, text):
-    """The values that a text such as "all,none,1,2" stands for, see the head of this module."""
-    is_list = takes_list(key)
-    separator = ";" if len(split(text, ";")) > 1 else ","
-    found, number_list = [], None
-    for part in split(text, separator):
-        if not part:
-            raise ConfigError(f"an empty value in the grid '{key}={text}'")
-        value = _value(part)
-        if not is_list:
-            found.append(value)
-            continue
-        if isinstance(value, str) and re.fullmatch(r"\d+(\s*,\s*\d+)*", value):
-            value = [int(number) for number in value.split(",")]  # "1,2" in quotes, or between ;
-        elif type(value) is int:
-            value = [value]
-            if separator == "," and found and found[-1] is number_list:
-                number_list += value
-                continue
-            number_list = value
-        found.append(value)
-    return found
+    """The values that a text such as "all,none,[1,2]" stands for."""
+    parts = _split(text)
+    if "" in parts:
+        raise ConfigError(f"an empty value in the grid '{key}={text}'")
+    return [_value(part) for part in parts]
 
 
-def split(text, separator):
-    """Parts of a text between separators that stand outside of brackets and quotes."""
+def _split(text):
+    """Parts of a text between commas that stand outside of brackets and quotes."""
     parts, quote, depth, start = [], "", 0, 0
     for place, character in enumerate(text):
         if quote:
@@ -78,19 +54,10 @@ def split(text, separator):
             depth += 1
         elif character in "]}":
             depth -= 1
-        elif character == separator and depth == 0:
+        elif character == "," and depth == 0:
             parts.append(text[start:place].strip())
             start = place + 1
     return [*parts, text[start:].strip()]
-
-
-def takes_list(key):
-    """Whether the key's values are lists of numbers."""
-    field = Config.__dataclass_fields__.get(key)
-    # An image size is two numbers too, but one stands for both, and two are written 48x64.
-    if field is not None and key != "image_size":
-        return typing.get_origin(field.type) is tuple
-    return key.rpartition(".")[2] in LIST_OPTIONS
 
 
 def _value(part):

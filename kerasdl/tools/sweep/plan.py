@@ -78,7 +78,7 @@ def plan(common, assignments, num_seeds, out=None):
             folder that holds a run with another configuration.
         DataError, ModelFileError: The data or the backbone are not there.
     """
-    base = configuration.make(common)
+    base = configuration.Config(**common)
     wanted = grid.parse(assignments)
     keys = {key: _full_key(key, base, wanted) for key in wanted}
     if len(set(keys.values())) < len(keys):
@@ -93,7 +93,7 @@ def plan(common, assignments, num_seeds, out=None):
     seeds = tuple(range(base.seed, base.seed + num_seeds))
     runs = []
     for seed, cell in itertools.product(seeds, cells):
-        config = configuration.make({**cell.values, "seed": seed})
+        config = configuration.Config(**{**cell.values, "seed": seed})
         runs.append((cell, config, out / cell.name / f"seed-{seed}"))
     _check(runs)
     return Plan(base.task, out, seeds, cells, tuple(runs))
@@ -110,7 +110,7 @@ def train(plan, quiet=False):
     """
     finished, failures = [], []
     for number, (cell, config, folder) in enumerate(plan.runs, 1):
-        done = (folder / "metrics.json").exists()
+        done = run.Run(folder).finished
         if not quiet and not done:
             logger.info(
                 "%d of %d: %s, seed %d: %s",
@@ -149,7 +149,7 @@ def _full_key(key, base, wanted):
         dict.fromkeys(
             option
             for name in wanted.get("model", [base.model])
-            for option in models.options_of(name)
+            for option in models.option_names(name)
         )
     )
     name = inner if dot and table == "model_args" else key
@@ -174,7 +174,7 @@ def _cells(base, common, wanted, keys):
             key: value
             for key, value in settings.items()
             if not keys[key].startswith("model_args.")
-            or keys[key].partition(".")[2] in models.options_of(model)
+            or keys[key].partition(".")[2] in models.option_names(model)
         }
         values = {key: dict(item) if isinstance(item, dict) else item
                   for key, item in common.items()}  # fmt: skip
@@ -184,17 +184,16 @@ def _cells(base, common, wanted, keys):
                 values.setdefault(table, {})[inner] = value
             else:
                 values[table] = value
-        made = configuration.make(values)
-        values = configuration.as_dict(made)
+        try:
+            values = configuration.as_dict(configuration.Config(**values))
+        except ConfigError as error:
+            if len(TOGETHER & set(keys.values())) < 2:
+                raise
+            left_out = error
+            logger.info("left out: %s: %s", _label(settings, values), error.what)
+            continue
         if values in seen:
             continue
-        if len(TOGETHER & set(keys.values())) > 1:
-            try:
-                tasks.of(made)
-            except ConfigError as error:
-                left_out = error
-                logger.info("left out: %s: %s", _label(settings, values), error.what)
-                continue
         seen.append(values)
         cells.append(
             grid.Cell(grid.folder_name(settings), _label(settings, values), settings, values)
@@ -215,20 +214,20 @@ def _cells(base, common, wanted, keys):
 
 def _taken(model, options):
     """The options of the base configuration that a network takes."""
-    known = models.options_of(model)
+    known = models.option_names(model)
     return {key: value for key, value in options.items() if key in known}
 
 
 def _label(settings, values):
-    from kerasdl.report import names, runs
+    from kerasdl.report import runs
 
     told = []
     for key, value in settings.items():
         name = key.rpartition(".")[2]
-        if name == "skips":
-            text = names.levels(value, values["model_args"].get("depth", 4))
+        if name == "skips" and isinstance(value, list):
+            text = models.skip_levels(value, values["model_args"].get("depth", 4))
         elif name == "model":
-            told.append(names.MODELS.get(value, value))
+            told.append(models.label(value))
             continue
         else:
             text = runs.text(value)
@@ -246,8 +245,6 @@ def _check(runs):
     for _, config, folder in runs:
         runfolder.compare_config(folder, config)
         task = tasks.of(config)
-        tasks.require("model", config.model, task.models, config.task)
-        tasks.require("loss", config.loss or task.losses[0], task.losses, config.task)
         data.require(config.data)
         transfer.require(config.weights)
         # Which masks are left out may be known from the data only.

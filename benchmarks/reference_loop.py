@@ -1,7 +1,10 @@
-"""The same networks and training step in plain PyTorch, written without Keras, to measure against.
+"""The same networks and training step in plain PyTorch, written without Keras, to measure against:
 
-Channels last in memory, SGD with momentum and weight decay, automatic mixed precision. The batches
-are the same, but lie ready in memory. Only `kerasdl benchmark` uses it.
+    kerasdl benchmark --reference benchmarks/reference_loop.py:Loop
+
+`Compiled` in place of `Loop` goes through `torch.compile`. Channels last in memory, SGD with
+momentum and weight decay, automatic mixed precision. The batches are the same, but lie ready in
+memory.
 """
 
 import functools
@@ -18,11 +21,19 @@ NETWORKS = ("resnet18", "fcn32", "fcn16", "fcn8", "unet")
 
 
 class Loop:
-    """A plain training loop; has what `kerasdl.tools.benchmark.subject.Subject` has.
+    """An eager training loop.
+
+    `kerasdl benchmark` makes one in a process of its own, calls `first_step` and then `block` once
+    per round.
 
     Args:
-        job: The cell's fields, steps, image_size and seed.
+        job: model, image_size, batch_size, precision, steps (per block), seed.
+
+    Attributes:
+        parameters: Number of trainable parameters, known after the first step.
     """
+
+    compiled = False
 
     def __init__(self, job):
         import torch
@@ -31,7 +42,7 @@ class Loop:
         precisions.resolve(config.precision, "torch")
         torch.manual_seed(config.seed)
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
-        self.config, self.jit_compile = config, job["jit_compile"] == "on"
+        self.config = config
         self.steps = job["steps"]
         dataset = datasets.load(config)
         self.outputs = len(dataset.class_names)
@@ -55,11 +66,11 @@ class Loop:
         self.scaler = torch.amp.GradScaler(
             self.device, enabled=self.config.precision == "mixed_float16"
         )
-        self.answer = torch.compile(self.network) if self.jit_compile else self.network
+        self.forward = torch.compile(self.network) if self.compiled else self.network
         self._step(0)
 
     def block(self):
-        """Seconds of each step of a block; nothing waits for data."""
+        """Seconds of each step of a block, and those spent waiting for data: none."""
         self._step(0)
         seconds = []
         for number in range(self.steps):
@@ -77,11 +88,17 @@ class Loop:
         kind = torch.float16 if self.config.precision == "mixed_float16" else torch.bfloat16
         self.optimizer.zero_grad()
         with torch.autocast(self.device, kind, enabled=self.config.precision != "float32"):
-            loss = torch.nn.functional.cross_entropy(self.answer(x).float(), y)
+            loss = torch.nn.functional.cross_entropy(self.forward(x).float(), y)
         self.scaler.scale(loss).backward()
         self.scaler.step(self.optimizer)
         self.scaler.update()
         return float(loss.detach())
+
+
+class Compiled(Loop):
+    """The same with `torch.compile`."""
+
+    compiled = True
 
 
 def network(name, image_size, outputs):
@@ -92,7 +109,7 @@ def network(name, image_size, outputs):
             which kerasdl would pad.
     """
     if name not in NETWORKS:
-        raise ConfigError(f"there is no plain PyTorch {name}", fix="take --reference none")
+        raise ConfigError(f"there is no plain PyTorch {name}")
     stride = {"resnet18": 1, "unet": 16}.get(name, 32)
     if any(side % stride for side in image_size):
         raise ConfigError(

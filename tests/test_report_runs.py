@@ -1,11 +1,11 @@
-"""`kerasdl compare runs`: seeds together, differences, refusals."""
+"""`kerasdl report` of several runs: best line, seeds together, differences."""
 
 import json
 
 import pytest
 import tomli_w
 from report_fixtures import history_rows, scores
-from test_cli import assert_one_error_line, kerasdl  # noqa: F401
+from test_cli import kerasdl  # noqa: F401
 from test_report_pages import check_page
 
 from kerasdl.runs import config
@@ -17,7 +17,7 @@ def run_folder(folder, seed=0, task="classification", backend="jax", accuracy=0.
     model = "resnet18" if task == "classification" else "unet"
     document = scores(task, model, seed, accuracy=accuracy, loss=1 - accuracy)
     (folder / "metrics.json").write_text(json.dumps(document))
-    made = config.make({"task": task, "seed": seed, **values})
+    made = config.Config(**{"task": task, "seed": seed, **values})
     (folder / "config.toml").write_text(tomli_w.dumps(config.as_dict(made)))
     (folder / "data.json").write_text("{}")
     (folder / "environment.json").write_text(json.dumps({"backend": backend}))
@@ -33,7 +33,7 @@ def test_seeds_are_taken_together_and_differences_told(kerasdl, tmp_path):  # no
         run_folder(tmp_path / "b", 1, accuracy=0.94, workers=1),
         run_folder(tmp_path / "c", 0, accuracy=0.80, learning_rate=0.5),
     ]
-    code, out, _ = kerasdl("compare", "runs", *words, "--json")
+    code, out, _ = kerasdl("report", *words, "--json")
     found = json.loads(out)
     assert code == 0 and found["differences"] == ["learning_rate"]
     first, second = found["groups"]
@@ -43,10 +43,10 @@ def test_seeds_are_taken_together_and_differences_told(kerasdl, tmp_path):  # no
     assert first["scores"]["accuracy"]["deviation"] == pytest.approx(0.0282843, rel=1e-5)
     assert second["scores"]["accuracy"]["deviation"] is None
     assert second["configuration"] == {"learning_rate": "0.5"}
-    page = check_page(tmp_path / "saved_models/compare/runs.html")
+    page = check_page(tmp_path / "report.html")
     assert "ResNet-18, learning_rate 0.5" in page.text
 
-    code, out, _ = kerasdl("compare", "runs", *words)
+    code, out, _ = kerasdl("report", *words)
     assert code == 0
     assert out.startswith(
         "best accuracy: ResNet-18, learning_rate 0.1, 92.00 ± 2.83 %, "
@@ -61,20 +61,21 @@ def test_the_backend_that_was_used_is_a_difference(kerasdl, tmp_path):  # noqa: 
         run_folder(tmp_path / "b", 1, accuracy=0.92),
         run_folder(tmp_path / "c", 0, backend="torch", accuracy=0.905),
     ]
-    code, out, _ = kerasdl("compare", "runs", *words)
+    code, out, _ = kerasdl("report", *words)
     assert code == 0
     assert "(no further apart than seeds are)" in out.splitlines()[0]
     assert "torch" in out and "jax" in out
 
 
-def test_what_cannot_be_compared_is_refused(kerasdl, tmp_path):  # noqa: F811
-    one = run_folder(tmp_path / "a")
-    other = run_folder(tmp_path / "b", task="segmentation")
-    (tmp_path / "empty").mkdir()
-    call = ["compare", "runs"]
-    assert_one_error_line(
-        kerasdl(*call, one, other), 2, "a run of segmentation", "with one of classification"
-    )
-    assert_one_error_line(kerasdl(*call, one), 2, "there is only one run")
-    assert_one_error_line(kerasdl(*call, one, one), 2, "there is only one run")
-    assert_one_error_line(kerasdl(*call, one, str(tmp_path / "empty")), 4, "there is no run")
+def test_runs_of_two_tasks_have_a_line_each(kerasdl, tmp_path):  # noqa: F811
+    words = [
+        run_folder(tmp_path / "a", accuracy=0.9),
+        run_folder(tmp_path / "b", accuracy=0.8, learning_rate=0.5),
+        run_folder(tmp_path / "c", task="segmentation"),
+    ]
+    code, out, _ = kerasdl("report", *words)
+    assert code == 0 and out.count("best ") == 1  # of the one segmentation none is the best
+    code, out, _ = kerasdl("report", *words, "--json")
+    assert [each["task"] for each in json.loads(out)["groups"]] == [
+        "classification", "classification", "segmentation",
+    ]  # fmt: skip

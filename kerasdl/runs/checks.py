@@ -1,0 +1,141 @@
+"""Checks of a configuration: types, ranges, and values that have to go together."""
+
+import math
+import operator
+import typing
+
+from kerasdl import losses, models
+from kerasdl.core.errors import ConfigError, suggest
+from kerasdl.losses import LOSSES
+from kerasdl.models import MODELS, ModelSpec
+from kerasdl.tasks import TASKS, TaskSpec
+
+if typing.TYPE_CHECKING:
+    from kerasdl.runs.config import Config, Key
+
+
+def typed(key: str, value: typing.Any, kind: typing.Any) -> typing.Any:
+    """Value converted to the type of its field, where nothing is lost by it."""
+    origin = typing.get_origin(kind) or kind
+    if origin is tuple:
+        return _sequence(key, value, typing.get_args(kind)[0])
+    if origin is float and type(value) is int:
+        return float(value)
+    if origin is float and isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            pass
+    if type(value) is not origin:
+        raise ConfigError(f"'{key}' must be {_noun(origin)}, received {value!r}")
+    return dict(value) if origin is dict else value
+
+
+def _sequence(key: str, value: typing.Any, kind: type) -> tuple[typing.Any, ...]:
+    """Tuple of `kind` from a list, a single value, or for `image_size` "HEIGHTxWIDTH"."""
+    sized = key == "image_size"
+    if sized and isinstance(value, str):
+        parts = value.lower().split("x")
+        if all(part.strip().isdigit() for part in parts) and len(parts) in (1, 2):
+            value = [int(part) for part in parts]
+    if type(value) is kind:
+        value = [value]
+    if isinstance(value, list | tuple) and all(type(item) is kind for item in value):
+        if not sized:
+            return tuple(value)
+        if len(value) in (1, 2):
+            return (value[0], value[-1])
+    expected = "HEIGHTxWIDTH, such as 64x64" if sized else f"a list of {_noun(kind, many=True)}"
+    raise ConfigError(f"'{key}' must be {expected}, received {value!r}")
+
+
+def _noun(kind: type, many: bool = False) -> str:
+    names = {
+        int: ("an integer", "integers"),
+        float: ("a number", "numbers"),
+        str: ("text", "texts"),
+        bool: ("true or false", ""),
+        dict: ("a table", ""),
+    }
+    return names[kind][many]
+
+
+def check_range(name: str, value: typing.Any, key: "Key", default: typing.Any) -> None:
+    """Raises ConfigError for a value that its key's declaration does not allow.
+
+    Args:
+        name: Name of the key.
+        value: Its value.
+        key: Its `kerasdl.runs.config.Key`.
+        default: The value that is always allowed: empty where the task has nothing to choose.
+    """
+    if key.choices is not None and value not in key.choices and value != default:
+        raise suggest(name, value, list(key.choices))
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ConfigError(f"'{name}' must be a finite number, received {value}")
+    for limit, wrong, words in (
+        (key.low, operator.lt, "at least"),
+        (key.high, operator.gt, "at most"),
+        (key.above, operator.le, "above"),
+        (key.below, operator.ge, "below"),
+    ):
+        each = value if isinstance(value, tuple) else (value,)
+        if limit is not None and any(wrong(number, limit) for number in each):
+            shown = "x".join(map(str, value)) if isinstance(value, tuple) else value
+            raise ConfigError(f"'{name}' must be {words} {limit:g}, received {shown}")
+
+
+def check_together(config: "Config") -> None:
+    """Raises ConfigError for values that do not go together with the task or with each other."""
+    task, model = TASKS[config.task], MODELS[config.model]
+    if task.name not in model.tasks:
+        able = [name for name, spec in MODELS.items() if task.name in spec.tasks]
+        raise suggest(f"model for {task.name}", config.model, able)
+    known = models.option_names(config.model)
+    for option in config.model_args:
+        if option not in known:
+            raise suggest(f"option of model '{config.model}'", option, known)
+    if config.target and config.target not in task.targets:
+        able = [name for name, spec in TASKS.items() if spec.targets]
+        raise ConfigError(
+            f"'target' is for {', '.join(able)}, the task is {task.name}", fix="unset it"
+        )
+    _check_loss(config, task, model)
+    if config.freeze and not config.weights:
+        raise ConfigError("'freeze' without weights", fix="--weights RUN, FILE or imagenet")
+
+
+def _check_loss(config: "Config", task: TaskSpec, model: ModelSpec) -> None:
+    """Raises ConfigError for a loss that does not fit, or options it does not take."""
+    compared = task.compared(config.target)
+    fitting = losses.fitting(compared)
+    if config.loss not in fitting:
+        spec = LOSSES[config.loss]
+        other = next((each for each in spec.targets if each in task.targets), None)
+        if other:
+            raise ConfigError(
+                f"loss '{config.loss}' is for the target {other}", fix=f"--target {other}"
+            )
+        raise suggest(f"loss for {task.name}", config.loss, fitting)
+    loss = LOSSES[config.loss]
+    if loss.outputs and model.most_outputs and loss.outputs > model.most_outputs:
+        raise ConfigError(
+            f"loss '{config.loss}' has {loss.outputs} outputs, {config.model} at most "
+            f"{model.most_outputs}, as its last kernel grows with their square",
+            fix="--model unet, or another loss",
+        )
+    if config.label_smoothing and "label_smoothing" not in loss.takes:
+        raise ConfigError(
+            f"'label_smoothing' has no meaning for loss '{config.loss}'",
+            fix="label_smoothing = 0, or loss = 'crossentropy'",
+        )
+    if config.class_weights != "none":
+        if loss.weights is not None:
+            raise ConfigError(
+                f"loss '{config.loss}' finds its own weights", fix="unset class_weights"
+            )
+        if "class_weights" not in loss.takes:
+            raise ConfigError(
+                f"loss '{config.loss}' has no classes to weight",
+                fix="unset class_weights",
+            )

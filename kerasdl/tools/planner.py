@@ -1,0 +1,100 @@
+"""What the recipe `auto` makes of a data set on this machine, shown before anything is trained."""
+
+import dataclasses
+
+import rich.console
+import rich.markup
+import rich.table
+import tomli_w
+
+from kerasdl import backend
+from kerasdl.backend import precision
+from kerasdl.runs import auto
+from kerasdl.runs.config import Config, as_dict, changed
+from kerasdl.tasks import TASKS
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """A configuration with its reasons.
+
+    Attributes:
+        config: The complete configuration.
+        given: Keys that the user set.
+        facts: What the rules knew.
+        decisions: What they decided.
+        measured: See `kerasdl.engine.planning.measure`.
+    """
+
+    config: Config
+    given: frozenset[str]
+    facts: auto.Facts
+    decisions: list[auto.Decision]
+    measured: dict[str, float]
+
+
+def plan(config: Config) -> Plan:
+    """Plans a training. Raises DataError if the data cannot be used."""
+    engine = backend.choose(config.backend, config.deterministic)
+    from kerasdl.engine import datasets, planning
+
+    dataset = datasets.load(config)
+
+    resolved = precision.resolve(config.precision, engine)
+    backend.prepare(config.seed, resolved, config.deterministic)
+    annotation = TASKS[config.task].annotation
+    facts = planning.facts_of(dataset, annotation, engine)
+    settled, decisions = planning.settle(config, dataset, engine)
+    settled = changed(settled, precision=resolved)
+    return Plan(settled, config.given, facts, decisions, planning.measure(settled, dataset))
+
+
+def toml(found: Plan) -> str:
+    """Configuration file: what was set and what was decided."""
+    decided = {each.key for each in found.decisions}
+    keys = {"task", "model", "recipe"} | found.given | decided
+    return tomli_w.dumps(
+        {key: value for key, value in as_dict(found.config).items() if key in keys}
+    )
+
+
+def document(found: Plan) -> dict:
+    """The plan as plain JSON types."""
+    return {
+        "facts": dataclasses.asdict(found.facts),
+        "decisions": [dataclasses.asdict(each) for each in found.decisions],
+        "measured": found.measured,
+        "seconds": _seconds(found),
+        "config": as_dict(found.config),
+    }
+
+
+def show(found: Plan) -> None:
+    """Prints facts, decisions with reasons, and the time and memory of a training."""
+    from kerasdl.report import names
+
+    facts = found.facts
+    console = rich.console.Console()
+    classes = f", {facts.classes} classes" if facts.classes else ""
+    console.print(
+        f"{facts.images} training images, median size {facts.height}x{facts.width}{classes}",
+        highlight=False,
+    )
+    table = rich.table.Table(title_justify="left")
+    for heading in ("key", "value", "reason"):
+        table.add_column(heading, overflow="fold")
+    for each in found.decisions:
+        value = "x".join(map(str, each.value)) if each.key == "image_size" else str(each.value)
+        table.add_row(each.key, value, rich.markup.escape(each.reason))
+    console.print(table)
+    measured = found.measured
+    console.print(
+        f"{names.duration(measured['epoch'])} per epoch without validation, "
+        f"{names.duration(_seconds(found))} for {found.config.epochs} epochs, "
+        f"{measured['memory'] / 2**30:.1f} GiB, {found.config.precision}",
+        highlight=False,
+    )
+
+
+def _seconds(found):
+    return found.measured["first_step"] + found.measured["epoch"] * found.config.epochs

@@ -1,0 +1,185 @@
+"""Worker processes: one backend each, JSON lines over pipes, and how they ended in one line.
+
+`Worker("module:function", job, backend)` starts a process that calls the function with the job and
+sends what the generator that it returns yields: the first answer at once, each further one when it
+is asked for. A worker whose parent is gone ends, whatever it is computing.
+"""
+
+import contextlib
+import json
+import os
+import pathlib
+import queue
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import traceback
+
+import kerasdl
+from kerasdl.core import registry
+from kerasdl.core.errors import KerasdlError
+
+# Memory that is only set aside, not used, would hide what a backend needs on a GPU.
+SETTINGS = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
+
+
+class WorkerFailed(Exception):
+    """A worker gave no answer; the text is one line."""
+
+
+class WorkerTimeout(WorkerFailed):
+    """A worker took too long and was ended."""
+
+
+class Worker:
+    """A process that works with one backend; a context manager that ends it.
+
+    Args:
+        work: Function as "module:function", job -> iterable of JSON-able mappings. An answer with
+            the key "error" is a failure.
+        job: What the function gets, JSON-able.
+        backend: Value of KERAS_BACKEND in the process.
+        timeout: Most seconds for one answer, or None.
+
+    Raises:
+        WorkerFailed: No process can be started.
+    """
+
+    def __init__(self, work: str, job, backend: str, timeout: float | None = None):
+        self.timeout = timeout
+        self._log = tempfile.TemporaryFile()
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "kerasdl.tools.workers"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._log,
+                encoding="utf-8",
+                env=_environment(backend),
+            )
+        except OSError as error:
+            raise WorkerFailed(f"no process can be started ({error.strerror})") from error
+        self._answers = queue.SimpleQueue()
+        # A pipe cannot be read with a time limit on every system, a queue can.
+        threading.Thread(target=self._receive, daemon=True).start()
+        self._send(json.dumps({"work": work, "job": job}))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.close()
+
+    def read(self) -> dict:
+        """The next answer.
+
+        Raises:
+            WorkerFailed: The worker failed or died.
+            WorkerTimeout: It took longer than the time limit.
+        """
+        try:
+            line = self._answers.get(timeout=self.timeout)
+        except queue.Empty:
+            self.close()
+            raise WorkerTimeout(f"took longer than {self.timeout} s") from None
+        if not line:
+            raise WorkerFailed(self._how_it_ended())
+        answer = json.loads(line)
+        if "error" in answer:
+            raise WorkerFailed(answer["error"])
+        return answer
+
+    def turn(self) -> dict:
+        """Has the worker compute its next answer and reads it; raises as `read` does."""
+        self._send("")
+        return self.read()
+
+    def close(self) -> None:
+        """Ends the process. May be called twice."""
+        with contextlib.suppress(OSError):
+            self._process.stdin.close()
+        self._process.kill()
+        self._process.wait()
+        self._log.close()
+
+    def _send(self, line):
+        with contextlib.suppress(OSError):  # a dead worker: the next `read` says how it ended
+            self._process.stdin.write(line + "\n")
+            self._process.stdin.flush()
+
+    def _receive(self):
+        with contextlib.suppress(ValueError):  # closed while reading
+            for line in self._process.stdout:
+                self._answers.put(line)
+        self._answers.put("")
+
+    def _how_it_ended(self):
+        code = self._process.wait()
+        if code == -signal.SIGKILL:
+            return "ended by SIGKILL, probably out of memory (a smaller --batch-size helps)"
+        how = f"by {signal.Signals(-code).name}" if code < 0 else f"with code {code}"
+        self._log.seek(0)
+        lines = self._log.read().decode("utf-8", "replace").strip().splitlines()
+        return f"ended {how}: {lines[-1][:200]}" if lines else f"ended {how}"
+
+
+@contextlib.contextmanager
+def sigterm_as_exit():
+    """Makes SIGTERM a SystemExit within the block, so that workers and folders are cleaned up."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may set handlers
+        return
+    before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _environment(backend):
+    """The environment of a worker: this one, the backend, and where kerasdl lies."""
+    # The program may have been started from a folder that Python does not search by itself.
+    root = str(pathlib.Path(kerasdl.__file__).parents[1])
+    path = os.environ.get("PYTHONPATH")
+    return {
+        **SETTINGS,
+        **os.environ,
+        "KERAS_BACKEND": backend,
+        "PYTHONPATH": f"{root}{os.pathsep}{path}" if path else root,
+    }
+
+
+def _main():
+    """The worker's side."""
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # what the frameworks print is no answer
+    lines = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(lines,), daemon=True).start()
+
+    def say(answer):
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
+
+    order = json.loads(lines.get())
+    try:
+        for answer in registry.load(order["work"])(order["job"]):
+            say(answer)
+            lines.get()
+    except KerasdlError as error:
+        say({"error": str(error)})
+    except BaseException as error:
+        traceback.print_exc()
+        reason = (str(error).strip() or "no reason given").splitlines()[0]
+        say({"error": f"{type(error).__name__}: {reason}"})
+
+
+def _listen(lines):
+    for line in sys.stdin:
+        lines.put(line)
+    os._exit(0)  # the parent has what it wants, or is gone
+
+
+if __name__ == "__main__":
+    _main()

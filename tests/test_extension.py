@@ -1,0 +1,126 @@
+"""A model, a loss, a metric and a data source from outside the package."""
+
+import json
+import pathlib
+import shutil
+import sys
+
+import pytest
+
+import kerasdl
+from kerasdl.cli.main import main
+from kerasdl.core import extensions
+from kerasdl.core.errors import ConfigError
+from kerasdl.data import SOURCES
+from kerasdl.losses import LOSSES
+from kerasdl.metrics import METRICS
+from kerasdl.models import MODELS
+
+FILE = pathlib.Path(__file__).with_name("extension_example.py")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def registries():
+    """Other tests see the registries as they were."""
+    with pytest.MonkeyPatch.context() as patch:
+        for registry in (MODELS, LOSSES, METRICS, SOURCES):
+            patch.setattr(registry, "_entries", dict(registry._entries))
+        patch.setattr(extensions, "_LOADED", {})
+        yield
+    for name in [name for name in sys.modules if name.startswith("kerasdl_extension_")]:
+        del sys.modules[name]
+
+
+def words(capsys, *arguments):
+    with pytest.raises(SystemExit) as ended:
+        main([str(each) for each in arguments])
+    return ended.value.code, capsys.readouterr()
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, registries):
+    folder = tmp_path_factory.mktemp("extension") / "run"
+    config = kerasdl.Config(
+        task="segmentation", model="tiny", data="stripes", loss="smoothed", extensions=[str(FILE)],
+        image_size=16, epochs=2, batch_size=4, momentum=0.0, plateau_patience=1,
+    )  # fmt: skip
+    return kerasdl.train(config, folder, quiet=True)
+
+
+def test_help_names_what_an_extension_adds(capsys):
+    code, said = words(capsys, "train", "--extension", FILE, "--help")
+    assert code == 0 and "|tiny]" in said.out
+    code, said = words(capsys, "train", "segment", "--extension", FILE, "--set", "loss=smothed")
+    assert code == 2 and "did you mean 'smoothed'?" in said.err
+
+
+def test_the_score_is_in_the_report_with_label_and_definition(run):
+    document = kerasdl.evaluate(run)
+    value = document["scores"]["true_probability"]
+    assert 0 < value < 1
+    assert document["definitions"]["true_probability"].startswith("mean probability")
+    assert document == {**json.loads((run / "metrics.json").read_text()), "run": str(run)}
+    header = (run / "history.csv").read_text().splitlines()[0].split(",")
+    assert "val_true_probability" in header and "true_probability" not in header
+    page = (run / "report.html").read_text().replace("\xa0", " ")
+    assert "true probability (%) ↑" in page and f"{100 * value:.1f}" in page
+    assert "Tiny on stripes" in page and "Mean probability of the true class" in page
+
+
+def test_predict_uses_the_model_of_the_extension(run):
+    (found,) = kerasdl.predict(run, [extension_sample()])
+    assert set(found.fractions) <= {"dark", "light"}
+
+
+def extension_sample():
+    module = next(each for name, each in sys.modules.items() if "extension_example" in name)
+    return module.Stripes()[3].image
+
+
+def test_a_run_says_which_extension_is_missing(run, tmp_path, capsys):
+    copy = shutil.copytree(run, tmp_path / "run")
+    text = (copy / "config.toml").read_text()
+    gone = tmp_path / "gone" / "other_name.py"
+    (copy / "config.toml").write_text(text.replace(str(FILE), str(gone)))
+    for command in (["evaluate", "segment"], ["predict", "segment", __file__]):
+        code, said = words(capsys, *command, "--run", copy)
+        assert code == 2 and f"the extension is missing: {gone}" in said.err
+    # Under its own name it is found where --extension says.
+    (copy / "config.toml").write_text(text.replace(str(FILE), str(gone.with_name(FILE.name))))
+    code, _ = words(capsys, "evaluate", "segment", "--run", copy, "--extension", FILE)
+    assert code == 0
+
+
+@pytest.mark.parametrize("name", ["evil.py", "../run/evil.py", "{run}/evil.py"])
+def test_a_run_folder_never_makes_its_own_code_run(run, tmp_path, monkeypatch, capsys, name):
+    copy = shutil.copytree(run, tmp_path / "run")
+    (copy / "evil.py").write_text("raise SystemExit('imported')")
+    text = (copy / "config.toml").read_text()
+    (copy / "config.toml").write_text(text.replace(str(FILE), name.format(run=copy)))
+    monkeypatch.chdir(copy)
+    code, said = words(capsys, "evaluate", "segment", "--run", copy)
+    assert code == 2 and "names an extension that came with it" in said.err
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("1 / 0", "cannot be imported .ZeroDivisionError"),
+        (
+            "import kerasdl\nkerasdl.register(kerasdl.MetricSpec('psnr', '', ''))",
+            "already a metric",
+        ),
+    ],
+)
+def test_a_broken_extension_is_one_line(tmp_path, text, message):
+    (tmp_path / "broken.py").write_text(text)
+    with pytest.raises(ConfigError, match=message):
+        kerasdl.Config(extensions=[str(tmp_path / "broken.py")])
+    with pytest.raises(ConfigError, match="extension 'no_such_module' is not installed"):
+        kerasdl.Config(extensions="no_such_module")
+
+
+def test_the_documentation_shows_the_example_as_it_is():
+    page = FILE.parents[1] / "docs" / "extending.md"
+    assert f"```python\n{FILE.read_text()}```" in page.read_text()
+    assert len(FILE.read_text().splitlines()) < 80
