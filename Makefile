@@ -1,5 +1,5 @@
 # make demo   create .venv, install, run a small version of the study on the built-in data
-# make test   install all three backends, run the tests on each
+# make test   install all three backends, run ruff and mypy, then the tests on each
 # Everything goes into .venv in this folder; `make clean` removes it.
 
 PYTHON ?= python3
@@ -15,7 +15,7 @@ PYTEST = $(BIN)/python -m pytest -n auto --dist loadfile
 demo: $(VENV)/installed-demo
 	$(BIN)/kerasdl reproduce --quick
 
-test: $(VENV)/installed-test
+test: lint
 	KERAS_BACKEND=tensorflow $(PYTEST)
 	KERAS_BACKEND=jax $(PYTEST) -m backend
 	KERAS_BACKEND=torch $(PYTEST) -m backend
@@ -23,6 +23,7 @@ test: $(VENV)/installed-test
 lint: $(VENV)/installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 format: $(VENV)/installed-test
 	$(BIN)/ruff format .

@@ -26,9 +26,9 @@ def figure(folders, path, shown):
 
     rows = None
     for folder in folders.values():
-        config = run.read_config(folder)
+        config = run.Run(folder).config
         task, dataset = tasks.of(config), datasets.load(config)
-        model, _ = run.open_run(folder)
+        model = run.Run(folder).open_model()
         source = evaluation.source_of(dataset, "test", task, config)
         found = [each.images for each in evaluation.examples(model, task, dataset, source, shown)]
         if rows is None:

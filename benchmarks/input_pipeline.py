@@ -46,11 +46,15 @@ from kerasdl.backend import tuning  # noqa: E402
 from kerasdl.backend.distribution import feeding  # noqa: E402
 from kerasdl.data import images as images  # noqa: E402
 from kerasdl.data.arrays import ArraySplit  # noqa: E402
-from kerasdl.data.pipeline.batches import Batches, EpochSetter, Source  # noqa: E402
+from kerasdl.data.pipeline.batches import Batches, Source  # noqa: E402
 from kerasdl.data.pipeline.transforms import Augmentation  # noqa: E402
 from kerasdl.engine import datasets  # noqa: E402
 from kerasdl.runs import config  # noqa: E402
-from kerasdl.tasks import TASKS, classification, segmentation  # noqa: E402
+from kerasdl.tasks import (  # noqa: E402
+    TASKS,  # noqa: E402
+    classification,
+    segmentation,
+)
 
 CORES = len(os.sched_getaffinity(0))
 SIZE = (256, 320)
@@ -306,7 +310,7 @@ def wait(arrays, files, epochs):
     """Part (c), printed and returned."""
     names = [str(index) for index in range(2000)]
     split = ArraySplit(arrays.images[:2000], arrays.labels[:2000], names)
-    augment = Augmentation({"flip": True, "crop": 0.125})
+    augment = Augmentation(TASKS["classification"].augmentation)
     shape, outputs = (128, 160, 3), files.classes
     street = Augmentation(TASKS["segmentation"].augmentation, masks=True)
     found = {
@@ -346,7 +350,10 @@ def waiting(name, inputs, outputs, batch_size, split, task, augment, epochs, cac
         source.take(range(min(len(source), 512)))
     with Batches(source, task.prepare, augment, batch_size, steps_per_epoch=steps) as batches:
         clock = Clock(batches)
-        callbacks = [EpochSetter(batches), clock]
+        setter = keras.callbacks.LambdaCallback(
+            on_epoch_begin=lambda epoch, logs: batches.set_epoch(epoch)
+        )
+        callbacks = [setter, clock]
         model.fit(
             feeding.feed(batches),
             epochs=epochs + 1,

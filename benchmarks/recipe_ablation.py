@@ -19,7 +19,6 @@ import statistics
 
 import kerasdl
 from kerasdl.core import files
-from kerasdl.report import history
 
 REDUCED = {
     "task": "classification",
@@ -66,7 +65,7 @@ def variants(report, fast):
 def measure(folder):
     """Scores and the course of a finished run."""
     scores = json.loads((folder / "metrics.json").read_text())["scores"]
-    rows = history.read(folder / "history.csv")
+    rows = kerasdl.Run(folder).history
     seconds, course = 0.0, []
     for row in rows:
         seconds += row["seconds"]
@@ -79,11 +78,12 @@ def without_flip(folder):
     from kerasdl import tasks
     from kerasdl.engine import datasets, evaluation, run
 
-    config = run.changed(run.read_config(folder), test_time_flip=False)
-    model, _ = run.open_run(folder)
+    config = run.changed(kerasdl.Run(folder).config, test_time_flip=False)
+    model = kerasdl.Run(folder).open_model()
     task = tasks.of(config)
-    dataset = datasets.load(config)
-    found = evaluation.evaluate(model, task, dataset, config, "test").document["scores"]
+    found = evaluation.evaluate(model, task, datasets.load(config), config, "test").document[
+        "scores"
+    ]
     return {**measure(folder), "accuracy": found["accuracy"], "loss": found["loss"]}
 
 

@@ -15,8 +15,6 @@ import statistics
 
 import kerasdl
 from kerasdl.core import files
-from kerasdl.engine import run
-from kerasdl.report import history
 from kerasdl.runs import config as configuration
 
 BACKBONE = {
@@ -91,7 +89,7 @@ def main():
             config = kerasdl.Config(**REDUCED, **values, data=str(arguments.camvid), seed=seed)
             kerasdl.train(config, folder, quiet=True)
             scores = json.loads((folder / "metrics.json").read_text())["scores"]
-            seconds = sum(row["seconds"] for row in history.read(folder / "history.csv"))
+            seconds = sum(row["seconds"] for row in kerasdl.Run(folder).history)
             found = {"mean_iou": scores["mean_iou"], "pixel_accuracy": scores["pixel_accuracy"]}
             results.setdefault(name, []).append({**found, "seconds": round(seconds, 1)})
             print(seed, name, results[name][-1], flush=True)
@@ -100,7 +98,7 @@ def main():
             json.dumps(
                 {
                     "weights": {
-                        **configuration.as_dict(run.read_config(backbone)),
+                        **configuration.as_dict(kerasdl.Run(backbone).config),
                         "accuracy": document["scores"]["accuracy"],
                     },
                     "reduced": REDUCED,

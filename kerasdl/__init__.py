@@ -3,18 +3,37 @@
     import kerasdl
 
     config = kerasdl.Config(task="segmentation", model="fcn32")
-    run = kerasdl.train(config)
-    kerasdl.evaluate(run)["scores"]
+    run = kerasdl.train(config)  # later: kerasdl.Run("saved_models/segmentation-fcn32-scenes")
+    run.scores["mean_iou"]
+    run.predict("photos/", out="masks/")
 
 Importing this package imports no Keras; the first use of `train`, `evaluate`, `predict`, a builder,
 a loss or a metric does, on the backend of KERAS_BACKEND.
 """
 
 import importlib
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from kerasdl import data as data
+    from kerasdl import losses as losses
+    from kerasdl import metrics as metrics
+    from kerasdl import models as models
+    from kerasdl import tasks as tasks
+    from kerasdl.data import SourceSpec as SourceSpec
+    from kerasdl.engine.run import evaluate as evaluate
+    from kerasdl.engine.run import predict as predict
+    from kerasdl.engine.run import train as train
+    from kerasdl.losses import LossSpec as LossSpec
+    from kerasdl.metrics import MetricSpec as MetricSpec
+    from kerasdl.models import ModelSpec as ModelSpec
+    from kerasdl.models import Option as Option
+    from kerasdl.runs.config import Config as Config
 
 __version__ = "0.1.0"
 
 _LAZY = {
+    "Run": "kerasdl.engine.run",
     "train": "kerasdl.engine.run",
     "evaluate": "kerasdl.engine.run",
     "predict": "kerasdl.engine.run",
@@ -34,10 +53,12 @@ _REGISTRIES = {
 }
 _PACKAGES = ("models", "losses", "metrics", "tasks", "data")
 
+Entry = TypeVar("Entry", "ModelSpec", "LossSpec", "MetricSpec", "SourceSpec")
+
 __all__ = [*_LAZY, *_PACKAGES, "__version__", "register"]
 
 
-def register(entry):
+def register(entry: Entry) -> Entry:
     """Adds a model, loss, metric or data source, so that every command knows it.
 
     Args:
@@ -61,13 +82,15 @@ def register(entry):
     raise TypeError(f"not a ModelSpec, LossSpec, MetricSpec or SourceSpec: {entry!r}")
 
 
-def __getattr__(name):
-    if name in _PACKAGES:
-        return importlib.import_module(f"kerasdl.{name}")
-    if name in _LAZY:
-        return getattr(importlib.import_module(_LAZY[name]), name)
-    raise AttributeError(f"module 'kerasdl' has no attribute '{name}'")
+if not TYPE_CHECKING:  # with a `__getattr__`, every misspelled name would pass as well
+
+    def __getattr__(name):
+        if name in _PACKAGES:
+            return importlib.import_module(f"kerasdl.{name}")
+        if name in _LAZY:
+            return getattr(importlib.import_module(_LAZY[name]), name)
+        raise AttributeError(f"module 'kerasdl' has no attribute '{name}'")
 
 
-def __dir__():
+def __dir__() -> list[str]:
     return sorted([*globals(), *_LAZY, *_PACKAGES])

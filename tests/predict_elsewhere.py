@@ -16,9 +16,9 @@ from kerasdl.runs import modelfile  # noqa: E402
 
 inputs = numpy.load(folder / "inputs.npz")
 outputs = {}
-for path in sorted(folder.glob("*.keras")):
-    model = modelfile.load_architecture_and_weights(path)
+for path in sorted(folder.glob("*/best.keras")):
+    model, _ = modelfile.open_model(path)
     # Not `predict`, which JAX would compile for each network, longer than all the rest takes.
-    answer = model(inputs[path.stem], training=False)
-    outputs[path.stem] = keras.ops.convert_to_numpy(answer)
+    answer = model(inputs[path.parent.name], training=False)
+    outputs[path.parent.name] = keras.ops.convert_to_numpy(answer)
 numpy.savez(folder / f"outputs-{name}.npz", **outputs)

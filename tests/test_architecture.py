@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "metrics": {"core", "backend"},
     "losses": {"core", "backend", "metrics"},
     "models": {"core"},
-    "tasks": {"core", "metrics", "losses"},
+    "tasks": {"core", "data", "metrics", "losses"},
     "runs": {"core", "backend", "data", "metrics", "losses", "models", "tasks"},
     "report": {"core", "metrics", "models", "tasks", "runs"},
     "engine": {

@@ -11,7 +11,7 @@ import pytest
 
 from kerasdl import backend, models
 from kerasdl.core.errors import ConfigError
-from kerasdl.runs import modelfile
+from kerasdl.runs import modelfile, sidecar
 
 NETWORKS = {
     "resnet18": ("resnet18", (32, 32, 3), {}),
@@ -36,7 +36,11 @@ def test_a_model_file_answers_alike_on_all_backends(tmp_path):
                 layer.set_weights([generator.uniform(0.5, 1.5, size) for _ in range(4)])
         x = inputs[name] = generator.random((2, *shape), dtype="float32")
         expected[name] = keras.ops.convert_to_numpy(model(x, training=False))
-        modelfile.save_inference_model(model, tmp_path / f"{name}.keras")
+        (tmp_path / name).mkdir()
+        modelfile.save_inference_model(model, tmp_path / name / "best.keras")
+        facts = {"task": "segmentation", "model": network, "model_args": options, "outputs": 5}
+        size = {"image_size": list(shape[:2]), "channels": shape[2]}
+        sidecar.write(tmp_path / name, {**facts, **size, "precision": "float32"})
     numpy.savez(tmp_path / "inputs.npz", **inputs)
     here = keras.config.backend()
     others = [name for name in backend.installed() if name != here]

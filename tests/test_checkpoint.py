@@ -88,8 +88,8 @@ def copied(trained, tmp_path):
 
 def weights_of(path):
     """The number of the epoch that a saved model belongs to."""
-    values = modelfile.load_architecture_and_weights(path).get_weights()
-    return {int(value) for weight in values for value in weight.ravel()}
+    layers = modelfile.read_weights(path).values()
+    return {int(value) for arrays in layers for array in arrays for value in array.ravel()}
 
 
 def cut(path):
@@ -445,9 +445,9 @@ def test_a_kill_after_the_commit_is_repaired(copied, monkeypatch, name, after, f
             run.train((0.5,), stop=finished)
         monkeypatch.undo()
     assert weights_of(copied / "best.keras") <= {2, 5}  # old or new, always whole
-    with runfolder.acquire(copied, config.Config(**{"epochs": 20}), "data") as folder:
-        assert folder.status == ("finished" if finished else "resume")
-        resume.repair(folder)
+    with Run(copied) as run:
+        assert run.folder.status == ("finished" if finished else "resume")
+        assert not resume.complete(run.folder) or finished
     assert weights_of(copied / "best.keras") == {5}
     assert json.loads((copied / "best.json").read_text())["epoch"] == 5
     assert len((copied / "history.csv").read_text().splitlines()) == 6
@@ -455,8 +455,8 @@ def test_a_kill_after_the_commit_is_repaired(copied, monkeypatch, name, after, f
 
 def test_repair_touches_nothing_that_is_right(copied):
     before = {path: path.stat().st_mtime_ns for path in copied.rglob("*") if path.is_file()}
-    with runfolder.acquire(copied, config.Config(**{"epochs": 20}), "data") as folder:
-        assert resume.repair(folder) == {"epoch": 2, "value": 1.5}
+    with Run(copied) as run:
+        assert run.state.best == {"epoch": 2, "value": 1.5}
     assert before == {p: p.stat().st_mtime_ns for p in copied.rglob("*") if p.is_file()}
 
 

@@ -103,7 +103,7 @@ def test_train_passes_its_words_on(kerasdl, tmp_path, monkeypatch):
             "samples": 5, "scores": {"mean_iou": 0.5}, "baseline": {"mean_iou": 0.25},
         }  # fmt: skip
         (tmp_path / "metrics.json").write_text(json.dumps(document))
-        return tmp_path
+        return run.Run(tmp_path)
 
     monkeypatch.setattr(run, "train", recorder)
     code, out, _ = kerasdl(

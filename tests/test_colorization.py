@@ -12,12 +12,11 @@ from report_fixtures import scores
 
 import kerasdl
 from kerasdl import tasks
-from kerasdl.core.errors import ConfigError, ModelFileError
+from kerasdl.core.errors import ConfigError
 from kerasdl.engine.callbacks import WarnOfGray
 from kerasdl.metrics.colorization import ColorizationScores
 from kerasdl.metrics.colors import bins
 from kerasdl.report import card
-from kerasdl.runs import modelfile
 from kerasdl.tasks import colorization
 
 TINY = {
@@ -78,8 +77,7 @@ def test_the_artifacts_of_a_run_with_bins(runs):
     scores = json.loads((folder / "metrics.json").read_text())["scores"]
     assert scores == pytest.approx(kerasdl.evaluate(folder)["scores"], rel=1e-3, abs=1e-5)
     assert (folder / "report.html").stat().st_size > 0
-    model, sidecar = modelfile.open_model(folder / "best.keras")
-    assert sidecar["target"] == "ab" and model.output_shape[-1] == 313
+    assert folder.sidecar["target"] == "ab" and folder.open_model().output_shape[-1] == 313
 
 
 @pytest.mark.parametrize("key", [("rgb", ""), ("ab", "chroma"), ("ab", "bins")])
@@ -239,27 +237,6 @@ def test_keys_that_do_not_fit_together(values, message, tmp_path):
         kerasdl.train(settings, tmp_path / "run", quiet=True)
 
 
-def test_a_model_file_says_its_target_and_an_old_one_means_rgb(runs, tmp_path):
-    folder = tmp_path / "run"
-    folder.mkdir()
-    for key in (("rgb", ""), ("ab", "")):
-        for name in ("best.keras", "model.json", "config.toml"):
-            (folder / name).write_bytes((runs[key] / name).read_bytes())
-        sidecar = json.loads((folder / "model.json").read_text())
-        assert sidecar.pop("target") == key[0]
-        (folder / "model.json").write_text(json.dumps(sidecar))
-        text = (folder / "config.toml").read_text()
-        (folder / "config.toml").write_text(text.replace(f'target = "{key[0]}"\n', ""))
-        if key[0] == "rgb":
-            assert kerasdl.evaluate(folder)["target"] == "rgb"
-        else:
-            with pytest.raises(ModelFileError, match="2 outputs, the target rgb .* has 3"):
-                kerasdl.predict(folder, photos(1)[0])
-    (folder / "model.json").write_text(json.dumps({**sidecar, "target": "hsv"}))
-    with pytest.raises(ModelFileError, match="'target' has not the expected form"):
-        kerasdl.predict(folder, photos(1)[0])
-
-
 def test_bins_are_weighted_by_the_training_images():
     class Source:
         images = numpy.zeros((70, 4, 4, 3), "uint8")
@@ -299,7 +276,7 @@ def test_target_and_saturation_on_the_command_line(runs, tmp_path, capsys):
 @pytest.mark.parametrize(("target", "loss"), [("rgb", ""), ("ab", ""), ("ab", "bins")])
 def test_the_card_s_python_colors_as_predict_does(runs, tmp_path, monkeypatch, target, loss):
     folder = runs[target, loss]
-    size = kerasdl.engine.run.read_config(folder).image_size
+    size = kerasdl.Run(folder).config.image_size
     settings = {"target": target, "loss": loss, "image_size": size}
     document = {"scores": scores("colorization", "unet", psnr=20.0), "config": settings}
     program = card.model_card(document, "run").partition("```python\n")[2].partition("```")[0]

@@ -62,9 +62,9 @@ def test_the_score_is_in_the_report_with_label_and_definition(run):
     assert document == {**json.loads((run / "metrics.json").read_text()), "run": str(run)}
     header = (run / "history.csv").read_text().splitlines()[0].split(",")
     assert "val_true_probability" in header and "true_probability" not in header
-    page = (run / "report.html").read_text()
+    page = (run / "report.html").read_text().replace("\xa0", " ")
     assert "true probability (%) ↑" in page and f"{100 * value:.1f}" in page
-    assert "Tiny on stripes" in page and "mean probability of the true class" in page
+    assert "Tiny on stripes" in page and "Mean probability of the true class" in page
 
 
 def test_predict_uses_the_model_of_the_extension(run):

@@ -15,7 +15,6 @@ from kerasdl.backend import signals
 from kerasdl.core.errors import ConfigError
 from kerasdl.engine import averaging, datasets, inference, schedules
 from kerasdl.engine.optimizers import SGD
-from kerasdl.report import history
 from kerasdl.runs import runfolder
 
 
@@ -150,7 +149,7 @@ def test_interrupted_equals_uninterrupted_bit_for_bit(
             interrupted(patched, epoch, batch)
             with pytest.raises(signals.Stopped):
                 kerasdl.train(config, tmp_path / "parts", quiet=True)
-        assert len(history.read(tmp_path / "parts" / "history.csv")) == epoch - 1
+        assert len(kerasdl.Run(tmp_path / "parts").history) == epoch - 1
     kerasdl.train(config, tmp_path / "parts", quiet=True)
     whole, parts = (toy_run.outcome(path) for path in (finished, tmp_path / "parts"))
     for part in whole:
@@ -172,7 +171,7 @@ def finished(tmp_path_factory):
 
 def test_the_best_model_has_the_averaged_weights_of_the_full_size(finished):
     best = json.loads((finished / "best.json").read_text())
-    rows = history.read(finished / "history.csv")
+    rows = kerasdl.Run(finished).history
     full = [row["val_loss"] for row in rows[2:]]
     assert best["value"] == min(full) and best["epoch"] == 3 + full.index(min(full))
     average = finished / "checkpoints" / f"epoch-{best['epoch']:05d}" / "average.keras"
@@ -214,10 +213,3 @@ def test_a_damaged_average_costs_its_epoch(finished, tmp_path, without_artifacts
     assert "damaged state" in caplog.text and "going on from epoch 3" in caplog.text
     whole, repaired = toy_run.outcome(finished), toy_run.outcome(tmp_path / "run")
     assert repaired["weights and optimizer"] == whole["weights and optimizer"]
-
-
-def test_the_average_of_another_network_is_refused():
-    inputs = keras.Input((1,))
-    model = keras.Model(inputs, keras.layers.Dense(1)(inputs))
-    with pytest.raises(ValueError, match="another network"):
-        averaging.Averaging(0.9).start(model, [numpy.zeros((2, 1)), numpy.zeros(1)])

@@ -177,3 +177,10 @@ def test_data_of_unknown_length_count_no_step_too_many():
     model = identity()
     model.fit(data, epochs=2, verbose=0)
     assert int(model.optimizer.iterations.numpy()) == 6
+
+
+@defect(cure="kerasdl.losses.Huber")  # fixed after 3.15.1 by keras-team/keras#23286
+def test_a_saved_huber_loss_keeps_its_delta():
+    loss = keras.losses.Huber(delta=0.1)
+    again = keras.losses.deserialize(keras.losses.serialize(loss))
+    assert float(again([1.0], [0.0])) == pytest.approx(0.1 * (1.0 - 0.05))

@@ -164,26 +164,24 @@ def test_ssim_of_images_whose_size_is_unknown_when_the_graph_is_built():
         assert logs["ssim"] == pytest.approx(expected, abs=1e-5)
 
 
-def test_chroma_error_and_delta_e_equal_a_loop_over_scikit_image():
-    truth, prediction = images(count=2)
-    for index in range(2):
-        lab = skimage.color.rgb2lab(truth[index].astype(float))
-        other = skimage.color.rgb2lab(prediction[index].astype(float))
-        distances = [
-            numpy.hypot(p[1] - q[1], p[2] - q[2])
-            for p, q in zip(lab.reshape(-1, 3), other.reshape(-1, 3), strict=True)
-        ]
-        assert color.chroma_error(truth, prediction)[index] == pytest.approx(numpy.mean(distances))
-        absolute = numpy.abs(lab - other)[..., 1:].mean()
-        assert color.ab_error(truth, prediction)[index] == pytest.approx(absolute)
-        differences = [
-            skimage.color.deltaE_ciede2000(p, q)
-            for p, q in zip(lab.reshape(-1, 3)[:50], other.reshape(-1, 3)[:50], strict=True)
-        ]
-        strip = color.delta_e(
-            truth[index].reshape(-1, 3)[None, :50], prediction[index].reshape(-1, 3)[None, :50]
-        )
-        assert strip == pytest.approx(numpy.mean(differences))
+def color_scores(*pairs):
+    scores = color.ColorScores()
+    for truth, prediction in pairs:
+        scores.update(truth, prediction)
+    return scores.result()
+
+
+def test_color_errors_equal_a_loop_over_scikit_image():
+    truth, prediction = images(4, 5, count=1)
+    lab = skimage.color.rgb2lab(truth[0].astype(float))
+    other = skimage.color.rgb2lab(prediction[0].astype(float))
+    pixels = list(zip(lab.reshape(-1, 3), other.reshape(-1, 3), strict=True))
+    found = color_scores((truth, prediction))
+    distances = [numpy.hypot(p[1] - q[1], p[2] - q[2]) for p, q in pixels]
+    assert found["chroma_error"] == pytest.approx(numpy.mean(distances))
+    assert found["ab_error"] == pytest.approx(numpy.abs(lab - other)[..., 1:].mean())
+    differences = [skimage.color.deltaE_ciede2000(p, q) for p, q in pixels]
+    assert found["delta_e"] == pytest.approx(numpy.mean(differences))
 
 
 def test_out_of_gamut_counts_pixels_that_clipping_changes():
@@ -208,28 +206,17 @@ def test_colorfulness_by_hand():
 def test_color_scores_of_batches_of_any_size():
     truth, prediction = images(count=5)
     gray = numpy.repeat(truth.mean(axis=-1, keepdims=True), 3, axis=-1)
-    scores = color.ColorScores()
-    scores.update(truth[:3], prediction[:3])
-    scores.update(truth[3:], prediction[3:])
-    expected = {
-        "chroma_error": color.chroma_error(truth, prediction).mean(),
-        "ab_error": color.ab_error(truth, prediction).mean(),
-        "delta_e": color.delta_e(truth, prediction).mean(),
-        "colorfulness_ratio": color.colorfulness(prediction).mean()
-        / color.colorfulness(truth).mean(),
-    }
-    assert scores.result() == pytest.approx(expected)
+    found = color_scores((truth[:3], prediction[:3]), (truth[3:], prediction[3:]))
+    each = [color_scores((truth[i : i + 1], prediction[i : i + 1])) for i in range(5)]
+    for name in ("chroma_error", "ab_error", "delta_e"):
+        assert found[name] == pytest.approx(numpy.mean([scores[name] for scores in each]))
+    expected = color.colorfulness(prediction).mean() / color.colorfulness(truth).mean()
+    assert found["colorfulness_ratio"] == pytest.approx(expected)
 
-    identical = color.ColorScores()
-    identical.update(truth, truth)
-    assert identical.result() == pytest.approx(
+    assert color_scores((truth, truth)) == pytest.approx(
         {"chroma_error": 0.0, "ab_error": 0.0, "delta_e": 0.0, "colorfulness_ratio": 1.0}
     )
-    colorless = color.ColorScores()
-    colorless.update(truth, gray)
-    assert colorless.result()["colorfulness_ratio"] == pytest.approx(0.0, abs=1e-5)
-    grays = color.ColorScores()
-    grays.update(gray, truth)
-    assert numpy.isnan(grays.result()["colorfulness_ratio"])
+    assert color_scores((truth, gray))["colorfulness_ratio"] == pytest.approx(0.0, abs=1e-5)
+    assert numpy.isnan(color_scores((gray, truth))["colorfulness_ratio"])
     with pytest.raises(DataError, match="at least one image"):
         color.ColorScores().result()

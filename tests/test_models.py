@@ -9,7 +9,8 @@ import pytest
 from kerasdl import models
 from kerasdl.core.errors import ConfigError
 from kerasdl.models.u_net import kept_skips
-from kerasdl.runs.modelfile import open_model, save_inference_model, write_sidecar
+from kerasdl.runs import sidecar
+from kerasdl.runs.modelfile import open_model, save_inference_model
 from kerasdl.tools.summary import macs
 
 # name, options, stride of the coarsest layer.
@@ -220,7 +221,10 @@ def test_outputs_stay_float32(precision):
 def test_model_files_of_all_networks_are_accepted(name, options, coarsest, tmp_path):
     model = models.build(name, (32, 32, 3), 2, **options)
     save_inference_model(model, tmp_path / "best.keras")
-    write_sidecar(tmp_path, {"task": "segmentation", "class_names": ["a", "b"]})
+    facts = {"task": "segmentation", "model": name, "model_args": options, "outputs": 2}
+    sidecar.write(
+        tmp_path, {**facts, "channels": 3, "image_size": [32, 32], "precision": "float32"}
+    )
     loaded, _ = open_model(tmp_path / "best.keras")
     x = numpy.random.default_rng(0).random((1, 32, 32, 3), dtype="float32")
     assert numpy.array_equal(model.predict_on_batch(x), loaded.predict_on_batch(x))

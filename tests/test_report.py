@@ -6,7 +6,6 @@ import math
 import pytest
 from report_fixtures import history_rows, scores
 
-from kerasdl.core.errors import DataError
 from kerasdl.report import exhibits, history, names, study, tables
 
 
@@ -168,7 +167,7 @@ def test_the_caption_of_curves_tells_drops_and_schedules():
     assert "schedule: 0.0001 in the first, 0.1 in epoch 3, 0.01 in the last." in caption
 
 
-def test_history_tells_best_epoch_and_changes_of_the_rate(tmp_path):
+def test_history_tells_best_epoch_and_changes_of_the_rate():
     rows = history_rows()
     assert history.best_epoch(rows) == 5  # 1.2 / 5 = 0.24, then 0.9
     assert history.best_epoch(rows, "val_accuracy") == 6
@@ -177,12 +176,3 @@ def test_history_tells_best_epoch_and_changes_of_the_rate(tmp_path):
     assert history.curve_score(rows) == "accuracy"
     assert history.curve_score(history_rows("psnr")) == "psnr"
     assert history.curve_score([{"epoch": 1, "loss": 1.0}]) is None
-    path = tmp_path / "history.csv"
-    path.write_text("epoch,loss,val_loss\n1,0.5,\n2,0.25,nan\n", encoding="utf-8")
-    read = history.read(path)
-    assert read[0] == {"epoch": 1, "loss": 0.5} and read[1]["loss"] == 0.25
-    path.write_text("epoch,loss\n1,much\n", encoding="utf-8")
-    with pytest.raises(DataError, match="damaged"):
-        history.read(path)
-    with pytest.raises(DataError, match="cannot be read"):
-        history.read(tmp_path / "none.csv")

@@ -86,16 +86,6 @@ def test_image_grid_with_titles_and_legend_is_larger(tmp_path):
     assert (pixels == (0, 158, 115)).all(axis=-1).sum() == 144  # a swatch of 12 x 12
 
 
-def test_colorize_mask():
-    palette = ((1, 2, 3), (4, 5, 6))
-    mask = numpy.array([[0, 1], [255, 7]], "uint8")
-    white = (255, 255, 255)
-    expected = numpy.array([[(1, 2, 3), (4, 5, 6)], [white, white]], "uint8")
-    numpy.testing.assert_array_equal(figures.colorize_mask(mask, palette), expected)
-    ignored = figures.colorize_mask(mask, palette, ignore=(1,))
-    assert tuple(ignored[0, 1]) == white and tuple(ignored[0, 0]) == (1, 2, 3)
-
-
 def test_row_shares_of_a_confusion_matrix():
     fractions = figures.row_fractions([[8, 2], [0, 0]])
     numpy.testing.assert_allclose(fractions[0], [0.8, 0.2])

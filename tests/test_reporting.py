@@ -63,19 +63,6 @@ def test_damaged_stored_images_name_the_file(folders):
     assert stored.read(folders[0].parent) == {}
 
 
-def test_find_runs(folders, tmp_path, caplog):
-    assert rundocument.find([tmp_path]) == folders  # seed-2 before seed-10
-    assert "not finished" in caplog.text and "seed-10" in caplog.text
-    assert rundocument.find([folders[1], folders[1], tmp_path / "all" / "none"]) == folders[1:]
-    for path, message in (
-        (tmp_path / "nowhere", "no such run folder"),
-        (folders[0] / "figures", "there is no run"),
-        (tmp_path / "all" / "none" / "seed-10", "not finished"),
-    ):
-        with pytest.raises(ModelFileError, match=message):
-            rundocument.find([path])
-
-
 def test_page_of_one_run(folders, tmp_path, kerasdl):  # noqa: F811
     code, out, _ = kerasdl("report", str(folders[0]))
     assert (code, out.strip()) == (0, f"page: {folders[0] / 'report.html'}")

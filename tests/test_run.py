@@ -25,7 +25,6 @@ from kerasdl.core.errors import (
     WriteError,
 )
 from kerasdl.engine import datasets, run
-from kerasdl.report import history
 from kerasdl.runs import checkpoint
 
 TINY = {
@@ -84,7 +83,7 @@ def test_a_run_leaves_everything(runs, task):
     assert set(document["scores"]) >= SCORES[task]
     assert all(name.partition("/")[0] in document["definitions"] or "/" in name
                for name in document["scores"])  # fmt: skip
-    rows = history.read(folder / "history.csv")
+    rows = kerasdl.Run(folder).history
     assert [row["epoch"] for row in rows] == [1, 2]
     assert all(row["learning_rate"] == pytest.approx(config(task).learning_rate) for row in rows)
 
@@ -122,9 +121,10 @@ def test_scores_of_classification_are_those_of_the_model(runs):
 
 def test_repeating_a_finished_run_trains_nothing(runs, caplog):
     folder = runs["segmentation"]
-    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+    before = {path: path.stat().st_mtime_ns for path in folder.path.rglob("*") if path.is_file()}
     with caplog.at_level(logging.INFO, "kerasdl"):
-        assert kerasdl.train(config("segmentation"), folder, quiet=True) == folder
+        again = kerasdl.train(config("segmentation"), folder, quiet=True)
+    assert again.path == folder.path
     assert "already finished" in caplog.text and "--overwrite" in caplog.text
     after = {path: path.stat().st_mtime_ns for path in before}
     assert after == before
@@ -212,7 +212,7 @@ def test_more_epochs_go_on(tmp_path, without_artifacts):
     first = config("segmentation", train_size=8, epochs=1)
     folder = kerasdl.train(first, tmp_path / "run", quiet=True)
     kerasdl.train(run.changed(first, epochs=3), folder, quiet=True)
-    rows = history.read(folder / "history.csv")
+    rows = kerasdl.Run(folder).history
     assert [row["epoch"] for row in rows] == [1, 2, 3]
 
 
@@ -223,7 +223,7 @@ def test_resumed_in_parts_equals_trained_at_once(tmp_path, without_artifacts):
     for epochs in (1, 3, 4):
         kerasdl.train(run.changed(whole, epochs=epochs, workers=epochs), tmp_path / "parts",
                       quiet=True)  # fmt: skip
-    rows = [history.read(tmp_path / name / "history.csv") for name in ("whole", "parts")]
+    rows = [kerasdl.Run(tmp_path / name).history for name in ("whole", "parts")]
     for row in (*rows[0], *rows[1]):
         row.pop("seconds")
     assert rows[0] == rows[1]
@@ -248,9 +248,9 @@ def test_score_as_monitor_and_early_stopping(tmp_path, without_artifacts):
         learning_rate=1e-9,
     )
     folder = kerasdl.train(settings, tmp_path / "run", quiet=True)
-    assert len(history.read(folder / "history.csv")) < 30
+    assert len(kerasdl.Run(folder).history) < 30
     best = json.loads((folder / "best.json").read_text())
-    rows = history.read(folder / "history.csv")
+    rows = kerasdl.Run(folder).history
     assert best["value"] == max(row["val_mean_iou"] for row in rows)
 
 
@@ -304,12 +304,14 @@ def test_predict_without_images(runs, tmp_path):
         kerasdl.predict(runs["segmentation"], tmp_path)
 
 
-def test_newest_finished_run_of_a_task(runs):
-    root = runs["colorization"].parent
-    assert run.newest("colorize", root) == runs["colorization"]
-    (root / "unfinished").mkdir()
-    (root / "unfinished" / "metrics.json").write_text("{}")
-    assert run.newest("segment", root) == runs["segmentation"]
+def test_a_run_scores_and_predicts_by_itself(runs):
+    run = kerasdl.Run(str(runs["segmentation"]))
+    assert run.scores == run.metrics["scores"] and run.config == runs["segmentation"].config
+    found = run.evaluate("validation", batch_size=4)
+    assert found["samples"] == 6 and found["run"] == str(run)
+    image = numpy.zeros((20, 24, 3), "uint8")
+    assert numpy.array_equal(run.predict(image)[0].mask, kerasdl.predict(run.path, image)[0].mask)
+    assert run.open_model().output_shape == (None, 16, 16, len(run.class_names))
 
 
 def test_few_images_without_validation_and_test(tmp_path, caplog):

@@ -439,7 +439,7 @@ def test_files_that_are_there_need_no_network(load, network, tmp_path):
 
 def test_download_prepares_for_random_access(tmp_path, monkeypatch):
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
-    config = config_module.Config(data="tfds:kerasdl_color", download=True)
+    config = config_module.Config(**{"data": "tfds:kerasdl_color", "download": True})
     monkeypatch.setattr(
         library,
         "builder",
@@ -565,7 +565,7 @@ def test_cmaterdb_with_its_registered_checksums(name, counts, tmp_path, monkeypa
         manual_dir=CMATERDB / name, try_download_gcs=False, force_checksums_validation=True
     )
     builder.download_and_prepare(download_config=settings)
-    config = config_module.Config(data=f"tfds:cmaterdb/{name}")
+    config = config_module.Config(**{"data": f"tfds:cmaterdb/{name}"})
     data = read(f"cmaterdb/{name}", "classification", config)
     assert tuple(len(data.splits[split]) for split in ("train", "validation", "test")) == counts
     assert data.class_names == tuple("0123456789")

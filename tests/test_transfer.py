@@ -38,7 +38,7 @@ def without_artifacts(monkeypatch):
 
 @pytest.fixture(scope="module")
 def classifier(tmp_path_factory):
-    """A classifier whose weights are all different from each other, with its sidecar."""
+    """A bare model file of a classifier whose weights are all different from each other."""
     folder = tmp_path_factory.mktemp("weights")
     model = models.build("resnet18", (32, 32, 3), 10, stem="imagenet")
     generator = numpy.random.default_rng(3)
@@ -65,7 +65,7 @@ def test_every_layer_of_the_body_is_taken(name, stem):
     source = models.build("resnet18", (32, 32, 3), 10, stem=stem)
     target = models.build(name, (40, 48, 3), 5, stem=stem)
     heads = [w for w in target.weights if "stage" not in w.path.split("/")[0]]
-    copied, refused, body = transfer.copy_weights(source, target)
+    copied, refused, body = transfer.copy_weights(transfer.weights_of(source), target)
     # 1 stem, 8 blocks of 2, 3 shortcuts: 20 convolutions, each with its normalization.
     assert len(copied) == len(body) == 40 and not refused and heads
     theirs = {layer.name: layer for layer in source.layers}
@@ -80,9 +80,11 @@ def test_every_layer_of_the_body_is_taken(name, stem):
 
 
 def test_the_features_are_those_of_the_backbone(classifier):
-    source = modelfile.load_architecture_and_weights(classifier / "best.keras")
+    weights = modelfile.read_weights(classifier / "best.keras")
+    source = models.build("resnet18", (32, 32, 3), 10, stem="imagenet")
+    modelfile.load_weights(source, classifier / "best.keras")
     target = models.build("unet-resnet18", (32, 32, 3), 5)
-    transfer.copy_weights(source, target)
+    transfer.copy_weights(weights, target)
     x = numpy.random.default_rng(0).random((2, 32, 32, 3), dtype="float32")
     deepest = [
         keras.Model(m.input, m.get_layer("stage4_block2_relu").output).predict_on_batch(x)
@@ -92,9 +94,11 @@ def test_the_features_are_those_of_the_backbone(classifier):
 
 
 def test_a_gray_network_sees_what_the_backbone_sees_in_the_gray_image(classifier):
-    source = modelfile.load_architecture_and_weights(classifier / "best.keras")
+    weights = modelfile.read_weights(classifier / "best.keras")
+    source = models.build("resnet18", (32, 32, 3), 10, stem="imagenet")
+    modelfile.load_weights(source, classifier / "best.keras")
     target = models.build("fcn32", (32, 32, 1), 3)
-    copied, refused, _ = transfer.copy_weights(source, target)
+    copied, refused, _ = transfer.copy_weights(weights, target)
     assert len(copied) == 40 and not refused
     gray = numpy.random.default_rng(0).random((2, 32, 32, 1), dtype="float32")
     found = [
@@ -113,14 +117,12 @@ def test_a_run_with_a_frozen_backbone(classifier, tmp_path, without_artifacts, c
     assert f"backbone: 40 of 40 layers from {backbone}" in caplog.text
     record = json.loads((tmp_path / "whole" / "init_weights.json").read_text())
     assert len(record["layers"]) == 40 and record["refused"] == []
-    before = modelfile.load_architecture_and_weights(backbone / "best.keras")
+    before = modelfile.read_weights(backbone / "best.keras")
     newest = runfolder.committed(tmp_path / "whole" / "checkpoints")[0] / "model.keras"
-    after = modelfile.load_architecture_and_weights(newest)
-    for layer in after.layers:
-        if layer.name in record["layers"]:
-            theirs = before.get_layer(layer.name).get_weights()
-            for one, other in zip(layer.get_weights(), theirs, strict=True):
-                numpy.testing.assert_array_equal(one, other)
+    after = modelfile.read_weights(newest)
+    for name in record["layers"]:
+        for one, other in zip(after[name], before[name], strict=True):
+            numpy.testing.assert_array_equal(one, other)
 
     first = kerasdl.Config(**{**values, "epochs": 1})
     kerasdl.train(first, tmp_path / "parts", quiet=True)
@@ -135,9 +137,9 @@ def test_a_run_with_a_frozen_backbone(classifier, tmp_path, without_artifacts, c
 def test_a_backbone_that_is_not_frozen_is_trained(classifier, tmp_path, without_artifacts):
     values = {**TINY, "model": "fcn32", "epochs": 1, "weights": str(classifier / "best.keras")}
     kerasdl.train(kerasdl.Config(**values), tmp_path / "run", quiet=True)
-    after = modelfile.load_architecture_and_weights(tmp_path / "run" / "best.keras")
-    before = modelfile.load_architecture_and_weights(classifier / "best.keras")
-    kernels = [m.get_layer("stage4_block2_2_convolution").get_weights()[0] for m in (before, after)]
+    after = modelfile.read_weights(tmp_path / "run" / "best.keras")
+    before = modelfile.read_weights(classifier / "best.keras")
+    kernels = [weights["stage4_block2_2_convolution"][0] for weights in (before, after)]
     change = numpy.abs(kernels[0] - kernels[1]).max()
     assert 0 < change < 0.1  # a new network's kernel has a deviation of sqrt(2 / 72) = 0.17
 
@@ -163,7 +165,7 @@ def test_what_is_no_backbone_is_refused(classifier, tmp_path):
         start("unet", classifier, tmp_path)
     with pytest.raises(ConfigError, match=r"3, 64\) there and .*3, 8\) here.*filters"):
         start("resnet18", classifier, tmp_path, stem="imagenet", filters=8)
-    with pytest.raises(ModelFileError, match="the backbone has no best model"):
+    with pytest.raises(ModelFileError, match="the run has no best model yet"):
         start("fcn32", tmp_path, tmp_path)
     with pytest.raises(ModelFileError, match="no such model file"):
         start("fcn32", tmp_path / "none.keras", tmp_path)
@@ -263,7 +265,7 @@ def test_conversion_of_keras_hub_itself(monkeypatch):
     assert_stems_alike(theirs, converted)
     # Without the folded normalization both are the same function, borders included.
     target = models.build("resnet18", (SIZE, SIZE, 3), 1, stem="imagenet")
-    transfer.copy_weights(converted, target)
+    transfer.copy_weights(transfer.weights_of(converted), target)
     for ours, hub in (("stem_convolution", "conv1_conv"), ("stem_norm", "conv1_bn")):
         target.get_layer(ours).set_weights(theirs.get_layer(hub).get_weights())
     body = keras.Model(target.input, target.get_layer("stage4_block2_relu").output)

@@ -28,8 +28,7 @@ from kerasdl.backend import signals
 from kerasdl.core.errors import KerasdlError
 from kerasdl.data.pipeline import batches
 from kerasdl.engine import failures
-from kerasdl.runs import checkpoint, config, modelfile, runfolder
-from kerasdl.runs import restore as resume
+from kerasdl.runs import checkpoint, config, runfolder
 
 SIZE = 8
 CLASSES = 3
@@ -145,22 +144,21 @@ def train(out, kill="", epochs=8, workers=2, samples=22, deterministic=True):
         ) as validation,
         failures.training_errors(folder.path, 4, settings.image_size),
     ):
-        if folder.status == "finished":
-            resume.repair(folder)
-            return folder.status
         backend.prepare(seed, deterministic=deterministic)
         model = build()
         folder.require_space(model.count_params())
-        modelfile.write_sidecar(folder.path, {"task": "classification"})
         kept = [
             keras.callbacks.ReduceLROnPlateau(factor=0.5, patience=1, mode="min"),
             keras.callbacks.EarlyStopping(patience=4, mode="min"),
         ]
         state = checkpoint.RunState(folder, seed, callbacks=kept, set_epoch=data.set_epoch)
+        first = state.restore(model)
+        if folder.status == "finished":
+            return folder.status
         model.fit(
             data,
             validation_data=validation,
-            initial_epoch=state.restore(model),
+            initial_epoch=first,
             epochs=epochs,
             shuffle=False,
             verbose=0,

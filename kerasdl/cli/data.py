@@ -83,8 +83,9 @@ def data_check(name, task, quick, sheet, assignments, download, as_json):
             click.echo(line)
     if sheet:
         config = {**values, "task": report.task}
-        masks = TASKS[report.task].annotation == "mask"
-        for line in datashow.show(config, "train", 64, masks, out=sheet):
+        for line in datashow.show(
+            config, "train", 64, TASKS[report.task].annotation == "mask", out=sheet
+        ):
             click.echo(line, err=True)
     if report.failed:
         sys.exit(3)

@@ -207,13 +207,13 @@ def common_options(function):
 def chosen_run(task, run, backend):
     """The run folder to use, and the backend fixed."""
     from kerasdl import backend as backends
-    from kerasdl.engine import run as runs
+    from kerasdl.runs import run as runs
 
     if run is None:
         run = runs.newest(task)
         click.echo(f"run: {run}", err=True)
-    elif runs.read_config(run).task != task:
-        raise ConfigError(f"a run of {runs.read_config(run).task}, not of {task}", run)
+    elif (other := runs.Run(run).config.task) != task:
+        raise ConfigError(f"a run of {other}, not of {task}", run)
     backends.choose(backend or "auto")
     return run
 

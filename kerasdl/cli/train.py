@@ -1,7 +1,5 @@
 """`kerasdl train`."""
 
-import json
-
 import click
 
 from kerasdl.cli.options import (
@@ -50,7 +48,7 @@ def train(settings, task, config_file, assignments, backend, out, resume, overwr
             raise ConfigError(
                 "--resume and --overwrite exclude each other", resume, "give one of them"
             )
-        stored = configuration.as_dict(run.read_config(resume))
+        stored = configuration.as_dict(run.Run(resume).config)
         values = configuration.override(stored, assignments)
         values |= {key: value for key, value in flags.items() if value is not None}
         values = with_extensions(values)
@@ -63,8 +61,7 @@ def train(settings, task, config_file, assignments, backend, out, resume, overwr
     else:
         config = resolve(task, config_file, assignments, backend, flags)
     quiet = settings.get("quiet", False)
-    path = run.train(config, out, overwrite, allow_data_change, quiet=quiet)
+    trained = run.train(config, out, overwrite, allow_data_change, quiet=quiet)
     if distribution.follows():
         return
-    document = json.loads((path / "metrics.json").read_text(encoding="utf-8"))
-    show_scores({"run": str(path), **document}, as_json)
+    show_scores({"run": str(trained), **trained.metrics}, as_json)

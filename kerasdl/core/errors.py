@@ -5,6 +5,8 @@ Exit codes: 0 done, 1 defect in kerasdl, 2 usage or configuration, 3 data (or ba
 """
 
 import difflib
+import os
+from collections.abc import Iterable
 
 
 class KerasdlError(Exception):
@@ -18,13 +20,15 @@ class KerasdlError(Exception):
 
     exit_code = 1
 
-    def __init__(self, what, path=None, fix=None):
+    def __init__(
+        self, what: str, path: str | os.PathLike[str] | None = None, fix: str | None = None
+    ):
         super().__init__(what)
         self.what = what
         self.path = path
         self.fix = fix
 
-    def __str__(self):
+    def __str__(self) -> str:
         text = self.what
         if self.path is not None:
             text += f": {self.path}"
@@ -63,7 +67,7 @@ class WriteError(KerasdlError):
     exit_code = 6
 
 
-def suggest(kind, name, choices):
+def suggest(kind: str, name: object, choices: Iterable[str]) -> ConfigError:
     """Error for an unknown name, with the closest known one.
 
     Args:

@@ -6,6 +6,7 @@ folder. An extension calls `kerasdl.register` with its entries, see docs/extendi
 
 import hashlib
 import importlib
+import importlib.machinery
 import importlib.util
 import pathlib
 import sys
@@ -46,7 +47,7 @@ def require_outside(names: Iterable[str], folder: pathlib.Path) -> None:
             )
 
 
-def _load_module(name):
+def _load_module(name: str) -> str:
     try:
         importlib.import_module(name)
     except ModuleNotFoundError as error:
@@ -61,7 +62,7 @@ def _load_module(name):
     return name
 
 
-def _load_file(name):
+def _load_file(name: str) -> str:
     path = pathlib.Path(name).expanduser().absolute()
     # A run names the file where it was; on another machine --extension says where it is.
     path = path if path.is_file() else _LOADED.get(path.name, path)
@@ -73,11 +74,13 @@ def _load_file(name):
     module_name = f"kerasdl_extension_{path.stem}_{digest}"
     if module_name in sys.modules:
         return str(path)
-    spec = importlib.util.spec_from_file_location(module_name, path)
+    loader = importlib.machinery.SourceFileLoader(module_name, str(path))
+    spec = importlib.machinery.ModuleSpec(module_name, loader, origin=str(path))
+    spec.has_location = True  # so that the module has a __file__
     module = importlib.util.module_from_spec(spec)
     sys.modules[module_name] = module
     try:
-        spec.loader.exec_module(module)
+        loader.exec_module(module)
     except ConfigError:
         del sys.modules[module_name]
         raise
@@ -88,6 +91,6 @@ def _load_file(name):
     return str(path)
 
 
-def _failed(name, error):
+def _failed(name: str | pathlib.Path, error: Exception) -> ConfigError:
     reason = f"{type(error).__name__}: {error}".splitlines()[0]
     return ConfigError(f"extension {name} cannot be imported ({reason})", fix="run it by itself")

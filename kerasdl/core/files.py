@@ -11,8 +11,12 @@ import os
 import pathlib
 import shutil
 import tomllib
+from collections.abc import Iterator
+from typing import Any, TypeAlias
 
 from kerasdl.core.errors import ConfigError, WriteError
+
+Path: TypeAlias = str | os.PathLike[str]
 
 TEMPORARY_PREFIX = ".tmp-"
 
@@ -20,7 +24,7 @@ _NO_SPACE = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 _NO_RIGHTS = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
-def cannot_write(path, error, needed_bytes=None):
+def cannot_write(path: Path, error: OSError, needed_bytes: int | None = None) -> WriteError:
     """WriteError for an OSError met while writing `path`, with the fix that fits its cause."""
     what = f"cannot write ({error.strerror or error})"
     fix = None
@@ -35,13 +39,13 @@ def cannot_write(path, error, needed_bytes=None):
     return WriteError(what, path, fix)
 
 
-def sync_file(path):
+def sync_file(path: Path) -> None:
     """Makes the operating system write a file's content to the disk."""
     with open(path, "rb+") as stream:
         os.fsync(stream.fileno())
 
 
-def sync_folder(path):
+def sync_folder(path: Path) -> None:
     """Makes a rename within the folder lasting; does nothing where folders cannot be opened."""
     try:
         descriptor = os.open(path, os.O_RDONLY)
@@ -58,7 +62,7 @@ def sync_folder(path):
 
 
 @contextlib.contextmanager
-def replacing(path, needed_bytes=None):
+def replacing(path: Path, needed_bytes: int | None = None) -> Iterator[pathlib.Path]:
     """Gives a temporary path beside `path`; it takes the name `path` if the block succeeds.
 
     Whatever happens, `path` is the old file or the new one, and no temporary file stays.
@@ -80,7 +84,7 @@ def replacing(path, needed_bytes=None):
             temporary.unlink(missing_ok=True)
 
 
-def make_folder(path):
+def make_folder(path: Path) -> None:
     """Makes a folder and its parents, if they are missing. Raises WriteError."""
     try:
         pathlib.Path(path).mkdir(parents=True, exist_ok=True)
@@ -88,19 +92,19 @@ def make_folder(path):
         raise cannot_write(path, error) from error
 
 
-def write_text(path, text):
+def write_text(path: Path, text: str) -> None:
     """Writes a UTF-8 text file atomically. Raises WriteError."""
     with replacing(path, len(text)) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="")
 
 
-def sha256(path):
+def sha256(path: Path) -> str:
     """Hexadecimal SHA-256 of a file's content."""
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def remove(path):
+def remove(path: Path) -> None:
     """Removes a file, a link or a whole folder, if it is there. Raises OSError."""
     path = pathlib.Path(path)
     if path.is_dir() and not path.is_symlink():
@@ -109,7 +113,7 @@ def remove(path):
         path.unlink(missing_ok=True)
 
 
-def read_toml(path):
+def read_toml(path: Path) -> dict[str, Any]:
     """Mapping of keys to values from a TOML file. Raises ConfigError naming file and line."""
     path = pathlib.Path(path)
     try:

@@ -4,17 +4,26 @@ An entry is a frozen dataclass of plain facts that can be read without Keras. Wh
 named by a reference, "module:attribute", and imported when it is first used.
 """
 
-import collections.abc
 import importlib
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 from kerasdl.core.errors import ConfigError, suggest
 
-Entry = TypeVar("Entry")
-Reference = str | collections.abc.Callable[..., Any]
+Reference: TypeAlias = str | Callable[..., Any]
 
 
-class Registry(collections.abc.Mapping, Generic[Entry]):
+class Named(Protocol):
+    """What every entry has."""
+
+    @property
+    def name(self) -> str: ...
+
+
+Entry = TypeVar("Entry", bound=Named)
+
+
+class Registry(Mapping[str, Entry]):
     """Entries by name, in the order in which they were added.
 
     Args:
@@ -22,7 +31,7 @@ class Registry(collections.abc.Mapping, Generic[Entry]):
         entries: Entries with an attribute `name`.
     """
 
-    def __init__(self, kind: str, entries: collections.abc.Iterable[Entry] = ()):
+    def __init__(self, kind: str, entries: Iterable[Entry] = ()):
         self.kind = kind
         self._entries: dict[str, Entry] = {}
         for entry in entries:
@@ -43,7 +52,7 @@ class Registry(collections.abc.Mapping, Generic[Entry]):
     def __getitem__(self, name: str) -> Entry:
         return self._entries[name]
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[str]:
         return iter(self._entries)
 
     def __len__(self) -> int:

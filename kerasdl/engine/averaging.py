@@ -34,19 +34,11 @@ class Averaging(keras.callbacks.Callback):
         self._move = None
         self._step = 0
 
-    def start(self, model, values=None):
-        """Begins at the model's present weights, or at those of an earlier life.
-
-        Args:
-            model: The model to be trained.
-            values: Arrays in the order and with the shapes of `model.weights`.
-        """
-        values = model.get_weights() if values is None else values
-        if [value.shape for value in values] != [tuple(w.shape) for w in model.weights]:
-            raise ValueError("the averaged weights are those of another network")
+    def start(self, model):
+        """Begins at the present weights of the model to be trained."""
         self._averages = [
             keras.Variable(numpy.array(value), dtype=weight.dtype, trainable=False)
-            for value, weight in zip(values, model.weights, strict=True)
+            for value, weight in zip(model.get_weights(), model.weights, strict=True)
         ]
 
     def on_epoch_begin(self, epoch, logs=None):

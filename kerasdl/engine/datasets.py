@@ -5,24 +5,19 @@ from kerasdl.data.pipeline import transforms
 from kerasdl.tasks import TASKS
 
 
-def annotation(config):
-    """What the task of a configuration needs beside an image: "label", "mask" or "none"."""
-    return TASKS[config.task].annotation
-
-
 def locate(config):
     """Where the data of a configuration lie. Raises DataError."""
-    return data.locate(config.data, annotation(config))
+    return data.locate(config.data, TASKS[config.task].annotation)
 
 
 def load(config, location=None):
     """The data set of a configuration; `kerasdl.data.load` with what its task needs."""
-    return data.load(config, annotation(config), location)
+    return data.load(config, TASKS[config.task].annotation, location)
 
 
 def check(config, quick=False, location=None, dataset=None):
     """Report about the data of a configuration; see `kerasdl.data.check`."""
-    return data.check(config, annotation(config), quick, location, dataset)
+    return data.check(config, TASKS[config.task].annotation, quick, location, dataset)
 
 
 def augmentation(config, ignore_labels=()):
@@ -34,16 +29,16 @@ def augmentation(config, ignore_labels=()):
     """
     if config.augment == "none":
         return None
+    annotation = TASKS[config.task].annotation
     return transforms.Augmentation(
         TASKS[config.task].augmentation,
         config.augment_args,
-        recolors=annotation(config) != "none",
-        masks=annotation(config) == "mask",
+        recolors=annotation != "none",
+        masks=annotation == "mask",
         ignore_labels=ignore_labels,
     )
 
 
-def task_for(text):
-    """The task that a data set seems to be made for."""
-    needed = data.annotations(text)[0]
-    return next(task.name for task in TASKS.values() if task.annotation == needed)
+def task_for(annotations):
+    """The first task for what samples hold, as `kerasdl.data.annotations` lists it."""
+    return next(name for name, spec in TASKS.items() if spec.annotation == annotations[0])

@@ -23,7 +23,8 @@ from kerasdl.engine import (
 )
 from kerasdl.metrics import direction
 from kerasdl.metrics.base import ExpensiveMetricsInValidationOnly, gated_names
-from kerasdl.runs import checkpoint, modelfile, runfolder
+from kerasdl.runs import checkpoint, names, runfolder
+from kerasdl.runs import sidecar as sidecars
 
 logger = logging.getLogger("kerasdl")
 
@@ -215,13 +216,13 @@ def _prepare(folder, model, config, task, dataset, group):
     environment = backend.environment()
     if group.replicas > 1:
         environment |= {"replicas": group.replicas, "processes": group.processes}
-    folder.write_json("environment.json", environment)
-    modelfile.write_sidecar(folder.path, sidecar(config, task, dataset))
+    folder.write_json(names.ENVIRONMENT, environment)
+    sidecars.write(folder.path, sidecar(config, task, dataset))
 
 
 def _require_best(folder, monitor):
     """Raises TrainingFailed if a run came to its end without a best model."""
-    if not folder.file("best.keras").exists():
+    if not folder.file(names.BEST_MODEL).exists():
         raise TrainingFailed(
             f"no epoch has a best model ({monitor} was never finite, or best.keras is gone)",
             folder.path,
@@ -230,17 +231,19 @@ def _require_best(folder, monitor):
 
 
 def sidecar(config, task, dataset):
-    """What a model file cannot hold and `predict` needs, as plain JSON."""
+    """What a model file does not say: how to build its model, and what `predict` needs."""
     return {
         "task": task.name,
         "model": config.model,
-        "model_args": config.model_args,
+        "model_args": models.resolved(config.model, config.image_size, config.model_args),
+        "outputs": task.outputs(dataset),
         "class_names": list(dataset.class_names) if task.spec.classes else [],
         "palette": [list(color) for color in dataset.palette] if task.masks else [],
         "ignore_labels": list(dataset.ignore_labels) if task.masks else [],
         "image_size": list(config.image_size),
         "resize": config.resize,
         "channels": task.channels,
+        "precision": config.precision,
         **({"target": config.target} if config.target else {}),
         "data": dataset.name,
         "license": dataset.license,

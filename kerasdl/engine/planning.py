@@ -91,10 +91,10 @@ def measure(config: Config, dataset: Dataset) -> dict[str, float]:
     task = tasks.of(config)
     source = evaluation.source_of(dataset, "train", task, config)
     model = fitting.build(config, task, dataset)
+    augmentation = datasets.augmentation(config, dataset.ignore_labels)
     with Batches(
-        source, task.prepare, datasets.augmentation(config, dataset.ignore_labels),
-        config.batch_size, config.seed, workers=config.workers,
-        steps_per_epoch=config.steps_per_epoch,
+        source, task.prepare, augmentation, config.batch_size, config.seed,
+        workers=config.workers, steps_per_epoch=config.steps_per_epoch,
     ) as batches:  # fmt: skip
         started = time.perf_counter()
         step.assemble(model, config, evaluation.loss_of(task, config, dataset))

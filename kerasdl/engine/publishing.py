@@ -10,7 +10,8 @@ from kerasdl.core import files
 from kerasdl.engine import evaluation
 from kerasdl.report import card, figures, html, stored
 from kerasdl.report import document as rundocument
-from kerasdl.runs import modelfile
+from kerasdl.runs import names
+from kerasdl.runs.run import Run
 
 EXTREMES = 4  # best and worst images shown in a report
 
@@ -33,27 +34,16 @@ def finish(path, config, task, dataset):
     found, extras = examine(path, config, task, dataset)
     stored.write(path, extras)
     document = rundocument.read(path, found.document)
-    files.make_folder(path / "figures")
+    files.make_folder(path / names.FIGURES)
     rows = document["history"]
-    figures.training_curves(rows, path / "figures" / "curves.png", title=path.name)
+    figures.training_curves(rows, path / names.FIGURES / "curves.png", title=path.name)
     html.write_run_report(path, document)
     card.write_model_card(path, document)
     # Last, because its presence is what says that the run is complete.
     files.write_text(
-        path / "metrics.json", json.dumps(found.document, indent=1, ensure_ascii=False) + "\n"
+        path / names.METRICS, json.dumps(found.document, indent=1, ensure_ascii=False) + "\n"
     )
     return found.document
-
-
-def is_published(path):
-    """Whether the scores of a run are there and whole."""
-    try:
-        stored_scores = json.loads(
-            (pathlib.Path(path) / "metrics.json").read_text(encoding="utf-8")
-        )
-    except (OSError, ValueError, RecursionError):
-        return False
-    return isinstance(stored_scores, dict)
 
 
 def examine(path, config, task, dataset):
@@ -63,7 +53,7 @@ def examine(path, config, task, dataset):
         The `kerasdl.engine.evaluation.Evaluation`, and what reports show beside its scores, see
         `kerasdl.report.stored`.
     """
-    model, _ = modelfile.open_model(path / "best.keras")
+    model = Run(path).open_model()
     split = next(name for name in ("test", "validation", "train") if dataset.splits.get(name))
     if split != "test":
         logger.warning("no test images: the scores are those of the %s split", split)

@@ -4,21 +4,38 @@
 trainer: `model.compile`, `model.fit` and callbacks are the trainer.
 """
 
-import json
 import logging
 import os
 import pathlib
 
-from kerasdl import backend, data, metrics, tasks
+from kerasdl import backend, data, tasks
 from kerasdl.backend import precision
-from kerasdl.core import extensions, files
-from kerasdl.core.errors import ConfigError, DataError, ModelFileError
+from kerasdl.core.errors import DataError, ModelFileError
 from kerasdl.runs import config as configuration
-from kerasdl.tasks import resolve_task
-
-ROOT = pathlib.Path("saved_models")
+from kerasdl.runs import names
+from kerasdl.runs import run as reader
+from kerasdl.runs.run import ROOT
 
 logger = logging.getLogger("kerasdl")
+
+
+class Run(reader.Run):
+    """A run folder: what it holds, and what its best model does.
+
+        run = kerasdl.Run("saved_models/segmentation-unet-scenes")
+        run.scores["mean_iou"], run.config.epochs, run.history[-1]["val_loss"]
+        run.predict("photos/", out="masks/")
+
+    Keras is imported by `predict`, `evaluate` and `open_model` only.
+    """
+
+    def evaluate(self, split="test", data_name=None, batch_size=None) -> dict:
+        """The metrics document of the best model on a split, see `kerasdl.evaluate`."""
+        return evaluate(self, split, data_name, batch_size)
+
+    def predict(self, images, out=None, overwrite=False, top=3, saturation=1.0) -> list:
+        """Predictions of the best model for images, see `kerasdl.predict`."""
+        return predict(self, images, out, overwrite, top, saturation)
 
 
 def default_folder(config, root=ROOT):
@@ -37,7 +54,7 @@ def train(config, out=None, overwrite=False, allow_data_change=False, quiet=Fals
         quiet: No progress on standard error.
 
     Returns:
-        The run folder, a `pathlib.Path`.
+        The `Run`.
 
     Raises:
         KerasdlError: Of the kind and with the exit code of what went wrong.
@@ -49,10 +66,11 @@ def train(config, out=None, overwrite=False, allow_data_change=False, quiet=Fals
     with distribution.start(config.distribute, engine) as group:
         # Not earlier: asking JAX for its GPUs would keep it from joining other hosts.
         config = changed(config, precision=decided_precision(config, engine, path, overwrite))
-        return _train(group, config, out, overwrite, allow_data_change, quiet or not group.is_main)
+        quiet = quiet or not group.is_main
+        return Run(_train(group, config, path, overwrite, allow_data_change, quiet))
 
 
-def _train(group, config, out, overwrite, allow_data_change, quiet):
+def _train(group, config, path, overwrite, allow_data_change, quiet):
     """`train` in one of the processes of a group."""
     from kerasdl.backend import distribution, signals
     from kerasdl.engine import datasets, failures, fitting, publishing
@@ -64,7 +82,6 @@ def _train(group, config, out, overwrite, allow_data_change, quiet):
     dataset = group.main_first(lambda: datasets.load(config, location))
     if not len(dataset.splits.get("train", ())):
         raise DataError("no training images", config.data)
-    path = default_folder(config) if out is None else out
     claimed = group.run_on_main(
         lambda: runfolder.acquire(
             path,
@@ -78,9 +95,8 @@ def _train(group, config, out, overwrite, allow_data_change, quiet):
     )
     folder = claimed or runfolder.ReadOnlyRunFolder(path, config)
     with folder, signals.StopOnSignal(folder.path) as stop:
-        mode = metrics.direction(config.monitor)
-        whole = group.main_first(lambda: resume.complete(folder, mode, repairs=group.is_main))
-        if whole and publishing.is_published(folder.path):
+        whole = group.main_first(lambda: resume.complete(folder))
+        if whole and reader.Run(folder.path).finished:
             logger.info(
                 "already finished: %s (nothing was trained; --overwrite trains it again, "
                 "--out starts another run)",
@@ -89,6 +105,8 @@ def _train(group, config, out, overwrite, allow_data_change, quiet):
             return folder.path
         if location.source.can_fail:
             _check_data(config, location, dataset)
+        if dataset.summary and not quiet:
+            logger.info("%s", dataset.summary)
         _write_splits(folder, dataset)
         stop.check()
         backend.prepare(config.seed, config.precision, config.deterministic)
@@ -114,7 +132,7 @@ def chosen_backend(config, folder, overwrite=False):
     """
     name = config.backend
     if name == "auto" and not overwrite and not os.environ.get("KERAS_BACKEND"):
-        before = _backend_of(folder)
+        before = reader.Run(folder).backend
         name = before if before in backend.installed() else name
     return backend.choose(name, config.deterministic)
 
@@ -126,38 +144,29 @@ def decided_precision(config, engine, folder, overwrite=False):
         ConfigError: The backend `engine` cannot compute in that precision here.
     """
     wanted = config.precision
-    if wanted == "auto" and not overwrite and (pathlib.Path(folder) / "config.toml").exists():
-        wanted = read_config(folder).precision
+    if wanted == "auto" and not overwrite and (pathlib.Path(folder) / names.CONFIG).exists():
+        wanted = reader.Run(folder).config.precision
     return precision.resolve(wanted, engine)
-
-
-def _backend_of(folder):
-    """The backend that a run was trained on, or None if that is not known."""
-    try:
-        file = pathlib.Path(folder) / "environment.json"
-        return json.loads(file.read_text(encoding="utf-8"))["backend"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
 
 
 def evaluate(run, split="test", data_name=None, batch_size=None):
     """Scores the best model of a run.
 
     Args:
-        run: The run folder.
+        run: The `Run`, or the path of its folder.
         split: "test", "validation" or "train".
         data_name: Other data than those of the run, with the same classes.
         batch_size: Another batch size than that of the run.
 
     Returns:
-        The scores document: what metrics.json holds, with the run's path under "run".
+        The metrics document, as `Run.metrics`, with the run's path under "run".
 
     Raises:
         ModelFileError: The run has no model, or one for other classes.
         DataError: The data cannot be used or the split is empty.
     """
-    run = pathlib.Path(run)
-    config = read_config(run)
+    run = reader.Run(run)
+    config = run.config
     if data_name is not None:
         config = changed(config, data=data_name)
     if batch_size is not None:
@@ -165,12 +174,11 @@ def evaluate(run, split="test", data_name=None, batch_size=None):
     backend.choose("auto")
     from kerasdl.engine import datasets, evaluation, failures
 
-    model, sidecar = open_run(run)
-    config = _as_trained(config, sidecar)
+    model = run.open_model()
     task = tasks.of(config)
     dataset = datasets.load(config)
-    _same_classes(sidecar, dataset, run)
-    with failures.training_errors(run, config.batch_size):
+    _same_classes(run, dataset)
+    with failures.training_errors(run.path, config.batch_size):
         found = evaluation.evaluate(model, task, dataset, config, split)
     return {"run": str(run), **found.document}
 
@@ -179,7 +187,7 @@ def predict(run, images, out=None, overwrite=False, top=3, saturation=1.0):
     """Predictions of a run's best model for images of any size.
 
     Args:
-        run: The run folder.
+        run: The `Run`, or the path of its folder.
         images: A path, an array uint8 (height, width, 3), or a list of these. A folder stands for
             all images below it.
         out: Folder for masks and colored images; nothing is written if None.
@@ -190,69 +198,20 @@ def predict(run, images, out=None, overwrite=False, top=3, saturation=1.0):
     Returns:
         A list of `kerasdl.engine.prediction.Prediction`, in the order of the images.
     """
-    run = pathlib.Path(run)
-    config = read_config(run)
+    run = reader.Run(run)
+    config = run.config
     backend.choose("auto")
     from kerasdl.engine import failures, prediction
 
-    model, sidecar = open_run(run)
-    config = _as_trained(config, sidecar)
-    predictor = prediction.Predictor(model, tasks.of(config), config, sidecar, top, saturation)
-    with failures.training_errors(run):
+    model = run.open_model()
+    predictor = prediction.Predictor(model, tasks.of(config), config, run.sidecar, top, saturation)
+    with failures.training_errors(run.path):
         return list(predictor.run(images, out, overwrite))
-
-
-def read_config(run):
-    """The configuration of a run folder. Raises ModelFileError if it is none."""
-    path = pathlib.Path(run) / "config.toml"
-    if not path.exists():
-        raise ModelFileError("not a run folder, config.toml is missing", run)
-    values = files.read_toml(path)
-    extensions.require_outside(values.get("extensions", ()), path.parent)
-    return configuration.Config(**values)
 
 
 def changed(config, **values):
     """The configuration with some values replaced, checked again."""
     return configuration.Config(**{**configuration.as_dict(config), **values})
-
-
-def open_run(run):
-    """The best model of a run and its sidecar. Raises ModelFileError."""
-    from kerasdl.runs import modelfile
-
-    path = pathlib.Path(run) / "best.keras"
-    if not path.exists():
-        raise ModelFileError("the run has no best model yet", run, "train it to the end first")
-    return modelfile.open_model(path)
-
-
-def _as_trained(config, sidecar):
-    """The configuration with what the model puts out, which its sidecar says (once: only rgb)."""
-    return changed(config, target=sidecar.get("target", "")) if config.target else config
-
-
-def newest(task, root=ROOT):
-    """The folder of the newest finished run of a task below `root`.
-
-    Raises:
-        ConfigError: There is none.
-    """
-    task = resolve_task(task)
-    finished = []
-    for path in pathlib.Path(root).glob("**/metrics.json"):
-        if not (path.parent / "best.keras").exists():
-            continue
-        try:
-            if read_config(path.parent).task == task:
-                finished.append((path.stat().st_mtime, path.parent))
-        except (ConfigError, ModelFileError):
-            continue  # another program's file of that name
-    if not finished:
-        raise ConfigError(
-            f"no finished run of {task}", root, f"kerasdl train {task}, or name one with --run"
-        )
-    return max(finished)[1]
 
 
 def _check_data(config, location, dataset):
@@ -265,8 +224,8 @@ def _check_data(config, location, dataset):
 
 
 def _write_splits(folder, dataset):
-    """splits.json: which file is in which split, and which were left out and why."""
-    names = {
+    """Which file is in which split, and which were left out and why."""
+    listed = {
         name: list(split.names())
         for name, split in dataset.splits.items()
         if hasattr(split, "names")
@@ -276,16 +235,16 @@ def _write_splits(folder, dataset):
         for name, split in dataset.splits.items()
         if getattr(split, "skipped", ())
     }
-    if names:
-        folder.write_json("splits.json", {"splits": names, "skipped": skipped})
+    if listed:
+        folder.write_json(names.SPLITS, {"splits": listed, "skipped": skipped})
 
 
-def _same_classes(sidecar, dataset, run):
-    names = list(sidecar.get("class_names") or ())
-    if names and names != list(dataset.class_names):
+def _same_classes(run, dataset):
+    known = run.class_names
+    if known and known != tuple(dataset.class_names):
         raise ModelFileError(
-            f"the model knows {len(names)} classes ({', '.join(names[:5])}...), the data have "
+            f"the model knows {len(known)} classes ({', '.join(known[:5])}...), the data have "
             f"{len(dataset.class_names)} ({', '.join(dataset.class_names[:5])}...)",
-            run,
+            run.path,
             "evaluate on data with the same class names",
         )

@@ -8,11 +8,11 @@ import pathlib
 from kerasdl.core import files
 from kerasdl.core.errors import ConfigError, ModelFileError
 from kerasdl.models import imagenet
-from kerasdl.runs import modelfile
+from kerasdl.runs import modelfile, names
+from kerasdl.runs.run import Run
 
 # Layers of the residual body, which classifier and pixel networks have in common.
 BODY = ("stem_*", "stage?_block*")
-RECORD = "init_weights.json"
 
 logger = logging.getLogger("kerasdl")
 
@@ -34,8 +34,8 @@ def start(model, config, folder):
     """
     if not config.weights:
         return
-    source, digest = _open(config.weights)
-    copied, refused, body = copy_weights(source, model)
+    weights, digest = _read(config.weights)
+    copied, refused, body = copy_weights(weights, model)
     if not copied and refused:
         name, theirs, ours = refused[0]
         raise ConfigError(
@@ -55,7 +55,7 @@ def start(model, config, folder):
             "not taken from the backbone: %s is %s there and %s here%s", name, theirs, ours, stem
         )
     folder.write_json(
-        RECORD,
+        names.INIT_WEIGHTS,
         {
             "weights": config.weights,
             "sha256": digest,
@@ -75,29 +75,37 @@ def freeze(model, config, folder):
     """
     if not config.freeze:
         return
-    path = folder.file(RECORD)
+    path = folder.file(names.INIT_WEIGHTS)
     try:
-        names = set(json.loads(path.read_text(encoding="utf-8"))["layers"])
+        frozen = set(json.loads(path.read_text(encoding="utf-8"))["layers"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelFileError(
             f"which layers are frozen cannot be read ({error})", path, "start over: --overwrite"
         ) from error
     for layer in model.layers:
-        if layer.name in names:
+        if layer.name in frozen:
             layer.trainable = False
 
 
-def copy_weights(source, target):
-    """Weights of the residual body from one network to another, by the name of the layers.
+def weights_of(model):
+    """The weights of a model by the name of their layer: {name: [array, ...]}."""
+    return {layer.name: layer.get_weights() for layer in model.layers if layer.weights}
+
+
+def copy_weights(weights, target):
+    """Weights of a residual body into a network, by the name of the layers.
 
     A kernel for color images is summed over its inputs where the target takes gray ones:
     sum_c k[c] g is what the source answers to the gray image (g, g, g).
+
+    Args:
+        weights: Arrays by the name of their layer.
+        target: The network.
 
     Returns:
         `(copied, refused, body)`: names copied; (name, shape there, shape here) of those whose
         shapes differ; names of all layers with weights in the target's body.
     """
-    theirs = {layer.name: layer for layer in source.layers if layer.weights}
     body = [
         layer
         for layer in target.layers
@@ -105,11 +113,11 @@ def copy_weights(source, target):
     ]
     copied, refused = [], []
     for layer in body:
-        if layer.name not in theirs:
+        if not weights.get(layer.name):
             continue
-        values = theirs[layer.name].get_weights()
+        values = weights[layer.name]
         wanted = [tuple(weight.shape) for weight in layer.weights]
-        if layer.name == "stem_convolution" and wanted[0][2] == 1 and values[0].shape[2] == 3:
+        if layer.name == "stem_convolution" and wanted[0][2] == 1 and values[0].shape[2:3] == (3,):
             values = [values[0].sum(axis=2, keepdims=True)]
         if [value.shape for value in values] == wanted:
             layer.set_weights(values)
@@ -125,14 +133,14 @@ def require(backbone):
         raise ModelFileError("no such model file or run", backbone)
 
 
-def _open(backbone):
-    """The network that a name, run folder or file stands for, and the file's checksum or None."""
-    if backbone == "imagenet":
-        return imagenet.resnet18(), None
-    path = pathlib.Path(backbone).expanduser()
+def _read(source):
+    """The weights that a name, run folder or file stands for, and the file's checksum or None.
+
+    They are read by the name of their layer, so a bare file needs no model.json beside it.
+    """
+    if source == "imagenet":
+        return weights_of(imagenet.resnet18()), None
+    path = pathlib.Path(source).expanduser()
     if path.is_dir():
-        path = path / "best.keras"
-        if not path.exists():
-            raise ModelFileError("the backbone has no best model", path.parent, "train it first")
-    model = modelfile.load_architecture_and_weights(path)
-    return model, files.sha256(path)
+        path = Run(path).best_model
+    return modelfile.read_weights(path), files.sha256(path)

@@ -5,9 +5,22 @@ The classes are attributes of this package, for use from plain Keras code:
 """
 
 import dataclasses
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from kerasdl.core.errors import ConfigError, suggest
 from kerasdl.core.registry import Reference, Registry, load
+
+if TYPE_CHECKING:
+    import keras
+
+    from kerasdl.losses.color import ABError as ABError
+    from kerasdl.losses.color import BinsCrossentropy as BinsCrossentropy
+    from kerasdl.losses.color import Huber as Huber
+    from kerasdl.losses.crossentropy import SparseCrossentropy as SparseCrossentropy
+    from kerasdl.losses.dice import SparseDice as SparseDice
+    from kerasdl.losses.dice import Sum as Sum
+    from kerasdl.losses.focal import SparseFocal as SparseFocal
 
 CLASSES = ("label", "mask")  # targets that are class indices
 
@@ -106,7 +119,13 @@ def fitting(target: str) -> list[str]:
     return [name for name, spec in LOSSES.items() if target in spec.targets]
 
 
-def build(name, ignore_labels=(), class_weights=None, label_smoothing=0.0, target=""):
+def build(
+    name: str,
+    ignore_labels: Sequence[int] = (),
+    class_weights: Sequence[float] | None = None,
+    label_smoothing: float = 0.0,
+    target: str = "",
+) -> "keras.losses.Loss":
     """Keras loss of that name.
 
     Args:
@@ -143,14 +162,17 @@ _CLASSES = {
     "Sum": "kerasdl.losses.dice",
     "ABError": "kerasdl.losses.color",
     "BinsCrossentropy": "kerasdl.losses.color",
+    "Huber": "kerasdl.losses.color",
 }
 
 
-def __getattr__(name):
-    if name in _CLASSES:
-        return load(f"{_CLASSES[name]}:{name}")
-    raise AttributeError(f"module 'kerasdl.losses' has no attribute '{name}'")
+if not TYPE_CHECKING:  # with a `__getattr__`, every misspelled name would pass as well
+
+    def __getattr__(name):
+        if name in _CLASSES:
+            return load(f"{_CLASSES[name]}:{name}")
+        raise AttributeError(f"module 'kerasdl.losses' has no attribute '{name}'")
 
 
-def __dir__():
+def __dir__() -> list[str]:
     return sorted([*globals(), *_CLASSES])

@@ -1,7 +1,11 @@
 """Losses of colorization in CIELAB. Truth is (L, a, b) / 100, shape (B, H, W, 3)."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 
+from kerasdl.core.types import Tensor
 from kerasdl.losses.crossentropy import normalize
 from kerasdl.metrics.colors.bins import soft_encoding
 from kerasdl.metrics.colors.targets import LAB_SCALE
@@ -10,21 +14,44 @@ HUBER_DELTA = 0.1  # 10 units of CIELAB; as in RGB, where 0.1 is 25 of 255 level
 CHROMA_UNIT = 10.0  # chroma at which a pixel counts twice as much as a gray one
 
 
-def l1(target="rgb"):
+def l1(target: str = "rgb") -> keras.losses.Loss:
     """Mean absolute error of RGB in [0, 1], or of a and b divided by 100."""
     return ABError("l1", name="l1") if target == "ab" else keras.losses.MeanAbsoluteError(name="l1")
 
 
-def huber(target="rgb"):
+def huber(target: str = "rgb") -> keras.losses.Loss:
     """Huber loss, quadratic up to an error of 0.1; Keras' own 1 would be quadratic everywhere."""
     if target == "ab":
         return ABError("huber", name="huber")
-    return keras.losses.Huber(delta=HUBER_DELTA, name="huber")
+    return Huber()
 
 
-def chroma():
+def chroma() -> keras.losses.Loss:
     """Mean absolute error of a and b, each pixel weighted by its true chroma; see `ABError`."""
     return ABError("l1", chroma_weighted=True, name="chroma")
+
+
+@keras.saving.register_keras_serializable("kerasdl")
+class Huber(keras.losses.Huber):
+    """Keras' Huber loss with a `delta` that a saved model keeps; Keras 3.15 loads 1 instead.
+
+    Args:
+        delta: Error up to which the loss is quadratic.
+        name: Name of the loss.
+        reduction: As in Keras.
+    """
+
+    def __init__(
+        self,
+        delta: float = HUBER_DELTA,
+        name: str = "huber",
+        reduction: str = "sum_over_batch_size",
+    ):
+        super().__init__(delta=delta, name=name, reduction=reduction)
+        self.delta = float(delta)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "delta": self.delta}
 
 
 @keras.saving.register_keras_serializable("kerasdl")
@@ -44,13 +71,17 @@ class ABError(keras.losses.Loss):
     """
 
     def __init__(
-        self, kind="l1", chroma_weighted=False, name="ab_error", reduction="sum_over_batch_size"
+        self,
+        kind: str = "l1",
+        chroma_weighted: bool = False,
+        name: str = "ab_error",
+        reduction: str = "sum_over_batch_size",
     ):
         super().__init__(name=name, reduction=reduction, dtype="float32")
         self.kind = kind
         self.chroma_weighted = bool(chroma_weighted)
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         ops = keras.ops
         truth = y_true[..., 1:]
         error = ops.abs(truth - y_pred)
@@ -64,7 +95,7 @@ class ABError(keras.losses.Loss):
             error = normalize(error * weights, weights)
         return error
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "kind": self.kind,
@@ -87,13 +118,18 @@ class BinsCrossentropy(keras.losses.Loss):
     Source: Zhang, Isola and Efros 2016, "Colorful Image Colorization", equation 2.
     """
 
-    def __init__(self, class_weights=None, name="bins", reduction="sum_over_batch_size"):
+    def __init__(
+        self,
+        class_weights: Sequence[float] | None = None,
+        name: str = "bins",
+        reduction: str = "sum_over_batch_size",
+    ):
         super().__init__(name=name, reduction=reduction, dtype="float32")
         self.class_weights = (
             None if class_weights is None else [float(each) for each in class_weights]
         )
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         ops = keras.ops
         bins, fractions = soft_encoding(y_true[..., 1:] * LAB_SCALE)
         found = ops.sum(fractions * ops.take_along_axis(y_pred, bins, axis=-1), axis=-1)
@@ -103,5 +139,5 @@ class BinsCrossentropy(keras.losses.Loss):
         weights = ops.convert_to_tensor(self.class_weights, dtype="float32")
         return losses * ops.take(weights, bins[..., 0], axis=0)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "class_weights": self.class_weights}

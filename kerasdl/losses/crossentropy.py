@@ -1,12 +1,22 @@
 """Cross-entropy on logits with ignored labels and class weights, per image or per pixel."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 
 from kerasdl.backend import distribution
+from kerasdl.core.types import Tensor
 from kerasdl.losses.labels import match_rank, split_labels
 
 
-def sparse_crossentropy(labels, logits, ignore_labels=(), class_weights=None, label_smoothing=0.0):
+def sparse_crossentropy(
+    labels: Tensor,
+    logits: Tensor,
+    ignore_labels: Sequence[int] = (),
+    class_weights: Sequence[float] | None = None,
+    label_smoothing: float = 0.0,
+) -> tuple[Tensor, Tensor]:
     """Weighted cross-entropy of every pixel, and its weight.
 
     l = w[y] (1 - e) (lse(z) - z[y]) + e/C sum_c w[c] (lse(z) - z[c]), lse = log-sum-exp,
@@ -47,7 +57,7 @@ def sparse_crossentropy(labels, logits, ignore_labels=(), class_weights=None, la
     return ops.where(unknown, float("nan"), losses), weights
 
 
-def normalize(losses, weights):
+def normalize(losses: Tensor, weights: Tensor) -> Tensor:
     """Losses scaled so that their plain mean is sum(losses) / sum(weights), and 0 for no weight.
 
     Keras takes the plain mean of what a loss returns; this keeps its handling of distribution
@@ -79,18 +89,18 @@ class SparseCrossentropy(keras.losses.Loss):
 
     def __init__(
         self,
-        ignore_labels=(),
-        class_weights=None,
-        label_smoothing=0.0,
-        name="crossentropy",
-        reduction="sum_over_batch_size",
+        ignore_labels: Sequence[int] = (),
+        class_weights: Sequence[float] | None = None,
+        label_smoothing: float = 0.0,
+        name: str = "crossentropy",
+        reduction: str = "sum_over_batch_size",
     ):
         super().__init__(name=name, reduction=reduction, dtype="float32")
         self.ignore_labels = tuple(int(label) for label in ignore_labels)
         self.class_weights = None if class_weights is None else [float(w) for w in class_weights]
         self.label_smoothing = float(label_smoothing)
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         losses, weights = sparse_crossentropy(
             match_rank(y_true, y_pred),
             y_pred,
@@ -100,7 +110,7 @@ class SparseCrossentropy(keras.losses.Loss):
         )
         return normalize(losses, weights)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "ignore_labels": list(self.ignore_labels),

@@ -1,14 +1,20 @@
 """Soft Dice loss on logits with ignored labels, and its sum with another loss."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 
 from kerasdl.backend import distribution
 from kerasdl.core.errors import ConfigError
+from kerasdl.core.types import Tensor
 from kerasdl.losses.crossentropy import SparseCrossentropy
 from kerasdl.losses.labels import match_rank, split_labels
 
 
-def soft_dice(labels, logits, ignore_labels=()):
+def soft_dice(
+    labels: Tensor, logits: Tensor, ignore_labels: Sequence[int] = ()
+) -> tuple[Tensor, Tensor]:
     """Soft Dice coefficient of every class over the whole batch.
 
     D[c] = 2 sum(p[c] t[c]) / (sum p[c] + sum t[c]) over the pixels not ignored, p = softmax of
@@ -64,20 +70,22 @@ class SparseDice(keras.losses.Loss):
 
     def __init__(
         self,
-        ignore_labels=(),
-        class_weights=None,
-        name="dice",
-        reduction="sum_over_batch_size",
+        ignore_labels: Sequence[int] = (),
+        class_weights: Sequence[float] | None = None,
+        name: str = "dice",
+        reduction: str = "sum_over_batch_size",
     ):
         super().__init__(name=name, reduction=reduction, dtype="float32")
         self.ignore_labels = tuple(int(label) for label in ignore_labels)
         self.class_weights = None if class_weights is None else [float(w) for w in class_weights]
 
-    def __call__(self, y_true, y_pred, sample_weight=None):
+    def __call__(
+        self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None
+    ) -> Tensor:
         _refuse(sample_weight, self.name)
         return super().__call__(y_true, y_pred)
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         ops = keras.ops
         dice, weights = soft_dice(match_rank(y_true, y_pred), y_pred, self.ignore_labels)
         if self.class_weights is not None:
@@ -85,7 +93,7 @@ class SparseDice(keras.losses.Loss):
         loss = ops.divide_no_nan(ops.sum(weights * (1.0 - dice)), ops.sum(weights))
         return ops.reshape(loss, (1,))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "ignore_labels": list(self.ignore_labels),
@@ -106,27 +114,38 @@ class Sum(keras.losses.Loss):
         ConfigError: Sample weights were given.
     """
 
-    def __init__(self, losses, name="sum", reduction="sum_over_batch_size"):
+    def __init__(
+        self,
+        losses: Sequence[keras.losses.Loss],
+        name: str = "sum",
+        reduction: str = "sum_over_batch_size",
+    ):
         super().__init__(name=name, reduction=reduction, dtype="float32")
         self.losses = [keras.losses.get(loss) for loss in losses]
 
-    def __call__(self, y_true, y_pred, sample_weight=None):
+    def __call__(
+        self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None
+    ) -> Tensor:
         _refuse(sample_weight, self.name)
         return super().__call__(y_true, y_pred)
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         # `call`, not the loss itself: Keras scales the sum for distribution once, here.
         values = [keras.ops.mean(loss.call(y_true, y_pred)) for loss in self.losses]
         return keras.ops.reshape(sum(values), (1,))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "losses": [keras.losses.serialize(loss) for loss in self.losses],
         }
 
 
-def crossentropy_and_dice(ignore_labels=(), class_weights=None, label_smoothing=0.0):
+def crossentropy_and_dice(
+    ignore_labels: Sequence[int] = (),
+    class_weights: Sequence[float] | None = None,
+    label_smoothing: float = 0.0,
+) -> Sum:
     """Cross-entropy plus Dice loss, both with the same labels ignored and the same weights."""
     parts = [
         SparseCrossentropy(ignore_labels, class_weights, label_smoothing),
@@ -135,6 +154,6 @@ def crossentropy_and_dice(ignore_labels=(), class_weights=None, label_smoothing=
     return Sum(parts, name="crossentropy_dice")
 
 
-def _refuse(sample_weight, name):
+def _refuse(sample_weight: Tensor | None, name: str) -> None:
     if sample_weight is not None:
         raise ConfigError(f"loss '{name}' takes no sample weights", fix="use class weights")

@@ -1,8 +1,12 @@
 """Focal loss on logits with ignored labels and class weights."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 
 from kerasdl.core.errors import ConfigError
+from kerasdl.core.types import Tensor
 from kerasdl.losses.crossentropy import normalize, sparse_crossentropy
 from kerasdl.losses.labels import match_rank, split_labels
 
@@ -30,11 +34,11 @@ class SparseFocal(keras.losses.Loss):
 
     def __init__(
         self,
-        ignore_labels=(),
-        class_weights=None,
-        gamma=2.0,
-        name="focal",
-        reduction="sum_over_batch_size",
+        ignore_labels: Sequence[int] = (),
+        class_weights: Sequence[float] | None = None,
+        gamma: float = 2.0,
+        name: str = "focal",
+        reduction: str = "sum_over_batch_size",
     ):
         super().__init__(name=name, reduction=reduction, dtype="float32")
         if gamma != 0 and not gamma >= 1:
@@ -43,7 +47,7 @@ class SparseFocal(keras.losses.Loss):
         self.class_weights = None if class_weights is None else [float(w) for w in class_weights]
         self.gamma = float(gamma)
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         ops = keras.ops
         labels = match_rank(y_true, y_pred)
         losses, weights = sparse_crossentropy(labels, y_pred, self.ignore_labels)
@@ -56,7 +60,7 @@ class SparseFocal(keras.losses.Loss):
             losses, weights = losses * of_pixel, weights * of_pixel
         return normalize(losses, weights)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "ignore_labels": list(self.ignore_labels),

@@ -1,9 +1,15 @@
 """Which labels of a batch are classes, which are ignored, and which are mistakes."""
 
+from collections.abc import Sequence
+
 import keras
 
+from kerasdl.core.types import Tensor
 
-def split_labels(labels, classes, ignore_labels):
+
+def split_labels(
+    labels: Tensor, classes: int, ignore_labels: Sequence[int]
+) -> tuple[Tensor, Tensor, Tensor]:
     """Class indices that are safe to index with, and two masks.
 
     Args:
@@ -29,7 +35,7 @@ def split_labels(labels, classes, ignore_labels):
     return index, valid, unknown
 
 
-def match_rank(labels, logits):
+def match_rank(labels: Tensor, logits: Tensor) -> Tensor:
     """Labels without the last axis of size 1 that some data carry: (B, H, W, 1) -> (B, H, W)."""
     if len(labels.shape) == len(logits.shape) and labels.shape[-1] == 1:
         return keras.ops.squeeze(labels, axis=-1)

@@ -1,11 +1,12 @@
 """Class weights from class counts."""
 
 import numpy
+from numpy.typing import ArrayLike
 
 from kerasdl.core.errors import DataError
 
 
-def balanced_class_weights(counts, totals=None):
+def balanced_class_weights(counts: ArrayLike, totals: ArrayLike | None = None) -> numpy.ndarray:
     """Median-frequency weights: w[c] = median(f) / f[c], f[c] = counts[c] / totals[c].
 
     Rare classes weigh more, the class of median frequency weighs 1. Classes that do not occur

@@ -6,8 +6,15 @@
 
 import dataclasses
 import math
+from typing import TYPE_CHECKING
 
 from kerasdl.core.registry import Reference, Registry, load
+
+if TYPE_CHECKING:
+    from kerasdl.metrics.base import ImageMean as ImageMean
+    from kerasdl.metrics.confusion import MeanIoU as MeanIoU
+    from kerasdl.metrics.psnr import PSNR as PSNR
+    from kerasdl.metrics.ssim import SSIM as SSIM
 
 ABSENT = "–"
 
@@ -41,7 +48,7 @@ class MetricSpec:
     per_image: Reference | None = None
 
 
-def _percent(name, label, definition, better="higher"):
+def _percent(name: str, label: str, definition: str, better: str = "higher") -> MetricSpec:
     return MetricSpec(name, label, definition, "%", 100.0, 2, better)
 
 
@@ -189,11 +196,13 @@ _CLASSES = {
 }
 
 
-def __getattr__(name):
-    if name in _CLASSES:
-        return load(f"{_CLASSES[name]}:{name}")
-    raise AttributeError(f"module 'kerasdl.metrics' has no attribute '{name}'")
+if not TYPE_CHECKING:  # with a `__getattr__`, every misspelled name would pass as well
+
+    def __getattr__(name):
+        if name in _CLASSES:
+            return load(f"{_CLASSES[name]}:{name}")
+        raise AttributeError(f"module 'kerasdl.metrics' has no attribute '{name}'")
 
 
-def __dir__():
+def __dir__() -> list[str]:
     return sorted([*globals(), *_CLASSES])

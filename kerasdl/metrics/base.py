@@ -1,9 +1,13 @@
 """Metrics that cost too much for every training step, and the switch that spares them there."""
 
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
 import keras
 
 from kerasdl.core.errors import ConfigError
 from kerasdl.core.registry import load
+from kerasdl.core.types import Tensor
 
 
 class GatedMetric(keras.metrics.Metric):
@@ -25,7 +29,7 @@ class GatedMetric(keras.metrics.Metric):
     # Larger is better: what a monitor in mode "auto" asks a metric of its name.
     _direction = "up"
 
-    def __init__(self, name, gated=True):
+    def __init__(self, name: str, gated: bool = True):
         super().__init__(name=name, dtype="float32")
         self.gated = bool(gated)
         self.gate = self.add_variable(
@@ -33,27 +37,32 @@ class GatedMetric(keras.metrics.Metric):
         )
 
     @property
-    def accumulators(self):
+    def accumulators(self) -> Sequence[keras.Variable]:
         """Variables that `increments` adds to, in the same order."""
         raise NotImplementedError
 
     @property
-    def result_names(self):
+    def result_names(self) -> tuple[str, ...]:
         """Names of the values in the logs."""
         return (self.name,)
 
-    def increments(self, y_true, y_pred):
+    def increments(self, y_true: Tensor, y_pred: Tensor) -> Sequence[Tensor]:
         """What a batch adds: tensors with the shapes and types of `accumulators`."""
         raise NotImplementedError
 
-    def accumulate(self, increments):
+    def accumulate(self, increments: Sequence[Tensor]) -> None:
         """Adds the increments to the accumulators."""
         for variable, increment in zip(self.accumulators, increments, strict=True):
             variable.assign_add(increment)
 
-    def update_state(self, y_true, y_pred, sample_weight=None):
+    def update_state(
+        self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None
+    ) -> None:
         if sample_weight is not None:
-            raise ConfigError(f"metric '{self.name}' takes no sample weights", fix="use metrics=")
+            raise ConfigError(
+                f"metric '{self.name}' takes no sample weights",
+                fix="compile it as metrics=, not weighted_metrics=",
+            )
         ops = keras.ops
         increments = ops.cond(
             self.gate > 0,
@@ -63,15 +72,15 @@ class GatedMetric(keras.metrics.Metric):
         )
         self.accumulate(increments)
 
-    def reset_state(self):
+    def reset_state(self) -> None:
         for variable in self.accumulators:
             variable.assign(keras.ops.zeros(variable.shape, dtype=variable.dtype))
 
-    def open_gate(self, is_open):
+    def open_gate(self, is_open: bool) -> None:
         """Measures from now on (True) or not (False)."""
         self.gate.assign(int(is_open))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"name": self.name, "gated": self.gated}
 
 
@@ -85,7 +94,9 @@ class ImageMean(GatedMetric):
         gated: Whether `ExpensiveMetricsInValidationOnly` may close the gate.
     """
 
-    def __init__(self, per_image, name, gated=True):
+    def __init__(
+        self, per_image: str | Callable[[Tensor, Tensor], Tensor], name: str, gated: bool = True
+    ):
         super().__init__(name, gated)
         self.reference = per_image
         self.per_image = load(per_image)
@@ -93,17 +104,17 @@ class ImageMean(GatedMetric):
         self.images = self.add_variable((), "zeros", dtype="int32", name="images")
 
     @property
-    def accumulators(self):
+    def accumulators(self) -> Sequence[keras.Variable]:
         return self.total, self.images
 
-    def increments(self, y_true, y_pred):
+    def increments(self, y_true: Tensor, y_pred: Tensor) -> Sequence[Tensor]:
         scores = self.per_image(y_true, y_pred)
         return keras.ops.sum(scores), keras.ops.sum(keras.ops.ones_like(scores, dtype="int32"))
 
-    def result(self):
+    def result(self) -> Tensor:
         return keras.ops.divide_no_nan(self.total, keras.ops.cast(self.images, "float32"))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "per_image": self.reference}
 
 
@@ -118,32 +129,32 @@ class ExpensiveMetricsInValidationOnly(keras.callbacks.Callback):
         metrics: The metrics given to `compile`; those that have no gate are left alone.
     """
 
-    def __init__(self, metrics):
+    def __init__(self, metrics: Iterable[keras.metrics.Metric]):
         super().__init__()
         self.metrics = _gated(metrics)
 
     # In Keras' order of calls these two come after `reset_metrics` or before it, but always
     # before the JAX trainer takes the values of the variables into its own state.
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         open_gates(self.metrics, False)
 
-    def on_test_begin(self, logs=None):
+    def on_test_begin(self, logs: Mapping[str, float] | None = None) -> None:
         open_gates(self.metrics, True)
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:
         open_gates(self.metrics, True)
 
 
-def open_gates(metrics, is_open=True):
+def open_gates(metrics: Iterable[keras.metrics.Metric], is_open: bool = True) -> None:
     """Opens or closes the gates of those metrics that have one."""
     for metric in _gated(metrics):
         metric.open_gate(is_open)
 
 
-def gated_names(metrics):
+def gated_names(metrics: Iterable[keras.metrics.Metric]) -> tuple[str, ...]:
     """Names in the training logs that mean nothing while the gates are closed."""
     return tuple(name for metric in _gated(metrics) for name in metric.result_names)
 
 
-def _gated(metrics):
+def _gated(metrics: Iterable[keras.metrics.Metric]) -> list[GatedMetric]:
     return [metric for metric in metrics if isinstance(metric, GatedMetric) and metric.gated]

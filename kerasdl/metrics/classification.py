@@ -1,11 +1,14 @@
 """Classification scores from collected predictions (NumPy)."""
 
+from typing import Any
+
 import numpy
+from numpy.typing import ArrayLike
 
 from kerasdl.core.errors import DataError
 
 
-def accuracy(labels, probabilities):
+def accuracy(labels: ArrayLike, probabilities: ArrayLike) -> float:
     """Share of samples whose class has the largest probability (or logit), in [0, 1].
 
     Args:
@@ -16,7 +19,7 @@ def accuracy(labels, probabilities):
     return float((probabilities.argmax(axis=1) == labels).mean())
 
 
-def top_k_accuracy(labels, probabilities, k=5):
+def top_k_accuracy(labels: ArrayLike, probabilities: ArrayLike, k: int = 5) -> float:
     """Share of samples whose class is among the k most probable, in [0, 1].
 
     Of equal probabilities the class of lower index ranks first, so that a constant prediction
@@ -32,7 +35,7 @@ def top_k_accuracy(labels, probabilities, k=5):
     return float((order == labels[:, None]).any(axis=1).mean())
 
 
-def per_class_accuracy(matrix):
+def per_class_accuracy(matrix: ArrayLike) -> numpy.ndarray:
     """Recall of each class: M[c,c] / row sum of the confusion matrix (rows truth).
 
     Args:
@@ -48,7 +51,7 @@ def per_class_accuracy(matrix):
     return recall
 
 
-def calibration_error(labels, probabilities, bins=15):
+def calibration_error(labels: ArrayLike, probabilities: ArrayLike, bins: int = 15) -> float:
     """Expected calibration error: sum over bins of (n/N) |accuracy - mean confidence|.
 
     Confidence is the largest probability; the bins (i/15, (i+1)/15] have equal width.
@@ -71,7 +74,9 @@ def calibration_error(labels, probabilities, bins=15):
     return float(numpy.abs(gaps).sum() / len(labels))
 
 
-def calibration_bins(labels, probabilities, bins=15):
+def calibration_bins(
+    labels: ArrayLike, probabilities: ArrayLike, bins: int = 15
+) -> list[dict[str, Any]]:
     """The bins behind `calibration_error`, for a reliability diagram.
 
     Arguments as there.
@@ -99,7 +104,7 @@ def calibration_bins(labels, probabilities, bins=15):
     ]
 
 
-def majority_baseline(training_labels, labels):
+def majority_baseline(training_labels: ArrayLike, labels: ArrayLike) -> float:
     """Accuracy on `labels` of always answering the most frequent class of `training_labels`.
 
     Args:
@@ -116,7 +121,7 @@ def majority_baseline(training_labels, labels):
     return float((labels == numpy.bincount(training_labels).argmax()).mean())
 
 
-def _checked(labels, probabilities):
+def _checked(labels: ArrayLike, probabilities: ArrayLike) -> tuple[numpy.ndarray, numpy.ndarray]:
     labels, probabilities = numpy.asarray(labels), numpy.asarray(probabilities)
     if not labels.size:
         raise DataError("classification scores need at least one sample")

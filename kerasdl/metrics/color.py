@@ -2,6 +2,7 @@
 
 import numpy
 import skimage.color
+from numpy.typing import ArrayLike
 
 from kerasdl.core.errors import DataError
 
@@ -9,29 +10,8 @@ GRAY = 0.01  # colorfulness below which images are gray: what rounding leaves, o
 SUMS = ("chroma_error", "ab_error", "delta_e", "truth", "prediction")
 
 
-def chroma_error(truth, prediction):
-    """Mean over pixels of sqrt(da^2 + db^2) in CIELAB (D65), lightness left aside.
-
-    Args:
-        truth: Images RGB (sRGB) in [0, 1], shape (..., H, W, 3).
-        prediction: Same shape; clipped to [0, 1].
-
-    Returns:
-        float64 (...): one value per image, 0 for the same colors.
-    """
-    return _chroma_error(_lab(truth), _lab(prediction))
-
-
-def ab_error(truth, prediction):
-    """Mean over pixels of (|da| + |db|) / 2 in CIELAB (D65), lightness left aside.
-
-    Arguments and shape of the result as in `chroma_error`.
-    """
-    return _ab_error(_lab(truth), _lab(prediction))
-
-
-def out_of_gamut(prediction):
-    """Share of the pixels that clipping to [0, 1] changes by more than half a step of 8 bits.
+def out_of_gamut(prediction: ArrayLike) -> numpy.ndarray:
+    """Fraction of the pixels that clipping to [0, 1] changes by more than half a step of 8 bits.
 
     Args:
         prediction: RGB before it is clipped, shape (..., H, W, 3).
@@ -44,16 +24,7 @@ def out_of_gamut(prediction):
     return outside.any(axis=-1).mean(axis=(-2, -1))
 
 
-def delta_e(truth, prediction):
-    """Mean over pixels of the CIEDE2000 color difference; about 1 is just noticeable.
-
-    Arguments and shape of the result as in `chroma_error`.
-    Source: Sharma et al. 2005, "The CIEDE2000 Color-Difference Formula" (scikit-image).
-    """
-    return _delta_e(_lab(truth), _lab(prediction))
-
-
-def colorfulness(images):
+def colorfulness(images: ArrayLike) -> numpy.ndarray:
     """Colorfulness: sqrt(var rg + var yb) + 0.3 sqrt(mean rg^2 + mean yb^2), scale 0-255.
 
     rg = R - G, yb = (R + G) / 2 - B, both signed; mean and variance over the pixels.
@@ -76,27 +47,34 @@ def colorfulness(images):
 
 
 class ColorScores:
-    """Means over images of the color scores, collected batch by batch.
+    """Means over images of the color scores, collected batch by batch, from CIELAB (D65).
+
+    chroma_error = mean over pixels of sqrt(da^2 + db^2), ab_error = mean of (|da| + |db|) / 2,
+    delta_e = mean of the CIEDE2000 difference, of which about 1 is just noticeable.
+
+    Source: Sharma et al. 2005, "The CIEDE2000 Color-Difference Formula" (scikit-image).
 
     Example: `scores = ColorScores(); scores.update(truth, prediction); scores.result()`.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._images = 0
         self._sums = dict.fromkeys(SUMS, 0.0)
 
-    def update(self, truth, prediction):
+    def update(self, truth: ArrayLike, prediction: ArrayLike) -> None:
         """Adds a batch of images (B, H, W, 3), RGB in [0, 1]."""
         truth, prediction = _clipped(truth), _clipped(prediction)
-        true_lab, predicted_lab = _lab(truth), _lab(prediction)
+        true_lab, predicted_lab = (skimage.color.rgb2lab(each) for each in (truth, prediction))
+        ab = true_lab[..., 1:] - predicted_lab[..., 1:]
+        difference = skimage.color.deltaE_ciede2000(true_lab, predicted_lab)
         self._images += len(truth)
-        self._sums["chroma_error"] += _chroma_error(true_lab, predicted_lab).sum()
-        self._sums["ab_error"] += _ab_error(true_lab, predicted_lab).sum()
-        self._sums["delta_e"] += _delta_e(true_lab, predicted_lab).sum()
+        self._sums["chroma_error"] += numpy.linalg.norm(ab, axis=-1).mean(axis=(-2, -1)).sum()
+        self._sums["ab_error"] += numpy.abs(ab).mean(axis=(-3, -2, -1)).sum()
+        self._sums["delta_e"] += difference.mean(axis=(-2, -1)).sum()
         self._sums["truth"] += colorfulness(truth).sum()
         self._sums["prediction"] += colorfulness(prediction).sum()
 
-    def result(self):
+    def result(self) -> dict[str, float]:
         """dict of `chroma_error`, `ab_error`, `delta_e` and `colorfulness_ratio`.
 
         The ratio is the mean colorfulness of the predictions over that of the truth: 1 is as
@@ -117,22 +95,5 @@ class ColorScores:
         }
 
 
-def _clipped(images):
+def _clipped(images: ArrayLike) -> numpy.ndarray:
     return numpy.clip(numpy.asarray(images, dtype="float64"), 0.0, 1.0)
-
-
-def _lab(images):
-    return skimage.color.rgb2lab(_clipped(images))
-
-
-def _chroma_error(true_lab, predicted_lab):
-    difference = true_lab[..., 1:] - predicted_lab[..., 1:]
-    return numpy.linalg.norm(difference, axis=-1).mean(axis=(-2, -1))
-
-
-def _ab_error(true_lab, predicted_lab):
-    return numpy.abs(true_lab[..., 1:] - predicted_lab[..., 1:]).mean(axis=(-3, -2, -1))
-
-
-def _delta_e(true_lab, predicted_lab):
-    return skimage.color.deltaE_ciede2000(true_lab, predicted_lab).mean(axis=(-2, -1))

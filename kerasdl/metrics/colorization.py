@@ -1,7 +1,11 @@
 """The scores of colorization while a network trains, on the images its outputs stand for."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 
+from kerasdl.core.types import Tensor
 from kerasdl.metrics.base import GatedMetric, ImageMean
 from kerasdl.metrics.color import GRAY
 from kerasdl.metrics.colors.lab import rgb_to_lab
@@ -10,13 +14,13 @@ from kerasdl.metrics.psnr import PSNR
 from kerasdl.metrics.ssim import SSIM
 
 
-def ab_error(truth, prediction):
+def ab_error(truth: Tensor, prediction: Tensor) -> Tensor:
     """Mean absolute error of a and b of CIELAB, per image, from RGB (B, H, W, 3) in [0, 1]."""
     error = keras.ops.abs(rgb_to_lab(truth) - rgb_to_lab(prediction))
     return keras.ops.mean(error[..., 1:], axis=(1, 2, 3))
 
 
-def colorfulness(images):
+def colorfulness(images: Tensor) -> Tensor:
     """As `kerasdl.metrics.color.colorfulness`, float32 (B,), with `keras.ops`."""
     ops = keras.ops
     red, green, blue = (255.0 * images[..., channel] for channel in range(3))
@@ -39,7 +43,7 @@ class ColorizationScores(GatedMetric):
         gated: Whether it may be switched off in training.
     """
 
-    def __init__(self, target="rgb", name="colorization", gated=True):
+    def __init__(self, target: str = "rgb", name: str = "colorization", gated: bool = True):
         super().__init__(name, gated)
         self.target = target
         self.parts = (PSNR(), SSIM(), ImageMean(ab_error, "ab_error"))
@@ -47,19 +51,19 @@ class ColorizationScores(GatedMetric):
         self.true = ImageMean(lambda truth, prediction: colorfulness(truth), "true")
 
     @property
-    def accumulators(self):
+    def accumulators(self) -> Sequence[keras.Variable]:
         return [each for part in self._all() for each in part.accumulators]
 
     @property
-    def result_names(self):
+    def result_names(self) -> tuple[str, ...]:
         return (*(part.name for part in self.parts), "colorfulness_ratio")
 
-    def increments(self, y_true, y_pred):
+    def increments(self, y_true: Tensor, y_pred: Tensor) -> Sequence[Tensor]:
         truth, prediction = truth_and_prediction(y_true, y_pred, self.target)
         prediction = keras.ops.clip(prediction, 0.0, 1.0)
         return tuple(each for part in self._all() for each in part.increments(truth, prediction))
 
-    def result(self):
+    def result(self) -> dict[str, Tensor]:
         ops = keras.ops
         predicted, true = self.predicted.result(), self.true.result()
         gray_truth = ops.logical_and(self.true.images > 0, true < GRAY)
@@ -67,8 +71,8 @@ class ColorizationScores(GatedMetric):
         values = [part.result() for part in self.parts]
         return dict(zip(self.result_names, (*values, ratio), strict=True))
 
-    def _all(self):
+    def _all(self) -> tuple[ImageMean, ...]:
         return (*self.parts, self.predicted, self.true)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "target": self.target}

@@ -1,9 +1,14 @@
 """Confusion matrix, mean IoU and pixel accuracy from integer counts."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import numpy
+from numpy.typing import ArrayLike
 
 from kerasdl.core.errors import DataError
+from kerasdl.core.types import Tensor
 from kerasdl.metrics.base import GatedMetric
 
 # Counts are kept as high * 2**24 + low in two int32: TensorFlow, JAX and torch have no other
@@ -12,7 +17,9 @@ from kerasdl.metrics.base import GatedMetric
 CARRY = 2**24
 
 
-def confusion_counts(y_true, logits, classes, ignore_labels=()):
+def confusion_counts(
+    y_true: Tensor, logits: Tensor, classes: int, ignore_labels: Sequence[int] = ()
+) -> Tensor:
     """Counts of (truth, prediction) pairs, flat, and of the labels that are no class.
 
     Args:
@@ -37,7 +44,9 @@ def confusion_counts(y_true, logits, classes, ignore_labels=()):
     return counts[:-1]
 
 
-def confusion_matrix(y_true, logits, classes, ignore_labels=()):
+def confusion_matrix(
+    y_true: Tensor, logits: Tensor, classes: int, ignore_labels: Sequence[int] = ()
+) -> Tensor:
     """Confusion matrix of a batch: int32 (classes, classes), rows truth, columns prediction.
 
     Labels that are not a class are left out; arguments as in `confusion_counts`.
@@ -46,7 +55,7 @@ def confusion_matrix(y_true, logits, classes, ignore_labels=()):
     return keras.ops.reshape(counts[:-1], (classes, classes))
 
 
-def scores_from_confusion(matrix, class_names):
+def scores_from_confusion(matrix: ArrayLike, class_names: Sequence[str]) -> dict[str, float]:
     """Scores of a confusion matrix, computed in float64.
 
     IoU[c] = M[c,c] / (row sum + column sum - M[c,c]); mean IoU = mean over the classes that
@@ -89,44 +98,58 @@ class MeanIoU(GatedMetric):
     leaves out silently.
 
     Args:
-        classes: Number of classes.
+        num_classes: Number of classes.
         ignore_labels: Label values to leave out.
         name: Name of the metric.
-        gated: Whether it may be switched off in training.
+        gated: Whether `ExpensiveMetricsInValidationOnly` may switch it off in training.
+
+    Example, for a model with the logits of 10 classes per pixel:
+
+        model.compile(
+            loss=kerasdl.losses.SparseCrossentropy(ignore_labels=(255,)),
+            metrics=[kerasdl.metrics.MeanIoU(num_classes=10, ignore_labels=(255,))],
+        )
+        model.evaluate(images, masks, return_dict=True)["mean_iou"]
     """
 
-    def __init__(self, classes, ignore_labels=(), name="mean_iou", gated=True):
+    def __init__(
+        self,
+        num_classes: int,
+        ignore_labels: Sequence[int] = (),
+        name: str = "mean_iou",
+        gated: bool = True,
+    ):
         super().__init__(name, gated)
-        self.classes = int(classes)
+        self.num_classes = int(num_classes)
         self.ignore_labels = tuple(int(label) for label in ignore_labels)
-        shape = (self.classes**2 + 1,)
+        shape = (self.num_classes**2 + 1,)
         self.low = self.add_variable(shape, "zeros", dtype="int32", name="low")
         self.high = self.add_variable(shape, "zeros", dtype="int32", name="high")
 
     @property
-    def accumulators(self):
+    def accumulators(self) -> Sequence[keras.Variable]:
         return self.low, self.high
 
     @property
-    def result_names(self):
+    def result_names(self) -> tuple[str, ...]:
         return ("mean_iou", "pixel_accuracy")
 
-    def increments(self, y_true, y_pred):
-        counts = confusion_counts(y_true, y_pred, self.classes, self.ignore_labels)
+    def increments(self, y_true: Tensor, y_pred: Tensor) -> Sequence[Tensor]:
+        counts = confusion_counts(y_true, y_pred, self.num_classes, self.ignore_labels)
         return counts, keras.ops.zeros_like(counts)
 
-    def accumulate(self, increments):
+    def accumulate(self, increments: Sequence[Tensor]) -> None:
         # No overflow as long as one batch has fewer than 2**30 pixels.
         low = self.low + increments[0]
         carry = low // CARRY
         self.low.assign(low - carry * CARRY)
         self.high.assign(self.high + carry)
 
-    def result(self):
+    def result(self) -> dict[str, Tensor]:
         ops = keras.ops
         low, high = ops.cast(self.low, "float32"), ops.cast(self.high, "float32")
         counts = low + high * float(CARRY)
-        matrix = ops.reshape(counts[:-1], (self.classes, self.classes))
+        matrix = ops.reshape(counts[:-1], (self.num_classes, self.num_classes))
         hits = ops.diagonal(matrix)
         union = ops.sum(matrix, axis=0) + ops.sum(matrix, axis=1) - hits
         occurring = ops.sum(ops.cast(union > 0, "float32"))
@@ -137,7 +160,7 @@ class MeanIoU(GatedMetric):
         unknown = counts[-1] > 0
         return {name: ops.where(unknown, float("nan"), score) for name, score in scores.items()}
 
-    def matrix(self):
+    def matrix(self) -> numpy.ndarray:
         """The confusion matrix so far, int64 NumPy array (classes, classes), rows truth.
 
         Raises:
@@ -148,14 +171,15 @@ class MeanIoU(GatedMetric):
         counts = low + high * CARRY
         if counts[-1]:
             raise DataError(
-                f"{counts[-1]} labels are neither one of the {self.classes} classes nor ignored",
+                f"{counts[-1]} labels are neither one of the {self.num_classes} classes "
+                "nor ignored",
                 fix="check the masks, or list their value in ignore_labels",
             )
-        return counts[:-1].reshape(self.classes, self.classes)
+        return counts[:-1].reshape(self.num_classes, self.num_classes)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
-            "classes": self.classes,
+            "num_classes": self.num_classes,
             "ignore_labels": list(self.ignore_labels),
         }

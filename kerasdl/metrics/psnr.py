@@ -1,13 +1,16 @@
 """Peak signal-to-noise ratio per image."""
 
+from typing import Any
+
 import keras
 
+from kerasdl.core.types import Tensor
 from kerasdl.metrics.base import ImageMean
 
 LEAST_ERROR = 1e-10  # identical images count 100 dB instead of infinity
 
 
-def psnr(truth, prediction):
+def psnr(truth: Tensor, prediction: Tensor) -> Tensor:
     """PSNR of each image in dB: -10 log10(max(MSE, 1e-10)), data range 1.
 
     One MSE per image over its pixels and channels. `keras.ops.psnr` takes one over the whole
@@ -36,10 +39,18 @@ class PSNR(ImageMean):
     Args:
         name: Name in the logs.
         gated: Whether `ExpensiveMetricsInValidationOnly` may switch it off in training.
+
+    Example, for a model whose output is an image in [0, 1]:
+
+        model.compile(
+            loss="mean_absolute_error",
+            metrics=[kerasdl.metrics.PSNR()],
+        )
+        model.evaluate(inputs, images, return_dict=True)["psnr"]
     """
 
-    def __init__(self, name="psnr", gated=True):
+    def __init__(self, name: str = "psnr", gated: bool = True):
         super().__init__(psnr, name, gated)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"name": self.name, "gated": self.gated}

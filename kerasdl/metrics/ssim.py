@@ -1,8 +1,11 @@
 """Structural similarity per image (Wang et al. 2004)."""
 
+from typing import Any
+
 import keras
 
 from kerasdl.backend.precision import exact_matmul
+from kerasdl.core.types import Tensor
 from kerasdl.metrics.base import ImageMean
 
 SIGMA = 1.5
@@ -11,7 +14,7 @@ C1 = 0.01**2
 C2 = 0.03**2
 
 
-def ssim(truth, prediction):
+def ssim(truth: Tensor, prediction: Tensor) -> Tensor:
     """SSIM of each image: mean over channels and over the places where the window fits.
 
     (2 mx my + C1)(2 sxy + C2) / ((mx^2 + my^2 + C1)(sxx + syy + C2)) with means m and
@@ -52,14 +55,14 @@ def ssim(truth, prediction):
     return ops.mean(ops.reshape(similarity, (batch, -1)), axis=1)
 
 
-def _radius(height, width):
+def _radius(height: int | Tensor, width: int | Tensor) -> int | Tensor:
     """Half the window: 5, or what fits into the smaller side."""
     if isinstance(height, int) and isinstance(width, int):
         return min(RADIUS, (min(height, width) - 1) // 2)
     return keras.ops.minimum(RADIUS, (keras.ops.minimum(height, width) - 1) // 2)
 
 
-def _window(size, radius):
+def _window(size: int | Tensor, radius: int | Tensor) -> Tensor:
     """Matrix (size - 2 radius, size) whose rows hold the window at each place where it fits.
 
     Filtering as a matrix product: on CPU as fast as a depthwise convolution on TensorFlow and
@@ -80,10 +83,18 @@ class SSIM(ImageMean):
     Args:
         name: Name in the logs.
         gated: Whether `ExpensiveMetricsInValidationOnly` may switch it off in training.
+
+    Example, for a model whose output is an image in [0, 1]:
+
+        model.compile(
+            loss="mean_absolute_error",
+            metrics=[kerasdl.metrics.SSIM()],
+        )
+        model.evaluate(inputs, images, return_dict=True)["ssim"]
     """
 
-    def __init__(self, name="ssim", gated=True):
+    def __init__(self, name: str = "ssim", gated: bool = True):
         super().__init__(ssim, name, gated)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"name": self.name, "gated": self.gated}

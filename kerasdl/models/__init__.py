@@ -17,6 +17,13 @@ from kerasdl.core.registry import Reference, Registry, load
 if TYPE_CHECKING:
     import keras
 
+    from kerasdl.models.fcn import fcn8 as fcn8
+    from kerasdl.models.fcn import fcn16 as fcn16
+    from kerasdl.models.fcn import fcn32 as fcn32
+    from kerasdl.models.resnet import resnet18 as resnet18
+    from kerasdl.models.u_net import unet as unet
+    from kerasdl.models.u_net import unet_resnet18 as unet_resnet18
+
 SMALL_STEM_SIDE = 40  # up to this many pixels on a side the stem of ResNet-18 is the small one
 LARGEST_DEPTH = 16
 
@@ -59,7 +66,7 @@ class ModelSpec:
     builder: Reference
     tasks: tuple[str, ...]
     options: tuple[Option, ...] = ()
-    stride: Any = 32
+    stride: int | Reference = 32
     resolve: Reference | None = None
     describe: Reference | None = None
     residual: bool = False
@@ -74,24 +81,24 @@ def _stem(options: Mapping[str, Any], image_size: Sequence[int]) -> str:
     return "small" if max(image_size) <= SMALL_STEM_SIDE else "imagenet"
 
 
-def _stem_resolved(options, image_size):
+def _stem_resolved(options: Mapping[str, Any], image_size: Sequence[int]) -> dict[str, Any]:
     return {**options, "stem": _stem(options, image_size)}
 
 
-def _classifier_stride(options, image_size):
+def _classifier_stride(options: Mapping[str, Any], image_size: Sequence[int]) -> int:
     return 8 if _stem(options, image_size) == "small" else 32
 
 
-def _fcn_stride(options, image_size):
+def _fcn_stride(options: Mapping[str, Any], image_size: Sequence[int]) -> int:
     return 8 if options.get("stem") == "small" else 32
 
 
-def _unet_stride(options, image_size):
+def _unet_stride(options: Mapping[str, Any], image_size: Sequence[int]) -> int:
     depth = options.get("depth", 4)
     return 2 ** min(depth, LARGEST_DEPTH) if isinstance(depth, int) else 2**4
 
 
-def _skips_label(options, label):
+def _skips_label(options: Mapping[str, Any], label: str) -> str:
     """ "U-Net" with all skips, else "U-Net without skips", "U-Net, skips 1, 2"."""
     skips = skip_levels(options.get("skips", "all"), options.get("depth", 4))
     if skips == "all":
@@ -249,16 +256,18 @@ def has_variants(name: str) -> bool:
 
 # Builders as attributes, imported on first use: `kerasdl.models.unet(...)`.
 _BUILDERS = {
-    attribute: module
-    for module, _, attribute in (spec.builder.partition(":") for spec in MODELS.values())
+    spec.builder.rpartition(":")[2]: spec.builder
+    for spec in MODELS.values()
+    if isinstance(spec.builder, str)
 }
 
+if not TYPE_CHECKING:  # with a `__getattr__`, every misspelled name would pass as well
 
-def __getattr__(name):
-    if name in _BUILDERS:
-        return load(f"{_BUILDERS[name]}:{name}")
-    raise AttributeError(f"module 'kerasdl.models' has no attribute '{name}'")
+    def __getattr__(name):
+        if name in _BUILDERS:
+            return load(_BUILDERS[name])
+        raise AttributeError(f"module 'kerasdl.models' has no attribute '{name}'")
 
 
-def __dir__():
+def __dir__() -> list[str]:
     return sorted([*globals(), *_BUILDERS])

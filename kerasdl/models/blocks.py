@@ -1,16 +1,30 @@
 """Pieces that more than one network is made of."""
 
 import math
+from collections.abc import Sequence
+from typing import TypeAlias
 
 import keras
 
 from kerasdl.core.errors import ConfigError
+from kerasdl.core.types import Tensor
+
+# ((top, bottom), (left, right)) in pixels.
+Padding: TypeAlias = tuple[tuple[int, int], ...]
 
 # As published and as in PyTorch: statistics move by 0.1 per batch.
 BATCH_NORM = {"momentum": 0.9, "epsilon": 1e-5}
 
 
-def convolution_norm(x, filters, kernel_size, strides=1, name=None, relu=True):
+def convolution_norm(
+    x: keras.KerasTensor,
+    filters: int,
+    kernel_size: int,
+    strides: int = 1,
+    *,
+    name: str,
+    relu: bool = True,
+) -> keras.KerasTensor:
     """Convolution, batch norm and, if asked, ReLU.
 
     Borders are padded explicitly by `kernel_size // 2` where the convolution has a stride, because
@@ -33,7 +47,7 @@ def convolution_norm(x, filters, kernel_size, strides=1, name=None, relu=True):
     return keras.layers.ReLU(name=f"{name}_relu")(x) if relu else x
 
 
-def pad_to_multiple(x, multiple):
+def pad_to_multiple(x: keras.KerasTensor, multiple: int) -> tuple[keras.KerasTensor, Padding]:
     """Zero-pads height and width, half on each side, up to a multiple.
 
     Returns:
@@ -48,7 +62,7 @@ def pad_to_multiple(x, multiple):
     return x, padding
 
 
-def crop_back(x, padding):
+def crop_back(x: keras.KerasTensor, padding: Padding) -> keras.KerasTensor:
     """Undoes `pad_to_multiple`; float32, as outputs are under every precision."""
     if any(any(sides) for sides in padding):
         x = keras.layers.Cropping2D(padding, dtype="float32", name="crop_to_input")(x)
@@ -62,7 +76,7 @@ class Bilinear(keras.initializers.Initializer):
     Source: Long, Shelhamer and Darrell 2015, section 3.3.
     """
 
-    def __call__(self, shape, dtype=None):
+    def __call__(self, shape: Sequence[int], dtype: str | None = None) -> Tensor:
         height, width, outputs, inputs = shape
         rows = keras.ops.cast(_triangle(height), dtype or "float32")
         columns = keras.ops.cast(_triangle(width), dtype or "float32")
@@ -71,14 +85,14 @@ class Bilinear(keras.initializers.Initializer):
         return window[:, :, None, None] * channels[None, None]
 
 
-def _triangle(size):
+def _triangle(size: int) -> list[float]:
     """Weights of linear interpolation for a kernel of twice the stride, largest in the middle."""
     factor = (size + 1) // 2
     center = factor - 1 if size % 2 else factor - 0.5
     return [1 - abs(position - center) / factor for position in range(size)]
 
 
-def require_count(option, value):
+def require_count(option: str, value: object) -> None:
     """Raises ConfigError unless the value of an option is an integer of 1 or more."""
     if type(value) is not int or value < 1:
         raise ConfigError(f"option '{option}' must be an integer of 1 or more, not {value!r}")

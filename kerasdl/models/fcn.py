@@ -6,13 +6,17 @@
 - One builder; the three names differ by the stride of the last transposed convolution.
 """
 
+from collections.abc import Sequence
+
 import keras
 
 from kerasdl.models.blocks import BATCH_NORM, Bilinear, crop_back, pad_to_multiple
 from kerasdl.models.resnet import residual_stages
 
 
-def fcn(input_shape, outputs, stride, stem="imagenet"):
+def fcn(
+    input_shape: Sequence[int], outputs: int, stride: int, stem: str = "imagenet"
+) -> keras.Model:
     """FCN of the given stride.
 
     Args:
@@ -40,22 +44,22 @@ def fcn(input_shape, outputs, stride, stem="imagenet"):
     return keras.Model(inputs, logits, name=f"fcn{stride}")
 
 
-def fcn32(input_shape, outputs, stem="imagenet"):
+def fcn32(input_shape: Sequence[int], outputs: int, stem: str = "imagenet") -> keras.Model:
     """FCN-32s, see `fcn`."""
     return fcn(input_shape, outputs, 32, stem)
 
 
-def fcn16(input_shape, outputs, stem="imagenet"):
+def fcn16(input_shape: Sequence[int], outputs: int, stem: str = "imagenet") -> keras.Model:
     """FCN-16s, see `fcn`."""
     return fcn(input_shape, outputs, 16, stem)
 
 
-def fcn8(input_shape, outputs, stem="imagenet"):
+def fcn8(input_shape: Sequence[int], outputs: int, stem: str = "imagenet") -> keras.Model:
     """FCN-8s, see `fcn`."""
     return fcn(input_shape, outputs, 8, stem)
 
 
-def _scores(x, outputs, name):
+def _scores(x: keras.KerasTensor, outputs: int, name: str) -> keras.KerasTensor:
     """Class scores of one resolution: 1x1 convolution and batch norm."""
     x = keras.layers.Conv2D(
         outputs, 1, use_bias=False, kernel_initializer="he_normal", name=f"{name}_convolution"
@@ -63,7 +67,9 @@ def _scores(x, outputs, name):
     return keras.layers.BatchNormalization(**BATCH_NORM, name=f"{name}_norm")(x)
 
 
-def _upsample(x, outputs, factor, name, dtype=None):
+def _upsample(
+    x: keras.KerasTensor, outputs: int, factor: int, name: str, dtype: str | None = None
+) -> keras.KerasTensor:
     """Transposed convolution that starts as bilinear upsampling by `factor` and is trained on."""
     layer = keras.layers.Conv2DTranspose(
         outputs,

@@ -1,11 +1,15 @@
 """ResNet-18 with the ImageNet weights that keras-hub publishes, converted to our layers."""
 
 import re
+from typing import TYPE_CHECKING
 
 import numpy
 
 from kerasdl import models
 from kerasdl.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    import keras
 
 PRESET = "resnet_18_imagenet"
 # What the preset was trained with: x = (image - mean) / deviation, the image in [0, 1].
@@ -16,7 +20,7 @@ MEND = "give a .keras file or a run of your own as the backbone"
 _BLOCK = re.compile(r"stack(\d+)_block(\d+)_([012])_(conv|bn)")
 
 
-def resnet18():
+def resnet18() -> "keras.Model":
     """Our ResNet-18 with the weights of keras-hub's preset; the network is needed once.
 
     Raises:
@@ -39,7 +43,7 @@ def resnet18():
     return convert(backbone)
 
 
-def convert(backbone):
+def convert(backbone: "keras.Model") -> "keras.Model":
     """Our ResNet-18 that answers to an image x as the backbone does to (x - mean) / deviation.
 
     The normalization goes into the first layers: kernels k[c] / deviation[c], and the constant
@@ -70,7 +74,7 @@ def convert(backbone):
     return model
 
 
-def our_name(name):
+def our_name(name: str) -> str | None:
     """Our name for a layer of keras-hub's ResNet; None for one that we do not have.
 
     "conv1_conv" is "stem_convolution"; "stack1_block0_0_bn" is "stage2_block1_shortcut_norm".

@@ -7,6 +7,8 @@
 - Named features `stem`, `stage1` ... `stage4` for decoders.
 """
 
+from collections.abc import Sequence
+
 import keras
 
 from kerasdl.core.errors import ConfigError
@@ -18,7 +20,9 @@ SMALL_STEM_SIDE = 40  # up to this many pixels on a side the stem is the small o
 STEMS = ("auto", "imagenet", "small")
 
 
-def resnet18(input_shape, outputs, stem="auto", filters=64):
+def resnet18(
+    input_shape: Sequence[int], outputs: int, stem: str = "auto", filters: int = 64
+) -> keras.Model:
     """ResNet-18 classifier; 11,689,512 trainable parameters with 1000 classes, ImageNet stem.
 
     Args:
@@ -38,7 +42,9 @@ def resnet18(input_shape, outputs, stem="auto", filters=64):
     return keras.Model(inputs, logits, name="resnet18")
 
 
-def residual_stages(inputs, stem="auto", filters=64):
+def residual_stages(
+    inputs: keras.KerasTensor, stem: str = "auto", filters: int = 64
+) -> dict[str, keras.KerasTensor]:
     """The convolutional body of ResNet-18.
 
     Args:
@@ -72,12 +78,12 @@ def residual_stages(inputs, stem="auto", filters=64):
     return features
 
 
-def stem_for(image_size):
+def stem_for(image_size: Sequence[int]) -> str:
     """The stem that "auto" stands for: small up to 40 pixels on a side."""
     return "small" if max(image_size) <= SMALL_STEM_SIDE else "imagenet"
 
 
-def basic_block(x, filters, strides, name):
+def basic_block(x: keras.KerasTensor, filters: int, strides: int, name: str) -> keras.KerasTensor:
     """Two 3x3 convolutions beside a shortcut: ReLU(F(x) + shortcut(x)), figure 2 of the paper."""
     shortcut = x
     x = convolution_norm(x, filters, 3, strides, name=f"{name}_1")

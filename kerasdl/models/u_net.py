@@ -19,6 +19,8 @@ Source: Ronneberger et al. 2015 for the decoder, He et al. 2015 for the encoder;
 common, for example Iglovikov and Shvets 2018, "TernausNet".
 """
 
+from collections.abc import Sequence
+
 import keras
 
 from kerasdl.core.errors import ConfigError
@@ -32,7 +34,13 @@ SKIPS = {
 STRIDES = {"imagenet": 32, "small": 8}
 
 
-def unet(input_shape, outputs, skips="all", filters=16, depth=4):
+def unet(
+    input_shape: Sequence[int],
+    outputs: int,
+    skips: str | Sequence[int] = "all",
+    filters: int = 16,
+    depth: int = 4,
+) -> keras.Model:
     """U-Net.
 
     Args:
@@ -68,7 +76,13 @@ def unet(input_shape, outputs, skips="all", filters=16, depth=4):
     return keras.Model(inputs, crop_back(x, padding), name="unet")
 
 
-def unet_resnet18(input_shape, outputs, skips="all", filters=16, stem="imagenet"):
+def unet_resnet18(
+    input_shape: Sequence[int],
+    outputs: int,
+    skips: str | Sequence[int] = "all",
+    filters: int = 16,
+    stem: str = "imagenet",
+) -> keras.Model:
     """U-Net with the encoder ResNet-18.
 
     Args:
@@ -103,18 +117,18 @@ def unet_resnet18(input_shape, outputs, skips="all", filters=16, stem="imagenet"
     return keras.Model(inputs, crop_back(x, padding), name="unet-resnet18")
 
 
-def _upsample(x, filters, name):
+def _upsample(x: keras.KerasTensor, filters: int, name: str) -> keras.KerasTensor:
     return keras.layers.Conv2DTranspose(
         filters, 2, strides=2, kernel_initializer="he_normal", name=f"{name}_upsample"
     )(x)
 
 
-def _two_convolutions(x, filters, name):
+def _two_convolutions(x: keras.KerasTensor, filters: int, name: str) -> keras.KerasTensor:
     x = convolution_norm(x, filters, 3, name=f"{name}_1")
     return convolution_norm(x, filters, 3, name=f"{name}_2")
 
 
-def kept_skips(skips, depth):
+def kept_skips(skips: str | Sequence[int], depth: int) -> tuple[int, ...]:
     """Levels whose skip connection is kept, as a tuple in ascending order.
 
     Raises:
@@ -130,8 +144,3 @@ def kept_skips(skips, depth):
     raise ConfigError(
         f'option \'skips\' must be "all", "none" or a list of levels 1 to {depth}, not {skips!r}'
     )
-
-
-def _two_convolutions(x, filters, name):
-    x = convolution_norm(x, filters, 3, name=f"{name}_1")
-    return convolution_norm(x, filters, 3, name=f"{name}_2")

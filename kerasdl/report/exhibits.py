@@ -187,7 +187,7 @@ def curve_caption(rows, monitor="val_loss"):
     """What the training curves of a run show, in words.
 
     Args:
-        rows: The history, see `kerasdl.report.history.read`.
+        rows: The history, see `kerasdl.runs.run.Run`.
         monitor: The column that decided which epoch is the best.
     """
     sentences = ["Training and validation per epoch."]

@@ -133,21 +133,6 @@ def image_grid(rows, column_titles, path, row_titles=None, legend=None, theme=ca
     canvas.write(canvas.image_png(_with_text(drawing, pixels)), path)
 
 
-def colorize_mask(mask, palette, ignore=()):
-    """Class indices, shape (height, width), as uint8 RGB; ignored and unknown indices are white.
-
-    Args:
-        mask: Integer class indices.
-        palette: One (red, green, blue) per class, 0-255.
-        ignore: Indices that stand for no class.
-    """
-    mask = numpy.asarray(mask).astype("int64")
-    colors = numpy.vstack([numpy.asarray(palette, "uint8").reshape(-1, 3), [[255, 255, 255]]])
-    nothing = len(colors) - 1
-    outside = (mask < 0) | (mask >= nothing) | numpy.isin(mask, list(ignore))
-    return colors[numpy.where(outside, nothing, mask)].astype("uint8")
-
-
 def confusion_matrix_figure(matrix, class_names, path, theme=canvas.LIGHT):
     """Confusion matrix in percent of each true class (rows: truth, columns: prediction).
 

@@ -1,35 +1,10 @@
-"""What the rows of history.csv tell: the score's column, the best epoch, changes of the rate."""
+"""What the rows of a history tell: the score's column, the best epoch, changes of the rate."""
 
-import csv
 import math
-import pathlib
 
-from kerasdl.core.errors import DataError
 from kerasdl.report import names
 
 CURVE_SCORES = ("accuracy", "mean_iou", "psnr", "ssim", "pixel_accuracy")
-
-
-def read(path):
-    """Rows of a history.csv as dicts of numbers; empty cells are left out.
-
-    Raises DataError if the file is missing or holds something that is no number.
-    """
-    path = pathlib.Path(path)
-    try:
-        with path.open(newline="", encoding="utf-8") as stream:
-            return [
-                {
-                    key: int(value) if key == "epoch" else float(value)
-                    for key, value in row.items()
-                    if value
-                }
-                for row in csv.DictReader(stream)
-            ]
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError("history cannot be read", path) from error
-    except (TypeError, ValueError) as error:
-        raise DataError(f"history is damaged: {error}", path) from error
 
 
 def column(rows, name):

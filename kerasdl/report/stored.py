@@ -13,9 +13,9 @@ from PIL import Image
 from kerasdl.core import files
 from kerasdl.core.errors import ModelFileError
 from kerasdl.report import canvas
+from kerasdl.runs import names
 
-NAME = "report.json"
-FOLDER = pathlib.Path("figures") / "images"
+FOLDER = pathlib.Path(names.FIGURES) / "images"
 WIDEST = 320  # pixels; a page shows three images beside each other, and has to be mailed
 KEYS = ("calibration", "parameters", "source", "license", "legend")
 
@@ -42,7 +42,7 @@ def write(folder, document):
                 for place, (title, row) in enumerate(images[kind], 1)
             ]
     text = json.dumps(values, indent=1, ensure_ascii=False, default=_plain)
-    files.write_text(folder / NAME, text + "\n")
+    files.write_text(folder / names.REPORT_DATA, text + "\n")
 
 
 def read(folder):
@@ -51,13 +51,13 @@ def read(folder):
     Raises:
         ModelFileError: They are damaged.
     """
-    path = pathlib.Path(folder) / NAME
+    path = pathlib.Path(folder) / names.REPORT_DATA
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         for kind in ("best", "worst") if "images" in values else ():
             values["images"][kind] = [
-                (title, [_pixels(path.parent / name) for name in names])
-                for title, names in values["images"][kind]
+                (title, [_pixels(path.parent / name) for name in images])
+                for title, images in values["images"][kind]
             ]
     except FileNotFoundError:
         return {}

@@ -20,7 +20,7 @@ from kerasdl import backend
 from kerasdl.backend.distribution import ALONE
 from kerasdl.core import files
 from kerasdl.core.errors import ConfigError, TrainingFailed
-from kerasdl.runs import modelfile
+from kerasdl.runs import modelfile, names
 from kerasdl.runs import restore as resume
 from kerasdl.runs.restore import CALLBACK_FIELDS
 from kerasdl.runs.runfolder import committed, epoch_folder
@@ -43,7 +43,6 @@ class RunState(keras.callbacks.Callback):
         average: An `Averaging` whose weights are kept and are the best model's.
         epochs: Epochs of the whole run, if `fit` trains a part of them.
         keep_best: Whether the best model is looked for.
-        extra: Plain values stored in each state for information.
         group: The `Group` that trains together; one of its processes writes.
     """
 
@@ -59,7 +58,6 @@ class RunState(keras.callbacks.Callback):
         average=None,
         epochs=None,
         keep_best=True,
-        extra=None,
         group=ALONE,
     ):
         super().__init__()
@@ -84,7 +82,6 @@ class RunState(keras.callbacks.Callback):
         self.stopped_by = None
         self._set_epoch = set_epoch or (lambda epoch: None)
         self.group = group
-        self._extra = dict(extra or {})
         self._restored = None
         self._learning_rate = math.nan
         self._started = 0.0
@@ -121,7 +118,7 @@ class RunState(keras.callbacks.Callback):
             resume.note_changes(state, self.group.replicas)
             self.rows = state["rows"]
             if self.group.is_main:
-                self.best = resume.repair(self.folder, state, self.mode)
+                self.best = resume.repair(self.folder, state, model, self.mode)
             self.stopped_by = state["stopped_by"]
         epoch = len(self.rows)
         self._set_epoch(epoch)
@@ -199,16 +196,15 @@ class RunState(keras.callbacks.Callback):
             )
         try:
             temporary.mkdir()
-            self.model.save(temporary / "model.keras")
+            self.model.save(temporary / names.STATE_MODEL)
             if self.average is not None:
                 with self._averaged():
-                    modelfile.save_inference_model(self.model, temporary / resume.AVERAGE)
-                files.sync_file(temporary / resume.AVERAGE)
-            (temporary / "state.json").write_text(
+                    modelfile.save_inference_model(self.model, temporary / names.STATE_AVERAGE)
+            (temporary / names.STATE).write_text(
                 json.dumps(self._state(number), indent=1), encoding="utf-8"
             )
-            files.sync_file(temporary / "model.keras")
-            files.sync_file(temporary / "state.json")
+            files.sync_file(temporary / names.STATE_MODEL)
+            files.sync_file(temporary / names.STATE)
             files.sync_folder(temporary)
             os.rename(temporary, epoch_folder(checkpoints, number))
             files.sync_folder(checkpoints)
@@ -231,7 +227,6 @@ class RunState(keras.callbacks.Callback):
             "iterations": int(resume.number(self.model.optimizer.iterations)),
             "seed": self.seed,
             "stopped_by": self.stopped_by,
-            "finished": self.stopped_by is not None,
             "replicas": self.group.replicas,
             "best": self.best,
             "callbacks": [
@@ -244,7 +239,6 @@ class RunState(keras.callbacks.Callback):
                 }
                 for callback in self.callbacks
             ],
-            "extra": self._extra,
             "rows": self.rows,
         }
 

@@ -7,11 +7,14 @@ import typing
 from kerasdl import losses, models
 from kerasdl.core.errors import ConfigError, suggest
 from kerasdl.losses import LOSSES
-from kerasdl.models import MODELS
-from kerasdl.tasks import TASKS
+from kerasdl.models import MODELS, ModelSpec
+from kerasdl.tasks import TASKS, TaskSpec
+
+if typing.TYPE_CHECKING:
+    from kerasdl.runs.config import Config, Key
 
 
-def typed(key, value, kind):
+def typed(key: str, value: typing.Any, kind: typing.Any) -> typing.Any:
     """Value converted to the type of its field, where nothing is lost by it."""
     origin = typing.get_origin(kind) or kind
     if origin is tuple:
@@ -28,7 +31,7 @@ def typed(key, value, kind):
     return dict(value) if origin is dict else value
 
 
-def _sequence(key, value, kind):
+def _sequence(key: str, value: typing.Any, kind: type) -> tuple[typing.Any, ...]:
     """Tuple of `kind` from a list, a single value, or for `image_size` "HEIGHTxWIDTH"."""
     sized = key == "image_size"
     if sized and isinstance(value, str):
@@ -46,7 +49,7 @@ def _sequence(key, value, kind):
     raise ConfigError(f"'{key}' must be {expected}, received {value!r}")
 
 
-def _noun(kind, many=False):
+def _noun(kind: type, many: bool = False) -> str:
     names = {
         int: ("an integer", "integers"),
         float: ("a number", "numbers"),
@@ -57,7 +60,7 @@ def _noun(kind, many=False):
     return names[kind][many]
 
 
-def check_range(name, value, key, default):
+def check_range(name: str, value: typing.Any, key: "Key", default: typing.Any) -> None:
     """Raises ConfigError for a value that its key's declaration does not allow.
 
     Args:
@@ -82,7 +85,7 @@ def check_range(name, value, key, default):
             raise ConfigError(f"'{name}' must be {words} {limit:g}, received {shown}")
 
 
-def check_together(config):
+def check_together(config: "Config") -> None:
     """Raises ConfigError for values that do not go together with the task or with each other."""
     task, model = TASKS[config.task], MODELS[config.model]
     if task.name not in model.tasks:
@@ -102,7 +105,7 @@ def check_together(config):
         raise ConfigError("'freeze' without weights", fix="--weights RUN, FILE or imagenet")
 
 
-def _check_loss(config, task, model):
+def _check_loss(config: "Config", task: TaskSpec, model: ModelSpec) -> None:
     """Raises ConfigError for a loss that does not fit, or options it does not take."""
     compared = task.compared(config.target)
     fitting = losses.fitting(compared)

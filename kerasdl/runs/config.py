@@ -7,6 +7,7 @@ a flag. Flags, `--help`, the checks and docs/configuration.md all come from the 
 import dataclasses
 import tomllib
 import typing
+from collections.abc import Iterable, Mapping
 
 import tomli_w
 
@@ -48,7 +49,7 @@ class Key:
     resumable: bool = False
 
 
-def _key(default, text, group, **facts):
+def _key(default: typing.Any, text: str, group: str, **facts: typing.Any) -> typing.Any:
     """A field of `Config`; a mutable default becomes a factory."""
     metadata = {"key": Key(text, group, **facts)}
     if isinstance(default, dict):
@@ -72,6 +73,9 @@ class Config:
 
     Example: `kerasdl.Config(task="segmentation", model="fcn8", epochs=5)`.
     """
+
+    if typing.TYPE_CHECKING:
+        given: frozenset[str]  # for type checkers only: it is no key, so no field either
 
     task: str = _key("classification", "Task.", "Model", choices=TASKS)
     recipe: str = _key(
@@ -217,8 +221,8 @@ class Config:
 
     def __init__(self, **values: typing.Any):
         object.__setattr__(self, "given", frozenset(values))
-        for key, value in _completed(values).items():
-            object.__setattr__(self, key, value)
+        for name, value in _completed(values).items():
+            object.__setattr__(self, name, value)
         for name, key in keys().items():
             checks.check_range(name, getattr(self, name), key, getattr(Config, name, None))
         checks.check_together(self)
@@ -233,7 +237,7 @@ def keys() -> dict[str, Key]:
 RESUMABLE_KEYS = tuple(name for name, key in keys().items() if key.resumable)
 
 
-def override(values, assignments):
+def override(values: Mapping[str, typing.Any], assignments: Iterable[str]) -> dict[str, typing.Any]:
     """Applies `key=value` strings (`table.key=value` for tables) to a mapping and returns it.
 
     The value is read as TOML; what is not TOML is taken as text, so that `model=unet` works.
@@ -281,7 +285,7 @@ def changed(config: Config, **values: typing.Any) -> Config:
     return made
 
 
-def _completed(values):
+def _completed(values: Mapping[str, typing.Any]) -> dict[str, typing.Any]:
     """All keys with their values: those given, typed; then the recipe's; then the defaults."""
     types = {field.name: field.type for field in dataclasses.fields(Config)}
     for key in values:
@@ -305,8 +309,7 @@ def _completed(values):
     for field in dataclasses.fields(Config):
         if field.name not in typed:
             factory = field.default_factory
-            unset = factory is dataclasses.MISSING
-            typed[field.name] = field.default if unset else factory()
+            typed[field.name] = field.default if factory is dataclasses.MISSING else factory()
     typed["resize"] = typed["resize"] or task.resize
     if task.targets:
         typed["target"] = typed["target"] or task.targets[0]

@@ -11,8 +11,7 @@ import filelock
 
 from kerasdl.core import files
 from kerasdl.core.errors import WriteError
-
-NAME = "lock"
+from kerasdl.runs import names
 
 _NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL)
 
@@ -21,7 +20,7 @@ logger = logging.getLogger("kerasdl")
 
 def take(path):
     """The lock of the folder, taken. Raises WriteError naming the process that has it."""
-    file = path / NAME
+    file = path / names.LOCK
     try:
         try:
             lock = filelock.FileLock(file, timeout=0)
@@ -44,14 +43,14 @@ def take(path):
 
 
 def holder():
-    """Who holds the lock from now on, for running.json."""
+    """Who holds the lock from now on, for the file that tells it."""
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     return {"pid": os.getpid(), "host": socket.gethostname(), "started": now}
 
 
 def _holder_text(path):
     try:
-        found = json.loads((path / "running.json").read_text(encoding="utf-8"))
+        found = json.loads((path / names.HOLDER).read_text(encoding="utf-8"))
         return f"pid {found['pid']} on host {found['host']}"
     except (OSError, ValueError, KeyError, TypeError):
         return "another process"

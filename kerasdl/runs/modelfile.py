@@ -1,74 +1,35 @@
-"""Model files that can name only the layers kerasdl builds; anything else is refused unread.
+"""Model files: Keras can open them anywhere; kerasdl itself reads nothing but arrays from them.
 
-Keras' `safe_mode` is a list of what is forbidden, and ways around it have been found again and
-again. Here a list of what is allowed is applied to `config.json` before Keras sees the file. This
-is no sandbox for hostile files, but it closes the way from a name in a file to code.
+A `.keras` file names the classes that Keras is to build, and ways around Keras' `safe_mode` have
+been found again and again. So kerasdl never looks at that part: `model.json` beside the file says
+which of kerasdl's models it is, the builder of that model makes it, and the file gives its weights.
 """
 
-import json
+import contextlib
+import io
+import math
 import pathlib
-import re
 import stat
+import threading
+import unittest.mock
+import warnings
 import zipfile
 
+import h5py
 import keras
 import numpy
 
+from kerasdl import models
 from kerasdl.core import files
-from kerasdl.core.errors import ModelFileError
+from kerasdl.core.errors import KerasdlError, ModelFileError
 from kerasdl.metrics.colors.targets import OUTPUTS
-from kerasdl.runs import modelsize
-from kerasdl.tasks import TASKS
+from kerasdl.runs import names, sidecar
 
-MEMBERS = ("metadata.json", "config.json", "model.weights.h5")
-SIDECAR = "model.json"
-
-MAX_MEMBER_BYTES = {
-    "metadata.json": 64 * 2**10,
-    "config.json": 5 * 2**20,
-    "model.weights.h5": 4 * 2**30,
-}
+WEIGHTS = "model.weights.h5"
+# Largest size of each member of the archive.
+MEMBERS = {"metadata.json": 64 * 2**10, "config.json": 5 * 2**20, WEIGHTS: 4 * 2**30}
 MAX_RATIO = 100  # uncompressed to compressed; Keras itself stores without compression
-MAX_DEPTH = 64
-MAX_SIDECAR_BYTES = 2**20
-
-_BY_MODULE = {
-    "keras.src.models.functional": ("Functional",),
-    "keras": ("DTypePolicy",),
-    "keras.layers": (
-        "Activation",
-        "Add",
-        "BatchNormalization",
-        "Concatenate",
-        "Conv2D",
-        "Conv2DTranspose",
-        "Cropping2D",
-        "Dense",
-        "Dropout",
-        "GlobalAveragePooling2D",
-        "InputLayer",
-        "MaxPooling2D",
-        "ReLU",
-        "UpSampling2D",
-        "ZeroPadding2D",
-    ),
-    "keras.initializers": (
-        "Constant",
-        "GlorotUniform",
-        "HeNormal",
-        "Ones",
-        "VarianceScaling",
-        "Zeros",
-    ),
-    "keras.regularizers": ("L2",),
-}
-ALLOWED = frozenset((module, name) for module, names in _BY_MODULE.items() for name in names)
-ACTIVATIONS = frozenset(("linear", "relu", "sigmoid", "softmax"))
-DTYPES = frozenset(
-    ("float32", "float16", "bfloat16", "float64", "mixed_float16", "mixed_bfloat16", "int32")
-)
-_RESOLVED_KEYS = re.compile(r"_(initializer|regularizer|constraint)$")
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,199}")
+MAX_OBJECTS = 100_000  # groups and arrays in the weights
 
 
 def save_inference_model(model, path):
@@ -87,174 +48,225 @@ def save_inference_model(model, path):
         inference.save(temporary)
 
 
-def write_sidecar(path, sidecar):
-    """Writes what a model file cannot hold (task, classes, palette, size) as `model.json` beside.
-
-    Args:
-        path: The model file, or the folder it lies in.
-        sidecar: Mapping of plain JSON types; `task` is required.
-
-    Raises:
-        ModelFileError: If the content is not what `open_model` would accept.
-        WriteError: If the file cannot be written.
-    """
-    path = _sidecar_path(path)
-    _check_sidecar(sidecar, path)
-    files.write_text(path, json.dumps(sidecar, indent=1, ensure_ascii=False) + "\n")
-
-
-def open_model(path):
-    """Opens a model that kerasdl wrote, and the `model.json` beside it.
+def open_model(path, precision=None):
+    """Builds the model that the `model.json` beside a file describes, with the file's weights.
 
     Args:
         path: A local `.keras` file.
+        precision: Dtype policy to build it with; None: the one it was trained with.
 
     Returns:
-        The uncompiled model, and the sidecar as a dict.
+        The uncompiled model, and the content of `model.json`.
 
     Raises:
         ModelFileError: If the file is missing, damaged, foreign or unsafe.
     """
     path = _local_file(path)
-    model = load_architecture_and_weights(path)
-    sidecar_path = _sidecar_path(path)
-    sidecar = _read_sidecar(sidecar_path)
-    names = sidecar.get("class_names") or ()
-    if names and model.output_shape[-1] != len(names):
-        raise ModelFileError(
-            f"the model has {model.output_shape[-1]} outputs, {SIDECAR} names {len(names)} classes",
-            path,
-        )
-    target = sidecar.get("target", "rgb")
-    if sidecar["task"] == "colorization" and model.output_shape[-1] not in OUTPUTS[target]:
-        raise ModelFileError(
-            f"the model has {model.output_shape[-1]} outputs, the target {target} of {SIDECAR} has "
-            f"{' or '.join(map(str, OUTPUTS[target]))}",
-            path,
-        )
-    return model, sidecar
+    with _arrays(path) as arrays:
+        size = sum(array.size for array in arrays)
+    facts = sidecar.read(path)
+    target, outputs = facts.get("target"), facts["outputs"]
+    if target is not None and outputs not in OUTPUTS.get(target, ()):
+        raise ModelFileError(f"a model for target {target!r} does not have {outputs} outputs", path)
+    with _policy(precision or facts["precision"]):
+        model = _build(facts, size, path)
+    load_weights(model, path)
+    return model, facts
 
 
-def load_architecture_and_weights(path):
-    """The uncompiled model in a `.keras` file, after every check. Raises ModelFileError."""
-    path = _local_file(path)
-    config = check_config(check_archive(path), path)
-    with zipfile.ZipFile(path) as archive:
-        modelsize.check_size(config, archive.getinfo("model.weights.h5").file_size, path)
+def load_weights(model, path):
+    """Puts the weights in a `.keras` file into a model of the same structure.
+
+    Raises:
+        ModelFileError: If the file is missing, damaged, foreign or unsafe, or of another model.
+    """
+    with _arrays(_local_file(path)):
+        pass  # checked
     try:
-        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+        with warnings.catch_warnings():
+            # Keras only warns of layers that it leaves as they are.
+            warnings.simplefilter("error", UserWarning)
+            # Around the same layers, without the optimizer, which Keras would load as well.
+            keras.Model(model.input, model.output).load_weights(path)
     except Exception as error:  # damaged or crafted HDF5 can make Keras and h5py raise anything
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ModelFileError(f"the model cannot be loaded: {reason}", path) from error
+        raise ModelFileError(
+            f"the weights are not those of {model.name} ({_first_line(error)})", path
+        ) from error
     for variable in model.weights:
-        if not numpy.isfinite(keras.ops.convert_to_numpy(variable)).all():
-            raise ModelFileError(f"the weights are not finite in {variable.path}", path)
-    return model
+        _require_finite(keras.ops.convert_to_numpy(variable), variable.path, path)
+
+
+def read_weights(path):
+    """The weights in a `.keras` file by the name of their layer: {name: [array, ...]}.
+
+    Layers within layers are left out.
+
+    Raises:
+        ModelFileError: If the file is missing, damaged, foreign or unsafe.
+    """
+    path = _local_file(path)
+    found = {}
+    with _arrays(path) as arrays:
+        for array in arrays:
+            # As Keras writes it: layers/conv2d_3/vars/0, and "vars" has the layer's name.
+            parts = array.name.strip("/").split("/")
+            name = array.parent.attrs.get("name")
+            if len(parts) == 4 and parts[0] == "layers" and isinstance(name, str):
+                found.setdefault(name, {})[parts[3]] = _require_finite(array[()], name, path)
+    return {
+        name: [values[key] for key in sorted(values, key=lambda key: (len(key), key))]
+        for name, values in found.items()
+    }
 
 
 def check_archive(path):
     """Checks members, sizes and checksums of a `.keras` file without unpacking it.
 
-    Returns:
-        The content of its `config.json`, as text.
-
     Raises:
         ModelFileError: If anything differs from what Keras writes.
     """
+    with _archive(path) as archive:
+        members = archive.infolist()
+        if sorted(member.filename for member in members) != sorted(MEMBERS):
+            unexpected = [m.filename for m in members if m.filename not in MEMBERS]
+            shown = repr(unexpected[0]) if unexpected else f"not exactly {', '.join(MEMBERS)}"
+            raise ModelFileError(f"unexpected content of the archive ({shown})", path)
+        for member in members:
+            if member.file_size > MEMBERS[member.filename]:
+                raise ModelFileError(
+                    f"{member.filename} declares {member.file_size} bytes, "
+                    f"allowed are {MEMBERS[member.filename]}",
+                    path,
+                )
+            if member.file_size > MAX_RATIO * max(member.compress_size, 1):
+                raise ModelFileError(f"{member.filename} is a decompression bomb", path)
+        damaged = archive.testzip()
+        if damaged is not None:
+            raise ModelFileError(f"damaged (bad checksum of {damaged})", path)
+
+
+@contextlib.contextmanager
+def _archive(path):
+    """The file as an open archive; errors of reading it become ModelFileError."""
     try:
         with zipfile.ZipFile(path) as archive:
-            members = archive.infolist()
-            if sorted(member.filename for member in members) != sorted(MEMBERS):
-                unexpected = [m.filename for m in members if m.filename not in MEMBERS]
-                shown = repr(unexpected[0]) if unexpected else f"not exactly {', '.join(MEMBERS)}"
-                raise ModelFileError(f"unexpected content of the archive ({shown})", path)
-            for member in members:
-                if member.file_size > MAX_MEMBER_BYTES[member.filename]:
-                    raise ModelFileError(
-                        f"{member.filename} declares {member.file_size} bytes, "
-                        f"allowed are {MAX_MEMBER_BYTES[member.filename]}",
-                        path,
-                    )
-                if member.file_size > MAX_RATIO * max(member.compress_size, 1):
-                    raise ModelFileError(f"{member.filename} is a decompression bomb", path)
-            damaged = archive.testzip()
-            if damaged is not None:
-                raise ModelFileError(f"damaged (bad checksum of {damaged})", path)
-            return archive.read("config.json").decode("utf-8")
+            yield archive
     except FileNotFoundError:
         raise ModelFileError("no such model file", path) from None
     except (zipfile.BadZipFile, EOFError) as error:
         raise ModelFileError("damaged (not a complete archive)", path) from error
-    except (OSError, ValueError, RuntimeError, NotImplementedError) as error:
-        # ValueError: text that is not UTF-8; the last two: encrypted, unknown compression.
+    except (OSError, RuntimeError, NotImplementedError) as error:
+        # The last two: encrypted, unknown compression.
         raise ModelFileError(f"cannot be read ({error})", path) from error
 
 
-def check_config(text, path=None):
-    """The parsed `config.json`; ModelFileError if it names anything that kerasdl never builds."""
+@contextlib.contextmanager
+def _arrays(path):
+    """All arrays in the weights of a `.keras` file, as open HDF5 datasets, after every check.
+
+    Links, arrays in other files and arrays that declare more than the file holds are refused:
+    Keras refuses most of them too, but not before it has taken up to 4 GiB for one of the last.
+    """
+    check_archive(path)
+    with _archive(path) as archive:
+        weights = archive.read(WEIGHTS)
+    with contextlib.ExitStack() as stack:
+        try:
+            content = stack.enter_context(h5py.File(io.BytesIO(weights), "r"))
+            arrays = _plain_arrays(content, len(weights))
+        except Exception as error:  # damaged or crafted HDF5 can make h5py raise anything
+            raise ModelFileError(
+                f"the weights are not plain arrays ({_first_line(error)})", path
+            ) from error
+        yield arrays
+
+
+def _plain_arrays(content, most_bytes):
+    """The datasets of an HDF5 file. Raises ValueError for anything but plain groups and arrays."""
+    arrays, groups, objects = [], [content], 0
+    while groups:
+        group = groups.pop()
+        for name in group:
+            objects += 1
+            if objects > MAX_OBJECTS:
+                raise ValueError("too many objects")
+            kind = group.get(name, getlink=True)
+            if not isinstance(kind, h5py.HardLink):
+                raise ValueError(f"{group.name}/{name} is a {type(kind).__name__}")
+            item = group[name]
+            if isinstance(item, h5py.Group):
+                groups.append(item)
+                continue
+            if item.external or item.is_virtual or item.dtype.kind not in "biuf":
+                raise ValueError(f"{item.name} is not an array in this file")
+            arrays.append(item)
+    if sum(array.size * array.dtype.itemsize for array in arrays) > most_bytes:
+        raise ValueError("they declare more bytes than the file has")
+    return arrays
+
+
+def _build(facts, most_weights, path):
+    """The model of a `model.json`, with no more weights than that. Raises ModelFileError."""
     try:
-        config = json.loads(text)
-    except RecursionError:
-        raise ModelFileError("config.json is nested too deeply", path) from None
-    except ValueError as error:
-        raise ModelFileError(f"config.json is not JSON ({error})", path) from error
-    if not isinstance(config, dict) or config.get("class_name") != "Functional":
-        raise ModelFileError("not a functional Keras model", path)
-    # Loss, metrics and optimizer are never restored: the model is loaded with compile=False.
-    config.pop("compile_config", None)
-    _walk(config, path, 0)
-    return config
-
-
-def _walk(value, path, depth):
-    if depth > MAX_DEPTH:
-        raise ModelFileError("config.json is nested too deeply", path)
-    if isinstance(value, list):
-        for item in value:
-            _walk(item, path, depth + 1)
-    elif isinstance(value, dict):
-        if "class_name" in value or "module" in value:
-            _check_object(value, path)
-        for key, item in value.items():
-            _check_entry(key, item, path)
-            _walk(item, path, depth + 1)
-
-
-def _check_object(value, path):
-    """Checks one serialized object: module, class and registered name must all be as expected."""
-    module, name = value.get("module"), value.get("class_name")
-    registered = value.get("registered_name")
-    if name == "__keras_tensor__" and module is None and registered is None:
-        return  # the place of a tensor in the graph; it has no code
-    # Keras looks a registered name up before the module, so it must not say anything else.
-    known = isinstance(name, str) and isinstance(module, str) and (module, name) in ALLOWED
-    if not known or registered not in (None, name) or not isinstance(value.get("config"), dict):
-        entry = ".".join(str(part) for part in (module, name, registered) if part is not None)
+        with _at_most(most_weights):
+            return models.build(
+                facts["model"],
+                (*facts["image_size"], facts["channels"]),
+                facts["outputs"],
+                **facts["model_args"],
+            )
+    except _TooLarge as error:
         raise ModelFileError(
-            f"the model names '{entry[:200]}', which kerasdl never builds",
-            path,
-            "open only models that kerasdl made",
-        )
-
-
-def _check_entry(key, item, path):
-    """Checks the strings that Keras would resolve to functions, classes or file names."""
-    if key == "activation":
-        bad = item is not None and not (isinstance(item, str) and item in ACTIVATIONS)
-    elif key == "dtype":
-        bad = isinstance(item, str) and item not in DTYPES
-    elif key == "name":
-        bad = not (isinstance(item, str) and _NAME.fullmatch(item))
-    elif _RESOLVED_KEYS.search(key):
-        bad = not (item is None or isinstance(item, dict))
-    else:
-        bad = False
-    if bad:
+            f"{names.SIDECAR} describes a model of more weights than the {most_weights} here", path
+        ) from error
+    except Exception as error:  # whatever a builder makes of options that no one would write
+        reason = error.what if isinstance(error, KerasdlError) else _first_line(error)
         raise ModelFileError(
-            f"the model has {key} {str(item)[:200]!r}, which kerasdl never writes",
-            path,
-            "open only models that kerasdl made",
-        )
+            f"the model that {names.SIDECAR} describes cannot be built ({reason})", path
+        ) from error
+
+
+class _TooLarge(Exception):
+    """A model has more weights than allowed."""
+
+
+@contextlib.contextmanager
+def _at_most(weights):
+    """Within the block, layers of this thread get no more weights than that: else `_TooLarge`.
+
+    Counted before the memory is taken, layer by layer, so it holds for every builder.
+    """
+    original = keras.layers.Layer.add_weight
+    thread, left = threading.get_ident(), weights
+
+    def counted(layer, *arguments, **options):
+        nonlocal left
+        if threading.get_ident() == thread:
+            left -= math.prod(options.get("shape") or ())
+            if left < 0:
+                raise _TooLarge
+        return original(layer, *arguments, **options)
+
+    with unittest.mock.patch.object(keras.layers.Layer, "add_weight", counted):
+        yield
+
+
+@contextlib.contextmanager
+def _policy(name):
+    """Within the block, layers are built with that dtype policy."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def _require_finite(values, name, path):
+    """The values. Raises ModelFileError if one is not finite."""
+    if not numpy.isfinite(values).all():
+        raise ModelFileError(f"the weights are not finite in {name}", path)
+    return values
 
 
 def _local_file(path):
@@ -276,53 +288,5 @@ def _local_file(path):
     return path
 
 
-def _sidecar_path(path):
-    path = pathlib.Path(path)
-    return (path if path.is_dir() else path.parent) / SIDECAR
-
-
-def _read_sidecar(path):
-    try:
-        with open(path, "rb") as stream:
-            content = stream.read(MAX_SIDECAR_BYTES + 1)
-        if len(content) > MAX_SIDECAR_BYTES:
-            raise ModelFileError(f"larger than {MAX_SIDECAR_BYTES} bytes", path)
-        sidecar = json.loads(content)
-    except FileNotFoundError:
-        raise ModelFileError(
-            f"no {SIDECAR} beside the model, so its task and classes are unknown",
-            path,
-            "copy it together with the model",
-        ) from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise ModelFileError(f"damaged ({error})", path) from error
-    _check_sidecar(sidecar, path)
-    return sidecar
-
-
-def _check_sidecar(sidecar, path):
-    """Raises ModelFileError for the first entry of a sidecar that is missing or misshapen."""
-    if not isinstance(sidecar, dict):
-        raise ModelFileError("not a JSON object", path)
-    if sidecar.get("task") not in TASKS:
-        raise ModelFileError(f"unknown task {sidecar.get('task')!r}", path)
-    checks = {
-        "class_names": lambda value: _all(value, lambda name: isinstance(name, str)),
-        "palette": lambda value: _all(value, lambda color: _integers(color, 3, 0, 255)),
-        "target": lambda value: value in OUTPUTS,
-        "image_size": lambda value: _integers(value, 2, 1, 8192),
-        "ignore_labels": lambda value: _all(value, lambda label: type(label) is int),
-    }
-    for key, check in checks.items():
-        if key in sidecar and not check(sidecar[key]):
-            raise ModelFileError(f"'{key}' has not the expected form", path)
-
-
-def _all(values, check):
-    return isinstance(values, list | tuple) and all(check(value) for value in values)
-
-
-def _integers(values, length, low, high):
-    return _all(values, lambda value: type(value) is int and low <= value <= high) and (
-        len(values) == length
-    )
+def _first_line(error):
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

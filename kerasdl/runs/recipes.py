@@ -11,12 +11,17 @@ docs/recipes.md names the keys, the sources and what was measured.
 """
 
 import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from kerasdl import data, models
 from kerasdl.core.errors import ConfigError
 from kerasdl.losses import LOSSES
 from kerasdl.models import MODELS
 from kerasdl.tasks import TASKS
+
+if TYPE_CHECKING:
+    from kerasdl.runs.config import Config
 
 RECIPES = ("auto", "study", "fast")
 SCHEDULES = ("plateau", "onecycle", "cosine")
@@ -42,7 +47,7 @@ LABEL_SMOOTHING = 0.1
 ERASE, ERASE_FROM_EPOCHS = 0.25, 20
 
 
-def complete(values):
+def complete(values: Mapping[str, Any]) -> dict[str, Any]:
     """The values with those of their recipe beneath: what is set stays.
 
     Args:
@@ -81,7 +86,7 @@ def complete(values):
     return found
 
 
-def _sizes(values):
+def _sizes(values: Mapping[str, Any]) -> list[int]:
     """The sizes, in percent, that come before the full one."""
     if values.get("early_stopping_patience"):
         return []  # a stop before the full size would leave no model
@@ -95,7 +100,7 @@ def _sizes(values):
     return [size for size in SIZES if min(sides) * size >= 100 * least]
 
 
-def _epochs(sizes):
+def _epochs(sizes: object) -> int:
     """As many as take the time of `EPOCHS` at the full size; time goes with the pixels."""
     sizes = [sizes] if isinstance(sizes, int) else sizes
     if not isinstance(sizes, (list, tuple)) or not all(isinstance(size, int) for size in sizes):
@@ -104,7 +109,7 @@ def _epochs(sizes):
     return round(EPOCHS * len(fractions) / sum(fractions))
 
 
-def check(config):
+def check(config: "Config") -> None:
     """Raises ConfigError for pieces of a recipe that do not go together."""
     if config.lr_schedule == "plateau" and config.warmup_epochs:
         raise ConfigError(

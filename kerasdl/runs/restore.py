@@ -1,5 +1,6 @@
 """Reading a run state back: the newest whole one, and the copies made from it set right."""
 
+import contextlib
 import csv
 import io
 import json
@@ -9,16 +10,16 @@ import os
 import zipfile
 
 import keras
+import numpy
 
 import kerasdl
 from kerasdl.core import files
 from kerasdl.core.errors import ModelFileError
-from kerasdl.runs import modelfile
+from kerasdl.runs import modelfile, names
 from kerasdl.runs.runfolder import committed, epoch_folder
 
 # Raised whenever an older kerasdl could misread a state.
 STATE_FORMAT = 1
-AVERAGE = "average.keras"  # the averaged weights, beside model.keras in states that have any
 
 # Everything these callbacks change while training, as of Keras 3.15; a test pins it.
 CALLBACK_FIELDS = {
@@ -83,14 +84,13 @@ def load_latest_valid(checkpoints, model, callbacks=(), average=None):
     return state
 
 
-def complete(folder, mode="min", repairs=True):
-    """True if the newest state is whole and of a finished run; its copies are then set right.
+def complete(folder):
+    """True if the newest state is whole and of a finished run, and so are the copies made from it.
 
-    A newest state that is damaged makes the run go on from the one before.
+    Otherwise the run has something left to do: `load_latest_valid` and `repair` find out what.
 
     Raises:
         ModelFileError: A later kerasdl wrote the state.
-        WriteError: If the folder cannot be written.
     """
     if folder.status != "finished":
         return False
@@ -100,12 +100,15 @@ def complete(folder, mode="min", repairs=True):
         raise
     except ModelFileError:
         return False
-    if repairs:
-        repair(folder, state, mode)
-    return folder.file("best.keras").exists()
+    record = _read_best_record(folder) or {}
+    return (
+        state["best"] is not None
+        and record.get("epoch") == state["best"]["epoch"]
+        and _history_is(folder, _history_text(state["rows"]))
+    )
 
 
-def repair(folder, state=None, mode="min"):
+def repair(folder, state, model, mode="min"):
     """Brings best.keras, best.json and history.csv in line with the state, if they are not.
 
     Files that agree already are not touched. Call it for a finished run, too: the kill may have
@@ -113,17 +116,13 @@ def repair(folder, state=None, mode="min"):
 
     Args:
         folder: The claimed `RunFolder`.
-        state: The state to follow; by default the newest one.
+        state: The state to follow.
+        model: A model of the run; it has its own weights again afterwards.
         mode: "min" or "max", the direction of the monitored value.
 
     Returns:
         The best epoch and its value as a dict, or None.
     """
-    if state is None:
-        newest = committed(folder.checkpoints)
-        if not newest:
-            return None
-        state = _read_state(newest[0])
     write_history(folder, state["rows"])
     best = state["best"]
     record = _read_best_record(folder)
@@ -133,39 +132,48 @@ def repair(folder, state=None, mode="min"):
             return {"epoch": record["epoch"], "value": record["value"]}
     if best is None or (record is not None and record["epoch"] == best["epoch"]):
         return best
-    source = epoch_folder(folder.checkpoints, best["epoch"]) / AVERAGE
+    source = epoch_folder(folder.checkpoints, best["epoch"]) / names.STATE_AVERAGE
     if not source.exists():
-        source = source.with_name("model.keras")
+        source = source.with_name(names.STATE_MODEL)
     if source.exists():
-        write_best(folder, modelfile.load_architecture_and_weights(source), best)
+        with _weights_of(source, model):
+            write_best(folder, model, best)
         return best
-    if zipfile.is_zipfile(folder.file("best.keras")):
+    if zipfile.is_zipfile(folder.file(names.BEST_MODEL)):
+        if record is None:
+            _write_best_record(folder, best)
         return best
     logger.warning(
         "the best model (epoch %d) is gone or damaged: %s (the next epoch counts as best)",
         best["epoch"],
-        folder.file("best.keras"),
+        folder.file(names.BEST_MODEL),
     )
     return None
 
 
+@contextlib.contextmanager
+def _weights_of(path, model):
+    """Within the block the model has the weights of a file. Raises ModelFileError."""
+    # Copies: torch would hand out the memory itself.
+    own = [numpy.array(value) for value in model.get_weights()]
+    try:
+        modelfile.load_weights(model, path)
+        yield
+    finally:
+        model.set_weights(own)
+
+
 def write_best(folder, model, best):
     """Puts best.keras in place, then says which epoch it is; a kill between is repaired."""
-    path = folder.file("best.keras")
-    modelfile.save_inference_model(model, path)
-    folder.write_json("best.json", {**best, "sha256": files.sha256(path)})
+    modelfile.save_inference_model(model, folder.file(names.BEST_MODEL))
+    _write_best_record(folder, best)
 
 
 def write_history(folder, rows):
     """history.csv: one header, one row per epoch; rewritten from the state, never appended."""
-    columns = list(dict.fromkeys(name for row in rows for name in row))
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    path = folder.file("history.csv")
-    if not path.exists() or path.read_bytes() != stream.getvalue().encode():
-        folder.write_text("history.csv", stream.getvalue())
+    text = _history_text(rows)
+    if not _history_is(folder, text):
+        folder.write_text(names.HISTORY, text)
 
 
 def better(value, best, mode):
@@ -206,9 +214,9 @@ def _load(folder, model, callbacks, average):
     stored = [entry["class"] for entry in state["callbacks"]]
     if stored != list(callbacks):
         raise ModelFileError(f"the state is one of other callbacks ({', '.join(stored)})", folder)
-    weights = folder / "model.keras"
+    weights = folder / names.STATE_MODEL
     modelfile.check_archive(weights)
-    model.load_weights(weights)
+    model.load_weights(weights)  # arrays only, those of the optimizer too
     iterations = int(number(model.optimizer.iterations))
     if iterations != state["iterations"]:
         # Keras skips an optimizer that does not fit and goes on with a fresh one.
@@ -216,14 +224,14 @@ def _load(folder, model, callbacks, average):
             f"the optimizer is at step {iterations}, the state says {state['iterations']}", folder
         )
     if average is not None:
-        averaged = modelfile.load_architecture_and_weights(folder / AVERAGE)
-        average.start(model, averaged.get_weights())
+        with _weights_of(folder / names.STATE_AVERAGE, model):
+            average.start(model)
     return state
 
 
 def _read_state(folder):
     """Content of a state.json with its fields checked."""
-    path = folder / "state.json"
+    path = folder / names.STATE
     try:
         state = json.loads(path.read_text(encoding="utf-8"))
         if state["format"] > STATE_FORMAT:
@@ -272,11 +280,30 @@ def _is_number(value):
 def _read_best_record(folder):
     """Content of best.json if best.keras is the file that it describes, else None."""
     try:
-        record = json.loads(folder.file("best.json").read_text(encoding="utf-8"))
-        same = files.sha256(folder.file("best.keras")) == record["sha256"]
+        record = json.loads(folder.file(names.BEST_RECORD).read_text(encoding="utf-8"))
+        same = files.sha256(folder.file(names.BEST_MODEL)) == record["sha256"]
         return record if same and {"epoch", "value"} <= set(record) else None
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
+
+
+def _write_best_record(folder, best):
+    digest = files.sha256(folder.file(names.BEST_MODEL))
+    folder.write_json(names.BEST_RECORD, {**best, "sha256": digest})
+
+
+def _history_text(rows):
+    stream = io.StringIO()
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    writer = csv.DictWriter(stream, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return stream.getvalue()
+
+
+def _history_is(folder, text):
+    path = folder.file(names.HISTORY)
+    return path.exists() and path.read_bytes() == text.encode()
 
 
 def _free_name(path):

@@ -1,10 +1,6 @@
 """The folder of one run: claimed by one process, compared with the configuration, written safely.
 
-config.toml     resolved configuration; its presence makes a folder a run folder
-data.json       fingerprint of the data and number of samples per split
-lock            locked for the life of the run; running.json tells who holds it
-checkpoints/          epoch-00012/{model.keras,state.json}: see `kerasdl.runs.checkpoint`
-best.keras, best.json, model.json, history.csv, metrics.json, figures/, report.html, ...
+`kerasdl.runs.names` lists its files; `kerasdl.runs.checkpoint` describes the checkpoints.
 """
 
 import contextlib
@@ -19,27 +15,7 @@ from kerasdl.core import files
 from kerasdl.core.errors import ConfigError, DataError, KerasdlError, WriteError
 from kerasdl.runs import config as configuration
 from kerasdl.runs import lock as runlock
-
-# Everything that kerasdl writes into a run folder, in the order in which `--overwrite` removes
-# it: what makes it a run folder goes last, so that one half cleared can be cleared again.
-OWN_NAMES = (
-    "checkpoints",
-    "best.keras",
-    "best.json",
-    "model.json",
-    "init_weights.json",
-    "history.csv",
-    "metrics.json",
-    "figures",
-    "report.json",
-    "report.html",
-    "README.md",
-    "environment.json",
-    "running.json",
-    "splits.json",
-    "config.toml",
-    "data.json",
-)
+from kerasdl.runs import names
 
 # A continuation may use another backend or other devices; it is then no longer exact, which is
 # said, not refused.
@@ -66,7 +42,7 @@ class RunFolder:
     def __init__(self, path, config, lock):
         self.path = pathlib.Path(path)
         self.config = config
-        self.checkpoints = self.path / "checkpoints"
+        self.checkpoints = self.path / names.CHECKPOINTS
         self.status = training_status(self.checkpoints, config.epochs)
         self._lock = lock
 
@@ -96,7 +72,7 @@ class RunFolder:
     def close(self):
         """Frees the folder for other processes."""
         with contextlib.suppress(OSError):  # it only tells who has the lock
-            files.remove(self.path / "running.json")
+            files.remove(self.path / names.HOLDER)
         self._lock.release()
 
     def __enter__(self):
@@ -168,13 +144,13 @@ def acquire(
         _compare_data(path, data, allow_data_change)
         folder = RunFolder(path, config, lock)
         for name, text in (
-            ("data.json", json.dumps(data, indent=1) + "\n"),
-            ("config.toml", configuration.dump(config)),
+            (names.DATA, json.dumps(data, indent=1) + "\n"),
+            (names.CONFIG, configuration.dump(config)),
         ):
             # A file that is right already is left alone, so a finished run stays untouched.
             if _read_text(path / name) != text:
                 folder.write_text(name, text)
-        folder.write_json("running.json", runlock.holder())
+        folder.write_json(names.HOLDER, runlock.holder())
     except BaseException:
         lock.release()
         raise
@@ -184,11 +160,11 @@ def acquire(
 def committed(checkpoints):
     """Folders of the committed epochs, newest first, by number (never by time)."""
     try:
-        names = os.listdir(checkpoints)
+        found = os.listdir(checkpoints)
     except (FileNotFoundError, NotADirectoryError):
         return []
     numbers = sorted(
-        (int(match[1]) for name in names if (match := re.fullmatch(r"epoch-(\d+)", name))),
+        (int(match[1]) for name in found if (match := re.fullmatch(r"epoch-(\d+)", name))),
         reverse=True,
     )
     return [epoch_folder(checkpoints, number) for number in numbers]
@@ -210,7 +186,7 @@ def training_status(checkpoints, epochs):
     if not folders:
         return "new"
     try:
-        state = json.loads(_read_text(folders[0] / "state.json") or "")
+        state = json.loads(_read_text(folders[0] / names.STATE) or "")
         finished = state["stopped_by"] == "early_stopping" or state["epoch"] >= epochs
     except (ValueError, KeyError, TypeError, RecursionError):
         return "resume"  # damaged: the one before it decides, once it is loaded
@@ -236,11 +212,11 @@ def _make(path):
 def _refuse_foreign_files(path):
     """A folder that is not of a run must hold nothing but traces of a claim cut short."""
     # Many programs have a config.toml; data.json and the states tell that this one is ours.
-    with_config = (path / "config.toml").exists()
-    with_data = '"fingerprint"' in (_read_text(path / "data.json") or "")
-    if with_config + with_data + bool(committed(path / "checkpoints")) >= 2:
+    with_config = (path / names.CONFIG).exists()
+    with_data = '"fingerprint"' in (_read_text(path / names.DATA) or "")
+    if with_config + with_data + bool(committed(path / names.CHECKPOINTS)) >= 2:
         return
-    known = {runlock.NAME, f"{runlock.NAME}.soft", "running.json", "data.json"}
+    known = {names.LOCK, f"{names.LOCK}.soft", names.HOLDER, names.DATA}
     foreign = sorted(
         name for name in os.listdir(path) if name not in known and not name.startswith(".")
     )
@@ -255,7 +231,7 @@ def _refuse_foreign_files(path):
 def _clear(path):
     """Removes what kerasdl wrote into a run folder, and nothing else."""
     try:
-        for name in OWN_NAMES:
+        for name in names.ALL:
             files.remove(path / name)
     except OSError as error:
         raise files.cannot_write(path / name, error) from error
@@ -268,9 +244,9 @@ def compare_config(path, config):
     finished an epoch: what was refused at its start can be corrected.
     """
     path = pathlib.Path(path)
-    file = path / "config.toml"
+    file = path / names.CONFIG
     if not file.exists():
-        if committed(path / "checkpoints"):
+        if committed(path / names.CHECKPOINTS):
             raise ConfigError(
                 "the run's configuration is gone", file, "put it back, or start over: --overwrite"
             )
@@ -281,8 +257,8 @@ def compare_config(path, config):
         raise ConfigError(
             f"the run's configuration is damaged: {error.what}", file, "start over: --overwrite"
         ) from error
-    if not committed(path / "checkpoints") and not any(
-        (path / name).exists() for name in ("best.keras", "metrics.json")
+    if not committed(path / names.CHECKPOINTS) and not any(
+        (path / name).exists() for name in (names.BEST_MODEL, names.METRICS)
     ):
         return
     differences = []
@@ -304,16 +280,16 @@ def compare_config(path, config):
 def _compare_data(path, data, allow_change):
     """Raises DataError if a run that has finished epochs was started with other data."""
     try:
-        stored = json.loads(_read_text(path / "data.json") or "")
+        stored = json.loads(_read_text(path / names.DATA) or "")
         same, before = stored["fingerprint"] == data["fingerprint"], dict(stored["samples"])
     except (ValueError, KeyError, TypeError, RecursionError):
         same, before = False, None
-    if same or allow_change or not committed(path / "checkpoints"):
+    if same or allow_change or not committed(path / names.CHECKPOINTS):
         return
     if before is None:
         raise DataError(
             "the record of the run's data is gone or damaged",
-            path / "data.json",
+            path / names.DATA,
             "if they are the same: --allow-data-change, else start over with --overwrite",
         )
     after = data["samples"]

@@ -6,10 +6,18 @@ that compute with it, a `Task`. A task is a value, not a class hierarchy.
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from kerasdl.core.errors import suggest
 from kerasdl.core.registry import Reference, Registry, load
+from kerasdl.core.types import Tensor
+
+if TYPE_CHECKING:
+    import keras
+    import numpy
+
+    from kerasdl.data.base import Dataset
+    from kerasdl.tasks.prediction import Found, Names, Settings
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +76,29 @@ class TaskSpec:
         return self.annotation
 
 
+class Choice(Protocol):
+    """What a task depends on; a configuration has it."""
+
+    @property
+    def task(self) -> str: ...
+
+    @property
+    def target(self) -> str: ...
+
+    @property
+    def loss(self) -> str: ...
+
+
+class Scorer(Protocol):
+    """Scores over all the samples it was updated with."""
+
+    def update(self, y: Tensor, outputs: Tensor, /) -> None:
+        """Adds a batch."""
+
+    def result(self) -> tuple[dict[str, float], dict[str, float], dict[str, Any]]:
+        """Scores, those of the baseline, and details."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Task:
     """What a task computes, for one configuration.
@@ -79,8 +110,7 @@ class Task:
         outputs: Function (dataset) -> number of outputs of the model.
         prepare: Function (images, labels, masks) -> (x, y), a batch as the model takes it.
         metrics: Function (dataset) -> Keras metrics for `model.compile`.
-        scorer: Function (dataset, loss) -> object with `update(y, outputs)` and `result()`,
-            which gives (scores, baseline, extras) over all samples it was updated with.
+        scorer: Function (dataset, loss) -> `Scorer`.
         sample_score: Function (y, outputs, dataset) -> one score per sample, higher is better.
         captions: Function (y, outputs, dataset) -> one line of text per sample.
         render: Function (x, y, outputs, dataset) -> uint8 RGB images of input, truth and
@@ -96,15 +126,15 @@ class Task:
     spec: TaskSpec
     target: str
     channels: int
-    outputs: Callable
-    prepare: Callable
-    metrics: Callable
-    scorer: Callable
-    sample_score: Callable
-    captions: Callable
-    render: Callable
-    predict: Callable
-    decode: Callable = lambda y, outputs: (y, outputs)
+    outputs: "Callable[[Dataset], int]"
+    prepare: "Callable[[numpy.ndarray, numpy.ndarray | None, numpy.ndarray | None], tuple]"
+    metrics: "Callable[[Dataset], list[keras.metrics.Metric]]"
+    scorer: "Callable[[Dataset, keras.losses.Loss], Scorer]"
+    sample_score: "Callable[[numpy.ndarray, Tensor, Dataset], numpy.ndarray]"
+    captions: "Callable[[numpy.ndarray, Tensor, Dataset], list[str]]"
+    render: "Callable[[numpy.ndarray, numpy.ndarray, Tensor, Dataset], tuple[numpy.ndarray, ...]]"
+    predict: "Callable[[Tensor, numpy.ndarray, Names, Settings], Found]"
+    decode: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] = lambda y, outputs: (y, outputs)
     own_size: bool = True
     files: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
@@ -119,7 +149,7 @@ class Task:
         return self.spec.annotation == "mask"
 
 
-def of(config) -> Task:
+def of(config: Choice) -> Task:
     """The task of a configuration; reads `task`, `target` and `loss`."""
     return load(TASKS.require(config.task).task)(config)
 

@@ -1,20 +1,26 @@
 """Which class an image belongs to: accuracy, loss, calibration; softmax only outside training."""
 
+from typing import Any
+
 import keras
 import numpy
 
+from kerasdl.core.types import Tensor
+from kerasdl.data.base import Dataset
 from kerasdl.metrics import classification as measures
-from kerasdl.tasks import TASKS, Task
-from kerasdl.tasks.prediction import Found
+from kerasdl.tasks import TASKS, Choice, Task
+from kerasdl.tasks.prediction import Found, Names, Settings
 from kerasdl.tasks.scoring import MeanLoss, to_unit
 
 
-def prepare(images, labels, masks):
+def prepare(
+    images: numpy.ndarray, labels: numpy.ndarray | None, masks: numpy.ndarray | None
+) -> tuple[numpy.ndarray, numpy.ndarray | None]:
     """x float32 (B, H, W, 3) in [0, 1] and y int32 (B,)."""
     return to_unit(images), labels
 
 
-def metrics(dataset):
+def metrics(dataset: Dataset) -> list[keras.metrics.Metric]:
     """Accuracy, and top-5 accuracy where there are more than five classes."""
     found = [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
     if len(dataset.class_names) > 5:
@@ -25,18 +31,19 @@ def metrics(dataset):
 class Scorer:
     """Collects labels and probabilities; `result` scores them all at once."""
 
-    def __init__(self, dataset, loss):
+    def __init__(self, dataset: Dataset, loss: keras.losses.Loss):
         self.class_names = dataset.class_names
         self.loss = MeanLoss(loss)
-        self.labels, self.probabilities = [], []
+        self.labels: list[numpy.ndarray] = []
+        self.probabilities: list[numpy.ndarray] = []
 
-    def update(self, labels, logits):
+    def update(self, labels: Tensor, logits: Tensor) -> None:
         """Adds a batch: labels (B,), logits (B, C)."""
         self.loss.update(labels, logits)
         self.labels.append(numpy.asarray(labels))
         self.probabilities.append(probabilities(logits))
 
-    def result(self):
+    def result(self) -> tuple[dict[str, float], dict[str, float], dict[str, Any]]:
         """Scores, the baseline that always names the most frequent class, and the details."""
         labels = numpy.concatenate(self.labels)
         predicted = numpy.concatenate(self.probabilities)
@@ -61,17 +68,17 @@ class Scorer:
         return scores, {"accuracy": float(frequent)}, extras
 
 
-def probabilities(logits):
+def probabilities(logits: Tensor) -> numpy.ndarray:
     """Softmax over the last axis in float32, as a NumPy array."""
     return keras.ops.convert_to_numpy(keras.ops.softmax(keras.ops.cast(logits, "float32")))
 
 
-def sample_score(labels, logits, dataset):
+def sample_score(labels: numpy.ndarray, logits: Tensor, dataset: Dataset) -> numpy.ndarray:
     """Probability given to the true class, per image."""
     return numpy.take_along_axis(probabilities(logits), numpy.asarray(labels)[:, None], 1)[:, 0]
 
 
-def captions(labels, logits, dataset):
+def captions(labels: numpy.ndarray, logits: Tensor, dataset: Dataset) -> list[str]:
     """One line per image: the truth, and what was predicted with which probability."""
     predicted = probabilities(logits)
     names = dataset.class_names
@@ -83,12 +90,14 @@ def captions(labels, logits, dataset):
     return lines
 
 
-def render(x, y, logits, dataset):
+def render(
+    x: numpy.ndarray, y: numpy.ndarray, logits: Tensor, dataset: Dataset
+) -> tuple[numpy.ndarray, ...]:
     """The input alone: a class is a word, not an image."""
     return (numpy.round(x * 255).astype("uint8"),)
 
 
-def predict(logits, pixels, names, settings):
+def predict(logits: Tensor, pixels: numpy.ndarray, names: Names, settings: Settings) -> Found:
     """The most probable classes with their probabilities."""
     found = probabilities(logits[None])[0]
     best = numpy.argsort(-found, kind="stable")[: settings.top]
@@ -112,6 +121,6 @@ TASK = Task(
 )
 
 
-def task(config):
+def task(config: Choice) -> Task:
     """The task; no key of the configuration changes it."""
     return TASK

@@ -6,11 +6,15 @@ docs/colorization.md. The scores are those of the RGB image, so they compare acr
 """
 
 import functools
+from typing import Any
 
 import keras
 import numpy
 import PIL.Image
+from numpy.typing import ArrayLike
 
+from kerasdl.core.types import Tensor
+from kerasdl.data.base import Dataset
 from kerasdl.losses import LOSSES
 from kerasdl.metrics.color import ColorScores, out_of_gamut
 from kerasdl.metrics.colorization import ColorizationScores
@@ -18,12 +22,17 @@ from kerasdl.metrics.colors.lab import fit_gamut, gray, lab_to_rgb, to_lab
 from kerasdl.metrics.colors.targets import LAB_SCALE, OUTPUTS, chroma, truth_and_prediction
 from kerasdl.metrics.psnr import psnr
 from kerasdl.metrics.ssim import ssim
-from kerasdl.tasks import TASKS, Task
-from kerasdl.tasks.prediction import Found, upsample
+from kerasdl.tasks import TASKS, Choice, Task
+from kerasdl.tasks.prediction import Found, Names, Settings, upsample
 from kerasdl.tasks.scoring import MeanLoss, to_unit
 
 
-def prepare(images, labels, masks, target="rgb"):
+def prepare(
+    images: numpy.ndarray,
+    labels: numpy.ndarray | None,
+    masks: numpy.ndarray | None,
+    target: str = "rgb",
+) -> tuple[numpy.ndarray, numpy.ndarray]:
     """x (B, H, W, 1) and y (B, H, W, 3), float32.
 
     Target rgb: luma and RGB, both in [0, 1]. Target ab: L / 100 and (L, a, b) / 100.
@@ -35,7 +44,7 @@ def prepare(images, labels, masks, target="rgb"):
     return lab[..., :1], lab
 
 
-def predicted_chroma(outputs, target="rgb"):
+def predicted_chroma(outputs: Tensor, target: str = "rgb") -> numpy.ndarray:
     """a and b of CIELAB that the network's outputs say, float32 (..., 2), a NumPy array."""
     outputs = numpy.asarray(outputs, dtype="float32")
     if target == "rgb":
@@ -43,30 +52,30 @@ def predicted_chroma(outputs, target="rgb"):
     return keras.ops.convert_to_numpy(chroma(outputs))
 
 
-def as_images(y, outputs, target):
+def as_images(y: Tensor, outputs: Tensor, target: str) -> tuple[numpy.ndarray, numpy.ndarray]:
     """True and predicted RGB, float32 NumPy arrays (B, H, W, 3); the prediction is not clipped."""
-    pair = truth_and_prediction(
+    truth, prediction = truth_and_prediction(
         numpy.asarray(y, dtype="float32"), numpy.asarray(outputs, dtype="float32"), target
     )
-    return tuple(keras.ops.convert_to_numpy(part) for part in pair)
+    return keras.ops.convert_to_numpy(truth), keras.ops.convert_to_numpy(prediction)
 
 
 class Scorer:
     """Scores of the prediction and, as the baseline, of the gray image (luma)."""
 
-    def __init__(self, dataset, loss, target="rgb"):
+    def __init__(self, dataset: Dataset, loss: keras.losses.Loss, target: str = "rgb"):
         self.loss = MeanLoss(loss)
         self.target = target
         self.predicted, self.baseline = _ImageScores(), _ImageScores()
 
-    def update(self, y, outputs):
+    def update(self, y: Tensor, outputs: Tensor) -> None:
         """Adds a batch: truth (B, H, W, 3) and outputs of the network."""
         self.loss.update(y, outputs)
         truth, prediction = as_images(y, outputs, self.target)
         self.predicted.update(truth, prediction)
         self.baseline.update(truth, numpy.repeat(gray(truth), 3, axis=-1))
 
-    def result(self):
+    def result(self) -> tuple[dict[str, float], dict[str, float], dict[str, Any]]:
         """Scores, the gray image's scores, no further details."""
         return {**self.predicted.result(), "loss": self.loss.result()}, self.baseline.result(), {}
 
@@ -74,17 +83,20 @@ class Scorer:
 class _ImageScores:
     """PSNR, SSIM and the color scores of clipped RGB, means over images."""
 
-    def __init__(self):
-        self.psnr, self.ssim, self.outside, self.colors = [], [], [], ColorScores()
+    def __init__(self) -> None:
+        self.psnr: list[numpy.ndarray] = []
+        self.ssim: list[numpy.ndarray] = []
+        self.outside: list[numpy.ndarray] = []
+        self.colors = ColorScores()
 
-    def update(self, truth, prediction):
+    def update(self, truth: numpy.ndarray, prediction: numpy.ndarray) -> None:
         self.outside.append(out_of_gamut(prediction))
         prediction = numpy.clip(prediction, 0.0, 1.0)
         self.psnr.append(keras.ops.convert_to_numpy(psnr(truth, prediction)))
         self.ssim.append(keras.ops.convert_to_numpy(ssim(truth, prediction)))
         self.colors.update(truth, prediction)
 
-    def result(self):
+    def result(self) -> dict[str, float]:
         return {
             "psnr": float(numpy.concatenate(self.psnr).mean(dtype="float64")),
             "ssim": float(numpy.concatenate(self.ssim).mean(dtype="float64")),
@@ -93,17 +105,21 @@ class _ImageScores:
         }
 
 
-def sample_score(y, outputs, dataset, target="rgb"):
+def sample_score(
+    y: numpy.ndarray, outputs: Tensor, dataset: Dataset, target: str = "rgb"
+) -> numpy.ndarray:
     """PSNR in dB, per image."""
     return keras.ops.convert_to_numpy(psnr(*as_images(y, outputs, target)))
 
 
-def captions(y, outputs, dataset, target="rgb"):
+def captions(y: numpy.ndarray, outputs: Tensor, dataset: Dataset, target: str = "rgb") -> list[str]:
     """One line per image: its PSNR."""
     return [f"{score:.1f} dB" for score in sample_score(y, outputs, dataset, target)]
 
 
-def render(x, y, outputs, dataset, target="rgb"):
+def render(
+    x: numpy.ndarray, y: numpy.ndarray, outputs: Tensor, dataset: Dataset, target: str = "rgb"
+) -> tuple[numpy.ndarray, ...]:
     """Gray input, true colors and predicted colors."""
     truth, prediction = as_images(y, outputs, target)
     if target == "ab":  # lightness as an image: the gray that has it
@@ -112,12 +128,12 @@ def render(x, y, outputs, dataset, target="rgb"):
     return tuple(to_bytes(numpy.clip(part, 0.0, 1.0)) for part in shown)
 
 
-def to_bytes(images):
+def to_bytes(images: ArrayLike) -> numpy.ndarray:
     """Values in [0, 1] to uint8, rounded."""
     return numpy.round(numpy.asarray(images, dtype="float32") * 255).astype("uint8")
 
 
-def predict(outputs, pixels, names, settings):
+def predict(outputs: Tensor, pixels: numpy.ndarray, names: Names, settings: Settings) -> Found:
     """Predicted chroma under the lightness of the image at its full sharpness.
 
     Colors that sRGB does not have at that lightness become as saturated as sRGB has them.
@@ -129,7 +145,7 @@ def predict(outputs, pixels, names, settings):
     return Found("colorized", image=image, images={"image": PIL.Image.fromarray(image)})
 
 
-def task(config):
+def task(config: Choice) -> Task:
     """The task for the configuration's target and loss."""
     target = config.target or TASKS["colorization"].targets[0]
     loss = LOSSES.get(config.loss)

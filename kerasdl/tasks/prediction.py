@@ -10,10 +10,10 @@ OVERLAY = 0.5  # weight of the class colors over the image
 
 @dataclasses.dataclass(frozen=True)
 class Names:
-    """Names and colors of the classes of a run; empty where there are none."""
+    """Names of the classes of a run, and their colors, uint8 (C, 3)."""
 
-    classes: tuple[str, ...] = ()
-    palette: numpy.ndarray | None = None
+    classes: tuple[str, ...]
+    palette: numpy.ndarray
 
 
 @dataclasses.dataclass(frozen=True)

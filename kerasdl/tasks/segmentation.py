@@ -1,16 +1,23 @@
 """Which class every pixel belongs to: mean IoU; softmax only outside training."""
 
+from typing import Any
+
 import keras
 import numpy
 import PIL.Image
+from numpy.typing import ArrayLike
 
+from kerasdl.core.types import Tensor
+from kerasdl.data.base import Dataset
 from kerasdl.metrics.confusion import MeanIoU, confusion_matrix, scores_from_confusion
-from kerasdl.tasks import TASKS, Task
-from kerasdl.tasks.prediction import OVERLAY, Found, upsample
+from kerasdl.tasks import TASKS, Choice, Task
+from kerasdl.tasks.prediction import OVERLAY, Found, Names, Settings, upsample
 from kerasdl.tasks.scoring import MeanLoss, to_unit
 
 
-def prepare(images, labels, masks):
+def prepare(
+    images: numpy.ndarray, labels: numpy.ndarray | None, masks: numpy.ndarray | None
+) -> tuple[numpy.ndarray, numpy.ndarray | None]:
     """x float32 (B, H, W, 3) in [0, 1] and y int32 class indices (B, H, W)."""
     return to_unit(images), None if masks is None else masks.astype("int32")
 
@@ -18,21 +25,21 @@ def prepare(images, labels, masks):
 class Scorer:
     """One confusion matrix over all samples."""
 
-    def __init__(self, dataset, loss):
+    def __init__(self, dataset: Dataset, loss: keras.losses.Loss):
         self.class_names = dataset.class_names
         self.ignore_labels = dataset.ignore_labels
         self.loss = MeanLoss(loss)
         classes = len(self.class_names)
         self.matrix = numpy.zeros((classes, classes), dtype="int64")
 
-    def update(self, masks, logits):
+    def update(self, masks: Tensor, logits: Tensor) -> None:
         """Adds a batch: masks (B, H, W), logits (B, H, W, C)."""
         self.loss.update(masks, logits)
         self.matrix += keras.ops.convert_to_numpy(
             confusion_matrix(masks, logits, len(self.class_names), self.ignore_labels)
         )
 
-    def result(self):
+    def result(self) -> tuple[dict[str, float], dict[str, float], dict[str, Any]]:
         """Scores, the baseline that paints everything in the most frequent class, the matrix."""
         scores = {**scores_from_confusion(self.matrix, self.class_names)}
         scores["loss"] = self.loss.result()
@@ -44,7 +51,7 @@ class Scorer:
         return scores, baseline, {"confusion_matrix": self.matrix.tolist()}
 
 
-def sample_score(masks, logits, dataset):
+def sample_score(masks: numpy.ndarray, logits: Tensor, dataset: Dataset) -> numpy.ndarray:
     """Share of the valid pixels that are right, per image; 1 if there are none."""
     masks = numpy.asarray(masks)
     valid = ~numpy.isin(masks, dataset.ignore_labels)
@@ -52,26 +59,28 @@ def sample_score(masks, logits, dataset):
     return right.sum(axis=(1, 2)) / numpy.maximum(valid.sum(axis=(1, 2)), 1)
 
 
-def captions(masks, logits, dataset):
+def captions(masks: numpy.ndarray, logits: Tensor, dataset: Dataset) -> list[str]:
     """One line per image: its pixel accuracy."""
     return [f"{score:.1%} of pixels right" for score in sample_score(masks, logits, dataset)]
 
 
-def render(x, y, logits, dataset):
+def render(
+    x: numpy.ndarray, y: numpy.ndarray, logits: Tensor, dataset: Dataset
+) -> tuple[numpy.ndarray, ...]:
     """Input, true mask and predicted mask in the classes' colors; ignored pixels are white."""
     images = numpy.round(x * 255).astype("uint8")
     predicted = numpy.asarray(logits).argmax(axis=-1)
     return images, paint(y, dataset), paint(predicted, dataset)
 
 
-def paint(mask, dataset):
+def paint(mask: ArrayLike, dataset: Dataset) -> numpy.ndarray:
     """Class indices (..., H, W) as RGB uint8 (..., H, W, 3); white where no class is."""
     table = numpy.full((256, 3), 255, dtype="uint8")
     table[: len(dataset.palette)] = dataset.palette
     return table[numpy.asarray(mask)]
 
 
-def predict(logits, pixels, names, settings):
+def predict(logits: Tensor, pixels: numpy.ndarray, names: Names, settings: Settings) -> Found:
     """The mask at the image's own size, the fraction of each class, the mask over the image."""
     # Logits, not classes, are upsampled: edges stay smooth and no class is invented.
     logits = upsample(numpy.asarray(logits, dtype="float32"), pixels.shape[:2])
@@ -103,6 +112,6 @@ TASK = Task(
 )
 
 
-def task(config):
+def task(config: Choice) -> Task:
     """The task; no key of the configuration changes it."""
     return TASK

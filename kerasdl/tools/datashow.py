@@ -10,6 +10,7 @@ from kerasdl.data.base import Sample
 from kerasdl.data.pipeline import transforms
 from kerasdl.engine import datasets
 from kerasdl.runs import config as configuration
+from kerasdl.tasks import TASKS
 
 EPOCHS_SHOWN = 4  # how often an augmented sample is drawn
 
@@ -51,7 +52,7 @@ def show(values, split="train", count=64, masks=False, augmented=False, baseline
         columns,
         masks,
         dataset.palette,
-        dataset.class_names if datasets.annotation(config) == "label" else (),
+        dataset.class_names if TASKS[config.task].annotation == "label" else (),
         dataset.class_names if masks else (),
     )
     path = pathlib.Path(out or f"{data.short_name(config.data)}-sheet.png")
@@ -70,7 +71,7 @@ def check(values, task=None, quick=False):
         A `kerasdl.data.inspect.check.Report`.
     """
     if task is None:
-        task = datasets.task_for(values["data"])
+        task = datasets.task_for(data.annotations(values["data"]))
     return datasets.check(configuration.Config(**{**values, "task": task}), quick)
 
 
@@ -79,7 +80,7 @@ def _baselines(config, dataset, location):
     from kerasdl.data.inspect import baselines
 
     def splits(annotation):
-        if datasets.annotation(config) == annotation:
+        if TASKS[config.task].annotation == annotation:
             return dataset
         # Drawn data have everything, and their images are the same for all tasks.
         return data.load(config, annotation, location) if location.source.drawn else None

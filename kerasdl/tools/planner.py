@@ -9,7 +9,6 @@ import tomli_w
 
 from kerasdl import backend
 from kerasdl.backend import precision
-from kerasdl.engine import datasets
 from kerasdl.runs import auto
 from kerasdl.runs.config import Config, as_dict, changed
 from kerasdl.tasks import TASKS
@@ -37,8 +36,9 @@ class Plan:
 def plan(config: Config) -> Plan:
     """Plans a training. Raises DataError if the data cannot be used."""
     engine = backend.choose(config.backend, config.deterministic)
+    from kerasdl.engine import datasets, planning
+
     dataset = datasets.load(config)
-    from kerasdl.engine import planning
 
     resolved = precision.resolve(config.precision, engine)
     backend.prepare(config.seed, resolved, config.deterministic)

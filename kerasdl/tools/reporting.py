@@ -6,7 +6,9 @@ import pathlib
 
 from kerasdl.core.errors import ConfigError, KerasdlError
 from kerasdl.report import document as rundocument
-from kerasdl.report import runs, stored
+from kerasdl.report import stored
+from kerasdl.runs import names
+from kerasdl.runs import run as runs
 
 MARK = b'<meta name="generator" content="kerasdl">'
 
@@ -32,9 +34,9 @@ def report(paths, out=None, title=None, details=True, command=None, backend_name
         ConfigError: The page would replace a file that is not a page of kerasdl.
         WriteError: The page cannot be written.
     """
-    folders = rundocument.find(paths)
+    folders = runs.find(paths)
     single = len(folders) == 1
-    out = pathlib.Path(out or (folders[0] / "report.html" if single else "report.html"))
+    out = pathlib.Path(out or (folders[0] / names.REPORT if single else names.REPORT))
     _refuse_foreign(out)
     documents = [{**_document(folder, backend_name), "run": str(folder)} for folder in folders]
     from kerasdl.report import html
@@ -60,7 +62,7 @@ def _add_comparison(page, folder):
 
 def _document(folder, backend_name):
     """The run document; images that the folder does not hold are looked for in the data."""
-    if not (folder / stored.NAME).exists():
+    if not (folder / names.REPORT_DATA).exists():
         try:
             _examine(folder, backend_name)
         except KerasdlError as error:
@@ -71,11 +73,11 @@ def _document(folder, backend_name):
 def _examine(folder, backend_name):
     """Scores the run's model again for what earlier versions did not keep: report.json."""
     from kerasdl import backend, tasks
-    from kerasdl.engine import datasets, run
+    from kerasdl.engine import datasets
 
-    config = run.read_config(folder)
+    config = runs.Run(folder).config
     dataset = datasets.load(config)
-    known = json.loads((folder / "data.json").read_text(encoding="utf-8")).get("fingerprint")
+    known = json.loads((folder / names.DATA).read_text(encoding="utf-8")).get("fingerprint")
     if known != dataset.fingerprint:
         raise ConfigError("the data are not those of the run", config.data)
     backend.choose(backend_name)

@@ -235,15 +235,4 @@ def _edges(samples, batch_size, replicas, rest):
     return edges
 
 
-class EpochSetter(keras.callbacks.Callback):
-    """Tells batches which epoch begins; `fit` needs it, and `shuffle=False` beside it."""
-
-    def __init__(self, batches):
-        super().__init__()
-        self.batches = batches
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.batches.set_epoch(epoch)
-
-
-__all__ = ["Batches", "EpochSetter", "Source"]
+__all__ = ["Batches", "Source"]

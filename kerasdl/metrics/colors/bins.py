@@ -4,9 +4,13 @@ Colorization as classification: the ab plane of CIELAB is cut into bins of 10x10
 gives one logit per bin, and the color of a pixel is an annealed mean of the bins.
 """
 
+from typing import Any, Protocol
+
 import keras
 import numpy
+from numpy.typing import ArrayLike
 
+from kerasdl.core.types import Tensor
 from kerasdl.metrics.colors.lab import to_lab
 
 GRID = 10  # width of a bin
@@ -50,7 +54,7 @@ _TABLE = numpy.full(((BINS.max(axis=0) - _FIRST) / GRID + 1).astype(int), -1)
 _TABLE[tuple(((BINS - _FIRST) / GRID).astype(int).T)] = numpy.arange(len(BINS))
 
 
-def nearest(ab):
+def nearest(ab: ArrayLike) -> numpy.ndarray:
     """Number of the nearest bin of each color, shape (...), from ab of shape (..., 2), NumPy.
 
     A color of sRGB lies in a grid square whose four corners are bins, so rounding finds it.
@@ -59,7 +63,7 @@ def nearest(ab):
     return _TABLE[cells[..., 0], cells[..., 1]]
 
 
-def soft_encoding(ab):
+def soft_encoding(ab: Tensor) -> tuple[Tensor, Tensor]:
     """The five nearest bins of each color and their fractions.
 
     Shares are Gaussian: exp(-d^2 / (2 sigma^2)), d the distance to the bin, sigma 5, scaled to
@@ -79,7 +83,7 @@ def soft_encoding(ab):
     return ops.cast(bins, "int32"), ops.softmax(closeness / (2 * SIGMA**2), axis=-1)
 
 
-def annealed_mean(logits, temperature=TEMPERATURE):
+def annealed_mean(logits: Tensor, temperature: float = TEMPERATURE) -> Tensor:
     """Color of each pixel: sum_q softmax(z / T)_q BINS_q, section 2.3 of the paper.
 
     T = 1 is the mean of the predicted distribution, which is grayish; T -> 0 is its mode, which
@@ -97,7 +101,7 @@ def annealed_mean(logits, temperature=TEMPERATURE):
     return ops.stack([ops.sum(fractions * axis, axis=-1) for axis in _axes()], axis=-1)
 
 
-def smoothed_frequencies(counts):
+def smoothed_frequencies(counts: ArrayLike) -> numpy.ndarray:
     """Frequencies of the bins after Gaussian smoothing over the ab plane (sigma 5), sum 1.
 
     Each bin gives its share away to all bins, itself included, by their distance.
@@ -109,7 +113,7 @@ def smoothed_frequencies(counts):
     return kernel @ (counts / counts.sum())
 
 
-def rebalancing_weights(counts):
+def rebalancing_weights(counts: ArrayLike) -> numpy.ndarray:
     """Weights that make rare colors count: w_q ~ 1 / ((1 - lambda) p_q + lambda / 313).
 
     p are the smoothed frequencies of the training pixels, lambda = 0.5, and the weights are
@@ -127,7 +131,16 @@ def rebalancing_weights(counts):
     return weights / (frequencies * weights).sum()
 
 
-def training_weights(source):
+class Images(Protocol):
+    """Training images by number."""
+
+    def __len__(self) -> int: ...
+
+    def take(self, indices: numpy.ndarray) -> tuple[Any, Any, Any]:
+        """Images uint8 (B, H, W, 3), labels and masks."""
+
+
+def training_weights(source: Images) -> numpy.ndarray:
     """Weights of the 313 color bins from the training images; see `rebalancing_weights`."""
     counts = numpy.zeros(len(BINS), dtype="int64")
     for start in range(0, len(source), COUNTED_AT_ONCE):
@@ -137,6 +150,6 @@ def training_weights(source):
     return rebalancing_weights(counts)
 
 
-def _axes():
+def _axes() -> list[Tensor]:
     """a and b of the bins, two tensors (313,)."""
     return [keras.ops.convert_to_tensor(axis) for axis in BINS.T.copy()]

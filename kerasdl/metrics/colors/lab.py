@@ -9,6 +9,8 @@ import keras
 import numpy
 import skimage.color
 
+from kerasdl.core.types import Tensor
+
 WHITE = (0.95047, 1.0, 1.08883)
 XYZ_OF_RGB = numpy.array(
     [
@@ -22,7 +24,7 @@ LUMA = numpy.array([0.299, 0.587, 0.114], dtype="float32")  # Rec. 601, as JPEG 
 HALVINGS = 10  # of the chroma's scale in `fit_gamut`: 1/1024 of the chroma
 
 
-def rgb_to_lab(rgb):
+def rgb_to_lab(rgb: Tensor) -> Tensor:
     """sRGB in [0, 1] to CIELAB: L in [0, 100], a and b about -110 to 100.
 
     Shape (..., 3), float32 whatever the precision policy.
@@ -37,7 +39,7 @@ def rgb_to_lab(rgb):
     return ops.stack([116.0 * y - 16.0, 500.0 * (x - y), 200.0 * (y - z)], axis=-1)
 
 
-def lab_to_rgb(lab):
+def lab_to_rgb(lab: Tensor) -> Tensor:
     """CIELAB to sRGB, shape (..., 3), float32; outside [0, 1] where sRGB has no such color."""
     ops = keras.ops
     lightness, a, b = _channels(ops.cast(lab, "float32"))
@@ -50,17 +52,17 @@ def lab_to_rgb(lab):
     return ops.where(linear > 0.0031308, 1.055 * _power(linear, 1 / 2.4) - 0.055, 12.92 * linear)
 
 
-def gray(colors):
+def gray(colors: numpy.ndarray) -> numpy.ndarray:
     """Luma 0.299 R + 0.587 G + 0.114 B of images (..., 3), shape (..., 1)."""
     return (colors @ LUMA)[..., None]
 
 
-def to_lab(colors):
+def to_lab(colors: numpy.ndarray) -> numpy.ndarray:
     """CIELAB (D65) float32 of RGB float32 in [0, 1], shape (..., 3)."""
     return skimage.color.rgb2lab(colors).astype("float32", copy=False)
 
 
-def fit_gamut(lab):
+def fit_gamut(lab: numpy.ndarray) -> numpy.ndarray:
     """CIELAB colors that sRGB can show: the same lightness and hue, chroma as large as possible.
 
     Colors that sRGB has are left alone; of the others, a and b are scaled down until red, green
@@ -85,27 +87,27 @@ def fit_gamut(lab):
     return fitted
 
 
-def _shown(lab):
+def _shown(lab: numpy.ndarray) -> numpy.ndarray:
     """Which colors sRGB has, up to half a step of 8 bits."""
     rgb = keras.ops.convert_to_numpy(lab_to_rgb(lab))
     return ((rgb >= -0.5 / 255) & (rgb <= 1 + 0.5 / 255)).all(axis=-1)
 
 
-def _scaled(lab, factor):
+def _scaled(lab: numpy.ndarray, factor: numpy.ndarray) -> numpy.ndarray:
     return numpy.concatenate([lab[:, :1], lab[:, 1:] * factor[:, None]], axis=-1)
 
 
-def _channels(colors):
+def _channels(colors: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return colors[..., 0], colors[..., 1], colors[..., 2]
 
 
-def _mixed(colors, matrix):
+def _mixed(colors: Tensor, matrix: numpy.ndarray) -> Tensor:
     """Matrix times color, as sums: a matrix product has 10 bits only on some GPUs."""
     first, second, third = _channels(colors)
     rows = [float(p) * first + float(q) * second + float(r) * third for p, q, r in matrix]
     return keras.ops.stack(rows, axis=-1)
 
 
-def _power(base, exponent):
+def _power(base: Tensor, exponent: float) -> Tensor:
     # A negative base belongs to the other branch of a `where`; it must not make a NaN here.
     return keras.ops.power(keras.ops.maximum(base, 0.0), exponent)

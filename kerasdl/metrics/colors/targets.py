@@ -8,6 +8,7 @@
 
 import keras
 
+from kerasdl.core.types import Tensor
 from kerasdl.metrics.colors.bins import BINS, annealed_mean
 from kerasdl.metrics.colors.lab import lab_to_rgb
 
@@ -16,14 +17,14 @@ LAB_SCALE = 100.0  # CIELAB divided by this is about as large as RGB in [0, 1]
 OUTPUTS = {"rgb": (3,), "ab": (2, len(BINS))}
 
 
-def chroma(outputs):
+def chroma(outputs: Tensor) -> Tensor:
     """ab in units of CIELAB, float32 (..., 2), from outputs of target ab: 2 or 313 channels."""
     if outputs.shape[-1] == len(BINS):
         return annealed_mean(outputs)
     return keras.ops.cast(outputs, "float32") * LAB_SCALE
 
 
-def truth_and_prediction(y_true, outputs, target):
+def truth_and_prediction(y_true: Tensor, outputs: Tensor, target: str) -> tuple[Tensor, Tensor]:
     """True and predicted images, RGB float32 (..., H, W, 3).
 
     Target ab takes the lightness from the truth, which is the network's input. The prediction is

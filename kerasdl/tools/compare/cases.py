@@ -6,13 +6,13 @@ import pathlib
 import numpy
 
 from kerasdl import data
-from kerasdl.core.errors import ConfigError, DataError, ModelFileError, suggest
+from kerasdl.core.errors import ConfigError, DataError, suggest
 from kerasdl.data.pipeline.source import Source
 from kerasdl.engine import datasets
-from kerasdl.engine import run as runs
 from kerasdl.models import MODELS
 from kerasdl.report import names
 from kerasdl.runs import config as configuration
+from kerasdl.runs.run import Run
 
 # name on the command line -> what differs from the default configuration; all three tasks occur
 # What can be compared without a run: every model on the first task it can do, and one more.
@@ -39,11 +39,8 @@ class Case:
 
 def of_run(run, assignments=(), batch_size=None):
     """The case of a finished run. Raises ModelFileError if the folder holds none."""
-    run = pathlib.Path(run)
-    config = runs.read_config(run)
-    path = run / "best.keras"
-    if not path.exists():
-        raise ModelFileError("the run has no best model yet", run, "train it to the end first")
+    run = Run(run)
+    config, path = run.config, run.best_model
     values = configuration.override(configuration.as_dict(config), assignments)
     for key in ("task", "model", "model_args", "image_size"):
         if values[key] != configuration.as_dict(config)[key]:

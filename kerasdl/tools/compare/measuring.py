@@ -9,12 +9,12 @@ import time
 import keras
 import numpy
 
-from kerasdl import backend, models, tasks
+from kerasdl import backend, tasks
 from kerasdl.backend import memory
 from kerasdl.data.base import Dataset
-from kerasdl.engine import evaluation, step
+from kerasdl.engine import evaluation, fitting, step
 from kerasdl.runs import config as configuration
-from kerasdl.runs import modelfile
+from kerasdl.runs import modelfile, sidecar
 from kerasdl.tools.compare import exact
 
 LAYER_SAMPLES = 2  # images for which the output of every layer is kept
@@ -43,14 +43,12 @@ def measure(job):
     backend.without_tensor_float_32()
     if job["build"]:
         backend.prepare(config.seed, "float32", config.deterministic)
-        shape = (*config.image_size, task.channels)
-        built = models.build(config.model, shape, task.outputs(dataset), **config.model_args)
-        modelfile.save_inference_model(built, job["model_file"])
+        modelfile.save_inference_model(fitting.build(config, task, dataset), job["model_file"])
+        facts = {**fitting.sidecar(config, task, dataset), "precision": "float32"}
+        sidecar.write(job["model_file"], facts)
     backend.prepare(config.seed, job["precision"], config.deterministic)
     after_import = memory.peak_bytes()
-    model = at_precision(
-        modelfile.load_architecture_and_weights(job["model_file"]), config, job["precision"]
-    )
+    model, _ = modelfile.open_model(job["model_file"], job["precision"])
     initial = model.get_weights()
     inputs = {
         kind: [task.prepare(*batch) for batch in _batches(job["inputs"], kind, config.batch_size)]
@@ -83,33 +81,6 @@ def measure(job):
         momenta = exact.step(model, config, loss, training[0], initial)
         arrays |= _numbered("exact", momenta)
     return result, arrays | outputs
-
-
-def _dataset(known):
-    """What is known of the data, without samples."""
-    return Dataset(
-        known["name"],
-        {},
-        tuple(known["class_names"]),
-        tuple(tuple(color) for color in known["palette"]),
-        tuple(known["ignore_labels"]),
-    )
-
-
-def at_precision(model, config, precision):
-    """The model itself, or the same network built at another precision with its weights.
-
-    The head is float32 at every precision, so the layers' policies tell which one the file has.
-    """
-    policies = {layer.dtype_policy.name for layer in model.layers if layer.weights}
-    stored = next((name for name in policies if name != "float32"), "float32")
-    if stored == precision:
-        return model
-    rebuilt = models.build(
-        config.model, model.input_shape[1:], model.output_shape[-1], **config.model_args
-    )
-    rebuilt.set_weights(model.get_weights())
-    return rebuilt
 
 
 def dithered(batches, seed):
@@ -209,3 +180,14 @@ def _numbered(name, variables):
 def _plain(value):
     """A float for JSON, which knows no NaN."""
     return float(value) if numpy.isfinite(value) else None
+
+
+def _dataset(known):
+    """What is known of the data, without samples."""
+    return Dataset(
+        known["name"],
+        {},
+        tuple(known["class_names"]),
+        tuple(tuple(color) for color in known["palette"]),
+        tuple(known["ignore_labels"]),
+    )

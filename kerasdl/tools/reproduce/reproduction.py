@@ -105,7 +105,7 @@ def _config(network, seed, quick, values):
 def _publish(out, folders, quick, seconds):
     """Figures 1 to 3, the tables as Markdown, and the page."""
     from kerasdl.report import document as rundocument
-    from kerasdl.report import figures, history, html, study, tables
+    from kerasdl.report import figures, html, study, tables
 
     first = {network: folder for (network, seed), folder in folders.items() if seed == 0}
     runs = [rundocument.read(folder) for folder in folders.values()]
@@ -113,7 +113,7 @@ def _publish(out, folders, quick, seconds):
     target = out / "figures"
     target.mkdir(parents=True, exist_ok=True)
     figures.training_curves(
-        history.read(first["resnet18"] / "history.csv"), target / "figure1.png", title="ResNet-18"
+        run.Run(first["resnet18"]).history, target / "figure1.png", title="ResNet-18"
     )
     figure2 = _images("segmentation", {"FCN-32s": first["fcn32"], "U-Net": first["unet"]}, "input")
     figure3 = _images(
@@ -171,9 +171,10 @@ def _images(task_name, folders, input_title):
     task = tasks.of(configuration.Config(task=task_name))
     rows, legend = [], None
     for number, folder in enumerate(folders.values()):
-        config = run.read_config(folder)
+        trained = run.Run(folder)
+        config = trained.config
         dataset = datasets.load(config)
-        model, _ = run.open_run(folder)
+        model = trained.open_model()
         source = evaluation.source_of(dataset, "test", task, config)
         indices = list(range(min(FIGURE_IMAGES, len(source))))
         for index, example in enumerate(

@@ -110,7 +110,7 @@ def train(plan, quiet=False):
     """
     finished, failures = [], []
     for number, (cell, config, folder) in enumerate(plan.runs, 1):
-        done = (folder / "metrics.json").exists()
+        done = run.Run(folder).finished
         if not quiet and not done:
             logger.info(
                 "%d of %d: %s, seed %d: %s",
