@@ -16,6 +16,13 @@ from kerasdl.data.location import Location
 ANNOTATIONS = ("label", "mask", "none")  # what a sample may hold beside its image
 
 
+_WAYS_ON = {
+    "label": ("no class per image", "use --task segmentation or colorization"),
+    "mask": ("no masks", "use --task classification or colorization"),
+}
+_PLAIN = 'or, if the folder is something else, put into dataset.toml: layout = "folders"'
+
+
 @dataclasses.dataclass(frozen=True)
 class SourceSpec:
     """A kind of data set.
@@ -114,6 +121,31 @@ SOURCES: Registry[SourceSpec] = Registry(
             annotations=("label", "none"),
             files=True,
         ),
+        folder_layout("ade20k", "ADE20K"),
+        folder_layout("camvid", "CamVid with color labels"),
+        folder_layout("camvid11", "CamVid with color labels in 11 classes"),
+        folder_layout("carvana", "Carvana"),
+        folder_layout("cityscapes", "Cityscapes"),
+        folder_layout("classdict", "color masks with a class_dict.csv", over=("beside",)),
+        folder_layout("coco", "COCO"),
+        folder_layout("codes", "CamVid of fast.ai"),
+        folder_layout("cub", "CUB-200-2011", annotations=("label", "none")),
+        folder_layout("cvat", "CVAT for images"),
+        folder_layout("drive", "DRIVE"),
+        folder_layout("flowers", "Oxford Flowers 102", annotations=("label", "none")),
+        folder_layout("food101", "Food-101", annotations=("label", "none")),
+        folder_layout("imagenet", "ImageNet", annotations=("label", "none")),
+        folder_layout("isic", "ISIC segmentation"),
+        folder_layout("kvasir", "Kvasir-SEG"),
+        folder_layout("labelme", "LabelMe"),
+        folder_layout("labelstudio", "Label Studio"),
+        folder_layout("pets", "Oxford-IIIT Pet", annotations=ANNOTATIONS),
+        folder_layout("roboflow", "Roboflow semantic masks", over=("beside",)),
+        folder_layout("sisters", "masks named after their images"),
+        folder_layout("tables", "labels in a CSV table", annotations=("label", "none")),
+        folder_layout("voc", "Pascal VOC"),
+        folder_layout("yolo", "YOLO segmentation"),
+        folder_layout("beside", "masks beside their images", annotations=("mask", "label", "none")),
         folder_layout("segnet", "the form of SegNet"),
         # The layout of folders that no other one matches.
         folder_layout("folders", "plain folders", annotations=ANNOTATIONS),
@@ -126,11 +158,11 @@ def locate(text: str | os.PathLike, annotation: str | None = None) -> Location:
 
     Args:
         text: What the user wrote.
-        annotation: "label", "mask" or "none" where it is known what the samples must hold; a
-            layout that cannot give it is passed over in favor of plain folders.
+        annotation: "label", "mask" or "none" where it is known what the samples must hold.
 
     Raises:
-        DataError: There is no such data set, or its files could mean two things.
+        DataError: There is no such data set, it does not hold the annotation, or its files could
+            mean two things.
         ConfigError: The folder's dataset.toml is wrong.
     """
     location = Location(text)
@@ -264,24 +296,32 @@ def _layout(location, annotation):
         if file.layout not in layouts:
             error = suggest("layout", file.layout, layouts)
             raise ConfigError(error.what, file.path, error.fix)
-        return layouts[file.layout]
+        return _serving(location, layouts[file.layout], annotation)
     if file.describes_folders:
         return plain
     found = [
         source
         for source in layouts.values()
-        if source is not plain
-        and (annotation is None or annotation in source.annotations)
-        and registry.load(source.matches)(location)
+        if source is not plain and registry.load(source.matches)(location)
     ]
     passed = {name for source in found for name in source.over}
     found = [source for source in found if source.name not in passed]
+    if annotation is not None:
+        found = [source for source in found if annotation in source.annotations] or found
     if len(found) > 1:
         lines = " or ".join(f'layout = "{source.name}" ({source.label})' for source in found)
         raise DataError(
             "the folder can be read in two ways", location.path, f"put into dataset.toml: {lines}"
         )
-    return found[0] if found else plain
+    return _serving(location, found[0], annotation) if found else plain
+
+
+def _serving(location, source, annotation):
+    """The source, if its samples hold the annotation. Raises DataError with the way on."""
+    if annotation is None or annotation in source.annotations:
+        return source
+    what, fix = _WAYS_ON[annotation]
+    raise DataError(f"{source.label}: {what}", location.path, f"{fix}, {_PLAIN}")
 
 
 def read_class_weights(path, class_names):

@@ -17,10 +17,14 @@ def divide(entries, config, path):
     every part has about the shares of the classes of the whole.
 
     Raises:
-        DataError: Too few images to make the splits.
+        DataError: No training images, or too few to make the splits.
     """
     entries = dict(entries)
     undivided = UNDIVIDED in entries
+    if not undivided and "train" not in entries:
+        raise DataError(
+            "no training images that can be used", path, "`kerasdl data check` tells why"
+        )
     remaining = entries.pop(UNDIVIDED) if undivided else entries.pop("train")
     fractions = {}
     if undivided or "validation" not in entries:

@@ -109,6 +109,8 @@ def _train(group, config, path, engine, overwrite, allow_data_change, quiet):
             return folder.path
         if location.source.can_fail:
             _check_data(config, location, dataset)
+        if dataset.summary and not quiet:
+            logger.info("%s", dataset.summary)
         _write_splits(folder, dataset)
         stop.check()
         backend.prepare(config.seed, config.precision, config.deterministic)

@@ -2,6 +2,7 @@
 
 from kerasdl.core import registry
 from kerasdl.data.folder.layouts import SPLITS, UNDIVIDED, Reading, folders
+from kerasdl.data.inspect.findings import listing
 
 
 def discover(location, annotation):
@@ -22,12 +23,12 @@ def discover(location, annotation):
         return reading
     reading = registry.load(location.source.read)(location, annotation)
     reading.findings[:0] = tree.findings
-    for split in ("train", UNDIVIDED):
-        if split in reading.splits and not reading.splits[split]:
-            if not any(finding.severity == "error" for finding in reading.findings):
-                reading.error("no training images", "", folders.EXPECTED[annotation])
     order = (UNDIVIDED, *SPLITS)
     reading.splits = {split: reading.splits[split] for split in order if reading.splits.get(split)}
+    if not reading.splits.keys() & {UNDIVIDED, "train"}:
+        if not any(finding.severity == "error" for finding in reading.findings):
+            only = f", only {listing(reading.splits)}" if reading.splits else ""
+            reading.error(f"no training images{only}", "", folders.EXPECTED[annotation])
     complete(reading, file)
     for entries in reading.splits.values():
         for entry in entries:

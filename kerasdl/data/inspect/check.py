@@ -180,7 +180,7 @@ def _notes(reading, file, config):
         what = f"value {file.ignore[0]} is ignored: the last line of classes.txt"
         yield Finding("note", what, str(tree.root / "classes.txt"))
     for name in [name for name in YAML_FILES if (tree.root / name).is_file()]:
-        if file.path is None:
+        if file.path is None and not reading.summary:  # a layout that was recognized reads it
             fix = f"copy its keys (names, train, val, ...) into {FILE_NAME}, as TOML"
             yield Finding("note", f"{name} is not read", str(tree.root / name), fix=fix)
     if UNDIVIDED in reading.splits:

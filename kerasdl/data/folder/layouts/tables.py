@@ -1,0 +1,221 @@
+"""Labels in a CSV table: `train.csv` + `train/`, HAM10000_metadata.csv + HAM10000_images_part_1/.
+
+One column names the file (with its suffix or without), one the class, and perhaps one the split.
+Tables named train, val and test are the splits; a table without labels (Kaggle's test.csv) is left
+out. One column per class with a single 1 in each row (ISIC 2018 task 3) is read as well. Where two
+columns could be the class and do not say the same, the user is asked.
+"""
+
+import collections
+import re
+
+from kerasdl.core.errors import DataError
+from kerasdl.data.folder.layouts import UNDIVIDED, Reading, common, pairing, splits
+from kerasdl.data.folder.layouts.splits import SPLIT_NAMES
+from kerasdl.data.inspect.findings import counted, listing
+
+TITLE = "labels in a CSV table"
+SUFFIXES = (".csv", ".tsv")
+IMAGE_COLUMNS = (
+    "image image_id image_name imageid filename file_name file filepath file_path path image_path "
+    "img img_name id id_code fname images"
+).split()
+LABEL_COLUMNS = (
+    "label labels class class_name classname label_name category target breed diagnosis dx species "
+    "class_id label_id"
+).split()
+SPLIT_COLUMNS = ("split", "set", "subset", "partition")
+LEFT_OUT = re.compile(r"sample_?submission", re.IGNORECASE)
+FLAGS = {"0", "1", "0.0", "1.0"}
+MOST_DOCUMENTS = 12
+
+
+def matches(location):
+    """Whether a table at the top, or one folder below, has a column of files and one of classes.
+
+    Images with masks that have such a table are read for their masks.
+    """
+    folders = splits.split_folders(Reading(location.tree), location.file, "mask")
+    masks = any(splits.mask_folder(location.tree, folder) for folder in folders.values())
+    return not masks and bool(_tables(location))
+
+
+def read(location, annotation):
+    """The classes of the table, and all images for colorization."""
+    reading = Reading(location.tree)
+    if annotation == "none":
+        common.images_only(reading, splits.split_folders(reading, location.file, annotation))
+        reading.summary = f"{TITLE}, not needed: {common.splits_of(reading.splits)}"
+        return reading
+    rows, sources = [], _tables(location)
+    for source in sources:
+        try:
+            rows += [(source, *row) for row in _rows(reading, source)]
+        except DataError as error:
+            reading.error(error.what, source, error.fix)
+    names = sorted({label for _, _, label, _ in rows}, key=_order)
+    labels = {name: index for index, name in enumerate(names)}
+    missing = collections.defaultdict(list)
+    chosen = {}
+    find = _finder(location.tree)
+    for source, file, label, split in rows:
+        found = find(file, split)
+        if found is None:
+            missing[source].append(file)
+        elif chosen.setdefault(found, (label, split)) != (label, split):
+            what = f"'{file}' is in the table twice, with another class or split"
+            reading.error(what, source, "remove one of the lines")
+    for found, (label, split) in chosen.items():
+        reading.splits.setdefault(split, []).append(reading.entry(found, labels[label]))
+    if list(reading.splits) == ["train"]:
+        # Kaggle's train.csv: the images with labels are all there is to divide.
+        reading.splits = {UNDIVIDED: reading.splits["train"]}
+    for source, files in missing.items():
+        reading.error(
+            f"{counted(len(files), 'file')} of the table not found, or more than one of the name: "
+            f"{listing(files)}",
+            source,
+            "add the images, or remove the lines",
+            skippable=True,
+        )
+    if len(reading.splits) > 1 and UNDIVIDED in reading.splits:
+        reading.error("tables with and without a split", sources[0], "name them train, val, test")
+    reading.class_names = tuple(names)
+    reading.summary = f"{TITLE}: {len(names)} classes from {reading.summary}; "
+    reading.summary += common.splits_of(reading.splits)
+    return reading
+
+
+def _tables(location):
+    """Names of the tables with labels whose images do not lie in folders of their classes."""
+    tree = location.tree
+    found = [
+        name
+        for name in tree.documents
+        if name.lower().endswith(SUFFIXES) and name.count("/") < 2 and not LEFT_OUT.search(name)
+    ]
+    if not found or len(found) > MOST_DOCUMENTS:
+        return []
+    folders = {name.rsplit("/", 1)[-1] for name in tree.folders if tree.count(name)}
+    return [name for name in found if _has_labels(common.head(location, name), folders)]
+
+
+def _has_labels(head, folders):
+    lines = head.splitlines()
+    if len(head) >= common.HEAD:
+        lines.pop()  # cut in the middle
+    try:
+        table = common.rows_of(lines)
+    except DataError:
+        return False
+    images, labels = _columns(table)
+    values = {row[label] for row in table for label in labels}
+    return bool(images and labels) and not values & folders
+
+
+def _columns(table):
+    """Columns that may name the file, and those that may be the class; both may be empty."""
+    keys = [key for key in table[0] if key] if table else []
+    images = [key for key in keys if key.lower() in IMAGE_COLUMNS]
+    labels = [key for key in keys if key.lower() in LABEL_COLUMNS and key not in images]
+    return images, labels or _flags(table, images)
+
+
+def _flags(table, images):
+    """The columns of a table with one column of 0 and 1 per class; empty if it has another form."""
+    keys = [key for key in table[0] if key and key not in images] if table else []
+    if len(keys) < 2 or not all(row[key] in FLAGS for row in table for key in keys):
+        return []
+    return keys
+
+
+def _rows(reading, source):
+    """(file, class, split) of each row of a table."""
+    table = common.read_table(reading, source)
+    images, labels = _columns(table)
+    if not images or not labels:
+        raise DataError("no column of files, or none of classes", fix="name them image and label")
+    column, classes = _classes(table, labels)
+    split_column = next((key for key in table[0] if key.lower() in SPLIT_COLUMNS), None)
+    words = re.findall(r"[a-z]+", source.rsplit("/", 1)[-1].lower())
+    split = next((SPLIT_NAMES[word] for word in words if word in SPLIT_NAMES), UNDIVIDED)
+    image = _file_column(reading.tree, table, images, split)
+    reading.summary += f"{', ' if reading.summary else ''}{column} of {source}"
+    rows = []
+    for row, label in zip(table, classes, strict=True):
+        if split_column:
+            split = SPLIT_NAMES.get(row[split_column].lower())
+            if split is None:
+                raise DataError(
+                    f"split '{row[split_column]}' is none of train, val, test",
+                    fix=f"correct the column '{split_column}'",
+                )
+        rows.append((row[image], label, split))
+    return rows
+
+
+def _classes(table, labels):
+    """Column and the class of each row. Raises DataError if two columns tell different ones."""
+    if not any(label.lower() in LABEL_COLUMNS for label in labels):
+        flags = [[label for label in labels if float(row[label])] for row in table]
+        several = next((place for place, names in enumerate(flags) if len(names) != 1), None)
+        if several is not None:
+            what = f"row {several + 2} is in {len(flags[several])} classes, 1 is expected"
+            raise DataError(what, fix="leave the row out")
+        return "columns", [names[0] for names in flags]
+    columns = {label: [row[label] for row in table] for label in labels}
+    first, *others = columns.values()
+    for other in others:
+        pairs = len(set(zip(first, other, strict=True)))
+        if not pairs == len(set(first)) == len(set(other)):
+            names = " and ".join(f"'{label}'" for label in labels)
+            lines = " or ".join(f"'{label}'" for label in labels)
+            raise DataError(
+                f"the columns {names} could be the class", fix=f"keep one of them: {lines}"
+            )
+    if "" in first:
+        raise DataError(f"row {first.index('') + 2} has no class", fix="add it or remove the row")
+    if any("." in value and value.replace(".", "").isdigit() for value in first):
+        raise DataError(f"the column '{labels[0]}' holds measurements, no classes")
+    # Columns that say the same: names rather than numbers.
+    return min(columns.items(), key=lambda item: all(value.isdigit() for value in item[1]))
+
+
+def _file_column(tree, table, images, split):
+    """The column that names the files. Raises DataError if two name different ones."""
+    find = _finder(tree)
+    head = table[:20]
+    found = {key: [find(row[key], split) for row in head] for key in images}
+    sound = [key for key, files in found.items() if any(files)]
+    if len({tuple(found[key]) for key in sound}) > 1:
+        names = " and ".join(f"'{key}'" for key in sound)
+        raise DataError(f"the columns {names} name different files", fix="keep one of them")
+    return (sound or images)[0]
+
+
+def _finder(tree):
+    """Function (name, split) -> the file of a name, with suffix or without, or None."""
+    by_stem = collections.defaultdict(list)
+    for file in tree.images:
+        by_stem[pairing.stem(file.rsplit("/", 1)[-1])].append(file)
+
+    def find(name, split):
+        name = name.replace("\\", "/").removeprefix("./")
+        if common.has(tree.images, name):
+            return name
+        last = name.rsplit("/", 1)[-1]
+        same = [file for file in by_stem.get(last, by_stem.get(pairing.stem(last), ()))]
+        if len(same) > 1:
+            same = [file for file in same if file.endswith("/" + name)] or [
+                file
+                for file in same
+                if any(SPLIT_NAMES.get(part.lower()) == split for part in file.split("/")[:-1])
+            ]
+        return same[0] if len(same) == 1 else None
+
+    return find
+
+
+def _order(name):
+    """Numbers by their value, then names by code point."""
+    return (0, int(name), "") if name.isdigit() else (1, 0, name)
