@@ -219,7 +219,7 @@ def test_a_real_sweep_and_its_repetition(tmp_path, caplog):
     [
         ({"augment_args": {"flop": 1}}, "unknown key of augment_args 'flop'"),
         ({"data": "scens"}, "unknown data 'scens'.*did you mean.*scenes"),
-        ({"data": "photos/nowhere"}, "no such file or folder: photos/nowhere"),
+        ({"data": "photos/nowhere"}, "no such file or folder: .*photos/nowhere"),
         (
             {"weights": "nowhere.keras", "model": "fcn8", "model_args": {}},
             "no such model file or run: nowhere",

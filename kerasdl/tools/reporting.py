@@ -6,9 +6,9 @@ import pathlib
 
 from kerasdl.core.errors import ConfigError, KerasdlError
 from kerasdl.report import document as rundocument
-from kerasdl.report import stored
+from kerasdl.report import runs, stored
 from kerasdl.runs import names
-from kerasdl.runs import run as runs
+from kerasdl.runs.run import Run, find
 
 MARK = b'<meta name="generator" content="kerasdl">'
 
@@ -34,7 +34,7 @@ def report(paths, out=None, title=None, details=True, command=None, backend_name
         ConfigError: The page would replace a file that is not a page of kerasdl.
         WriteError: The page cannot be written.
     """
-    folders = runs.find(paths)
+    folders = find(paths)
     single = len(folders) == 1
     out = pathlib.Path(out or (folders[0] / names.REPORT if single else names.REPORT))
     _refuse_foreign(out)
@@ -75,7 +75,7 @@ def _examine(folder, backend_name):
     from kerasdl import backend, tasks
     from kerasdl.engine import datasets
 
-    config = runs.Run(folder).config
+    config = Run(folder).config
     dataset = datasets.load(config)
     known = json.loads((folder / names.DATA).read_text(encoding="utf-8")).get("fingerprint")
     if known != dataset.fingerprint:
