@@ -26,7 +26,7 @@ MAY_IMPORT = {
     "losses": {"core", "backend", "metrics"},
     "models": {"core"},
     "tasks": {"core", "data", "metrics", "losses"},
-    "runs": {"core", "backend", "metrics", "losses", "models", "tasks"},
+    "runs": {"core", "backend", "data", "metrics", "losses", "models", "tasks"},
     "report": {"core", "metrics", "models", "tasks", "runs"},
     "engine": {
         *("core", "backend", "data", "metrics", "losses", "models", "tasks", "runs", "report"),

@@ -3,7 +3,9 @@
 import math
 
 import pytest
+from data_fixtures import mask_folder
 
+import kerasdl
 from kerasdl.runs import auto
 
 
@@ -52,3 +54,23 @@ def test_what_the_user_set_stays_and_is_what_the_rest_follows_from():
     # 5 epochs of 23 steps: 1 - 1 / 5.75.
     assert found["ema_decay"] == pytest.approx(1 - 1 / 5.75, abs=1e-4)
     assert "ema_decay" in decided((367, 360, 480, 11, 60.0)) and found["learning_rate"] == 0.1
+
+
+def test_a_run_on_a_folder_of_images_is_settled_and_resumes(tmp_path, caplog):
+    root = mask_folder(tmp_path / "photos", 12, names=("ground", "thing"))
+    values = {"task": "segmentation", "data": str(root), "epochs": 1, "steps_per_epoch": 2,
+              "model_args": {"filters": 2, "depth": 1}, "batch_size": 4}  # fmt: skip
+    config = kerasdl.Config(**values)
+    assert config.recipe == "auto" and kerasdl.Config(task="segmentation").recipe == "study"
+    with caplog.at_level("INFO", "kerasdl"):
+        run = kerasdl.train(config, tmp_path / "run", quiet=True)
+    assert "images of 32x32 (the size of the images (32x32))" in caplog.text
+    stored = kerasdl.Run(run).config
+    assert (stored.recipe, stored.image_size, stored.batch_size) == ("auto", (32, 32), 4)
+    assert (stored.lr_schedule, stored.nesterov, stored.epochs) == ("onecycle", True, 1)
+    # The same command finds its finished run; what the run stored is complete by itself.
+    caplog.clear()
+    with caplog.at_level("INFO", "kerasdl"):
+        kerasdl.train(config, tmp_path / "run", quiet=True)
+        kerasdl.train(stored, tmp_path / "run", quiet=True)
+    assert caplog.text.count("already finished") == 2

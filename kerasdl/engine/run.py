@@ -11,9 +11,9 @@ import pathlib
 from kerasdl import backend, data, tasks
 from kerasdl.backend import precision
 from kerasdl.core.errors import DataError, ModelFileError
-from kerasdl.runs import config as configuration
 from kerasdl.runs import names
 from kerasdl.runs import run as reader
+from kerasdl.runs.config import changed
 from kerasdl.runs.run import ROOT
 
 logger = logging.getLogger("kerasdl")
@@ -67,21 +67,25 @@ def train(config, out=None, overwrite=False, allow_data_change=False, quiet=Fals
         # Not earlier: asking JAX for its GPUs would keep it from joining other hosts.
         config = changed(config, precision=decided_precision(config, engine, path, overwrite))
         quiet = quiet or not group.is_main
-        return Run(_train(group, config, path, overwrite, allow_data_change, quiet))
+        return Run(_train(group, config, path, engine, overwrite, allow_data_change, quiet))
 
 
-def _train(group, config, path, overwrite, allow_data_change, quiet):
+def _train(group, config, path, engine, overwrite, allow_data_change, quiet):
     """`train` in one of the processes of a group."""
     from kerasdl.backend import distribution, signals
-    from kerasdl.engine import datasets, failures, fitting, publishing
+    from kerasdl.engine import datasets, failures, fitting, planning, publishing
     from kerasdl.runs import restore as resume
     from kerasdl.runs import runfolder
 
-    task = tasks.of(config)
     location = datasets.locate(config)
     dataset = group.main_first(lambda: datasets.load(config, location))
     if not len(dataset.splits.get("train", ())):
         raise DataError("no training images", config.data)
+    config, decisions = planning.settle(config, dataset, engine)
+    task = tasks.of(config)
+    if group.is_main:
+        for line in planning.explain(decisions):
+            logger.info(line)
     claimed = group.run_on_main(
         lambda: runfolder.acquire(
             path,
@@ -207,11 +211,6 @@ def predict(run, images, out=None, overwrite=False, top=3, saturation=1.0):
     predictor = prediction.Predictor(model, tasks.of(config), config, run.sidecar, top, saturation)
     with failures.training_errors(run.path):
         return list(predictor.run(images, out, overwrite))
-
-
-def changed(config, **values):
-    """The configuration with some values replaced, checked again."""
-    return configuration.Config(**{**configuration.as_dict(config), **values})
 
 
 def _check_data(config, location, dataset):

@@ -7,7 +7,7 @@ import itertools
 import logging
 import pathlib
 
-from kerasdl import models, tasks
+from kerasdl import backend, models, tasks
 from kerasdl.core.errors import ConfigError, KerasdlError, suggest
 from kerasdl.engine import run
 from kerasdl.runs import config as configuration
@@ -83,7 +83,7 @@ def plan(common, assignments, num_seeds, out=None):
     keys = {key: _full_key(key, base, wanted) for key in wanted}
     if len(set(keys.values())) < len(keys):
         raise ConfigError("the grid names a key twice", fix=f"given: {', '.join(keys)}")
-    cells = _cells(base, common, wanted, keys)
+    cells = _cells(base, common, wanted, keys, _settler(base))
     if out is None:
         short = "-".join(key.rpartition(".")[2] for key in wanted)
         out = run.ROOT / f"sweep-{base.task}-{short}"
@@ -159,7 +159,7 @@ def _full_key(key, base, wanted):
     raise suggest("grid key", name, [*options, *known])
 
 
-def _cells(base, common, wanted, keys):
+def _cells(base, common, wanted, keys, settle):
     """The combinations; an option that a network does not take is left out, equal ones are one.
 
     Where the grid varies keys that have to fit together, combinations that do not are left out.
@@ -185,7 +185,7 @@ def _cells(base, common, wanted, keys):
             else:
                 values[table] = value
         try:
-            values = configuration.as_dict(configuration.Config(**values))
+            values = configuration.as_dict(settle(configuration.Config(**values)))
         except ConfigError as error:
             if len(TOGETHER & set(keys.values())) < 2:
                 raise
@@ -210,6 +210,16 @@ def _cells(base, common, wanted, keys):
     if twice:
         raise ConfigError(f"two combinations of the grid are called '{min(twice)}'")
     return tuple(cells)
+
+
+def _settler(base):
+    """Function Config -> Config that lets the recipe `auto` decide by the data, read once."""
+    if base.recipe != "auto":
+        return lambda config: config
+    from kerasdl.engine import datasets, planning
+
+    dataset, engine = datasets.load(base), backend.choose("auto")
+    return lambda config: planning.settle(config, dataset, engine)[0]
 
 
 def _taken(model, options):
