@@ -37,7 +37,14 @@ NETWORKS = {
         **COLORS,
     },
 }
-QUICK = {"epochs": 5, "train_size": 400, "validation_size": 100, "test_size": 100}
+# A demonstration, not the study: few images, and the recipe that suits few images.
+QUICK = {
+    "recipe": "auto",
+    "epochs": 12,
+    "train_size": 400,
+    "validation_size": 100,
+    "test_size": 100,
+}
 QUICK_NETWORKS = ("resnet18", "unet", "fcn32", "colors-skips", "colors-plain")
 FIGURE_IMAGES = 5
 
@@ -98,8 +105,11 @@ def show(documents):
 
 def _config(network, seed, quick, values):
     """The configuration of one run; `values` win over the recipe, but not over the network."""
-    recipe = {**SIZES, **(QUICK if quick else {}), **NETWORKS[network], **values, "seed": seed}
-    return configuration.Config(**recipe)
+    what = NETWORKS[network]
+    if quick:
+        what = {key: what[key] for key in ("task", "model", "model_args") if key in what}
+    recipe = {"recipe": "study", **SIZES, **(QUICK if quick else {}), **what, **values}
+    return configuration.Config(**{**recipe, "seed": seed})
 
 
 def _publish(out, folders, quick, seconds):
