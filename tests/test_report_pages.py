@@ -48,6 +48,14 @@ class Page(HTMLParser):
             self.words.append(data)
 
 
+# A tag that HTML does not have is shown as inline text, and no browser complains.
+KNOWN_TAGS = set(
+    "a b body br caption code col colgroup dd details div dl dt em figcaption figure footer h1 h2 h3"
+    " head header html img li main meta nav ol p picture pre section small source span strong style"
+    " sub summary sup table tbody td tfoot th thead title tr ul".split()
+)
+
+
 def check_page(path):
     """A page stands alone, is well formed and tells in words what its images show."""
     page = Page(path)
@@ -58,6 +66,7 @@ def check_page(path):
     assert all(image.get("alt", "").strip() for image in page.images)
     assert all(image["width"].isdigit() and image["height"].isdigit() for image in page.images)
     assert page.names.count("h1") == 1
+    assert set(page.names) <= KNOWN_TAGS
     for target in page.targets:
         assert f"[{target}]" in page.text
     return page
