@@ -103,7 +103,7 @@ def load(location, annotation, config):
         palette=reading.palette or masks.default_palette(len(names)),
         ignore_labels=rule.ignore_labels if rule else (),
         license=reading.license,
-        source=location.file.source or str(path),
+        source=location.file.source or location.shown,
         summary=reading.summary,
         fingerprint=fingerprint(splits),
     )

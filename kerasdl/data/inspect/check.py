@@ -103,7 +103,7 @@ def check(config, annotation, quick=False, location=None, dataset=None):
 def check_folder(location, annotation, config, quick, dataset=None):
     """Report about a folder."""
     reading = discover.discover(location, annotation)
-    report = Report(location.text, config.task, list(reading.findings), {})
+    report = Report(location.shown, config.task, list(reading.findings), {})
     statistics, findings = report.statistics, report.findings
     statistics["ignored_files"] = reading.tree.ignored
     statistics["other_files"] = dict(reading.tree.others)
@@ -134,7 +134,7 @@ def check_folder(location, annotation, config, quick, dataset=None):
 def check_samples(location, annotation, config, quick, dataset=None):
     """Report about a data set that is not a folder of files."""
     dataset = dataset or data.load(config, annotation, location)
-    report = Report(location.text, config.task, [], {})
+    report = Report(location.shown, config.task, [], {})
     rule = masks.MaskRule(len(dataset.class_names) or None, dataset.ignore_labels)
     jobs = []
     for name, split in dataset.splits.items():
