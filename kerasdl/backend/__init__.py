@@ -3,6 +3,7 @@
 import contextlib
 import importlib.metadata
 import importlib.util
+import json
 import logging
 import os
 import platform
@@ -13,6 +14,7 @@ from kerasdl.core.errors import ConfigError, suggest
 
 BACKENDS = ("tensorflow", "jax", "torch")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16", "auto")
+KERAS_DEFAULTS = {"image_data_format": "channels_last", "floatx": "float32", "epsilon": 1e-7}
 PACKAGES = ("keras", "tensorflow", "tensorflow-cpu", "jax", "torch", "numpy", "pillow", "kerasdl")
 
 
@@ -82,7 +84,28 @@ def choose(name="auto", deterministic=True):
         flags = _compiler_flags(_jax_has_processors_only(), deterministic)
         if flags:  # those of the user's own are left alone
             os.environ.setdefault("XLA_FLAGS", flags)
+    _ignore_keras_json()
     return wanted
+
+
+def _ignore_keras_json():
+    """Undoes what a keras.json in the home folder changes of Keras' results.
+
+    Keras is imported here only where there is such a file: it may want to join other hosts first.
+    """
+    home = os.environ.get("KERAS_HOME") or os.path.join(os.path.expanduser("~"), ".keras")
+    try:
+        with open(os.path.join(home, "keras.json"), encoding="utf-8") as file:
+            stored = json.load(file)
+    except (OSError, ValueError):
+        return
+    if isinstance(stored, dict) and any(stored.get(k, v) != v for k, v in KERAS_DEFAULTS.items()):
+        import keras
+
+        keras.config.set_image_data_format(KERAS_DEFAULTS["image_data_format"])
+        keras.config.set_floatx(KERAS_DEFAULTS["floatx"])
+        keras.config.set_epsilon(KERAS_DEFAULTS["epsilon"])
+        keras.config.set_dtype_policy(KERAS_DEFAULTS["floatx"])
 
 
 def _compiler_flags(processors_only, deterministic):

@@ -67,6 +67,10 @@ for command in (
 def main(arguments=None):
     """Runs the command line and exits with the documented code."""
     debug = "--debug" in (sys.argv[1:] if arguments is None else arguments)
+    for stream in (sys.stdout, sys.stderr):
+        # What an encoding such as cp1252 or ASCII does not have is shown as \uNNNN.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     logging.getLogger("kerasdl").setLevel(logging.INFO)
     try:

@@ -117,8 +117,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     """Mapping of keys to values from a TOML file. Raises ConfigError naming file and line."""
     path = pathlib.Path(path)
     try:
-        with path.open("rb") as stream:
-            return tomllib.load(stream)
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise ConfigError("no such configuration file", path) from None
     except (OSError, UnicodeDecodeError) as error:

@@ -12,11 +12,11 @@ import numpy
 from kerasdl import models
 from kerasdl.core import files
 from kerasdl.core.errors import ConfigError, DataError
+from kerasdl.data.folder.tree import scan
 from kerasdl.data.images import read_image, resize_image
 from kerasdl.engine import inference
 from kerasdl.tasks.prediction import Names, Settings
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 SAID = ("text", "classes", "mask", "fractions", "image")  # of what a task found
 MOST_SATURATION = 100
 STRIDE = 8  # own sizes are rounded to this, so that few networks have to be built
@@ -101,7 +101,7 @@ class Predictor:
             ConfigError: A result exists already, would replace an image, or two images have the
                 same name.
         """
-        named = list(self._named(images))
+        named = _distinct(list(self._named(images)))
         if out is not None:
             self._check_outputs(named, pathlib.Path(out), overwrite)
         for name, image in named:
@@ -128,19 +128,13 @@ class Predictor:
                     )
                 yield f"{number:05d}", image
                 continue
-            path = pathlib.Path(image)
+            path = pathlib.Path(image).expanduser()
             if path.is_dir():
-                found = sorted(
-                    item
-                    for item in path.rglob("*")
-                    if item.suffix.lower() in SUFFIXES
-                    and item.is_file()
-                    and not item.name.startswith(".")
-                )
+                found = scan(path).images
                 if not found:
                     raise DataError("no images in the folder", path)
-                for item in found:
-                    yield str(item.relative_to(path).with_suffix("")), item
+                for name in found:
+                    yield os.path.splitext(name)[0], path / name
             elif path.exists():
                 yield path.stem, path
             else:
@@ -208,6 +202,18 @@ class Predictor:
             with files.replacing(path) as temporary:
                 found.images[kind].save(temporary, format="PNG")
         return {kind: str(path) for kind, path in written.items()}
+
+
+def _distinct(named):
+    """The names and images, where a.png beside a.jpg has the name with the suffix."""
+    counts = collections.Counter(name for name, _ in named)
+    return [
+        (
+            name + image.suffix if counts[name] > 1 and isinstance(image, pathlib.Path) else name,
+            image,
+        )
+        for name, image in named
+    ]
 
 
 def write_index(predictions, out):

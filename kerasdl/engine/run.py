@@ -65,6 +65,7 @@ def train(config, out=None, overwrite=False, allow_data_change=False, quiet=Fals
 
     with distribution.start(config.distribute, engine) as group:
         # Not earlier: asking JAX for its GPUs would keep it from joining other hosts.
+        config = changed(config, data=data.absolute(config.data))
         config = changed(config, precision=decided_precision(config, engine, path, overwrite))
         quiet = quiet or not group.is_main
         return Run(_train(group, config, path, engine, overwrite, allow_data_change, quiet))
