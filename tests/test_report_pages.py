@@ -50,9 +50,9 @@ class Page(HTMLParser):
 
 # A tag that HTML does not have is shown as inline text, and no browser complains.
 KNOWN_TAGS = set(
-    "a b body br caption code col colgroup dd details div dl dt em figcaption figure footer h1 h2 h3"
-    " head header html img li main meta nav ol p picture pre section small source span strong style"
-    " sub summary sup table tbody td tfoot th thead title tr ul".split()
+    "a b body br caption code col colgroup dd details div dl dt em figcaption figure footer h1 h2"
+    " h3 head header html img li main meta nav ol p picture pre section small source span"
+    " strong style sub summary sup table tbody td tfoot th thead title tr ul".split()
 )
 
 

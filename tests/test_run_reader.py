@@ -129,3 +129,13 @@ def test_every_file_of_a_run_is_named_once():
     inner = {names.LOCK, names.STATE, names.STATE_MODEL, names.STATE_AVERAGE}
     assert spelled - inner == set(names.ALL)
     assert names.ALL[-2:] == (names.CONFIG, names.DATA)
+
+
+@pytest.mark.parametrize(
+    "content", ["{}", '{"scores": 3, "task": "segmentation"}', '{"scores": {}}']
+)
+def test_metrics_of_another_shape_are_damaged(folders, content):
+    (folders[0] / "metrics.json").write_text(content)
+    assert not run.Run(folders[0]).finished
+    with pytest.raises(ModelFileError, match="damaged file .no task or no scores"):
+        _ = run.Run(folders[0]).scores

@@ -86,7 +86,7 @@ def _values(key, field):
     if key.metavar:
         return key.metavar
     limits = [
-        f"{words} {limit:g}"
+        f"{words} {limit:.10g}"
         for words, limit in (
             ("at least", key.low), ("at most", key.high), ("above", key.above),
             ("below", key.below),

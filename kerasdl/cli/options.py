@@ -1,13 +1,18 @@
 """Options that several commands share, and how they become a configuration."""
 
+import itertools
 import json
 import logging
+import os
+import pathlib
+import shlex
 
 import click
 
 from kerasdl.backend import BACKENDS
 from kerasdl.core import extensions, files
 from kerasdl.core.errors import ConfigError, suggest
+from kerasdl.runs import checks
 from kerasdl.runs import config as configuration
 from kerasdl.tasks import TASKS, resolve_task
 
@@ -130,13 +135,15 @@ def config_options(function):
 
 def given(task, config_file, assignments, backend, flags):
     """What the user set, as a mapping: file < --set < flags."""
-    values = files.read_toml(config_file) if config_file else {}
+    values = read_config(config_file) if config_file else {}
     if "task" in values and resolve_task(values["task"]) != task:
         raise ConfigError(
             f"the file is for {values['task']}, the command for {task}", config_file,
             f"kerasdl train {values['task']} --config {config_file}",
         )  # fmt: skip
     values = configuration.override({**values, "task": task}, assignments)
+    if resolve_task(str(values["task"])) != task:
+        raise ConfigError("--set cannot change the task", fix="give it as the argument TASK")
     values |= {key: value for key, value in flags.items() if value is not None}
     if backend is not None:
         values["backend"] = backend
@@ -163,15 +170,29 @@ def load_extensions(arguments):
     Args:
         arguments: Words of the command line; `--extension` and `--config` are read.
     """
-    words = list(arguments)
-    for flag, value in zip(words, [*words[1:], ""], strict=True):
+    words = [*arguments]
+    if not words and "COMP_WORDS" in os.environ:  # the shell asks for completions
+        words = shlex.split(os.environ["COMP_WORDS"])
+    for flag, value in itertools.zip_longest(words, words[1:], fillvalue=""):
         flag, equals, joined = flag.partition("=")
         value = joined if equals else value
-        if flag == "--extension":
-            extensions.load([value])
+        if flag == "--extension" and value:
+            extensions.replace([value])
         elif flag == "--config" and value:
-            named = files.read_toml(value).get("extensions", ())
-            extensions.load([named] if isinstance(named, str) else named)
+            extensions.load(read_config(value).get("extensions", ()))
+
+
+def read_config(path):
+    """Values of a configuration file; extensions named in it lie relative to the file."""
+    values = files.read_toml(path)
+    if "extensions" in values:
+        folder = pathlib.Path(path).expanduser().absolute().parent
+        named = checks.typed("extensions", values["extensions"], tuple[str, ...])
+        values["extensions"] = [
+            str(folder / pathlib.Path(name).expanduser()) if name.endswith(".py") else name
+            for name in named
+        ]
+    return values
 
 
 def set_quiet(context, parameter, quiet):
@@ -186,7 +207,7 @@ def add_extensions(context, parameter, names):
     """Keeps the extensions, wherever on the command line they are named."""
     if names:
         found = context.find_root().ensure_object(dict).setdefault("extensions", [])
-        found.extend(name for name in extensions.load(names) if name not in found)
+        found.extend(name for name in extensions.replace(names) if name not in found)
 
 
 def common_options(function):

@@ -41,7 +41,10 @@ class Registry(Mapping[str, Entry]):
         """Adds an entry. Raises ConfigError if another entry has its name."""
         name = entry.name
         if self._entries.setdefault(name, entry) != entry:
-            raise ConfigError(f"there is already a {self.kind} '{name}'", fix="choose another name")
+            raise ConfigError(
+                f"there is already a {self.kind} '{name}'",
+                fix="choose another name; two versions of one extension cannot be used at once",
+            )
 
     def require(self, name: str) -> Entry:
         """The entry of that name. Raises ConfigError that names the closest one."""

@@ -180,6 +180,7 @@ def evaluate(run, split="test", data_name=None, batch_size=None):
     from kerasdl.engine import datasets, evaluation, failures
 
     model = run.open_model()
+    run.require_consistent()
     task = tasks.of(config)
     dataset = datasets.load(config)
     _same_classes(run, dataset)
@@ -209,6 +210,7 @@ def predict(run, images, out=None, overwrite=False, top=3, saturation=1.0):
     from kerasdl.engine import failures, prediction
 
     model = run.open_model()
+    run.require_consistent()
     predictor = prediction.Predictor(model, tasks.of(config), config, run.sidecar, top, saturation)
     with failures.training_errors(run.path):
         return list(predictor.run(images, out, overwrite))

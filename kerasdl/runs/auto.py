@@ -116,8 +116,10 @@ def _image_size(facts, kind, values):
         for side in (facts.height, facts.width)
     ]
     where = "a GPU" if facts.gpu else "processors"
-    if scale == 1.0:
+    if sides == [facts.height, facts.width]:
         return sides, f"the size of the images ({facts.height}x{facts.width})"
+    if scale == 1.0:
+        return sides, f"{facts.height}x{facts.width} in multiples of {MULTIPLE}, 32 or more"
     return sides, f"{facts.height}x{facts.width} reduced to what {where} train in minutes"
 
 

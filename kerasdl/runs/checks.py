@@ -82,7 +82,7 @@ def check_range(name: str, value: typing.Any, key: "Key", default: typing.Any) -
         each = value if isinstance(value, tuple) else (value,)
         if limit is not None and any(wrong(number, limit) for number in each):
             shown = "x".join(map(str, value)) if isinstance(value, tuple) else value
-            raise ConfigError(f"'{name}' must be {words} {limit:g}, received {shown}")
+            raise ConfigError(f"'{name}' must be {words} {limit:.10g}, received {shown}")
 
 
 def check_together(config: "Config") -> None:

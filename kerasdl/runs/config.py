@@ -88,7 +88,7 @@ class Config:
     )
     extensions: tuple[str, ...] = _key(
         (), "Python files or modules that register further models, losses, metrics and data.",
-        "Model", metavar="FILE|MODULE",
+        "Model", metavar="FILE|MODULE", resumable=True,
     )  # fmt: skip
     weights: str = _key(
         "", "Weights to start from: a run, a .keras file, or imagenet.", "Model",
@@ -196,7 +196,7 @@ class Config:
     test_time_flip: bool = _key(
         False, "Whether predictions are means over an image and its mirror image.", "Loss"
     )
-    seed: int = _key(0, "Seed of everything random.", "Machine", low=0, flag=True)
+    seed: int = _key(0, "Seed of everything random.", "Machine", low=0, high=2**32 - 1, flag=True)
     backend: str = _key(
         "auto", "Backend; auto: KERAS_BACKEND, else what `kerasdl benchmark` recommends, else the "
         "first installed.", "Machine", choices=("auto", *BACKENDS),
@@ -291,15 +291,12 @@ def _completed(values: Mapping[str, typing.Any]) -> dict[str, typing.Any]:
     for key in values:
         if key not in types:
             raise suggest("configuration key", key, types)
-    values = dict(values)
+    values = {key: checks.typed(key, value, types[key]) for key, value in values.items()}
     # First, because what they register may be named by the other keys.
-    values["extensions"] = extensions.load(
-        checks.typed("extensions", values.get("extensions", ()), types["extensions"])
-    )
-    values["recipe"] = checks.typed("recipe", values.get("recipe", ""), str)
-    if not values["recipe"]:
+    values["extensions"] = extensions.load(values.get("extensions", ()))
+    if not values.get("recipe"):
         values["recipe"] = "study" if values.get("data", Config.data) == Config.data else "auto"
-    values["task"] = resolve_task(checks.typed("task", values.get("task", Config.task), str))
+    values["task"] = resolve_task(values.get("task", Config.task))
     task = TASKS[values["task"]]
     if not values.get("model"):
         values["model"] = task.default_model

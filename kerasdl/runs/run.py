@@ -11,8 +11,8 @@ from typing import Any
 
 from kerasdl.core import extensions, files
 from kerasdl.core.errors import ConfigError, KerasdlError, ModelFileError
+from kerasdl.runs import checks, names, sidecar
 from kerasdl.runs import config as configuration
-from kerasdl.runs import names, sidecar
 from kerasdl.tasks import resolve_task
 
 ROOT = pathlib.Path("saved_models")
@@ -52,13 +52,20 @@ class Run:
         if not path.exists():
             raise ModelFileError(f"not a run folder, {names.CONFIG} is missing", self.path)
         values = files.read_toml(path)
-        extensions.require_outside(values.get("extensions", ()), self.path)
+        named = checks.typed("extensions", values.get("extensions", ()), tuple[str, ...])
+        extensions.require_outside(named, self.path)
         return configuration.Config(**values)
 
     @functools.cached_property
     def metrics(self) -> dict[str, Any]:
         """The metrics document: scores of the best model, their definitions, a baseline."""
-        return self._json(names.METRICS)
+        document = self._json(names.METRICS)
+        scores, task = document.get("scores"), document.get("task")
+        if not isinstance(scores, dict) or not isinstance(task, str):
+            raise ModelFileError(
+                "damaged file (no task or no scores)", self.path / names.METRICS, "--overwrite"
+            )
+        return document
 
     @property
     def scores(self) -> dict[str, float | None]:
@@ -114,6 +121,17 @@ class Run:
             return isinstance(self.metrics, dict)
         except ModelFileError:
             return False
+
+    def require_consistent(self) -> None:
+        """Raises ModelFileError unless configuration and model.json describe the same model."""
+        for key in ("task", "model", "image_size"):
+            stored, built = getattr(self.config, key), self.sidecar[key]
+            if (list(stored) if isinstance(stored, tuple) else stored) != built:
+                raise ModelFileError(
+                    f"{names.CONFIG} and {names.SIDECAR} differ in {key}: {stored}, {built}",
+                    self.path,
+                    "restore the file that was changed",
+                )
 
     @property
     def best_model(self) -> pathlib.Path:
@@ -205,7 +223,7 @@ def newest(task: str, root: str | os.PathLike = ROOT) -> pathlib.Path:
     finished = []
     for run in map(Run, below(root)):
         try:
-            if run.finished and run.best_model and run.config.task == task:
+            if run.finished and run.best_model and run.metrics["task"] == task:
                 finished.append(((run / names.METRICS).stat().st_mtime, run.path))
         except KerasdlError as error:
             logger.debug("left out: %s", error)

@@ -16,6 +16,7 @@ from kerasdl.core.errors import ConfigError, DataError, KerasdlError, WriteError
 from kerasdl.runs import config as configuration
 from kerasdl.runs import lock as runlock
 from kerasdl.runs import names
+from kerasdl.runs.run import Run
 
 # A continuation may use another backend or other devices; it is then no longer exact, which is
 # said, not refused.
@@ -252,7 +253,7 @@ def compare_config(path, config):
             )
         return
     try:
-        stored = configuration.as_dict(configuration.Config(**files.read_toml(file)))
+        stored = configuration.as_dict(Run(path).config)
     except KerasdlError as error:
         raise ConfigError(
             f"the run's configuration is damaged: {error.what}", file, "start over: --overwrite"
