@@ -157,8 +157,8 @@ def test_training_batches_are_augmented_and_validation_batches_are_not(seen):
 
 
 def test_without_augmentation_and_weights_nothing_is_changed(seen):
-    found = seen(**{**UNUSUAL, "augment": "none", "augment_args": {}, "class_weights": "none",
-                    "label_smoothing": 0.0, "ema_decay": 0.0, "early_stopping_patience": 0})  # fmt: skip
+    off = {"augment": "none", "augment_args": {}, "class_weights": "none", "label_smoothing": 0.0}
+    found = seen(**{**UNUSUAL, **off, "ema_decay": 0.0, "early_stopping_patience": 0})
     train, (x, _) = found["batches"][0]
     images = DATA.splits["train"].images[train.indices(0, 0)] / 255
     numpy.testing.assert_allclose(x, images, rtol=1e-6, atol=1e-7)
@@ -262,9 +262,7 @@ def test_scores_are_of_plain_images_under_the_plain_loss():
     model = Fixed()
     found = evaluation.evaluate(model, tasks.of(config), DATA, config, "test")
     shown = numpy.concatenate(model.shown)
-    numpy.testing.assert_allclose(
-        shown, DATA.splits["test"].images / 255, rtol=1e-6, atol=1e-7
-    )
+    numpy.testing.assert_allclose(shown, DATA.splits["test"].images / 255, rtol=1e-6, atol=1e-7)
     # 4, 8 and 12 pixels of the classes with logits 1, 0 and 2; the ignored ones do not count.
     distance = numpy.log(numpy.exp([5.0, 1.0, 0.0, 2.0]).sum())
     expected = distance - (4 * 1.0 + 8 * 0.0 + 12 * 2.0) / 24
