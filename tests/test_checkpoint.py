@@ -1,5 +1,6 @@
 """The run state, driven by hand: `fit` is only simulated, except in the last tests."""
 
+import contextlib
 import copy
 import errno
 import json
@@ -451,6 +452,47 @@ def test_a_kill_after_the_commit_is_repaired(copied, monkeypatch, name, after, f
     assert weights_of(copied / "best.keras") == {5}
     assert json.loads((copied / "best.json").read_text())["epoch"] == 5
     assert len((copied / "history.csv").read_text().splitlines()) == 6
+
+
+class Hundred:
+    """An average whose weights are those of the model plus a hundred."""
+
+    def start(self, model):
+        self.model = model
+
+    @contextlib.contextmanager
+    def in_place(self):
+        own = [numpy.array(value) for value in self.model.get_weights()]
+        self.model.set_weights([value + 100 for value in own])
+        yield
+        self.model.set_weights(own)
+
+
+def test_what_is_repaired_after_a_kill_is_the_averaged_model(tmp_path, monkeypatch):
+    path = tmp_path / "run"
+    with Run(path, average=Hundred()) as run:
+        run.train((3.0,))
+        assert weights_of(path / "best.keras") == {101}
+        killed_at(monkeypatch, "best.keras", after=False)
+        with pytest.raises(Killed):
+            run.train((1.0,))
+        monkeypatch.undo()
+    assert weights_of(path / "best.keras") == {101}
+    with Run(path, average=Hundred()) as run:
+        assert (run.first, run.state.best) == (2, {"epoch": 2, "value": 1.0})
+    assert weights_of(path / "best.keras") == {102}
+
+
+@pytest.mark.parametrize("mode", ["min", "max"])
+def test_of_two_equal_epochs_the_first_is_best(tmp_path, mode):
+    path = tmp_path / "run"
+    with Run(path, mode=mode) as run:
+        run.train((2.0, 2.0))
+    assert weights_of(path / "best.keras") == {1}
+    with Run(path, mode=mode) as run:
+        run.train((2.0,))
+        assert run.state.best == {"epoch": 1, "value": 2.0}
+    assert weights_of(path / "best.keras") == {1}
 
 
 def test_repair_touches_nothing_that_is_right(copied):

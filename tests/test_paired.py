@@ -95,6 +95,17 @@ def test_groups_are_compared_with_the_first_by_seed():
     assert "cannot fall below" in " ".join(table.notes)
 
 
+def test_a_seed_that_occurs_twice_is_no_pair():
+    # Of seed 1 two runs: which of them belongs to the reference's? Differences -0.4 and -0.2.
+    again = runs("none", [0.4, 0.1, 0.9, 0.7], seeds=(0, 1, 1, 2))
+    for documents in (again, again[::-1]):
+        (found,) = comparisons.compare([*runs("all", [0.8, 0.7, 0.9]), *documents])
+        assert found.pairs == 2
+        assert found.mean == pytest.approx(-0.3)
+    (found,) = comparisons.compare([*runs("all", [0.8, 0.2, 0.5], (0, 1, 1)), *again[:1]])
+    assert (found.pairs, found.mean) == (1, pytest.approx(-0.4))
+
+
 def test_overview_has_mean_deviation_number_of_runs_and_baseline():
     documents = [*runs("all", [0.8, 0.7, 0.9]), *runs("none", [0.5], seeds=(0,))]
     documents[0]["baseline"] = {"mean_iou": 0.03}

@@ -29,34 +29,36 @@ def metrics(dataset: Dataset) -> list[keras.metrics.Metric]:
 
 
 class Scorer:
-    """Collects labels and probabilities; `result` scores them all at once."""
+    """Collects labels and logits; `result` scores them all at once."""
 
     def __init__(self, dataset: Dataset, loss: keras.losses.Loss):
         self.class_names = dataset.class_names
         self.loss = MeanLoss(loss)
         self.labels: list[numpy.ndarray] = []
-        self.probabilities: list[numpy.ndarray] = []
+        self.logits: list[numpy.ndarray] = []
 
     def update(self, labels: Tensor, logits: Tensor) -> None:
         """Adds a batch: labels (B,), logits (B, C)."""
         self.loss.update(labels, logits)
         self.labels.append(numpy.asarray(labels))
-        self.probabilities.append(probabilities(logits))
+        self.logits.append(keras.ops.convert_to_numpy(logits))
 
     def result(self) -> tuple[dict[str, float], dict[str, float], dict[str, Any]]:
         """Scores, the baseline that always names the most frequent class, and the details."""
         labels = numpy.concatenate(self.labels)
-        predicted = numpy.concatenate(self.probabilities)
+        # Ranked by their logits: in float32 many small probabilities are the same 0.
+        logits = numpy.concatenate(self.logits)
+        predicted = probabilities(logits)
         classes = len(self.class_names)
-        pairs = labels.astype("int64") * classes + predicted.argmax(axis=1)
+        pairs = labels.astype("int64") * classes + logits.argmax(axis=1)
         matrix = numpy.bincount(pairs, minlength=classes**2).reshape(classes, classes)
         scores = {
-            "accuracy": measures.accuracy(labels, predicted),
+            "accuracy": measures.accuracy(labels, logits),
             "loss": self.loss.result(),
             "calibration_error": measures.calibration_error(labels, predicted),
         }
         if classes > 5:
-            scores["top5_accuracy"] = measures.top_k_accuracy(labels, predicted)
+            scores["top5_accuracy"] = measures.top_k_accuracy(labels, logits)
         recall = measures.per_class_accuracy(matrix)
         for name, value in zip(self.class_names, recall, strict=True):
             scores[f"accuracy/{name}"] = value

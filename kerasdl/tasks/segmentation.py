@@ -55,8 +55,8 @@ def sample_score(masks: numpy.ndarray, logits: Tensor, dataset: Dataset) -> nump
     """Share of the valid pixels that are right, per image; 1 if there are none."""
     masks = numpy.asarray(masks)
     valid = ~numpy.isin(masks, dataset.ignore_labels)
-    right = (numpy.asarray(logits).argmax(axis=-1) == masks) & valid
-    return right.sum(axis=(1, 2)) / numpy.maximum(valid.sum(axis=(1, 2)), 1)
+    wrong = (numpy.asarray(logits).argmax(axis=-1) != masks) & valid
+    return 1 - wrong.sum(axis=(1, 2)) / numpy.maximum(valid.sum(axis=(1, 2)), 1)
 
 
 def captions(masks: numpy.ndarray, logits: Tensor, dataset: Dataset) -> list[str]:
