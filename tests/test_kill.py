@@ -58,8 +58,8 @@ def test_a_run_killed_again_and_again_equals_an_uninterrupted_one(tmp_path):
     assert codes == [0, *(code for _, code, _ in CHAIN)], messages
     stopped = [line for line in messages.splitlines() if line.startswith("error: ")]
     assert stopped == [
-        f"error: stopped by SIGTERM: {killed} (repeat the command to go on)",
-        f"error: stopped by SIGINT: {killed} (repeat the command to go on)",
+        f"error: stopped by SIGTERM: {killed} (repeat the command to resume)",
+        f"error: stopped by SIGINT: {killed} (repeat the command to resume)",
     ]
 
     # The newest state is cut to half; the last life is a process that shares nothing with the

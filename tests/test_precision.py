@@ -46,7 +46,7 @@ def test_bfloat16_is_read_from_the_flags(flag):
 
 
 def test_the_machine_is_called_by_its_processor():
-    assert machine.processor("model name\t: AMD  EPYC 7763\nmodel name\t: other") == "AMD EPYC 7763"
+    assert machine.cpu_name("model name\t: AMD  EPYC 7763\nmodel name\t: other") == "AMD EPYC 7763"
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_a_damaged_recommendation_is_none(settings, text):
 def test_a_recommendation_of_something_unknown_is_none(settings, caplog):
     recommendation.write({"backend": "thaeno", "precisions": {}})
     assert recommendation.read() == {}
-    assert "kerasdl benchmark writes it anew" in caplog.text
+    assert "kerasdl benchmark rewrites it" in caplog.text
 
 
 def test_the_backend_follows_recommendation_and_variable(settings, monkeypatch):

@@ -225,7 +225,7 @@ def test_a_folder_that_cannot_be_written_is_noticed_at_once(tmp_path, monkeypatc
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(type(tmp_path), "write_bytes", refuse)
-    with pytest.raises(WriteError, match="choose a folder that you may write to") as caught:
+    with pytest.raises(WriteError, match="choose a writable folder") as caught:
         runfolder.acquire(tmp_path / "run", SETTINGS)
     assert caught.value.exit_code == 6
 

@@ -1,7 +1,7 @@
 """A user's own models, losses, metrics and data, registered by a Python file or module.
 
-A configuration names them with the key `extensions`; nothing is imported because it lies in a
-folder. An extension calls `kerasdl.register` with its entries, see docs/extending.md.
+A configuration names them with the key `extensions`; a file is never imported just because it lies
+in a folder. An extension calls `kerasdl.register` with its entries, see docs/extending.md.
 """
 
 import hashlib
@@ -14,25 +14,25 @@ from collections.abc import Iterable
 
 from kerasdl.core.errors import ConfigError
 
-_LOADED: dict[str, pathlib.Path] = {}  # files by their name
+_LOADED: dict[str, pathlib.Path] = {}  # file name -> path
 
 
 def load(names: Iterable[str]) -> tuple[str, ...]:
-    """Imports extensions, each once, and gives their names with paths made absolute.
+    """Imports extensions, each once, and returns their names, with file paths made absolute.
 
     Args:
         names: Modules ("package.module") or Python files ("my_models.py").
 
     Raises:
-        ConfigError: An extension is missing or fails when it is imported.
+        ConfigError: An extension is missing or its import fails.
     """
     return tuple(_load_file(name) if name.endswith(".py") else _load_module(name) for name in names)
 
 
 def require_outside(names: Iterable[str], folder: pathlib.Path) -> None:
-    """Raises ConfigError for a file that a run folder names in itself, or by a relative path.
+    """Raises ConfigError for an extension inside the run folder or with a relative path.
 
-    A run folder may come from anywhere: opening it must not import what came with it. Training
+    A run folder may come from anywhere: opening it must not import code that came with it. Training
     stores absolute paths only.
     """
     for name in names:
@@ -43,7 +43,7 @@ def require_outside(names: Iterable[str], folder: pathlib.Path) -> None:
             raise ConfigError(
                 f"the run names an extension that came with it ({name})",
                 folder,
-                "if you trust it, copy the file elsewhere and name that place in config.toml",
+                "if you trust it, copy the file elsewhere and put the new path in config.toml",
             )
 
 
@@ -55,7 +55,7 @@ def _load_module(name: str) -> str:
             raise _failed(name, error) from error
         raise ConfigError(
             f"extension '{name}' is not installed",
-            fix="install its package, or name its file: --extension FILE.py",
+            fix="install its package, or pass its file: --extension FILE.py",
         ) from error
     except Exception as error:
         raise _failed(name, error) from error
@@ -64,11 +64,11 @@ def _load_module(name: str) -> str:
 
 def _load_file(name: str) -> str:
     path = pathlib.Path(name).expanduser().absolute()
-    # A run names the file where it was; on another machine --extension says where it is.
+    # A run stores the file's original path; on another machine --extension gives the new one.
     path = path if path.is_file() else _LOADED.get(path.name, path)
     if not path.is_file():
         raise ConfigError(
-            "the extension is missing", path, "put it back, or name its place: --extension FILE.py"
+            "extension not found", path, "restore it, or pass its new path: --extension FILE.py"
         )
     digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]
     module_name = f"kerasdl_extension_{path.stem}_{digest}"
@@ -93,4 +93,4 @@ def _load_file(name: str) -> str:
 
 def _failed(name: str | pathlib.Path, error: Exception) -> ConfigError:
     reason = f"{type(error).__name__}: {error}".splitlines()[0]
-    return ConfigError(f"extension {name} cannot be imported ({reason})", fix="run it by itself")
+    return ConfigError(f"extension {name} cannot be imported ({reason})", fix="run it on its own")

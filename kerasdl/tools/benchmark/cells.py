@@ -80,7 +80,7 @@ def plan(backend=(), model=(), batch_size=(), precision=(), jit_compile=(), refe
 
 def quick_precisions():
     """float32, and mixed_bfloat16 where this machine computes with it in hardware."""
-    fast = machine.graphics() or machine.bfloat16_in_hardware()
+    fast = machine.gpus() or machine.bfloat16_in_hardware()
     return ("float32", "mixed_bfloat16") if fast else ("float32",)
 
 

@@ -71,7 +71,7 @@ def work(job):
     yield {
         "import_seconds": imported - began,
         "first_step_seconds": time.perf_counter() - ready,
-        "cores": machine.processors(),
+        "cores": machine.num_cores(),
         "parameters": measured.parameters,
         "peak_bytes": _peak_bytes(),
     }
