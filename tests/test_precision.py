@@ -105,7 +105,7 @@ def test_the_backend_follows_recommendation_and_variable(settings, monkeypatch):
 
 
 def test_float16_is_refused_on_processors(settings, monkeypatch):
-    with pytest.raises(ConfigError, match="'mixed_float16' needs a GPU.*take mixed_bfloat16"):
+    with pytest.raises(ConfigError, match="'mixed_float16' needs a GPU.*use mixed_bfloat16"):
         precision.resolve("mixed_float16", BACKEND)
     monkeypatch.setattr(precision, "gpu_capability", lambda name: (7, 0))
     assert precision.resolve("mixed_float16", BACKEND) == "mixed_float16"

@@ -118,10 +118,10 @@ def _check_loss(config: "Config", task: TaskSpec, model: ModelSpec) -> None:
             )
         raise suggest(f"loss for {task.name}", config.loss, fitting)
     loss = LOSSES[config.loss]
-    if loss.outputs and model.most_outputs and loss.outputs > model.most_outputs:
+    if loss.outputs and model.max_outputs and loss.outputs > model.max_outputs:
         raise ConfigError(
             f"loss '{config.loss}' has {loss.outputs} outputs, {config.model} at most "
-            f"{model.most_outputs}, as its last kernel grows with their square",
+            f"{model.max_outputs}, as its last kernel grows with their square",
             fix="--model unet, or another loss",
         )
     if config.label_smoothing and "label_smoothing" not in loss.takes:

@@ -77,7 +77,7 @@ def complete(values: Mapping[str, Any]) -> dict[str, Any]:
     if augmented and isinstance(arguments, dict):
         # The embedded images are drawn with everything anywhere: what moves them, or changes
         # their light, only takes longer to learn.
-        drawn = task.drawn_augmentation if found.get("data", "scenes") == "scenes" else {}
+        drawn = task.scenes_augmentation if found.get("data", "scenes") == "scenes" else {}
         # A run with a plateau can be given more epochs later, which must change nothing else.
         long = isinstance(found["epochs"], int) and found["epochs"] >= ERASE_FROM_EPOCHS
         erases = task.erases and long and found["lr_schedule"] != "plateau"
