@@ -62,6 +62,6 @@ def train(settings, task, config_file, assignments, backend, out, resume, overwr
         config = resolve(task, config_file, assignments, backend, flags)
     quiet = settings.get("quiet", False)
     trained = run.train(config, out, overwrite, allow_data_change, quiet=quiet)
-    if distribution.follows():
+    if distribution.is_worker():
         return
     show_scores({"run": str(trained), **trained.metrics}, as_json)

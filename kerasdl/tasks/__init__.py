@@ -201,7 +201,7 @@ TASKS: Registry[TaskSpec] = Registry(
             baseline="gray image",
             hub_tag="image-to-image",
             limits="It guesses plausible colors, not the true ones: what the gray image does not "
-            "show is lost. PSNR and SSIM hardly measure color, so compare the chroma error with that "
+            "show is lost. PSNR and SSIM hardly measure color, so compare the chroma error to that "
             "of the gray image.",
             targets=("rgb", "ab"),
             augmentation={"flip": True, "crop": 0.125},

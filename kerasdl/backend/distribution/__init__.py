@@ -83,9 +83,9 @@ def total(values):
     return _inside.total(values)
 
 
-def follows():
+def is_worker():
     """Whether another process writes and logs for the run of this process."""
     return _is_worker
 
 
-__all__ = ["ALONE", "Group", "follows", "scope", "start", "total"]
+__all__ = ["ALONE", "Group", "is_worker", "scope", "start", "total"]
