@@ -130,7 +130,7 @@ def test_a_failed_run_does_not_end_the_others(
         "kerasdl.report.html.write_group_report",
         lambda *arguments, **options: pages.append(options["notes"]),
     )
-    monkeypatch.setattr("kerasdl.report.figures_compared.dots", lambda *arguments: None)
+    monkeypatch.setattr("kerasdl.report.group_figures.dots", lambda *arguments: None)
     trained.fail = {
         ("none", 1): TrainingFailed("loss is not finite", tmp_path),
         ("all", 2): RuntimeError("two\nlines"),

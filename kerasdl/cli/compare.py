@@ -96,9 +96,9 @@ def compare_backends(run, models, sizes, backends, precisions, tolerance, step_t
     else:
         import rich.console
 
-        from kerasdl.report import comparison
+        from kerasdl.report import backend_comparison
 
-        comparison.show(document, rich.console.Console())
+        backend_comparison.show(document, rich.console.Console())
         click.echo(f"page: {page}")
     if not document["verdict"]["agree"]:
         click.get_current_context().exit(DIFFERENT)

@@ -45,7 +45,7 @@ def report(paths, out=None, title=None, details=True, command=None, backend_name
         html.write_run_report(out, documents[0])
         _add_comparison(out, folders[0])
     else:
-        documents = runs.told_apart(documents)
+        documents = runs.with_distinct_labels(documents)
         title = title or f"{len(documents)} runs beside each other"
         html.write_group_report(out, documents, title, details, command)
     return out, documents
@@ -55,9 +55,9 @@ def _add_comparison(page, folder):
     """The section that `kerasdl compare backends` had put into the page, from what it left."""
     path = folder / "compare" / "compare.json"
     if path.exists():
-        from kerasdl.report import comparison_page
+        from kerasdl.report import backend_comparison_page
 
-        comparison_page.insert(page, json.loads(path.read_text(encoding="utf-8")))
+        backend_comparison_page.insert(page, json.loads(path.read_text(encoding="utf-8")))
 
 
 def _document(folder, backend_name):

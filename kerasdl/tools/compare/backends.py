@@ -159,7 +159,7 @@ def publish(document, out, run=None):
     Raises:
         WriteError: They cannot be written.
     """
-    from kerasdl.report import comparison_figures, comparison_page
+    from kerasdl.report import backend_comparison_figures, backend_comparison_page
 
     out = pathlib.Path(out)
     try:
@@ -167,10 +167,10 @@ def publish(document, out, run=None):
     except OSError as error:
         raise files.cannot_write(out, error) from error
     files.write_text(out / "compare.json", as_json(document) + "\n")
-    comparison_figures.comparison_figure(document, out / "compare.png")
-    page = comparison_page.write_page(out / "report.html", document)
+    backend_comparison_figures.comparison_figure(document, out / "compare.png")
+    page = backend_comparison_page.write_page(out / "report.html", document)
     if run is not None:
-        comparison_page.insert(pathlib.Path(run) / "report.html", document)
+        backend_comparison_page.insert(pathlib.Path(run) / "report.html", document)
     return page
 
 
