@@ -48,7 +48,7 @@ def agreement_of_many(cases):
                 "yes" if all(pair["agrees"] for pair in pairs) else "no",
             )
         )
-    columns = ("network", "outputs", "absolute", "gradient step", "as trained",
+    columns = ("model", "outputs", "absolute", "gradient step", "as trained",
                "same output (%)", "first difference", "agrees")  # fmt: skip
     notes = ("Worst of all pairs of backends.", _allowed(cases))
     return tables.Table("Differences", columns, tuple(rows), notes)

@@ -60,8 +60,8 @@ def training_curves_many(runs, path, panels=("loss", "score"), theme=canvas.LIGH
     """
     rows = max(runs.values(), key=len)
     columns = _panel_columns([row for each in runs.values() for row in each], panels)
-    room = 19 * len(columns)  # characters of a name that fit in half the width
-    per_line = 2 if max(map(len, runs)) <= room else 1
+    available = 19 * len(columns)  # characters of a name that fit in half the width
+    per_line = 2 if max(map(len, runs)) <= available else 1
     lines = -(-len(runs) // per_line)
     drawing = canvas.figure(3.3 * len(columns), 2.5 + 0.18 * lines, theme)
     for axes, column in zip(_panels(drawing, columns), columns, strict=True):
@@ -281,11 +281,11 @@ def _mark_rates(axes, rows, theme):
     changes = history.rate_changes(rows)
     if len(changes) > MARKED_RATES:
         return
-    room = len(rows) / 7  # epochs that one label covers
-    previous, raised = -room, False
+    spacing = len(rows) / 7  # epochs that one label covers
+    previous, raised = -spacing, False
     for epoch, rate in changes:
         axes.axvline(epoch - 0.5, color=theme.muted, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1)
-        raised = epoch - previous < room and not raised
+        raised = epoch - previous < spacing and not raised
         axes.annotate(
             f"rate {rate:.2g}", (epoch - 0.5, 1), xycoords=("data", "axes fraction"),
             xytext=(0, 9 if raised else 1), textcoords="offset points", ha="center", va="bottom",

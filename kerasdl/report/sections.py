@@ -139,13 +139,13 @@ def _headline(name, scores):
     text = tables.cell(name, scores)
     value, _, spread = text.partition(" ± ")
     baseline = (scores[0].get("baseline") or {}).get(name)
-    words = ""
+    baseline_text = ""
     if baseline is not None:
         task = names.baseline(scores[0]["task"])
-        words = f"{task}: {names.number(name, baseline, unit=True)}"
+        baseline_text = f"{task}: {names.number(name, baseline, unit=True)}"
     spread = f" ± {spread}" if spread else ""
     rest = f"{spread} {shown.unit}".rstrip()
-    return Headline(shown.label, value, rest, words)
+    return Headline(shown.label, value, rest, baseline_text)
 
 
 def _score_rows(scores):

@@ -20,7 +20,7 @@ HEADING = 10  # characters that a line of a heading may have in any column
 LONG_NAME = 24  # characters; longer texts in the first column may break
 MANY = 4  # more models than this are rows, not columns
 SPREAD = "Mean ± sample standard deviation (n − 1)"
-FEW = 3  # runs; for fewer, a note says that the spread is unreliable
+MIN_RUNS = 3  # runs; for fewer, a note says that the spread is unreliable
 ARROWS = "↑ higher is better, ↓ lower is better."
 
 
@@ -118,7 +118,7 @@ def side_by_side(documents, caption=None):
         (label, *(cell(name, members) for name in listed), str(len(members)))
         for label, members in groups.items()
     ]
-    columns = ("network", *(names.heading(name) for name in listed), "runs")
+    columns = ("model", *(names.heading(name) for name in listed), "runs")
     return Table(caption, columns, tuple(rows), notes)
 
 
@@ -179,7 +179,7 @@ def _runs(documents):
     if len(documents) == 1:
         return "one run"
     seeds = [document.get("seed") for document in documents]
-    few = ", too few to show the spread" if len(documents) < FEW else ""
+    few = ", too few to show the spread" if len(documents) < MIN_RUNS else ""
     if None in seeds:
         return f"{len(documents)} runs{few}"
     listed = ", ".join(str(seed) for seed in sorted(seeds))

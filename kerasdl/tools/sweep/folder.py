@@ -1,4 +1,4 @@
-"""What a sweep leaves for people beside its runs: sweep.json, sweep.md, sweep.png, report.html."""
+"""The artifacts of a sweep besides its runs: sweep.json, sweep.md, sweep.png, report.html."""
 
 import dataclasses
 import json
@@ -26,7 +26,7 @@ def publish(plan, finished, failures, command=None):
     scores = [html.scores_of(document) for document in documents]
     found = paired_differences.compare(scores)
     shown = [paired_differences.overview(scores), *paired_differences.differences(found)]
-    notes = [f"Failed and left out: {each.label}, seed {each.seed}: {each.message}."
+    notes = [f"Failed and excluded: {each.label}, seed {each.seed}: {each.message}."
              for each in failures]  # fmt: skip
     title = f"Sweep: {plan.task}, {', '.join(plan.cells[0].settings)}"
     document = {
