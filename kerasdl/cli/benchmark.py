@@ -50,9 +50,9 @@ def benchmark(settings, image_size, steps, rounds, timeout, keep, as_json, **axe
     from kerasdl.tools.benchmark import run
 
     size = configuration.Config(**{"image_size": image_size}).image_size
-    notify = None if settings.get("quiet") else lambda text: click.echo(text, err=True)
+    log = None if settings.get("quiet") else lambda text: click.echo(text, err=True)
     job = {"steps": steps, "image_size": list(size), "seed": 0, "timeout": timeout}
-    document = run.benchmark(axes, job, rounds, keep, notify)
+    document = run.benchmark(axes, job, rounds, keep, log)
     if as_json:
         click.echo(json.dumps(document, ensure_ascii=False, indent=1))
     else:

@@ -10,14 +10,14 @@ from kerasdl.backend import machine, memory
 from kerasdl.tools import workers
 
 
-def measure(cells, job, rounds, notify=lambda text: None, start=None):
+def measure(cells, job, rounds, log=lambda text: None, start=None):
     """Measures the cells of one group.
 
     Args:
         cells: Cells of the same group.
         job: Common settings: steps, image_size, seed, timeout.
         rounds: Number of blocks of steps per cell.
-        notify: Called with progress messages.
+        log: Called with progress messages.
         start: Function (cell, job) -> object with `read`, `turn` and `close`, as
             `kerasdl.tools.workers.Worker`.
 
@@ -30,9 +30,7 @@ def measure(cells, job, rounds, notify=lambda text: None, start=None):
     running = {}
     with contextlib.ExitStack() as stack:
         for number, cell in enumerate(cells):
-            notify(
-                f"{cell.model}, batch {cell.batch_size}: starting {cell.backend} {cell.precision}"
-            )
+            log(f"{cell.model}, batch {cell.batch_size}: starting {cell.backend} {cell.precision}")
             try:
                 worker = start(cell, job)
                 stack.callback(worker.close)
@@ -43,7 +41,7 @@ def measure(cells, job, rounds, notify=lambda text: None, start=None):
         for turn in range(rounds):
             # In alternating order, so that drift affects all cells equally.
             for number in sorted(running, reverse=bool(turn % 2)):
-                notify(f"{cells[number].model}: round {turn + 1} of {rounds}")
+                log(f"{cells[number].model}: round {turn + 1} of {rounds}")
                 try:
                     results[number]["blocks"].append(running[number].turn())
                 except workers.WorkerFailed as error:

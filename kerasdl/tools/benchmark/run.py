@@ -11,7 +11,7 @@ from kerasdl.core.errors import TrainingFailed
 from kerasdl.tools.benchmark import cells, processes, results, show
 
 
-def benchmark(axes, job, rounds, keep=True, notify=None, start=None):
+def benchmark(axes, job, rounds, keep=True, log=None, start=None):
     """Measures all cells and recommends a backend and a precision for each.
 
     Args:
@@ -19,7 +19,7 @@ def benchmark(axes, job, rounds, keep=True, notify=None, start=None):
         job: steps, image_size, seed and timeout.
         rounds: Blocks of steps per cell.
         keep: Whether to store the recommendation for `auto`.
-        notify: Called with progress messages, or None.
+        log: Called with progress messages, or None.
         start: See `kerasdl.tools.benchmark.processes.measure`.
 
     Returns:
@@ -34,7 +34,7 @@ def benchmark(axes, job, rounds, keep=True, notify=None, start=None):
     planned = cells.plan(**axes)
     rows = []
     for _, group in itertools.groupby(planned, key=lambda cell: cell.group):
-        measured = processes.measure(list(group), job, rounds, notify or (lambda text: None), start)
+        measured = processes.measure(list(group), job, rounds, log or (lambda text: None), start)
         rows += results.summarize(measured)
     if all("error" in row for row in rows):
         raise TrainingFailed(f"nothing could be measured: {show.failures(rows)[0]}")
