@@ -193,7 +193,7 @@ def test_a_damaged_state_is_set_aside_and_the_one_before_is_used(copied, caplog,
         assert run.folder.status == "resume"
         assert run.first == 3
         assert {int(w.ravel()[0]) for w in run.model.get_weights()} == {3}
-        assert str(newest) in caplog.text and "going on from epoch 3" in caplog.text
+        assert str(newest) in caplog.text and "resuming after epoch 3" in caplog.text
         run.train((1.75,))  # commits epoch 4 again
     assert sorted(os.listdir(copied / "checkpoints")) == [
         "damaged-epoch-00004",
@@ -269,7 +269,7 @@ def test_other_versions_go_on_and_say_so(copied, caplog, key):
     change_state(copied / "checkpoints" / "epoch-00004", versions=versions)
     with Run(copied) as run:
         assert run.first == 4
-    assert f"{key} old -> {resume.versions()[key]}: going on, but not exactly" in caplog.text
+    assert f"{key} old -> {resume.versions()[key]}: resuming, but not bit-exactly" in caplog.text
 
 
 def test_callbacks_get_their_counters_back_after_they_reset_themselves(tmp_path):
@@ -356,7 +356,7 @@ def test_the_largest_value_can_be_best(tmp_path):
 
 def test_a_monitor_that_is_not_logged_is_named(tmp_path):
     with Run(tmp_path, monitor="val_mean_iou") as run:
-        with pytest.raises(ConfigError, match="'val_mean_iou'.*there: loss, val_loss"):
+        with pytest.raises(ConfigError, match="'val_mean_iou'.*known: loss, val_loss"):
             run.train((1.0,))
 
 
@@ -517,7 +517,7 @@ def test_the_best_model_survives_the_loss_of_its_state(copied):
 def test_a_best_model_that_is_gone_is_said_and_found_anew(copied, caplog):
     cut(copied / "best.keras")
     with Run(copied) as run:
-        assert "the best model (epoch 2) is gone or damaged" in caplog.text
+        assert "the best model (epoch 2) is missing or damaged" in caplog.text
         run.train((1.6,))
     assert weights_of(copied / "best.keras") == {5}
 

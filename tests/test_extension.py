@@ -86,7 +86,7 @@ def test_a_run_says_which_extension_is_missing(run, tmp_path, capsys):
     (copy / "config.toml").write_text(text.replace(str(FILE), str(gone)))
     for command in (["evaluate", "segment"], ["predict", "segment", __file__]):
         code, said = words(capsys, *command, "--run", copy)
-        assert code == 2 and f"the extension is missing: {gone}" in said.err
+        assert code == 2 and f"extension not found: {gone}" in said.err
     # Under its own name it is found where --extension says.
     (copy / "config.toml").write_text(text.replace(str(FILE), str(gone.with_name(FILE.name))))
     code, _ = words(capsys, "evaluate", "segment", "--run", copy, "--extension", FILE)

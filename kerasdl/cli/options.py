@@ -17,14 +17,14 @@ from kerasdl.runs import config as configuration
 from kerasdl.tasks import TASKS, resolve_task
 
 
-class Words(click.Group):
+class SuggestingGroup(click.Group):
     """A group that lists its commands in the order given and suggests the closest name."""
 
     def list_commands(self, context):
         return list(self.commands)
 
     def format_commands(self, context, formatter):
-        """One line per command, whole sentences."""
+        """One line per command, with its full first sentence."""
         rows = [(name, each.get_short_help_str(200)) for name, each in self.commands.items()]
         with formatter.section("Commands"):
             formatter.write_dl(rows)
@@ -37,11 +37,11 @@ class Words(click.Group):
 
 
 class Name(click.ParamType):
-    """One of some names; help and completion list them, the configuration checks them.
+    """A name; help and completion list the choices, the configuration checks them.
 
     Args:
         choices: The names, or a registry of entries with these names.
-        metavar: What a value looks like, where names alone do not say it.
+        metavar: What a value looks like, if the names do not show it.
     """
 
     name = "name"
@@ -151,7 +151,7 @@ def given(task, config_file, assignments, backend, flags):
 
 
 def with_extensions(values):
-    """The values with the extensions of the command line added to their own."""
+    """The values with the extensions of the command line added."""
     named = click.get_current_context().find_root().ensure_object(dict).get("extensions", ())
     if not named:
         return values
@@ -165,10 +165,10 @@ def resolve(task, config_file, assignments, backend, flags):
 
 
 def load_extensions(arguments):
-    """Imports the extensions that a command line names, before its help and names are looked up.
+    """Imports the extensions on a command line, before its help and names are resolved.
 
     Args:
-        arguments: Words of the command line; `--extension` and `--config` are read.
+        arguments: Arguments of the command line; `--extension` and `--config` are read.
     """
     words = [*arguments]
     if not words and "COMP_WORDS" in os.environ:  # the shell asks for completions
@@ -196,7 +196,7 @@ def read_config(path):
 
 
 def set_quiet(context, parameter, quiet):
-    """Lowers the log level, wherever on the command line --quiet stands."""
+    """Lowers the log level; --quiet may be anywhere on the command line."""
     if quiet:
         context.find_root().ensure_object(dict)["quiet"] = True
         logging.getLogger().setLevel(logging.ERROR)
@@ -204,20 +204,20 @@ def set_quiet(context, parameter, quiet):
 
 
 def add_extensions(context, parameter, names):
-    """Keeps the extensions, wherever on the command line they are named."""
+    """Stores the extensions; --extension may be anywhere on the command line."""
     if names:
         found = context.find_root().ensure_object(dict).setdefault("extensions", [])
         found.extend(name for name in extensions.replace(names) if name not in found)
 
 
 def common_options(function):
-    """--extension, --quiet and --debug, understood before and after the command's name."""
+    """--extension, --quiet and --debug, accepted before and after the command's name."""
     function = click.option(
         "--debug", is_flag=True, expose_value=False, help="Show the traceback of an error."
     )(function)  # read in `main`, before anything can fail
     function = click.option(
         "-q", "--quiet", is_flag=True, expose_value=False, callback=set_quiet,
-        help="Results only, no progress and no notes.",
+        help="Results only, no progress and no messages.",
     )(function)  # fmt: skip
     return click.option(
         "--extension", multiple=True, expose_value=False, callback=add_extensions,
@@ -226,7 +226,7 @@ def common_options(function):
 
 
 def chosen_run(task, run, backend):
-    """The run folder to use, and the backend fixed."""
+    """The run folder to use; selects the backend."""
     from kerasdl import backend as backends
     from kerasdl.runs import run as runs
 
@@ -234,7 +234,7 @@ def chosen_run(task, run, backend):
         run = runs.newest(task)
         click.echo(f"run: {run}", err=True)
     elif (other := runs.Run(run).config.task) != task:
-        raise ConfigError(f"a run of {other}, not of {task}", run)
+        raise ConfigError(f"a run of task {other}, not {task}", run)
     backends.choose(backend or "auto")
     return run
 

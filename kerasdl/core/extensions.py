@@ -1,7 +1,7 @@
 """A user's own models, losses, metrics and data, registered by a Python file or module.
 
-A configuration names them with the key `extensions`; nothing is imported because it lies in a
-folder. An extension calls `kerasdl.register` with its entries, see docs/extending.md.
+A configuration names them with the key `extensions`; a file is never imported just because it lies
+in a folder. An extension calls `kerasdl.register` with its entries, see docs/extending.md.
 """
 
 import hashlib
@@ -19,13 +19,13 @@ _REPLACEMENTS: dict[str, pathlib.Path] = {}
 
 
 def load(names: Iterable[str]) -> tuple[str, ...]:
-    """Imports extensions, each once, and gives their names with paths made absolute.
+    """Imports extensions, each once, and returns their names, with file paths made absolute.
 
     Args:
         names: Modules ("package.module") or Python files ("my_models.py").
 
     Raises:
-        ConfigError: An extension is missing or fails when it is imported.
+        ConfigError: An extension is missing or its import fails.
     """
     return tuple(dict.fromkeys(_load(name) for name in names))
 
@@ -45,7 +45,7 @@ def replace(names: Iterable[str]) -> tuple[str, ...]:
 def require_outside(names: Iterable[str], folder: pathlib.Path) -> None:
     """Raises ConfigError for an extension that lies in a run folder, or has a relative path.
 
-    A run folder may come from anywhere: opening it must not import what came with it. Training
+    A run folder may come from anywhere: opening it must not import code that came with it. Training
     stores absolute paths only.
     """
     inside = folder.resolve()
@@ -59,7 +59,7 @@ def require_outside(names: Iterable[str], folder: pathlib.Path) -> None:
             raise ConfigError(
                 f"the run names an extension that came with it ({name})",
                 folder,
-                "if you trust it, copy the file elsewhere and name that place in config.toml",
+                "if you trust it, copy the file elsewhere and put the new path in config.toml",
             )
 
 
@@ -93,7 +93,7 @@ def _load_module(name: str) -> str:
             raise _failed(name, error) from error
         raise ConfigError(
             f"extension '{name}' is not installed",
-            fix="install its package, or name its file: --extension FILE.py",
+            fix="install its package, or pass its file: --extension FILE.py",
         ) from error
     except Exception as error:
         raise _failed(name, error) from error
@@ -132,4 +132,4 @@ def _failed(name: str | pathlib.Path, error: Exception) -> ConfigError:
     if isinstance(error, ConfigError):  # such as a name that is taken
         return ConfigError(error.what, name, error.fix)
     reason = f"{type(error).__name__}: {error}".splitlines()[0]
-    return ConfigError(f"extension {name} cannot be imported ({reason})", fix="run it by itself")
+    return ConfigError(f"extension {name} cannot be imported ({reason})", fix="run it on its own")

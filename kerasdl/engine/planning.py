@@ -15,12 +15,12 @@ from kerasdl.runs import auto
 from kerasdl.runs.config import Config, as_dict, changed
 from kerasdl.tasks import TASKS
 
-SAMPLED = 200  # images that are looked at for sizes and pixel counts
+SAMPLED = 200  # images sampled for sizes and pixel counts
 MEASURED_STEPS = 6
 
 
 def facts_of(dataset: Dataset, annotation: str, engine: str) -> auto.Facts:
-    """What the rules need to know.
+    """The facts that the rules need.
 
     Args:
         dataset: Data with a training split.
@@ -52,10 +52,10 @@ def facts_of(dataset: Dataset, annotation: str, engine: str) -> auto.Facts:
 
 
 def settle(config: Config, dataset: Dataset, engine: str) -> tuple[Config, list[auto.Decision]]:
-    """The configuration with the decisions of the recipe `auto`; others are left as they are.
+    """The configuration with the decisions of the recipe `auto`; unchanged with other recipes.
 
     Args:
-        config: Configuration; the keys that were given stay.
+        config: Configuration; keys that were given are kept.
         dataset: Its data.
         engine: The backend in use.
     """
@@ -71,7 +71,7 @@ def settle(config: Config, dataset: Dataset, engine: str) -> tuple[Config, list[
 
 
 def explain(decisions: list[auto.Decision]) -> list[str]:
-    """The decisions that matter most, one line each."""
+    """The most important decisions, one line each."""
     forms = {"image_size": "images of {}", "batch_size": "batches of {}", "epochs": "{} epochs"}
     lines = []
     for each in decisions:
@@ -82,11 +82,11 @@ def explain(decisions: list[auto.Decision]) -> list[str]:
 
 
 def measure(config: Config, dataset: Dataset) -> dict[str, float]:
-    """Trains a few steps and measures them.
+    """Trains a few steps and measures time and memory.
 
     Returns:
         `first_step` (seconds to build and compile), `step` and `epoch` (seconds), `memory`
-        (largest resident memory of this process, bytes).
+        (peak resident memory of this process, bytes).
     """
     task = tasks.of(config)
     source = evaluation.source_of(dataset, "train", task, config)
