@@ -303,6 +303,8 @@ def _layout(location, annotation):
             error = suggest("layout", file.layout, layouts)
             raise ConfigError(error.what, file.path, error.fix)
         return _serving(location, layouts[file.layout], annotation)
+    if file.labels_csv and annotation != "mask":
+        return layouts["tables"]
     if file.describes_folders:
         return plain
     found = [

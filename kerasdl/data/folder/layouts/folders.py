@@ -104,12 +104,14 @@ def _masks_of(reading, file, split, folder):
     """The folder of masks of a folder of images; None, with a finding, if it is not known."""
     tree = reading.tree
     if file.masks:
-        inner = folder.removeprefix(file.images).strip("/")
-        named = f"{file.masks}/{inner}" if inner else file.masks
-        if not tree.count(named):
-            reading.error("no masks in the folder named", named, f"correct 'masks' in {FILE_NAME}")
-            return None
-        return named
+        parts = [] if split == UNDIVIDED else folder.split("/")
+        inner = ["/".join(parts[start:]) for start in range(len(parts))]
+        named = [f"{file.masks}/{rest}" for rest in inner] or [file.masks]
+        found = next((each for each in named if tree.count(each)), None)
+        if found is None:
+            fix = f"correct 'masks' in {FILE_NAME}"
+            reading.error("no masks in the folder named", named[-1], fix)
+        return found
     found = _candidates(tree, folder)
     if len(found) == 1:
         return found[0]

@@ -1,5 +1,6 @@
 """Which folders hold the masks of which images: by their names, or by what the files hold."""
 
+import functools
 import os
 import re
 
@@ -46,10 +47,10 @@ def pair_keys(images_found: list[str], masks_found: list[str]) -> tuple[dict, di
     tried = [(plain, _keyed(masks_found, lambda name: _without_ending(pairing.stem(name), plain)))]
     whole = {name: name for name in images_found}
     tried.append((whole, _keyed(masks_found, pairing.stem)))  # a.jpg + a.jpg.png
-    for parts in (masks_found,), (images_found, masks_found):
-        cut = [_affixes([pairing.stem(name) for name in part]) for part in parts]
-        left = _keyed(images_found, lambda name: _cut(name, cut[0])) if len(cut) > 1 else plain
-        tried.append((left, _keyed(masks_found, lambda name: _cut(name, cut[-1]))))
+    cuts = [_affixes([pairing.stem(name) for name in part]) for part in (images_found, masks_found)]
+    cut_masks = _keyed(masks_found, functools.partial(_cut, affixes=cuts[1]))
+    tried.append((plain, cut_masks))
+    tried.append((_keyed(images_found, functools.partial(_cut, affixes=cuts[0])), cut_masks))
     for pair in tried:
         if len(pair[0].keys() & pair[1].keys()) > len(best[0].keys() & best[1].keys()):
             best = pair

@@ -19,8 +19,8 @@ SPLIT_NAMES = {
 # Names of folders that say "masks".
 MASK_FOLDER = re.compile(
     r"(?:^|[^a-z])(?:masks?|labels?|annotations?|anno|gt|gtfine|gtcoarse|ground.?truths?|trimaps?"
-    r"|segmentations?|segmentationclass\w*|segmentationobject|seg|png_?masks?)(?:[^a-z]|$)"
-    r"|groundtruth|annot$|masks?$|labels?$"
+    r"|segmentations?|segmentationclass\w*|segmentationobject|png_?masks?)(?:[^a-z]|$)"
+    r"|^seg$|groundtruth|annot$|masks?$|labels?$"
 )
 IMAGE_FOLDERS = ("images", "image", "imgs", "img")
 MASK_FOLDERS = ("masks", "mask", "labels", "annotations", "annotation")
