@@ -42,7 +42,7 @@ def test_the_script_for_a_gpu_runs_every_full_size_configuration(tmp_path):
 
 
 def test_the_recipes_of_the_reproduction_are_valid():
-    for network in reproduction.NETWORKS:
+    for network in reproduction.VARIANTS:
         for quick in (False, True):
             config = reproduction._config(network, 1, quick, {"data": "scenes"})
             assert (config.seed, config.recipe) == (1, "auto" if quick else "study")

@@ -99,10 +99,10 @@ def test_a_seed_that_occurs_twice_is_no_pair():
     # Of seed 1 two runs: which of them belongs to the reference's? Differences -0.4 and -0.2.
     again = runs("none", [0.4, 0.1, 0.9, 0.7], seeds=(0, 1, 1, 2))
     for documents in (again, again[::-1]):
-        (found,) = comparisons.compare([*runs("all", [0.8, 0.7, 0.9]), *documents])
+        (found,) = paired_differences.compare([*runs("all", [0.8, 0.7, 0.9]), *documents])
         assert found.pairs == 2
         assert found.mean == pytest.approx(-0.3)
-    (found,) = comparisons.compare([*runs("all", [0.8, 0.2, 0.5], (0, 1, 1)), *again[:1]])
+    (found,) = paired_differences.compare([*runs("all", [0.8, 0.2, 0.5], (0, 1, 1)), *again[:1]])
     assert (found.pairs, found.mean) == (1, pytest.approx(-0.4))
 
 

@@ -108,7 +108,7 @@ def _ignore_keras_json():
         keras.config.set_dtype_policy(KERAS_DEFAULTS["floatx"])
 
 
-def _compiler_flags(processors_only, deterministic):
+def _compiler_flags(cpu_only, deterministic):
     """Flags for XLA on this kind of device."""
     if cpu_only:
         # Where a feature map is smaller than the kernel, XLA's algebraic simplifier swaps the two,
