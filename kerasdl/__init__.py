@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from kerasdl import models as models
     from kerasdl import tasks as tasks
     from kerasdl.data import SourceSpec as SourceSpec
+    from kerasdl.engine.run import Run as Run
     from kerasdl.engine.run import evaluate as evaluate
     from kerasdl.engine.run import predict as predict
     from kerasdl.engine.run import train as train

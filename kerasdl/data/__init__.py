@@ -7,11 +7,17 @@ matches what the user wrote is the one; a folder has the layout that its files s
 import dataclasses
 import os
 import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from kerasdl.core import files, registry
 from kerasdl.core.errors import ConfigError, DataError, suggest
 from kerasdl.core.registry import Reference, Registry
 from kerasdl.data.location import Location
+
+if TYPE_CHECKING:
+    from kerasdl.data.base import Dataset, Settings
+    from kerasdl.data.inspect.check import Report
 
 ANNOTATIONS = ("label", "mask", "none")  # what a sample may hold beside its image
 
@@ -32,9 +38,8 @@ class SourceSpec:
         label: Its name in sentences.
         form: How it is written on the command line.
         matches: Function (Location) -> bool: whether the text or the folder means this source.
-        load: Function (Location, annotation, settings) -> `kerasdl.data.base.Dataset`. Settings are
-            attributes: seed, validation_split, test_split, train_size, validation_size, test_size,
-            image_size, ignore_labels, skip_invalid, download.
+        load: Function (Location, annotation, settings) -> `Dataset`; both are in
+            `kerasdl.data.base`, `Dataset` and `Settings`.
         check: Function (Location, annotation, settings, quick, dataset or None) ->
             `kerasdl.data.inspect.check.Report`; the dataset is what `load` gave, if it was called.
         short_name: Function (Location) -> name for run folders.
@@ -70,7 +75,11 @@ class SourceSpec:
 
 
 def folder_layout(
-    name: str, label: str, module: str = "", annotations: tuple[str, ...] = ("mask", "none"), **more
+    name: str,
+    label: str,
+    module: str = "",
+    annotations: tuple[str, ...] = ("mask", "none"),
+    **more: Any,
 ) -> SourceSpec:
     """Entry of a layout of folders, whose module has the functions `matches` and `read`."""
     module = module or f"kerasdl.data.folder.layouts.{name.replace('-', '_')}"
@@ -174,7 +183,7 @@ def locate(text: str | os.PathLike, annotation: str | None = None) -> Location:
     return location
 
 
-def load(config, annotation: str, location: Location | None = None):
+def load(config: "Settings", annotation: str, location: Location | None = None) -> "Dataset":
     """The data set that a configuration names.
 
     Args:
@@ -193,7 +202,13 @@ def load(config, annotation: str, location: Location | None = None):
     return registry.load(location.source.load)(location, annotation, config)
 
 
-def check(config, annotation: str, quick: bool = False, location=None, dataset=None):
+def check(
+    config: "Settings",
+    annotation: str,
+    quick: bool = False,
+    location: Location | None = None,
+    dataset: "Dataset | None" = None,
+) -> "Report":
     """`kerasdl.data.inspect.check.Report` of the data set that a configuration names.
 
     Nothing that is wrong with the data raises; it becomes a finding.
@@ -275,7 +290,7 @@ def forms() -> tuple[str, ...]:
     return tuple(dict.fromkeys(source.form for source in SOURCES.values()))
 
 
-def _by_text(location):
+def _by_text(location: Location) -> SourceSpec | None:
     """The source that the text alone tells, or None: a folder."""
     for source in SOURCES.values():
         if not source.layout and registry.load(source.matches)(location):
@@ -283,7 +298,7 @@ def _by_text(location):
     return None
 
 
-def _require_path(location):
+def _require_path(location: Location) -> None:
     """Raises DataError unless the path exists."""
     if location.path.exists():
         return
@@ -293,7 +308,7 @@ def _require_path(location):
     raise DataError("no such file or folder", location.path)
 
 
-def _layout(location, annotation):
+def _layout(location: Location, annotation: str | None) -> SourceSpec:
     """The layout of a folder. Raises DataError if two could be meant."""
     plain = SOURCES["folders"]
     file = location.file
@@ -324,7 +339,7 @@ def _layout(location, annotation):
     return _serving(location, found[0], annotation) if found else plain
 
 
-def _serving(location, source, annotation):
+def _serving(location: Location, source: SourceSpec, annotation: str | None) -> SourceSpec:
     """The source, if its samples hold the annotation. Raises DataError with the way on."""
     if annotation is None or annotation in source.annotations:
         return source
@@ -332,7 +347,7 @@ def _serving(location, source, annotation):
     raise DataError(f"{source.label}: {what}", location.path, f"{fix}, {_PLAIN}")
 
 
-def read_class_weights(path, class_names):
+def read_class_weights(path: str | os.PathLike[str], class_names: Sequence[str]) -> list[float]:
     """One weight per class from a TOML file of lines `class name = weight`.
 
     Raises:

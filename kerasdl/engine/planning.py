@@ -35,7 +35,7 @@ def facts_of(dataset: Dataset, annotation: str, engine: str) -> auto.Facts:
         sample = split[int(index)]
         sizes.append(sample.image.shape[:2])
         if annotation == "mask":
-            counts += numpy.bincount(sample.mask.ravel(), minlength=256)[:256]
+            counts += numpy.bincount(numpy.asarray(sample.mask).ravel(), minlength=256)[:256]
         elif annotation == "label":
             counts[sample.label] += 1
     counts[list(dataset.ignore_labels)] = 0

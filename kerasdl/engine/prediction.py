@@ -6,6 +6,8 @@ import json
 import logging
 import os
 import pathlib
+from collections.abc import Sequence
+from typing import Any, TypeAlias
 
 import numpy
 
@@ -20,6 +22,9 @@ from kerasdl.tasks.prediction import Names, Settings
 RESULT_FIELDS = ("text", "classes", "mask", "fractions", "image")  # of an `ImagePrediction`
 MAX_SATURATION = 100
 STRIDE = 8  # own sizes are rounded to this, so that few models have to be built
+
+Image: TypeAlias = str | os.PathLike[str] | numpy.ndarray
+Images: TypeAlias = Image | Sequence[Image]
 
 logger = logging.getLogger("kerasdl")
 
@@ -48,9 +53,9 @@ class Prediction:
     files: dict[str, str] = dataclasses.field(default_factory=dict)
     error: str | None = None
 
-    def as_dict(self):
+    def as_dict(self) -> dict[str, Any]:
         """The parts that are text and numbers, for JSON."""
-        plain = {"name": self.name, "files": self.files}
+        plain: dict[str, Any] = {"name": self.name, "files": self.files}
         if self.classes is not None:
             plain["classes"] = [{"class": c, "probability": p} for c, p in self.classes]
         if self.fractions is not None:

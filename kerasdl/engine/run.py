@@ -7,14 +7,22 @@ trainer class: `model.compile`, `model.fit` and callbacks are the trainer.
 import logging
 import os
 import pathlib
+from typing import TYPE_CHECKING, Any
 
 from kerasdl import backend, data, tasks
 from kerasdl.backend import precision
 from kerasdl.core.errors import DataError, ModelFileError
 from kerasdl.runs import names
 from kerasdl.runs import run as reader
-from kerasdl.runs.config import changed
+from kerasdl.runs.config import Config, changed
 from kerasdl.runs.run import ROOT
+
+if TYPE_CHECKING:
+    from kerasdl.backend.distribution.group import Group
+    from kerasdl.data.base import Dataset
+    from kerasdl.data.location import Location
+    from kerasdl.engine.prediction import Images, Prediction
+    from kerasdl.runs.runfolder import RunFolder
 
 logger = logging.getLogger("kerasdl")
 
@@ -29,21 +37,36 @@ class Run(reader.Run):
     Keras is imported by `predict`, `evaluate` and `open_model` only.
     """
 
-    def evaluate(self, split="test", data_name=None, batch_size=None) -> dict:
+    def evaluate(
+        self, split: str = "test", data_name: str | None = None, batch_size: int | None = None
+    ) -> dict[str, Any]:
         """The metrics document of the best model on a split, see `kerasdl.evaluate`."""
         return evaluate(self, split, data_name, batch_size)
 
-    def predict(self, images, out=None, overwrite=False, top=3, saturation=1.0) -> list:
+    def predict(
+        self,
+        images: "Images",
+        out: str | os.PathLike[str] | None = None,
+        overwrite: bool = False,
+        top: int = 3,
+        saturation: float = 1.0,
+    ) -> "list[Prediction]":
         """Predictions of the best model for images, see `kerasdl.predict`."""
         return predict(self, images, out, overwrite, top, saturation)
 
 
-def default_folder(config, root=ROOT):
+def default_folder(config: Config, root: str | os.PathLike[str] = ROOT) -> pathlib.Path:
     """Where a run goes without --out: saved_models/<task>-<model>-<data>."""
     return pathlib.Path(root) / f"{config.task}-{config.model}-{data.short_name(config.data)}"
 
 
-def train(config, out=None, overwrite=False, allow_data_change=False, quiet=False):
+def train(
+    config: Config,
+    out: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
+    allow_data_change: bool = False,
+    quiet: bool = False,
+) -> Run:
     """Trains one model as configured; resumes if the run was interrupted.
 
     Args:
@@ -71,7 +94,10 @@ def train(config, out=None, overwrite=False, allow_data_change=False, quiet=Fals
         return Run(_train(group, config, path, engine, overwrite, allow_data_change, quiet))
 
 
-def _train(group, config, path, engine, overwrite, allow_data_change, quiet):
+def _train(
+    group: "Group", config: Config, path: pathlib.Path, engine: str,
+    overwrite: bool, allow_data_change: bool, quiet: bool,
+) -> pathlib.Path:  # fmt: skip
     """`train` in one of the processes of a group."""
     from kerasdl.backend import distribution, signals
     from kerasdl.engine import datasets, failures, fitting, planning, publishing
@@ -126,7 +152,7 @@ def _train(group, config, path, engine, overwrite, allow_data_change, quiet):
     return folder.path
 
 
-def chosen_backend(config, folder, overwrite=False):
+def chosen_backend(config: Config, folder: str | os.PathLike[str], overwrite: bool = False) -> str:
     """Selects the backend of this process and returns its name; see `kerasdl.backend.choose`.
 
     A run that has begun in the folder resumes on its own backend unless the configuration or the
@@ -137,12 +163,14 @@ def chosen_backend(config, folder, overwrite=False):
     """
     name = config.backend
     if name == "auto" and not overwrite and not os.environ.get("KERAS_BACKEND"):
-        before = reader.Run(folder).backend
+        before = reader.Run(folder).backend or name
         name = before if before in backend.installed() else name
     return backend.choose(name, config.deterministic)
 
 
-def decided_precision(config, engine, folder, overwrite=False):
+def decided_precision(
+    config: Config, engine: str, folder: str | os.PathLike[str], overwrite: bool = False
+) -> str:
     """The precision to train in; "auto" stays what it was when the run in the folder began.
 
     Raises:
@@ -154,7 +182,12 @@ def decided_precision(config, engine, folder, overwrite=False):
     return precision.resolve(wanted, engine)
 
 
-def evaluate(run, split="test", data_name=None, batch_size=None):
+def evaluate(
+    run: str | os.PathLike[str],
+    split: str = "test",
+    data_name: str | None = None,
+    batch_size: int | None = None,
+) -> dict[str, Any]:
     """Scores the best model of a run.
 
     Args:
@@ -189,7 +222,14 @@ def evaluate(run, split="test", data_name=None, batch_size=None):
     return {"run": str(run), **found.document}
 
 
-def predict(run, images, out=None, overwrite=False, top=3, saturation=1.0):
+def predict(
+    run: str | os.PathLike[str],
+    images: "Images",
+    out: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
+    top: int = 3,
+    saturation: float = 1.0,
+) -> "list[Prediction]":
     """Predictions of a run's best model for images of any size.
 
     Args:
@@ -216,7 +256,7 @@ def predict(run, images, out=None, overwrite=False, top=3, saturation=1.0):
         return list(predictor.run(images, out, overwrite))
 
 
-def _check_data(config, location, dataset):
+def _check_data(config: Config, location: "Location", dataset: "Dataset") -> None:
     """The quick part of `kerasdl data check`: raises the first problem that must be fixed."""
     from kerasdl.data.inspect import findings
     from kerasdl.engine import datasets
@@ -225,7 +265,7 @@ def _check_data(config, location, dataset):
     findings.raise_first(report.findings, config.skip_invalid)
 
 
-def _write_splits(folder, dataset):
+def _write_splits(folder: "RunFolder", dataset: "Dataset") -> None:
     """Records the files of each split, and skipped files with the reason."""
     listed = {
         name: list(split.names())
@@ -235,13 +275,13 @@ def _write_splits(folder, dataset):
     skipped = {
         name: [list(entry) for entry in split.skipped]
         for name, split in dataset.splits.items()
-        if getattr(split, "skipped", ())
+        if hasattr(split, "skipped") and split.skipped
     }
     if listed:
         folder.write_json(names.SPLITS, {"splits": listed, "skipped": skipped})
 
 
-def _same_classes(run, dataset):
+def _same_classes(run: reader.Run, dataset: "Dataset") -> None:
     known = run.class_names
     if known and known != tuple(dataset.class_names):
         raise ModelFileError(

@@ -73,7 +73,7 @@ def decide(facts: Facts, given: Mapping[str, Any]) -> list[Decision]:
     kind = "image" if task.annotation == "label" else "pixel"
     values, decisions = dict(given), []
 
-    def settle(key, value, reason):
+    def settle(key: str, value: Any, reason: str) -> None:
         if key not in given:
             values[key] = value
             decisions.append(Decision(key, value, reason))
@@ -107,7 +107,7 @@ def decide(facts: Facts, given: Mapping[str, Any]) -> list[Decision]:
     return decisions
 
 
-def _image_size(facts, kind, values):
+def _image_size(facts: Facts, kind: str, values: Mapping[str, Any]) -> tuple[list[int], str]:
     """The largest size that trains in reasonable time, at the images' aspect ratio."""
     most = PIXELS[kind][facts.gpu]
     scale = min(1.0, math.sqrt(most / (facts.height * facts.width)))
@@ -123,7 +123,7 @@ def _image_size(facts, kind, values):
     return sides, f"{facts.height}x{facts.width} reduced to what {where} can train in minutes"
 
 
-def _batch_size(facts, kind):
+def _batch_size(facts: Facts, kind: str) -> tuple[int, str]:
     """A power of two that gives an epoch enough steps."""
     low, high = BATCHES[kind]
     if facts.gpu:
@@ -133,7 +133,7 @@ def _batch_size(facts, kind):
     return batch, f"{math.ceil(facts.images / batch)} steps per epoch of {facts.images} images"
 
 
-def _steps_per_epoch(facts, kind, batch_size):
+def _steps_per_epoch(facts: Facts, kind: str, batch_size: int) -> tuple[int, str]:
     """One pass over the data, or several if a pass is too short for a checkpoint."""
     steps, least = math.ceil(facts.images / batch_size), math.ceil(LEAST_STEPS[kind] / MOST_EPOCHS)
     if steps >= least:
@@ -141,7 +141,7 @@ def _steps_per_epoch(facts, kind, batch_size):
     return least, f"one pass has only {steps} steps"
 
 
-def _epochs(kind, steps):
+def _epochs(kind: str, steps: int) -> tuple[int, str]:
     """Enough updates for a model that starts from random weights."""
     epochs = min(MOST_EPOCHS, max(LEAST_EPOCHS, math.ceil(LEAST_STEPS[kind] / steps)))
     return epochs, f"{epochs * steps} steps in all"

@@ -7,13 +7,16 @@ import json
 import logging
 import os
 import pathlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kerasdl.core import extensions, files
 from kerasdl.core.errors import ConfigError, KerasdlError, ModelFileError
 from kerasdl.runs import checks, names, sidecar
 from kerasdl.runs import config as configuration
 from kerasdl.tasks import resolve_task
+
+if TYPE_CHECKING:
+    import keras
 
 ROOT = pathlib.Path("saved_models")
 
@@ -142,13 +145,13 @@ class Run:
             )
         return path
 
-    def open_model(self):
+    def open_model(self) -> "keras.Model":
         """The best model, a `keras.Model` that is not compiled; see `modelfile.open_model`."""
         from kerasdl.runs import modelfile
 
         return modelfile.open_model(self.best_model)[0]
 
-    def _json(self, name):
+    def _json(self, name: str) -> dict[str, Any]:
         path = self.path / name
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
@@ -160,7 +163,7 @@ class Run:
             raise ModelFileError("damaged file (not a JSON object)", path)
         return content
 
-    def _unfinished(self, name):
+    def _unfinished(self, name: str) -> ModelFileError:
         return ModelFileError(
             f"the run is not finished, {name} is missing", self.path, "finish its training"
         )
@@ -173,7 +176,7 @@ def is_run(path: str | os.PathLike) -> bool:
     return (path / names.CONFIG).exists() and (path / names.DATA).exists()
 
 
-def below(path: str | os.PathLike) -> collections.abc.Iterator[pathlib.Path]:
+def below(path: str | os.PathLike[str]) -> collections.abc.Iterator[pathlib.Path]:
     """The folder itself if it is a run folder, else the run folders below it, by name."""
     for folder, children, _ in os.walk(path):
         children.sort(key=lambda name: [(len(part), part) for part in name.split("-")])
@@ -194,7 +197,7 @@ def find(paths: collections.abc.Iterable[str | os.PathLike]) -> list[pathlib.Pat
     Raises:
         ModelFileError: There is no run in a folder, or none that is finished.
     """
-    found = {}
+    found: dict[pathlib.Path, pathlib.Path] = {}
     for path in map(pathlib.Path, paths):
         if not path.is_dir():
             raise ModelFileError("no such run folder", path)
