@@ -18,6 +18,7 @@ RESERVED = {
     "task": "one sweep is of one task",
     "seed": "use --seeds",
     "backend": "one process, one backend: use --backend",
+    "time_budget": "the runs of a sweep are compared, so set epochs",
     "workers": "it changes no result",
     "cache_megabytes": "it changes no result",
 }
@@ -79,6 +80,8 @@ def plan(common, assignments, num_seeds, out=None):
         DataError, ModelFileError: The data or the backbone are not there.
     """
     base = configuration.Config(**common)
+    if base.time_budget:
+        raise ConfigError("a sweep has no 'time_budget'", fix=RESERVED["time_budget"])
     wanted = grid.parse(assignments)
     keys = {key: _full_key(key, base, wanted) for key in wanted}
     if len(set(keys.values())) < len(keys):
