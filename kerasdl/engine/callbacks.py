@@ -8,6 +8,8 @@ import keras
 import rich.console
 import rich.progress
 
+from kerasdl.report import advice
+
 SHOWN_DIGITS = 4
 
 logger = logging.getLogger("kerasdl")
@@ -39,7 +41,7 @@ class WarnOfGray(keras.callbacks.Callback):
         least: Least colorfulness of the predictions, as a share of the truth's.
     """
 
-    def __init__(self, least=0.2):
+    def __init__(self, least=advice.GRAY):
         super().__init__()
         self.least = least
         self._gray = False

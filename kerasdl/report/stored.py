@@ -17,7 +17,7 @@ from kerasdl.runs import names
 
 FOLDER = pathlib.Path(names.FIGURES) / "images"
 WIDEST = 320  # pixels; a page shows three images beside each other, and has to be mailed
-KEYS = ("calibration", "parameters", "source", "license", "legend")
+KEYS = ("calibration", "parameters", "source", "license", "legend", "median_size")
 
 
 def write(folder, document):
