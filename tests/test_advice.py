@@ -22,7 +22,8 @@ def document(matrix=((40, 10), (10, 40)), score=0.8, baseline=0.5, history=None,
     """A classifier's run; 12 epochs of 100 steps unless the configuration says otherwise."""
     history = history or rows(FALLEN, FALLEN)
     config = {"epochs": len(history), "batch_size": 10, "steps_per_epoch": 0,
-              "loss": "crossentropy", "class_weights": "none", "learning_rate": 0.1, "weights": "", "augment": "auto",
+              "loss": "crossentropy", "class_weights": "none", "learning_rate": 0.1,
+              "weights": "", "augment": "auto",
               "time_budget": 0.0, "image_size": [64, 64], **config}  # fmt: skip
     names = [f"class{place}" for place in range(len(matrix))]
     scores = {"accuracy": score, "loss": 0.5}

@@ -25,7 +25,7 @@ from kerasdl.runs.config import Config, as_dict, changed, keys
 from kerasdl.tasks import TASKS
 
 SAMPLED = 200  # images that are looked at for sizes and pixel counts
-MEASURED_STEPS = 6
+MEASURED_STEPS, MEASURED_SECONDS = 6, 2.0  # at least; other programs may disturb single ones
 MODEL_FILES = 3  # that an epoch may write: the state, its average, the best model
 REPORT_SECONDS = 5.0  # figures and pages at the end of a run
 
@@ -147,12 +147,12 @@ def measure(config: Config, dataset: Dataset) -> auto.Times:
         step.tune(model)
         batches.set_epoch(0)
         open_gates(metrics, False)
-        _timed(model.train_on_batch, batches, 1)
+        _timed(model.train_on_batch, batches)
         start = time.perf_counter() - began
-        train = _timed(model.train_on_batch, batches, MEASURED_STEPS)
+        train = _timed(model.train_on_batch, batches, MEASURED_STEPS, MEASURED_SECONDS)
         open_gates(metrics)
         tested = batches if validation is None else validation
-        first = _timed(model.test_on_batch, tested, 1)
+        first = _timed(model.test_on_batch, tested)
         test = _timed(model.test_on_batch, tested, MEASURED_STEPS)
         saving = _saving(model)
     split = next(name for name in ("test", "validation", "train") if dataset.splits.get(name))
@@ -168,19 +168,27 @@ def measure(config: Config, dataset: Dataset) -> auto.Times:
     )
 
 
-def _timed(function, batches, times):
-    """Median of the seconds that a function takes for one of the first batches, read included."""
+def _timed(function, batches, times=1, least=0.0):
+    """Median of the seconds that a function takes for a batch, reading included.
+
+    Args:
+        function: Takes what a batch holds.
+        batches: Batches, used from the first one on.
+        times: How many are measured at least.
+        least: Seconds that are measured at least.
+    """
     seconds = []
-    for number in range(times):
+    while len(seconds) < times or sum(seconds) < least:
         began = time.perf_counter()
-        float(numpy.ravel(function(*batches[number % len(batches)]))[0])
+        float(numpy.ravel(function(*batches[len(seconds) % len(batches)]))[0])
         seconds.append(time.perf_counter() - began)
     return statistics.median(seconds)
 
 
 def _saving(model):
-    """Seconds to write a model."""
+    """Seconds to write a model, not the first time."""
     with tempfile.TemporaryDirectory() as folder:
-        began = time.perf_counter()
-        model.save(pathlib.Path(folder) / names.STATE_MODEL)
+        for _ in range(2):
+            began = time.perf_counter()
+            model.save(pathlib.Path(folder) / names.STATE_MODEL)
         return time.perf_counter() - began

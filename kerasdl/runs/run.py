@@ -87,7 +87,7 @@ class Run:
     @property
     def samples(self) -> dict[str, int]:
         """Number of images of each split."""
-        return self._json(names.DATA)["samples"]
+        return self._json(names.DATA).get("samples", {})
 
     @property
     def class_names(self) -> tuple[str, ...]:
