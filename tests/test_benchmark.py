@@ -188,10 +188,10 @@ def test_plain_networks_have_as_many_parameters(size):
         pytest.skip("once is enough")
     from kerasdl import models
 
-    reference_network = processes._reference(PLAIN.replace(":Loop", ":network"))
+    build = processes._reference(PLAIN.replace(":Loop", ":build"))
     for name in ("resnet18", "fcn32", "fcn16", "fcn8", "unet"):
         ours = models.build(name, (*size, 3), 5)
-        plain = reference_network(name, size, 5)
+        plain = build(name, size, 5)
         expected = sum(int(keras.ops.size(weight)) for weight in ours.trainable_weights)
         assert sum(each.numel() for each in plain.parameters()) == expected
         shape = (2, 5) if name == "resnet18" else (2, 5, *size)

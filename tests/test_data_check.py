@@ -382,7 +382,7 @@ def test_split_folders_of_images_and_masks_are_no_classes(tmp_path):
 
 
 def test_file_of_ultralytics_is_mentioned_until_it_is_copied(tmp_path):
-    root = mask_folder(tmp_path, 2)
+    root = mask_folder(tmp_path, 4)
     (root / "dataset.toml").unlink(missing_ok=True)
     (root / "data.yaml").write_text("names: [background, thing]")
     assert any("data.yaml is not read" in line for line in check(root, "segmentation").lines())

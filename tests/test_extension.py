@@ -16,6 +16,8 @@ from kerasdl.losses import LOSSES
 from kerasdl.metrics import METRICS
 from kerasdl.models import MODELS
 
+REGISTRIES = (MODELS, LOSSES, METRICS, SOURCES)
+BEFORE = [set(registry) for registry in REGISTRIES]
 FILE = pathlib.Path(__file__).with_name("extension_example.py")
 
 
@@ -23,9 +25,9 @@ FILE = pathlib.Path(__file__).with_name("extension_example.py")
 def registries():
     """Other tests see the registries as they were."""
     with pytest.MonkeyPatch.context() as patch:
-        for registry in (MODELS, LOSSES, METRICS, SOURCES):
+        for registry in REGISTRIES:
             patch.setattr(registry, "_entries", dict(registry._entries))
-        patch.setattr(extensions, "_LOADED", {})
+        patch.setattr(extensions, "_REPLACEMENTS", {})
         yield
     for name in [name for name in sys.modules if name.startswith("kerasdl_extension_")]:
         del sys.modules[name]
@@ -84,21 +86,24 @@ def test_a_run_says_which_extension_is_missing(run, tmp_path, capsys):
     (copy / "config.toml").write_text(text.replace(str(FILE), str(gone)))
     for command in (["evaluate", "segment"], ["predict", "segment", __file__]):
         code, said = words(capsys, *command, "--run", copy)
-        assert code == 2 and f"the extension is missing: {gone}" in said.err
+        assert code == 2 and f"extension not found: {gone}" in said.err
     # Under its own name it is found where --extension says.
     (copy / "config.toml").write_text(text.replace(str(FILE), str(gone.with_name(FILE.name))))
     code, _ = words(capsys, "evaluate", "segment", "--run", copy, "--extension", FILE)
     assert code == 0
 
 
-@pytest.mark.parametrize("name", ["evil.py", "../run/evil.py", "{run}/evil.py"])
+@pytest.mark.parametrize("name", ["evil.py", "../run/evil.py", "{run}/evil.py", "evil"])
 def test_a_run_folder_never_makes_its_own_code_run(run, tmp_path, monkeypatch, capsys, name):
     copy = shutil.copytree(run, tmp_path / "run")
     (copy / "evil.py").write_text("raise SystemExit('imported')")
     text = (copy / "config.toml").read_text()
     (copy / "config.toml").write_text(text.replace(str(FILE), name.format(run=copy)))
     monkeypatch.chdir(copy)
+    monkeypatch.syspath_prepend(str(copy))  # as `python -m kerasdl` has it
     code, said = words(capsys, "evaluate", "segment", "--run", copy)
+    assert code == 2 and "names an extension that came with it" in said.err
+    code, said = words(capsys, "train", "segment", "--image-size", "32", "--out", copy)
     assert code == 2 and "names an extension that came with it" in said.err
 
 
@@ -118,6 +123,44 @@ def test_a_broken_extension_is_one_line(tmp_path, text, message):
         kerasdl.Config(extensions=[str(tmp_path / "broken.py")])
     with pytest.raises(ConfigError, match="extension 'no_such_module' is not installed"):
         kerasdl.Config(extensions="no_such_module")
+    with pytest.raises(ConfigError, match="neither a module nor a Python file"):
+        kerasdl.Config(extensions="./folder/name")
+    with pytest.raises(ConfigError, match="must be a list of texts, received 5"):
+        kerasdl.Config(extensions=5)
+
+
+def test_a_copy_stands_for_the_file_and_resume_takes_it(run, tmp_path, capsys):
+    copy = shutil.copytree(run, tmp_path / "run")
+    moved = tmp_path / "elsewhere" / FILE.name
+    moved.parent.mkdir()
+    moved.write_text(FILE.read_text() + "# another version\n")
+    code, _ = words(capsys, "train", "segment", "--resume", copy, "--extension", FILE)
+    assert code == 0
+    code, _ = words(capsys, "evaluate", "segment", "--run", copy, "--extension", moved)
+    assert code == 0
+
+
+def test_a_configuration_names_extensions_relative_to_itself(tmp_path, capsys, monkeypatch):
+    (tmp_path / "sub").mkdir()
+    shutil.copy(FILE, tmp_path / "sub" / "mine.py")
+    (tmp_path / "sub" / "c.toml").write_text('model = "tiny"\nextensions = ["mine.py"]\n')
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(extensions, "_REPLACEMENTS", {})
+    for registry, before in zip(REGISTRIES, BEFORE, strict=True):
+        kept = {k: v for k, v in registry._entries.items() if k in before}
+        monkeypatch.setattr(registry, "_entries", kept)
+    code, said = words(capsys, "config", "show", "segment", "--config", "sub/c.toml")
+    assert code == 0 and 'model = "tiny"' in said.out
+
+
+def test_completion_and_no_arguments(capsys, monkeypatch):
+    code, said = words(capsys)
+    assert code in (0, 2) and "Usage: kerasdl" in said.out + said.err
+    monkeypatch.setenv("_KERASDL_COMPLETE", "bash_complete")
+    monkeypatch.setenv("COMP_WORDS", f"kerasdl train segment --extension {FILE} --model t")
+    monkeypatch.setenv("COMP_CWORD", "6")
+    code, said = words(capsys)
+    assert code == 0 and "plain,tiny" in said.out
 
 
 def test_the_documentation_shows_the_example_as_it_is():

@@ -124,7 +124,7 @@ def test_many_networks_stand_below_each_other():
     assert few.columns == ("score", "ResNet-18") and few.rows[0] == ("accuracy (%) ↑", "90.00")
     many = [{**scores(accuracy=0.9), "label": f"network {number}"} for number in range(5)]
     table = tables.side_by_side(many)
-    assert table.columns == ("network", "accuracy (%) ↑", "runs")
+    assert table.columns == ("model", "accuracy (%) ↑", "runs")
     assert table.rows[4] == ("network 4", "90.00", "1")
 
 

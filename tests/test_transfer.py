@@ -114,7 +114,7 @@ def test_a_run_with_a_frozen_backbone(classifier, tmp_path, without_artifacts, c
     values = {**TINY, "model": "fcn32", "weights": str(backbone), "freeze": True}
     with caplog.at_level(logging.INFO, "kerasdl"):
         kerasdl.train(kerasdl.Config(**values), tmp_path / "whole", quiet=True)
-    assert f"backbone: 40 of 40 layers from {backbone}" in caplog.text
+    assert f"initial weights: 40 of 40 layers from {backbone}" in caplog.text
     record = json.loads((tmp_path / "whole" / "init_weights.json").read_text())
     assert len(record["layers"]) == 40 and record["refused"] == []
     before = modelfile.read_weights(backbone / "best.keras")
@@ -156,7 +156,7 @@ def start(model, backbone, tmp_path, **options):
 def test_other_shapes_are_said(classifier, tmp_path, caplog):
     start("fcn32", classifier, tmp_path, stem="small")
     assert (
-        "stem_convolution is (7, 7, 3, 64) there and (3, 3, 3, 64) here, set model_args.stem"
+        "stem_convolution is (7, 7, 3, 64) in the weights, (3, 3, 3, 64) here; set model_args.stem"
         in (caplog.text)
     )
 

@@ -2,10 +2,10 @@
 
 import click
 
-from kerasdl.cli.options import Words, common_options, json_option
+from kerasdl.cli.options import SuggestingGroup, common_options, json_option
 from kerasdl.core.errors import ConfigError
 
-DIFFERENT = 3  # exit code where backends are further apart than allowed
+DIFFERENT = 3  # exit code if backends differ by more than the tolerance
 
 
 class Names(click.ParamType):
@@ -19,9 +19,9 @@ class Names(click.ParamType):
         return tuple(word.strip() for word in value.split(",") if word.strip())
 
 
-@click.group("compare", cls=Words)
+@click.group("compare", cls=SuggestingGroup)
 def compare_group():
-    """Put backends beside each other; `kerasdl report` compares runs."""
+    """Compare backends; `kerasdl report` compares runs."""
 
 
 @compare_group.command("backends")
@@ -37,10 +37,10 @@ def compare_group():
               help="Also compare mixed_bfloat16 or mixed_float16, each with float32 on the same "
               "backend.")  # fmt: skip
 @click.option("--tolerance", type=click.FloatRange(0, min_open=True), default=1e-4,
-              show_default=True, help="Largest difference of outputs, of the largest output."
+              show_default=True, help="Tolerance for outputs, relative to the largest output."
               )  # fmt: skip
 @click.option("--step-tolerance", type=click.FloatRange(0, min_open=True), default=1e-4,
-              show_default=True, help="Largest difference of a gradient step, of its length."
+              show_default=True, help="Tolerance for a gradient step, relative to its norm."
               )  # fmt: skip
 @click.option("--samples", type=click.IntRange(1), default=64, show_default=True,
               help="Images to predict and score.")  # fmt: skip
@@ -57,11 +57,11 @@ def compare_group():
 @common_options
 def compare_backends(run, models, sizes, backends, precisions, tolerance, step_tolerance, samples,
                      steps, batch_size, assignments, out, as_json):  # fmt: skip
-    """Prove that backends agree, and find the fastest.
+    """Check that backends agree, and find the fastest.
 
-    The best model of RUN, or networks with random weights, are given to each backend, in a process
-    of its own, with the same images: outputs, layers, scores, one gradient step, a short
-    training, times and memory. Exit code 3 if they differ by more than is allowed.
+    The best model of RUN, or models with random weights, run on each backend, in its own process,
+    with the same images: outputs, layers, scores, one gradient step, a short training, times and
+    memory. Exit code 3 if they differ by more than the tolerance.
 
     \b
     Examples:
@@ -81,7 +81,7 @@ def compare_backends(run, models, sizes, backends, precisions, tolerance, step_t
     else:
         if models or sizes:
             raise ConfigError(
-                "--model and --image-size are for networks with random weights", run,
+                "--model and --image-size are for models with random weights", run,
                 "leave them out, or leave RUN out",
             )  # fmt: skip
         subjects = [cases.of_run(run, assignments, batch_size)]
@@ -96,9 +96,9 @@ def compare_backends(run, models, sizes, backends, precisions, tolerance, step_t
     else:
         import rich.console
 
-        from kerasdl.report import comparison
+        from kerasdl.report import backend_comparison
 
-        comparison.show(document, rich.console.Console())
+        backend_comparison.show(document, rich.console.Console())
         click.echo(f"page: {page}")
     if not document["verdict"]["agree"]:
         click.get_current_context().exit(DIFFERENT)

@@ -7,7 +7,7 @@ import json
 import click
 
 from kerasdl.cli.options import (
-    Words,
+    SuggestingGroup,
     backend_option,
     common_options,
     config_options,
@@ -22,13 +22,13 @@ PAGE = """# Configuration
 Every key of a run, with its type, default and range. Set keys in a TOML file (`--config`), with
 `--set key=value`, or, where the table says so, with a flag of `kerasdl train`; from Python with
 `kerasdl.Config(key=value, ...)`. Order of precedence: defaults < recipe < file < `--set` < flag.
-`kerasdl config show TASK` prints the configuration that a training would have.
+`kerasdl config show TASK` prints the configuration of a training.
 
 This page is the output of `kerasdl config keys`.
 """
 
 
-@click.group("config", cls=Words)
+@click.group("config", cls=SuggestingGroup)
 def config_group():
     """Show configurations and their keys."""
 
@@ -40,7 +40,7 @@ def config_group():
 @json_option
 @common_options
 def config_show(task, config_file, assignments, backend, as_json, **flags):
-    """Print the configuration a training would have, as TOML.
+    """Print the configuration of a training, as TOML.
 
     \b
     Example:
@@ -80,13 +80,13 @@ def _default(field):
 
 
 def _values(key, field):
-    """What a key may hold, in words."""
+    """The allowed values of a key, as text."""
     if key.choices is not None:
         return ", ".join(f"`{choice}`" for choice in key.choices)
     if key.metavar:
         return key.metavar
     limits = [
-        f"{words} {limit:g}"
+        f"{words} {limit:.10g}"
         for words, limit in (
             ("at least", key.low), ("at most", key.high), ("above", key.above),
             ("below", key.below),

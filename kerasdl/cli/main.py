@@ -21,11 +21,11 @@ from kerasdl.cli import (
     sweep,
     train,
 )
-from kerasdl.cli.options import Words, common_options, load_extensions
+from kerasdl.cli.options import SuggestingGroup, common_options, load_extensions
 from kerasdl.core.errors import KerasdlError
 
 
-@click.group(cls=Words, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=SuggestingGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="kerasdl")
 @common_options
 @click.pass_context
@@ -34,7 +34,7 @@ def cli(context):
 
     \b
     TASK is classification, segmentation or colorization
-    (classify, segment and colorize mean the same).
+    (or classify, segment, colorize).
 
     \b
     Examples:
@@ -67,6 +67,10 @@ for command in (
 def main(arguments=None):
     """Runs the command line and exits with the documented code."""
     debug = "--debug" in (sys.argv[1:] if arguments is None else arguments)
+    for stream in (sys.stdout, sys.stderr):
+        # What an encoding such as cp1252 or ASCII does not have is shown as \uNNNN.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     logging.getLogger("kerasdl").setLevel(logging.INFO)
     try:
@@ -81,7 +85,7 @@ def main(arguments=None):
     except click.ClickException as error:
         fail(error.format_message(), 2, debug)
     except BrokenPipeError:
-        # The reader of our output went away, such as `head`; that is no error of ours.
+        # The reader of our output closed the pipe, such as `head`; that is not an error.
         sys.stderr.close()
         sys.exit(141)
     except Exception as error:

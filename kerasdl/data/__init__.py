@@ -238,6 +238,12 @@ def on_disk(text: str) -> str | None:
     return str(location.path) if source is None or source.files else None
 
 
+def absolute(text: str) -> str:
+    """The text with a path that exists made absolute, so that it means the same everywhere."""
+    path = on_disk(text)
+    return path if path is not None and os.path.exists(path) else text
+
+
 def annotations(text: str) -> tuple[str, ...]:
     """What the samples of a data set seem to hold, the most telling first.
 
@@ -297,6 +303,8 @@ def _layout(location, annotation):
             error = suggest("layout", file.layout, layouts)
             raise ConfigError(error.what, file.path, error.fix)
         return _serving(location, layouts[file.layout], annotation)
+    if file.labels_csv and annotation != "mask":
+        return layouts["tables"]
     if file.describes_folders:
         return plain
     found = [

@@ -115,7 +115,7 @@ def load(location, annotation, config):
         splits=splits,
         class_names=names,
         palette=masks.default_palette(len(names)),
-        source=str(path),
+        source=location.shown,
         fingerprint=_fingerprint(splits),
     )
 

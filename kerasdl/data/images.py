@@ -13,6 +13,7 @@ Rules, the same in training, evaluation and prediction:
 
 import contextlib
 import io
+import logging
 import pathlib
 import stat
 import warnings
@@ -25,14 +26,17 @@ from kerasdl.core.errors import DataError
 from kerasdl.data.suffixes import SUFFIXES
 
 FORMATS = tuple(SUFFIXES)
+MULTI_PICTURE = "MPO"  # what Pillow calls a JPEG that is followed by further ones (phones, 3D)
+EXTRA_SAMPLES = 338  # TIFF tag: what a fourth channel is; 0 or absent: not transparency
 
 # Above this many pixels Pillow itself warns of a decompression bomb: 89,478,485.
 MAX_PIXELS = PIL.Image.MAX_IMAGE_PIXELS
 # The handbook of Pillow advises to make the warning an error. The size is compared again below,
 # because warning filters are the property of the whole process.
 warnings.filterwarnings("error", category=PIL.Image.DecompressionBombWarning)
-# Remarks on damaged EXIF blocks: they do not concern the pixels, and name no file.
-warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.TiffImagePlugin")
+# Remarks on odd files name none of them. What matters of them is raised, or found by the check.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+logging.getLogger("PIL").setLevel(logging.CRITICAL)
 
 # First bytes of files that often carry an image's name without being one we read.
 FOREIGN = (
@@ -124,7 +128,7 @@ def read_header(path, max_pixels=MAX_PIXELS):
         size = (width, height) if turned else (height, width)
         frames = getattr(image, "n_frames", 1)
         transparent = has_transparency(image)
-        return Header(image.format, image.mode, size, orientation, frames, transparent)
+        return Header(format_of(image), image.mode, size, orientation, frames, transparent)
 
 
 def resize_image(image, size, how):
@@ -229,10 +233,29 @@ def turn_upright(image, orientation):
     return image.transpose(_TRANSPOSES[orientation]) if orientation in _TRANSPOSES else image
 
 
+def format_of(image):
+    """The format of a Pillow image: one of `FORMATS`."""
+    return "JPEG" if image.format == MULTI_PICTURE else image.format
+
+
+def is_lossy(image):
+    """Whether the values of an opened Pillow image may differ from those that were saved."""
+    if image.format == "WEBP":
+        image.fp.seek(0)
+        return b"VP8 " in image.fp.read(4096)  # a lossless one has the chunk "VP8L"
+    return format_of(image) == "JPEG" or image.info.get("compression") == "jpeg"
+
+
 def has_transparency(image):
-    """Whether a Pillow image has an alpha channel or a transparent color."""
+    """Whether a Pillow image has an alpha channel or a transparent color.
+
+    The fourth channel of a TIFF is one only where the file says so: it may be infrared.
+    """
     if image.mode.startswith("I;16"):
         return False
+    if image.format == "TIFF" and image.mode == "RGBA":
+        samples = image.tag_v2.get(EXTRA_SAMPLES) or (0,)
+        return bool(samples[0])
     return image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info
 
 

@@ -24,6 +24,14 @@ class Location:
         self.source: Any = None
         self.path = pathlib.Path(os.path.abspath(os.path.expanduser(self.text)))
 
+    @property
+    def shown(self) -> str:
+        """How messages name it: a path relative to the current folder where it lies below it."""
+        if self.source is not None and not self.source.files:
+            return self.text
+        inside = self.path.is_relative_to(pathlib.Path.cwd())
+        return os.path.relpath(self.path) if inside else str(self.path)
+
     @functools.cached_property
     def is_folder(self) -> bool:
         """Whether the path is a folder."""

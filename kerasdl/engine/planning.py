@@ -24,14 +24,14 @@ from kerasdl.runs import run as reader
 from kerasdl.runs.config import Config, as_dict, changed, keys
 from kerasdl.tasks import TASKS
 
-SAMPLED = 200  # images that are looked at for sizes and pixel counts
+SAMPLED = 200  # images sampled for sizes and pixel counts
 MEASURED_STEPS, MEASURED_SECONDS = 6, 2.0  # at least; other programs may disturb single ones
 MODEL_FILES = 3  # that an epoch may write: the state, its average, the best model
 REPORT_SECONDS = 5.0  # figures and pages at the end of a run
 
 
 def facts_of(dataset: Dataset, annotation: str, engine: str) -> auto.Facts:
-    """What the rules need to know.
+    """The facts that the rules need.
 
     Args:
         dataset: Data with a training split.
@@ -65,10 +65,10 @@ def facts_of(dataset: Dataset, annotation: str, engine: str) -> auto.Facts:
 def settle(
     config: Config, dataset: Dataset, engine: str, folder: str | os.PathLike | None = None
 ) -> tuple[Config, list[auto.Decision]]:
-    """The configuration with the decisions of the recipe `auto`; others are left as they are.
+    """The configuration with the decisions of the recipe `auto`; unchanged with other recipes.
 
     Args:
-        config: Configuration; the keys that were given stay.
+        config: Configuration; keys that were given are kept.
         dataset: Its data.
         engine: The backend in use.
         folder: Where the run goes. With a time budget, what was decided when a run began there
@@ -119,7 +119,7 @@ def _decided_before(config, folder):
 
 
 def explain(decisions: list[auto.Decision]) -> list[str]:
-    """The decisions that matter most, one line each."""
+    """The most important decisions, one line each."""
     forms = {"image_size": "images of {}", "batch_size": "batches of {}", "epochs": "{} epochs"}
     lines = []
     for each in decisions:

@@ -1,7 +1,7 @@
-"""Train, evaluate, predict: the one place where the rooms meet.
+"""Train, evaluate, predict: the one place where the packages meet.
 
-`train` reads in the order of the data: task, data, folder, model, fit, scores, report. There is no
-trainer: `model.compile`, `model.fit` and callbacks are the trainer.
+`train` reads in order of execution: task, data, folder, model, fit, scores, report. There is no
+trainer class: `model.compile`, `model.fit` and callbacks are the trainer.
 """
 
 import logging
@@ -20,7 +20,7 @@ logger = logging.getLogger("kerasdl")
 
 
 class Run(reader.Run):
-    """A run folder: what it holds, and what its best model does.
+    """A run folder: its content, and evaluation and prediction with its best model.
 
         run = kerasdl.Run("saved_models/segmentation-unet-scenes")
         run.scores["mean_iou"], run.config.epochs, run.history[-1]["val_loss"]
@@ -44,27 +44,28 @@ def default_folder(config, root=ROOT):
 
 
 def train(config, out=None, overwrite=False, allow_data_change=False, quiet=False):
-    """Trains one model as `config` says; goes on where an interrupted run of it ended.
+    """Trains one model as configured; resumes if the run was interrupted.
 
     Args:
         config: A `kerasdl.runs.config.Config`.
         out: The run folder; `default_folder(config)` if None.
-        overwrite: Remove what an earlier run left in the folder.
-        allow_data_change: Go on although the data changed since the run began.
+        overwrite: Remove an earlier run in the folder.
+        allow_data_change: Resume although the data changed since the run began.
         quiet: No progress on standard error.
 
     Returns:
         The `Run`.
 
     Raises:
-        KerasdlError: Of the kind and with the exit code of what went wrong.
+        KerasdlError: A subclass, with the exit code of the failure.
     """
     path = default_folder(config) if out is None else pathlib.Path(out)
     engine = chosen_backend(config, path, overwrite)
     from kerasdl.backend import distribution
 
     with distribution.start(config.distribute, engine) as group:
-        # Not earlier: asking JAX for its GPUs would keep it from joining other hosts.
+        # Not earlier: once JAX has listed its GPUs it cannot join other hosts.
+        config = changed(config, data=data.absolute(config.data))
         config = changed(config, precision=decided_precision(config, engine, path, overwrite))
         quiet = quiet or not group.is_main
         return Run(_train(group, config, path, engine, overwrite, allow_data_change, quiet))
@@ -86,7 +87,7 @@ def _train(group, config, path, engine, overwrite, allow_data_change, quiet):
     if group.is_main:
         for line in planning.explain(decisions):
             logger.info(line)
-    claimed = group.run_on_main(
+    acquired = group.run_on_main(
         lambda: runfolder.acquire(
             path,
             config,
@@ -97,12 +98,12 @@ def _train(group, config, path, engine, overwrite, allow_data_change, quiet):
             data_path=data.on_disk(config.data),
         )
     )
-    folder = claimed or runfolder.ReadOnlyRunFolder(path, config)
+    folder = acquired or runfolder.ReadOnlyRunFolder(path, config)
     with folder, signals.StopOnSignal(folder.path) as stop:
-        whole = group.main_first(lambda: resume.complete(folder))
-        if whole and reader.Run(folder.path).finished:
+        complete = group.main_first(lambda: resume.complete(folder))
+        if complete and reader.Run(folder.path).finished:
             logger.info(
-                "already finished: %s (nothing was trained; --overwrite trains it again, "
+                "already finished: %s (nothing to train; --overwrite trains it again, "
                 "--out starts another run)",
                 folder.path,
             )
@@ -120,16 +121,16 @@ def _train(group, config, path, engine, overwrite, allow_data_change, quiet):
             stop.check()
             if group.is_main:
                 publishing.finish(folder.path, config, task, dataset)
-        # A signal during the last steps let them complete; whoever sent it wants no next run.
+        # A signal during the last steps lets them complete, but must stop a following run.
         stop.check()
     return folder.path
 
 
 def chosen_backend(config, folder, overwrite=False):
-    """Fixes the backend of this process and gives its name; see `kerasdl.backend.choose`.
+    """Selects the backend of this process and returns its name; see `kerasdl.backend.choose`.
 
-    A run that has begun in the folder goes on with its own backend where the configuration and the
-    variable KERAS_BACKEND name none, whatever has been measured or installed since.
+    A run that has begun in the folder resumes on its own backend unless the configuration or the
+    variable KERAS_BACKEND names one, whatever has been measured or installed since.
 
     Raises:
         ConfigError: The backend is unknown or not installed.
@@ -142,7 +143,7 @@ def chosen_backend(config, folder, overwrite=False):
 
 
 def decided_precision(config, engine, folder, overwrite=False):
-    """The precision to train in: what "auto" meant when the run in the folder began, else now.
+    """The precision to train in; "auto" stays what it was when the run in the folder began.
 
     Raises:
         ConfigError: The backend `engine` cannot compute in that precision here.
@@ -159,8 +160,8 @@ def evaluate(run, split="test", data_name=None, batch_size=None):
     Args:
         run: The `Run`, or the path of its folder.
         split: "test", "validation" or "train".
-        data_name: Other data than those of the run, with the same classes.
-        batch_size: Another batch size than that of the run.
+        data_name: Data other than the run's, with the same classes.
+        batch_size: Batch size other than the run's.
 
     Returns:
         The metrics document, as `Run.metrics`, with the run's path under "run".
@@ -179,6 +180,7 @@ def evaluate(run, split="test", data_name=None, batch_size=None):
     from kerasdl.engine import datasets, evaluation, failures
 
     model = run.open_model()
+    run.require_consistent()
     task = tasks.of(config)
     dataset = datasets.load(config)
     _same_classes(run, dataset)
@@ -192,11 +194,11 @@ def predict(run, images, out=None, overwrite=False, top=3, saturation=1.0):
 
     Args:
         run: The `Run`, or the path of its folder.
-        images: A path, an array uint8 (height, width, 3), or a list of these. A folder stands for
-            all images below it.
+        images: A path, an array uint8 (height, width, 3), or a list of these. A folder means all
+        images below it.
         out: Folder for masks and colored images; nothing is written if None.
         overwrite: Whether files there may be replaced.
-        top: Classification: how many classes to name.
+        top: Classification: number of classes to list.
         saturation: Colorization: factor of the predicted chroma; 0 is gray, 1 as predicted.
 
     Returns:
@@ -208,13 +210,14 @@ def predict(run, images, out=None, overwrite=False, top=3, saturation=1.0):
     from kerasdl.engine import failures, prediction
 
     model = run.open_model()
+    run.require_consistent()
     predictor = prediction.Predictor(model, tasks.of(config), config, run.sidecar, top, saturation)
     with failures.training_errors(run.path):
         return list(predictor.run(images, out, overwrite))
 
 
 def _check_data(config, location, dataset):
-    """The cheap part of `kerasdl data check`: raises the first problem that must be fixed."""
+    """The quick part of `kerasdl data check`: raises the first problem that must be fixed."""
     from kerasdl.data.inspect import findings
     from kerasdl.engine import datasets
 
@@ -223,7 +226,7 @@ def _check_data(config, location, dataset):
 
 
 def _write_splits(folder, dataset):
-    """Which file is in which split, and which were left out and why."""
+    """Records the files of each split, and skipped files with the reason."""
     listed = {
         name: list(split.names())
         for name, split in dataset.splits.items()
@@ -242,7 +245,7 @@ def _same_classes(run, dataset):
     known = run.class_names
     if known and known != tuple(dataset.class_names):
         raise ModelFileError(
-            f"the model knows {len(known)} classes ({', '.join(known[:5])}...), the data have "
+            f"the model has {len(known)} classes ({', '.join(known[:5])}...), the data have "
             f"{len(dataset.class_names)} ({', '.join(dataset.class_names[:5])}...)",
             run.path,
             "evaluate on data with the same class names",

@@ -10,7 +10,7 @@ from kerasdl.report import canvas, names, runs, sections, tables
 from kerasdl.tasks import TASKS
 
 _TEMPLATES = pathlib.Path(__file__).parent / "templates"
-# The types by which hubs know our scores; others keep their own name.
+# The metric types that hubs use for our scores; other scores keep their name.
 METRIC_TYPES = {"mean_iou": "mean_iou"}
 
 
@@ -91,7 +91,7 @@ def quoted(text):
 
 
 def _shared(source):
-    """Where the data are from, without the folders of this machine."""
+    """The source of the data, without local folders."""
     return pathlib.Path(source).name if source and os.path.isabs(source) else source
 
 
@@ -110,7 +110,7 @@ def _table(scores, listed):
 
 
 def _training(document, config, scores):
-    """Pairs of what was set and its value, as far as known."""
+    """Pairs of setting and value, where known."""
     pairs = []
     for key, label in (
         ("recipe", "recipe"),
@@ -127,7 +127,7 @@ def _training(document, config, scores):
         if key == "target" and not TASKS[scores["task"]].targets:
             continue
         if config.get(key, "") != "":
-            # A card that is passed on tells no path of this machine.
+            # A card may be published: no local paths.
             value = pathlib.Path(config[key]).name if key == "weights" else config[key]
             pairs.append((label, runs.text(value)))
     if scores.get("seed") is not None:

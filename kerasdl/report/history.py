@@ -1,4 +1,4 @@
-"""What the rows of a history tell: the score's column, the best epoch, changes of the rate."""
+"""Facts from the rows of a history: the score's column, the best epoch, rate changes."""
 
 import math
 
@@ -8,7 +8,7 @@ CURVE_SCORES = ("accuracy", "mean_iou", "psnr", "ssim", "pixel_accuracy")
 
 
 def column(rows, name):
-    """Values of one column, one per row; NaN where a row does not have it."""
+    """Values of one column, one per row; NaN where missing."""
     return [math.nan if row.get(name) is None else float(row[name]) for row in rows]
 
 
@@ -18,7 +18,7 @@ def has(rows, name):
 
 
 def curve_score(rows):
-    """Name of the score to draw, chosen from the columns present; None if there is only a loss."""
+    """Name of the score to draw, from the columns present; None if there is only a loss."""
     for name in CURVE_SCORES:
         if has(rows, name) or has(rows, f"val_{name}"):
             return name
@@ -26,7 +26,7 @@ def curve_score(rows):
 
 
 def best_epoch(rows, monitor="val_loss"):
-    """Epoch with the best value of `monitor` (the first of equals); None if it was not recorded."""
+    """Epoch with the best value of `monitor` (the first of ties); None if it was not recorded."""
     lower = names.score(monitor).better == "lower"
     best = None
     for row, value in zip(rows, column(rows, monitor), strict=True):
@@ -38,7 +38,7 @@ def best_epoch(rows, monitor="val_loss"):
 
 
 def rate_changes(rows):
-    """Epochs that began with another learning rate than the one before: [(epoch, rate), ...]."""
+    """Epochs whose learning rate differs from that of the previous one: [(epoch, rate), ...]."""
     changes = []
     for previous, row in zip(rows, rows[1:], strict=False):
         before, after = previous.get("learning_rate"), row.get("learning_rate")

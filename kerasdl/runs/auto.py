@@ -1,7 +1,7 @@
-"""The recipe `auto`: settings that follow from the data and the machine.
+"""The recipe `auto`: settings derived from the data and the machine.
 
-Each rule is one function that gives a value and its reason; docs/recipes.md lists them with their
-measurements. Keys that the user set stay. A run stores what came out, so that it resumes with it.
+Each rule is one function that returns a value and its reason; docs/recipes.md lists them with their
+measurements. Keys set by the user are kept. A run stores the result and resumes with it.
 """
 
 import dataclasses
@@ -13,7 +13,7 @@ from kerasdl.core.errors import ConfigError
 from kerasdl.losses import LOSSES
 from kerasdl.tasks import TASKS
 
-# Fewer updates than this teach a network from scratch little, whatever the number of epochs.
+# With fewer updates than this a model learns little from scratch, whatever the number of epochs.
 LEAST_STEPS = {"image": 800, "pixel": 1000}
 MOST_EPOCHS, LEAST_EPOCHS = 60, 8
 STEPS_PER_EPOCH = 40  # enough to see a curve, few enough for large batches on large data
@@ -21,15 +21,15 @@ BATCHES = {"image": (8, 128), "pixel": (4, 16)}
 # Pixels of an image in training without a GPU and with one.
 PIXELS = {"image": (64 * 64, 224 * 224), "pixel": (112 * 112, 512 * 512)}
 MULTIPLE = 16  # sides are multiples of this: no padding in the models
-HORIZON = 0.05  # of all steps: how far back the average of the weights looks
-RARE = 10.0  # most frequent class / rarest class from which on classes are weighted
+HORIZON = 0.05  # fraction of all steps that the average of the weights spans
+RARE = 10.0  # ratio of most frequent to rarest class above which classes are weighted
 RATE = 0.1
 # With a time budget: more than the larger of the two overfits rather than learns.
 MOST_LEAST_STEPS, MOST_PASSES = 10, 200
 VALIDATION_FRACTION = 1 / 3  # of the time; with more, a training is mostly validation
 LEAST_AREA_FACTOR = 0.25  # smallest step towards smaller images, which are measured again
 
-# Keys that the rules decide.
+# Keys that the rules set.
 KEYS = (
     "image_size", "batch_size", "steps_per_epoch", "epochs", "learning_rate", "lr_schedule",
     "warmup_epochs", "ema_decay", "momentum", "nesterov", "weight_decay", "decay_norm_and_bias",
@@ -39,7 +39,7 @@ KEYS = (
 
 @dataclasses.dataclass(frozen=True)
 class Facts:
-    """What the rules know about the data and the machine.
+    """What the rules depend on.
 
     Attributes:
         images: Number of training images.
@@ -59,7 +59,7 @@ class Facts:
 
 @dataclasses.dataclass(frozen=True)
 class Decision:
-    """A value that a rule found, and why."""
+    """A value set by a rule, and the reason."""
 
     key: str
     value: Any
@@ -106,10 +106,10 @@ def decide(
     schedule: Schedule | None = None,
     pixels: float | None = None,
 ) -> list[Decision]:
-    """Values for the keys that the user did not set, in the order in which they follow.
+    """Values for the keys that the user did not set, in order of dependency.
 
     Args:
-        facts: What is known about data and machine.
+        facts: Facts about data and machine.
         given: Keys that the user set, with `task` and `model`.
         schedule: Number of steps, where a time budget decides it.
         pixels: Most pixels of an image, where a time budget decides it.
@@ -133,7 +133,7 @@ def decide(
     settle("epochs", *_epochs(kind, per_epoch))
     steps = values["epochs"] * per_epoch
     settle("learning_rate", RATE, "the rate at which batch-normalized models train from scratch")
-    settle("lr_schedule", "onecycle", "reaches a score in the fewest steps")
+    settle("lr_schedule", "onecycle", "reaches a given score in the fewest steps")
     if values["lr_schedule"] != "plateau":
         settle("warmup_epochs", round(0.2 * values["epochs"], 2), "a fifth of the epochs")
     decay = round(min(0.9999, max(0.0, 1.0 - 1.0 / (HORIZON * steps))), 4)
@@ -142,7 +142,7 @@ def decide(
     settle("nesterov", True, "as in most published recipes")
     settle("weight_decay", 5e-4, "as in most published recipes for small images")
     settle("decay_norm_and_bias", False, "only kernels need it")
-    settle("test_time_flip", True, "the mean over an image and its mirror image scores better")
+    settle("test_time_flip", True, "averaging over an image and its flip scores better")
     loss = LOSSES.get(values.get("loss") or task.default_loss.get("", ""))
     if task.annotation == "label" and loss and "label_smoothing" in loss.takes:
         settle("label_smoothing", 0.1, "keeps a classifier from becoming overconfident")
@@ -239,22 +239,24 @@ def _fewer_pixels(facts, kind, size, factor):
 
 
 def _image_size(facts, kind, pixels):
-    """As large as the machine trains in reasonable time, with the shape of the images."""
+    """The largest size that trains in reasonable time, at the images' aspect ratio."""
     most = pixels or PIXELS[kind][facts.gpu]
     scale = min(1.0, math.sqrt(most / (facts.height * facts.width)))
     sides = [
         max(MULTIPLE * 2, round(side * scale / MULTIPLE) * MULTIPLE)
         for side in (facts.height, facts.width)
     ]
-    where = "a GPU" if facts.gpu else "processors"
-    if scale == 1.0:
+    where = "a GPU" if facts.gpu else "CPUs"
+    if sides == [facts.height, facts.width]:
         return sides, f"the size of the images ({facts.height}x{facts.width})"
-    time = "the time budget allows" if pixels else f"{where} train in minutes"
+    if scale == 1.0:
+        return sides, f"{facts.height}x{facts.width} in multiples of {MULTIPLE}, 32 or more"
+    time = "the time budget allows" if pixels else f"{where} can train in minutes"
     return sides, f"{facts.height}x{facts.width} reduced to what {time}"
 
 
 def _batch_size(facts, kind):
-    """A power of two with which an epoch has enough steps."""
+    """A power of two that gives an epoch enough steps."""
     low, high = BATCHES[kind]
     if facts.gpu:
         high *= 4
@@ -264,11 +266,11 @@ def _batch_size(facts, kind):
 
 
 def _steps_per_epoch(facts, kind, batch_size):
-    """One pass over the data, or several where a pass is too short to be worth a checkpoint."""
+    """One pass over the data, or several if a pass is too short for a checkpoint."""
     steps, least = math.ceil(facts.images / batch_size), math.ceil(LEAST_STEPS[kind] / MOST_EPOCHS)
     if steps >= least:
         return 0, "one pass over the data"
-    return least, f"a pass has only {steps} steps"
+    return least, f"one pass has only {steps} steps"
 
 
 def _epochs(kind, steps):

@@ -1,4 +1,4 @@
-"""Checks of a configuration: types, ranges, and values that have to go together."""
+"""Checks of a configuration: types, ranges, and combinations of values."""
 
 import math
 import operator
@@ -16,7 +16,7 @@ if typing.TYPE_CHECKING:
 
 
 def typed(key: str, value: typing.Any, kind: typing.Any) -> typing.Any:
-    """Value converted to the type of its field, where nothing is lost by it."""
+    """Value converted to the type of its field, if that is lossless."""
     origin = typing.get_origin(kind) or kind
     if origin is tuple:
         return _sequence(key, value, typing.get_args(kind)[0])
@@ -74,13 +74,13 @@ def _noun(kind: type, many: bool = False) -> str:
 
 
 def check_range(name: str, value: typing.Any, key: "Key", default: typing.Any) -> None:
-    """Raises ConfigError for a value that its key's declaration does not allow.
+    """Raises ConfigError for a value that its key does not allow.
 
     Args:
         name: Name of the key.
         value: Its value.
         key: Its `kerasdl.runs.config.Key`.
-        default: The value that is always allowed: empty where the task has nothing to choose.
+        default: The value that is always allowed, even empty.
     """
     if key.choices is not None and value not in key.choices and value != default:
         raise suggest(name, value, list(key.choices))
@@ -95,11 +95,11 @@ def check_range(name: str, value: typing.Any, key: "Key", default: typing.Any) -
         each = value if isinstance(value, tuple) else (value,)
         if limit is not None and any(wrong(number, limit) for number in each):
             shown = "x".join(map(str, value)) if isinstance(value, tuple) else value
-            raise ConfigError(f"'{name}' must be {words} {limit:g}, received {shown}")
+            raise ConfigError(f"'{name}' must be {words} {limit:.10g}, received {shown}")
 
 
 def check_together(config: "Config") -> None:
-    """Raises ConfigError for values that do not go together with the task or with each other."""
+    """Raises ConfigError for values that are inconsistent with the task or with each other."""
     task, model = TASKS[config.task], MODELS[config.model]
     if task.name not in model.tasks:
         able = [name for name, spec in MODELS.items() if task.name in spec.tasks]
@@ -110,16 +110,14 @@ def check_together(config: "Config") -> None:
             raise suggest(f"option of model '{config.model}'", option, known)
     if config.target and config.target not in task.targets:
         able = [name for name, spec in TASKS.items() if spec.targets]
-        raise ConfigError(
-            f"'target' is for {', '.join(able)}, the task is {task.name}", fix="unset it"
-        )
+        raise ConfigError(f"'target' is for {', '.join(able)}, not {task.name}", fix="unset it")
     _check_loss(config, task, model)
     if config.freeze and not config.weights:
         raise ConfigError("'freeze' without weights", fix="--weights RUN, FILE or imagenet")
 
 
 def _check_loss(config: "Config", task: TaskSpec, model: ModelSpec) -> None:
-    """Raises ConfigError for a loss that does not fit, or options it does not take."""
+    """Raises ConfigError for a loss that does not match, or options it does not take."""
     compared = task.compared(config.target)
     fitting = losses.fitting(compared)
     if config.loss not in fitting:
@@ -131,21 +129,21 @@ def _check_loss(config: "Config", task: TaskSpec, model: ModelSpec) -> None:
             )
         raise suggest(f"loss for {task.name}", config.loss, fitting)
     loss = LOSSES[config.loss]
-    if loss.outputs and model.most_outputs and loss.outputs > model.most_outputs:
+    if loss.outputs and model.max_outputs and loss.outputs > model.max_outputs:
         raise ConfigError(
             f"loss '{config.loss}' has {loss.outputs} outputs, {config.model} at most "
-            f"{model.most_outputs}, as its last kernel grows with their square",
+            f"{model.max_outputs}, as its last kernel grows with their square",
             fix="--model unet, or another loss",
         )
     if config.label_smoothing and "label_smoothing" not in loss.takes:
         raise ConfigError(
-            f"'label_smoothing' has no meaning for loss '{config.loss}'",
+            f"'label_smoothing' does not apply to loss '{config.loss}'",
             fix="label_smoothing = 0, or loss = 'crossentropy'",
         )
     if config.class_weights != "none":
         if loss.weights is not None:
             raise ConfigError(
-                f"loss '{config.loss}' finds its own weights", fix="unset class_weights"
+                f"loss '{config.loss}' computes its own weights", fix="unset class_weights"
             )
         if "class_weights" not in loss.takes:
             raise ConfigError(

@@ -1,4 +1,4 @@
-"""What the recipe `auto` makes of a data set on this machine, shown before anything is trained."""
+"""The settings that the recipe `auto` chooses for a data set on this machine, without training."""
 
 import dataclasses
 
@@ -21,8 +21,8 @@ class Plan:
     Attributes:
         config: The complete configuration.
         given: Keys that the user set.
-        facts: What the rules knew.
-        decisions: What they decided.
+        facts: Input of the rules.
+        decisions: Output of the rules.
         measured: See `kerasdl.engine.planning.measure`.
         seconds: Time of the whole training.
     """

@@ -103,7 +103,7 @@ def load(location, annotation, config):
         palette=reading.palette or masks.default_palette(len(names)),
         ignore_labels=rule.ignore_labels if rule else (),
         license=reading.license,
-        source=location.file.source or str(path),
+        source=location.file.source or location.shown,
         summary=reading.summary,
         fingerprint=fingerprint(splits),
     )
@@ -157,12 +157,13 @@ def _count_classes(sources, rule, reading, skip_invalid):
     if errors and not skip_invalid:
         raise errors[0]
     found = [item for item in found if not isinstance(item, DataError)]
-    finding = mask_scan.count_finding(found, rule)
+    finding = mask_scan.count_finding(found, rule) or mask_scan.palette_finding(found, rule)
     if finding:
         raise finding.as_error()
     used = mask_scan.used_values(found, rule)
-    if not used:
-        raise DataError("no mask holds a class", reading.tree.root, "check ignore_label")
+    if len(used) < 2:
+        finding = mask_scan.single_class_finding(found, rule)
+        raise finding.as_error()
     return used[-1] + 1
 
 

@@ -14,6 +14,15 @@ TOML):
     train = "images/train"               # folders of images, where the names are unusual
     val = "images/val"
     test = "images/test"
+    images = "photos"                    # folder of images and folder of masks, within this one
+    masks = "annotations/trimaps"
+    image_suffix = "_leftImg8bit"        # what the names of the files end with, before ".png"
+    mask_suffix = "_gtFine_labelIds"
+    split_files = { train = "train.txt", val = "val.txt" }  # lists of names
+    labels_csv = "labels.csv"            # table: file, label and perhaps split
+    threshold = 128                      # masks from this gray value on are class 1, below it 0
+    mask_channel = "alpha"               # red, green, blue or alpha: where the masks hold values
+    layout = "voc"                       # the layout by name, where the files could mean two
     license = "CC BY 4.0"
     source = "https://example.org/cats"
 
@@ -45,8 +54,18 @@ KEYS = (
     "license",
     "source",
     "layout",
+    "images",
+    "masks",
+    "image_suffix",
+    "mask_suffix",
+    "split_files",
+    "labels_csv",
+    "threshold",
+    "mask_channel",
 )
+CHANNELS = ("red", "green", "blue", "alpha")
 VOID_NAMES = ("void", "unlabelled", "unlabeled", "ignore", "ignored", "ignore_label")
+SPLIT_KEYS = {"train": "train", "val": "validation", "test": "test"}
 IGNORE = "ignore"
 MOST_CLASSES = 255  # masks are uint8, and one value is kept for what is ignored
 
@@ -66,6 +85,12 @@ class DatasetFile:
         license: License or terms of use.
         source: Where the data come from.
         layout: Name of the layout to read the folder by; empty: the one its files show.
+        images, masks: Folders of images and masks; empty: by their usual names.
+        image_suffix, mask_suffix: What their names end with, before the file's suffix.
+        split_files: List of names per split, relative to the data folder.
+        labels_csv: Table of labels, relative to the data folder.
+        threshold: Masks from this gray value on are class 1; None: the values count.
+        channel: Channel of the masks that holds the values; empty: all of them together.
     """
 
     path: pathlib.Path | None = None
@@ -78,11 +103,26 @@ class DatasetFile:
     license: str = ""
     source: str = ""
     layout: str = ""
+    images: str = ""
+    masks: str = ""
+    image_suffix: str = ""
+    mask_suffix: str = ""
+    split_files: dict[str, str] = dataclasses.field(default_factory=dict)
+    labels_csv: str = ""
+    threshold: int | None = None
+    channel: str = ""
 
     @property
     def describes_folders(self):
-        """Whether it names folders itself, so that no layout is looked for."""
-        return bool(self.folders)
+        """Whether it says itself where the samples lie, so that no layout is looked for."""
+        named = (self.images, self.masks, self.image_suffix, self.mask_suffix, self.labels_csv)
+        return any(named) or bool(self.folders) or bool(self.split_files)
+
+    @property
+    def describes_classes(self):
+        """Whether it says what the values of masks mean."""
+        said = (self.names, self.values, self.colors, self.channel)
+        return any(said) or self.threshold is not None
 
 
 def read(folder):
@@ -157,7 +197,7 @@ def _parse(values, path, names, ignore):
             path,
             "leave it out: folders are relative to dataset.toml",
         )
-    for key, split in (("train", "train"), ("val", "validation"), ("test", "test")):
+    for key, split in SPLIT_KEYS.items():
         if key in values:
             folders[split] = _inside(base, _text(values, key, path), key, path)
     return DatasetFile(
@@ -171,7 +211,46 @@ def _parse(values, path, names, ignore):
         license=_text(values, "license", path),
         source=_text(values, "source", path),
         layout=_text(values, "layout", path),
+        images=_inside(".", _text(values, "images", path), "images", path),
+        masks=_inside(".", _text(values, "masks", path), "masks", path),
+        image_suffix=_text(values, "image_suffix", path),
+        mask_suffix=_text(values, "mask_suffix", path),
+        split_files=_split_files(values.get("split_files", {}), path),
+        labels_csv=_inside(".", _text(values, "labels_csv", path), "labels_csv", path),
+        threshold=_threshold(values, path),
+        channel=_channel(values, path),
     )
+
+
+def _split_files(table, path):
+    """List of names per split from the table `split_files`."""
+    if not isinstance(table, dict) or not table.keys() <= SPLIT_KEYS.keys():
+        raise ConfigError(
+            "'split_files' must be a table of train, val and test",
+            path,
+            'such as { train = "train.txt", val = "val.txt" }',
+        )
+    return {
+        SPLIT_KEYS[key]: _inside(".", _text(table, key, path), f"split_files.{key}", path)
+        for key in table
+    }
+
+
+def _threshold(values, path):
+    value = values.get("threshold")
+    if value is not None and not (type(value) is int and 1 <= value <= 255):
+        raise ConfigError(f"'threshold' must be 1 to 255, received {value!r}", path)
+    if value is not None and ("mask_values" in values or "label_mapping" in values):
+        raise ConfigError("'threshold' and 'mask_values' exclude each other", path, "keep one")
+    return value
+
+
+def _channel(values, path):
+    value = _text(values, "mask_channel", path)
+    if value and value not in CHANNELS:
+        error = suggest("mask_channel", value, CHANNELS)
+        raise ConfigError(error.what, path, error.fix)
+    return value
 
 
 def _text(values, key, path):

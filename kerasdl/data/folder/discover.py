@@ -44,12 +44,13 @@ def complete(reading, file):
 
     Where it says anything about classes, it says everything: names, values and colors go together.
     """
-    if file.names or file.values or file.colors:
+    if file.describes_classes:
         reading.values, reading.colors = file.values, file.colors
         # The names of class folders stand in the order of the labels already.
         labels = any(entry.label is not None for part in reading.splits.values() for entry in part)
         if not labels:
             reading.class_names = file.names
             reading.palette, reading.ignore = (), ()
+            reading.threshold, reading.channel = file.threshold, file.channel
     for key in ("palette", "ignore", "license"):
         setattr(reading, key, getattr(file, key) or getattr(reading, key))

@@ -2,16 +2,18 @@
 
 import concurrent.futures
 import dataclasses
+import functools
 from typing import NamedTuple
 
 import numpy
 
 from kerasdl.core.errors import DataError
 from kerasdl.data.folder import masks
-from kerasdl.data.folder.dataset_file import FILE_NAME
+from kerasdl.data.folder.dataset_file import FILE_NAME, MOST_CLASSES
 from kerasdl.data.inspect.findings import Finding, counted, listing, printable
 
 THREADS = 2
+MOST_EDGES = 6  # values from which on those along edges only count as interpolated
 
 
 class MaskValues(NamedTuple):
@@ -23,6 +25,8 @@ class MaskValues(NamedTuple):
         values: Distinct stored values, or packed colors (red << 16 | green << 8 | blue), sorted.
         counts: Pixels per value.
         colored: Whether the values are packed colors.
+        solid: Whether each value fills an area somewhere, so that a pixel has only equal neighbors.
+        palette: Packed color per value, where the values are indices of a palette, else None.
     """
 
     path: str
@@ -30,10 +34,12 @@ class MaskValues(NamedTuple):
     values: numpy.ndarray
     counts: numpy.ndarray
     colored: bool = False
+    solid: numpy.ndarray | None = None
+    palette: numpy.ndarray | None = None
 
 
-def values_of(stored, path):
-    """MaskValues of what `masks.read_stored` returned."""
+def values_of(stored, path, palette=None):
+    """MaskValues of what `masks.read_with_palette` returned."""
     colored = stored.ndim == 3
     packed = masks.pack_colors(stored) if colored else stored
     if packed.dtype == "uint8":
@@ -42,7 +48,17 @@ def values_of(stored, path):
         counts = counts[values]
     else:
         values, counts = numpy.unique(packed, return_counts=True)
-    return MaskValues(str(path), packed.shape, values, counts, colored)
+    inner = packed[1:-1, 1:-1]
+    sides = (packed[:-2, 1:-1], packed[2:, 1:-1], packed[1:-1, :-2], packed[1:-1, 2:])
+    alike = functools.reduce(numpy.logical_and, [inner == side for side in sides])
+    solid = (
+        numpy.isin(values, numpy.unique(inner[alike])) if alike.size else numpy.ones_like(values)
+    )
+    if palette is not None:
+        known = numpy.zeros((256, 3), "uint8")
+        known[: len(palette)] = palette
+        palette = masks.pack_colors(known)[values]
+    return MaskValues(str(path), packed.shape, values, counts, colored, solid.astype(bool), palette)
 
 
 def scan(sources, rule):
@@ -51,7 +67,8 @@ def scan(sources, rule):
     def of(source):
         try:
             path = source if isinstance(source, str) else source.path
-            return values_of(masks.read_stored(source, rule), path)
+            stored, palette = masks.read_with_palette(source, rule)
+            return values_of(stored, path, palette)
         except DataError as error:
             return error
 
@@ -76,10 +93,18 @@ def count_finding(found, rule):
     if colored:
         return _colors_finding(colored, rule) if not rule.colors else None
     used = used_values(found, rule)
-    if not used or rule.values or used[-1] < 2 * len(used) + 8:
+    if not used or rule.values:
+        return None
+    unsolid = interpolated_finding(found, rule)
+    if unsolid:
+        return unsolid
+    place = next(mask.path for mask in found if used[-1] in mask.values)
+    if used == [255]:
+        what, cause, fix = masks.explain_values(used, rule)
+        return Finding("error", what or "masks hold 255 only", place, cause, fix, "mask-values")
+    if used[-1] < 2 * len(used) + 8 and used[-1] < MOST_CLASSES:
         return None
     # Few values, far apart: they are marks (0 and 255, 0 and 128 ...), not indices.
-    place = next(mask.path for mask in found if used[-1] in mask.values)
     what = f"masks hold the values {listing(used, 12)}, which are no class indices 0, 1, 2, ..."
     cause = ""
     pairs = ", ".join(f"{value} = {index}" for index, value in enumerate(used))
@@ -89,7 +114,80 @@ def count_finding(found, rule):
     elif used[-1] == 255 and used[:-1] == list(range(len(used) - 1)):
         cause = "255 usually marks pixels without a class"
         fix = f"put into {FILE_NAME}: ignore_label = 255"
+    elif len(used) > MOST_CLASSES:
+        cause, fix = "more values than there can be classes", "make the masks again"
     return Finding("error", what, place, cause, fix, "mask-values")
+
+
+def interpolated_finding(found, rule):
+    """Finding where values lie along edges only, as resizing and JPEG leave them, or None."""
+    counts, solid = numpy.zeros(65536, "int64"), numpy.zeros(65536, bool)
+    for mask in found:
+        if not mask.colored:
+            inside = (mask.values >= 0) & (mask.values < 65536)
+            values = mask.values[inside]
+            counts[values] += mask.counts[inside]
+            solid[values] |= mask.solid[inside]
+    counts[list(rule.ignore)] = 0
+    used = counts.nonzero()[0]
+    edges = used[~solid[used]]
+    # Two values that fill areas and few between them may be thin classes; many are not.
+    if len(used) < MOST_EDGES or 2 * len(edges) < len(used):
+        return None
+    what = f"masks hold {len(used)} values, of which {len(edges)} occur along edges only"
+    cause = "resized with interpolation, or once stored as JPEG"
+    fix = "make the masks again from their source, resized to the nearest pixel"
+    if used[-1] < 256 and masks.two_levels(counts[:256]):
+        fix = f"a black and white mask: {masks.THRESHOLD_LINE}"
+    place = next(mask.path for mask in found if not mask.colored and len(mask.values) > 2)
+    return Finding("error", what, place, cause, fix, "mask-interpolated")
+
+
+def palette_finding(found, rule):
+    """Finding where one index has different colors in the palettes of the masks, or None."""
+    if rule.values or rule.threshold is not None:
+        return None  # the owner said that the indices count, or the colors
+    colors, places = {}, {}
+    for mask in found:
+        if mask.palette is None:
+            continue
+        for value, color in zip(mask.values.tolist(), mask.palette.tolist(), strict=True):
+            if value in rule.ignore:
+                continue
+            if colors.setdefault(value, color) == color:
+                places.setdefault(value, mask.path)
+                continue
+            everything = {int(c) for m in found if m.palette is not None for c in m.palette}
+            by_color = ", ".join(f'"#{c:06x}" = {i}' for i, c in enumerate(sorted(everything)))
+            values = sorted({int(v) for m in found if m.palette is not None for v in m.values})
+            by_index = ", ".join(f"{v} = {i}" for i, v in enumerate(values))
+            what = f"index {value} is #{colors[value]:06x} in {printable(places[value])}, "
+            what += f"#{color:06x} here: the palettes differ"
+            fix = f"put into {FILE_NAME}, if the colors count: mask_values = {{ {by_color} }}, "
+            fix += f"or if the indices count: mask_values = {{ {by_index} }}"
+            return Finding("error", what, mask.path, "", fix, "mask-palette")
+    return None
+
+
+def single_class_finding(found, rule):
+    """Finding where all masks together hold one class or none, or None."""
+    targets, place = set(), ""
+    for mask in found:
+        if _unknown(mask, rule).size:
+            return None
+        targets |= set(rule.targets(mask.values, mask.colored).tolist()) - set(rule.ignore_labels)
+        place = place or mask.path
+        if len(targets) > 1:
+            return None
+    if not found:
+        return None
+    if targets:
+        what = f"all {counted(len(found), 'mask')} hold class {targets.pop()} only"
+        fix = "give masks in which at least two classes occur"
+    else:
+        what = f"all {counted(len(found), 'mask')} hold nothing but the ignored value"
+        fix = "correct ignore_label"
+    return Finding("error", what, place, "there is nothing to learn", fix, "mask-single")
 
 
 def outside_findings(found, rule):

@@ -4,7 +4,9 @@
 - Gray of 1 to 16 bits: the value counts. 2-bit and 4-bit PNG hold 0-3 and 0-15.
 - RGB: looked up in the color table (`mask_values` or `palette` of dataset.toml). Without a table
   three equal channels are taken as gray.
-- JPEG is refused: its values drift at the edges of the classes.
+- With `threshold` the gray value of the color counts, whatever the encoding, JPEG included.
+- JPEG and lossy WebP are refused otherwise: their values drift at the edges of the classes.
+- Transparency is no part of a mask, unless `mask_channel` says so.
 - The EXIF orientation is applied, as for images.
 """
 
@@ -21,6 +23,7 @@ from kerasdl.data.folder.dataset_file import IGNORE, MOST_CLASSES
 IGNORED = 255  # what ignored values become where their own value is above 255 or named "ignore"
 UNKNOWN = 65535
 _MOST_LISTED = 12
+THRESHOLD_LINE = "put into dataset.toml: threshold = 128"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,6 +36,8 @@ class MaskRule:
         values: Stored value -> class index or "ignore"; empty: the value is the index.
         colors: (red, green, blue) -> class index or "ignore"; empty: there is no color table.
         palette_as_colors: Whether palette masks are looked up by color instead of by index.
+        threshold: Gray values from this one on are class 1, below it 0; None: the values count.
+        channel: "red", "green", "blue" or "alpha": the one that holds the values; empty: all.
     """
 
     classes: int | None = None
@@ -40,6 +45,8 @@ class MaskRule:
     values: dict[int, int | str] = dataclasses.field(default_factory=dict)
     colors: dict[tuple[int, int, int], int | str] = dataclasses.field(default_factory=dict)
     palette_as_colors: bool = False
+    threshold: int | None = None
+    channel: str = ""
 
     @functools.cached_property
     def table(self):
@@ -103,13 +110,15 @@ def rule_for(reading, classes=None, ignore=()):
     if not colors:
         colors = {color: index for index, color in enumerate(reading.palette)}
     if classes is None:
-        classes = len(reading.class_names) or None
+        classes = len(reading.class_names) or (None if reading.threshold is None else 2)
     return MaskRule(
         classes=classes,
         ignore=tuple(dict.fromkeys((*reading.ignore, *ignore))),
         values=reading.values,
         colors=colors,
         palette_as_colors=bool(reading.colors) and not reading.values,
+        threshold=reading.threshold,
+        channel=reading.channel,
     )
 
 
@@ -146,34 +155,101 @@ def read_mask(source, rule):
 
 def read_stored(source, rule=MaskRule()):
     """What a mask holds: integers (height, width), or colors (height, width, 3) uint8."""
+    return read_with_palette(source, rule)[0]
+
+
+def read_with_palette(source, rule=MaskRule()):
+    """What a mask holds, as `read_stored`, and its palette where its indices count, else None.
+
+    A palette is an array uint8 (up to 256, 3).
+    """
     if not isinstance(source, str | os.PathLike):
-        return source.read()
-    path = source
-    with images.open_image(path) as image:
-        if image.format == "JPEG":
-            raise DataError(
-                "JPEG cannot hold a mask: its values drift where two classes meet",
-                path,
-                "save the mask as PNG from its source; a converted JPEG keeps the drift",
-            )
+        return source.read(), None
+    with images.open_image(source) as image:
+        _refuse_drift(image, source, rule)
         if image.mode == "F":
-            raise DataError("float mask", path, "save the class indices as 8-bit PNG")
+            raise DataError("float mask", source, "save the class indices as 8-bit PNG")
         raw_mode = image.tile[0][3] if image.format == "PNG" and image.tile else ""
         image.load()
         upright = images.turn_upright(image, images.orientation_of(image))
+        if rule.channel:
+            return _thresholded(_channel(upright, rule.channel, source), rule), None
+        if upright.mode in ("RGBA", "LA", "PA"):
+            _refuse_label_in_alpha(upright, source)
+        if rule.threshold is not None:
+            return _thresholded(_gray(upright), rule), None
         if upright.mode == "P" and not rule.palette_as_colors:
-            return numpy.array(upright)
+            return numpy.array(upright), numpy.reshape(upright.getpalette(), (-1, 3))
         if upright.mode in ("1", "L", "I") or upright.mode.startswith("I;16"):
             stored = numpy.array(upright)
             # Pillow spreads gray of 2 and 4 bits over 0-255; the class index is what was stored.
             divisor = {"L;2": 85, "L;4": 17}.get(raw_mode, 1)
-            return stored.astype("uint8") if upright.mode == "1" else stored // divisor
+            return (stored.astype("uint8") if upright.mode == "1" else stored // divisor), None
         if upright.mode in ("LA", "La"):
-            return numpy.array(upright.getchannel("L"))
+            return numpy.array(upright.getchannel("L")), None
         colors = numpy.array(upright.convert("RGB"))
     if not rule.colors and (colors == colors[:, :, :1]).all():
-        return colors[:, :, 0]
-    return colors
+        return colors[:, :, 0], None
+    return colors, None
+
+
+def _refuse_drift(image, path, rule):
+    """Raises DataError for a lossy file without a threshold, with the line that sets one."""
+    if rule.threshold is not None or not images.is_lossy(image):
+        return
+    name = images.format_of(image)
+    if name not in ("JPEG", "WEBP"):
+        name = f"{name} with JPEG compression"
+    gray = numpy.asarray(image.convert("L"))
+    fix = "save the mask as PNG from its source; a converted file keeps the drift"
+    if two_levels(numpy.bincount(gray.ravel(), minlength=256)):
+        fix = f"a black and white mask: {THRESHOLD_LINE}"
+    what = f"{name} cannot hold class indices: its values drift where two classes meet"
+    raise DataError(what, path, fix)
+
+
+def two_levels(counts):
+    """Whether gray values, counted uint (256,), are black and white with a smooth edge between.
+
+    Dark values and light ones make up 80 %, and of each kind only one is frequent (2 %): more than
+    one would be class indices.
+    """
+    total, dark, light = int(counts.sum()), counts[:64], counts[192:]
+    if not dark.sum() or not light.sum() or dark.sum() + light.sum() < 0.8 * total:
+        return False
+    return all((part >= 0.02 * total).sum() <= 1 for part in (dark, light))
+
+
+def _refuse_label_in_alpha(image, path):
+    """Raises DataError if the transparency varies and the color does not."""
+    bands = [numpy.asarray(band) for band in image.split()]
+    if all((band == band.flat[0]).all() for band in bands[:-1]) and numpy.ptp(bands[-1]):
+        fix = 'put into dataset.toml: mask_channel = "alpha"'
+        raise DataError("mask of one color, whose transparency differs", path, fix)
+
+
+def _channel(image, name, path):
+    """One channel of a mask. Raises DataError if it has none of that name."""
+    if name == "alpha" and "A" not in image.getbands():
+        if "transparency" not in image.info:
+            raise DataError("mask without an alpha channel", path, "correct mask_channel")
+        image = image.convert("RGBA")
+    elif name != "alpha":
+        image = image.convert("RGB")
+    return numpy.asarray(image.getchannel("RGBA"["red green blue alpha".split().index(name)]))
+
+
+def _gray(image):
+    """Gray values 0 to 255 of a mask; 16 bits are divided by 256 where they are used."""
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        stored = numpy.asarray(image)
+        return stored // 256 if stored.max(initial=0) > 255 else stored
+    return numpy.asarray(image.convert("L"))
+
+
+def _thresholded(gray, rule):
+    """0 and 1 by the threshold of the rule; without one as they are."""
+    return gray if rule.threshold is None else (gray >= rule.threshold).astype("uint8")
 
 
 def explain_values(values, rule):
@@ -205,6 +281,8 @@ def explain_values(values, rule):
     if outside == [rule.classes]:
         cause = f"{rule.classes} names, but {rule.classes + 1} values"
         return what, cause, f"name class {rule.classes}, or put ignore_label = {rule.classes}"
+    if len(used) > 4 and used[0] < 64 and used[-1] >= 192 and rule.classes in (None, 2):
+        return what, "a black and white mask that was smoothed", THRESHOLD_LINE
     if len(values) > 64:
         cause = "a gray image instead of a mask, or a mask resized with interpolation"
         return what, cause, "make the mask again from its source"

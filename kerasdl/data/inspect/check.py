@@ -103,7 +103,7 @@ def check(config, annotation, quick=False, location=None, dataset=None):
 def check_folder(location, annotation, config, quick, dataset=None):
     """Report about a folder."""
     reading = discover.discover(location, annotation)
-    report = Report(location.text, config.task, list(reading.findings), {})
+    report = Report(location.shown, config.task, list(reading.findings), {})
     statistics, findings = report.statistics, report.findings
     statistics["ignored_files"] = reading.tree.ignored
     statistics["other_files"] = dict(reading.tree.others)
@@ -128,13 +128,40 @@ def check_folder(location, annotation, config, quick, dataset=None):
         names = tuple(f"class_{index}" for index in range(count or 0))
     labels = [(split, entry.label) for split, entry in jobs]
     _summarize(report, records, labels, annotation, rule if names else None, names, quick)
+    if annotation == "mask" and not report.failed:
+        rest = [jobs[index][1] for index in range(len(jobs)) if index not in valued]
+        findings += _one_class(records, rest, rule)
+    if not quick and not report.failed:
+        _try_to_load(location, annotation, config, findings)
     return report
+
+
+def _one_class(records, rest, rule):
+    """Finding if all masks hold one class. Others are read until a second class is found."""
+    found = [record.mask for record in records if record.mask]
+    finding = mask_scan.single_class_finding(found, rule)
+    while finding and rest:
+        sources = [entry.mask_source() for entry in rest[:QUICK_MASKS]]
+        rest = rest[QUICK_MASKS:]
+        scanned = mask_scan.scan(sources, rule)
+        found += [mask for mask in scanned if not isinstance(mask, DataError)]
+        finding = mask_scan.single_class_finding(found, rule)
+    return [finding] if finding else []
+
+
+def _try_to_load(location, annotation, config, findings):
+    """Adds what training would refuse beyond what was found."""
+    try:
+        data.load(config, annotation, location)
+    except (DataError, ConfigError) as error:
+        path = str(error.path or "")
+        findings.append(Finding("error", error.what, path, "", error.fix or "", "structure"))
 
 
 def check_samples(location, annotation, config, quick, dataset=None):
     """Report about a data set that is not a folder of files."""
     dataset = dataset or data.load(config, annotation, location)
-    report = Report(location.text, config.task, [], {})
+    report = Report(location.shown, config.task, [], {})
     rule = masks.MaskRule(len(dataset.class_names) or None, dataset.ignore_labels)
     jobs = []
     for name, split in dataset.splits.items():
@@ -161,6 +188,9 @@ def _summarize(report, records, labels, annotation, rule, names, quick):
     if annotation == "mask" and rule is not None:
         found = [record.mask for record in records if record.mask]
         findings += mask_scan.outside_findings(found, rule)
+        if not any(finding.severity == "error" for finding in findings):
+            several = mask_scan.palette_finding(found, rule)
+            findings += [several] if several else []
         # A few masks, or those left over where most are wrong, say nothing about the balance.
         known = sum(mask_scan.class_counts(mask, rule, len(names)) is not None for mask in found)
         if not quick and 2 * known > len(found):

@@ -73,13 +73,13 @@ def examine_files(split, entry, rule, decode=True, read_mask=True):
         return record
     try:
         if read_mask or not isinstance(entry.mask, str):
-            stored = masks.read_stored(entry.mask_source(), rule)
-            record.mask = mask_scan.values_of(stored, entry.mask_path)
+            stored, palette = masks.read_with_palette(entry.mask_source(), rule)
+            record.mask = mask_scan.values_of(stored, entry.mask_path, palette)
             mask_size = record.mask.shape
         else:
             header = images.read_header(entry.mask_path)
             mask_size = header.size
-            if header.format == "JPEG":
+            if header.format in ("JPEG", "WEBP"):
                 masks.read_stored(entry.mask_path, rule)  # raises the error with its fix
     except DataError as error:
         record.fail(error, "mask-unreadable", entry.mask_path)

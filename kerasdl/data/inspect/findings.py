@@ -2,10 +2,13 @@
 
 import dataclasses
 import os
+import unicodedata
 
 from kerasdl.core.errors import DataError
 
 FIELDS = ("severity", "kind", "path", "what", "cause", "fix")
+UNSEEN = ("Cc", "Zl", "Zp")  # categories of characters that are shown by their number
+TURNING = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 SEVERITIES = ("error", "warning", "note")
 
 
@@ -82,5 +85,18 @@ def counted(count, noun):
 
 
 def printable(name):
-    """A file name as text that any terminal and file can hold; bytes without meaning as \\xNN."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
+    """A file name as text that any terminal and file can hold.
+
+    Bytes without meaning become \\xNN; so do control characters and those that turn the direction
+    of writing, which a terminal would obey.
+    """
+    name = os.fspath(name)
+    if name.isascii() and name.isprintable():
+        return name
+    text = os.fsencode(name).decode("utf-8", "backslashreplace")
+    return "".join(
+        char.encode("unicode_escape").decode()
+        if char in TURNING or unicodedata.category(char) in UNSEEN
+        else char
+        for char in text
+    )

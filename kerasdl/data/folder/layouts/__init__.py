@@ -115,6 +115,8 @@ class Reading:
         values: Stored mask value -> class index, or "ignore"; empty: the value is the index.
         colors: (red, green, blue) in a mask -> class index, or "ignore".
         palette: One (red, green, blue) per class for drawing; empty: a default.
+        threshold: Masks from this gray value on are class 1, below it 0; None: the values count.
+        channel: "red", "green", "blue" or "alpha", where one channel alone holds the values.
         summary: One line for the user: the layout and what follows from it, such as
             "Pascal VOC: 21 classes, 255 ignored, splits from ImageSets/Segmentation".
         license: License or terms of use, where the layout itself tells.
@@ -128,6 +130,8 @@ class Reading:
     values: dict[int, int | str] = dataclasses.field(default_factory=dict)
     colors: dict[tuple[int, int, int], int | str] = dataclasses.field(default_factory=dict)
     palette: tuple[tuple[int, int, int], ...] = ()
+    threshold: int | None = None
+    channel: str = ""
     summary: str = ""
     license: str = ""
     findings: list[Finding] = dataclasses.field(default_factory=list)

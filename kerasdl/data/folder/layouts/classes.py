@@ -1,13 +1,15 @@
 """One folder per class, in split folders or without."""
 
 import collections
+import itertools
 import pathlib
 import unicodedata
 
-from kerasdl.data.folder.layouts import UNDIVIDED
-from kerasdl.data.folder.layouts.splits import IMAGE_FOLDERS, mask_folder
+from kerasdl.data.folder.layouts import UNDIVIDED, relations
+from kerasdl.data.folder.layouts.splits import IMAGE_FOLDERS, is_mask_folder, mask_folder
 from kerasdl.data.inspect.findings import counted, listing, printable
 
+MOST_PAIRED = 12  # class folders up to which pairs of images and masks are looked for
 EXPECTED = "expected one folder per class, or train/, val/, test/ with one folder per class in each"
 
 
@@ -36,6 +38,8 @@ def add_classes(reading, file, folders):
             "no class folders", printable(str(pathlib.PurePath(loose[0]).parent)), EXPECTED
         )
         return
+    if not file.names and _is_something_else(reading, folders, filled):
+        return
     if len(filled) == 1:
         inner = tree.children(filled[0])
         fix = f"did you mean {tree.root / filled[0]}? " if len(inner) > 1 else ""
@@ -53,6 +57,50 @@ def add_classes(reading, file, folders):
             for label, name in enumerate(names)
             for image in members[split].get(name, [])
         ]
+
+
+def _is_something_else(reading, folders, names):
+    """Adds an error where the folders may be images with masks, or splits, and no classes."""
+    tree = reading.tree
+    listed = ", ".join(f'"{printable(name)}"' for name in names)
+    top = next(iter(folders.values()))
+    prefix = f"{top}/" if top else ""
+    inner = [
+        {child for child in tree.children(prefix + name) if tree.count(f"{prefix}{name}/{child}")}
+        for name in names
+    ]
+    shared = set.intersection(*inner) if len(names) > 1 else set()
+    if len(shared) > 1:
+        reading.error(
+            f"the folders {listing(names)} all hold {listing(sorted(shared))}",
+            top,
+            f"if these are the classes, put the splits into dataset.toml: train = "
+            f'"{prefix}{names[0]}" and val = "{prefix}{names[1]}"; if the outer ones are: '
+            f"names = [{listed}]",
+        )
+        return True
+    if len(names) > MOST_PAIRED or set(folders) != {UNDIVIDED}:
+        return False
+    for images, masks in itertools.permutations(names, 2):
+        if _may_be_pair(tree, prefix + images, prefix + masks):
+            reading.error(
+                f"{printable(images)} and {printable(masks)} may be images and their masks",
+                top,
+                f'if so, put into dataset.toml: images = "{prefix}{images}" and '
+                f'masks = "{prefix}{masks}"; if they are classes: names = [{listed}]',
+            )
+            return True
+    return False
+
+
+def _may_be_pair(tree, images, masks):
+    """Whether the files of two folders belong together, and one of them holds masks."""
+    if is_mask_folder(images) or not relations.related(tree, images, masks):
+        return False
+    if is_mask_folder(masks):
+        return True
+    drawn = relations.looks_like_masks
+    return drawn(tree, masks) and not drawn(tree, images)
 
 
 def _members(tree, folders):

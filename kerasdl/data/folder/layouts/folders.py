@@ -2,17 +2,18 @@
 
     label   CLASS/*, or SPLIT/CLASS/*
     mask    images/* + masks/*; images/SPLIT/* + masks/SPLIT/*; SPLIT/images/* + SPLIT/masks/*;
-            SPLIT/* + SPLITannot/*: same name, any suffix
+            SPLIT/* + SPLITannot/*: names that belong together, any suffix
     none    images anywhere; split folders as above, masks are left out
 
-SPLIT is train, val (or validation, valid, dev) or test.
+SPLIT is train, val (or validation, valid, dev) or test. The keys of dataset.toml name folders,
+endings and lists that are called otherwise.
 """
 
-from kerasdl.data.folder.layouts import Reading, classes, pairing
-from kerasdl.data.folder.layouts.splits import MASK_FOLDERS, mask_folder, split_folders
-from kerasdl.data.inspect.findings import listing
+from kerasdl.data.folder.dataset_file import FILE_NAME
+from kerasdl.data.folder.layouts import UNDIVIDED, Reading, classes, common, pairing, relations
+from kerasdl.data.folder.layouts.splits import is_mask_folder, mask_folder, split_folders
+from kerasdl.data.inspect.findings import counted, listing
 
-MASK_NAME_ENDINGS = ("_mask", "-mask", "_masks", "_label", "_labels", "_labelIds", "_gt", "_L")
 EXPECTED = {
     "label": classes.EXPECTED,
     "mask": "expected images/ and masks/ with files of the same names, or images/train + "
@@ -23,17 +24,16 @@ EXPECTED = {
 
 def read(location, annotation):
     """Class folders, images with masks, or images alone, by the annotation wanted."""
-    reading = Reading(location.tree)
-    folders = split_folders(reading, location.file, annotation)
+    reading, file = Reading(location.tree), location.file
+    folders = split_folders(reading, file, annotation)
     if annotation == "label":
-        classes.add_classes(reading, location.file, folders)
+        classes.add_classes(reading, file, folders)
     elif annotation == "mask":
-        _add_pairs(reading, folders)
+        _add_pairs(reading, file, folders)
     else:
-        for split, folder in folders.items():
-            prefix = folder + "/" if folder else ""
-            names = reading.tree.below(folder)
-            reading.splits[split] = [reading.entry(prefix + name) for name in names]
+        _add_images(reading, folders)
+    if file.split_files:
+        _divide(reading, file.split_files)
     return reading
 
 
@@ -41,30 +41,127 @@ def annotations(location):
     """What the folder seems to hold: masks, labels or images alone, the most telling first."""
     tree, file = location.tree, location.file
     folders = split_folders(Reading(tree), file, "mask")
-    if any(mask_folder(tree, folder) for folder in folders.values()):
+    if file.masks or any(_candidates(tree, folder) for folder in folders.values()):
         return ("mask", "none")
     return ("label", "none") if tree.children("") else ("none",)
 
 
-def _add_pairs(reading, folders):
-    """An image and the mask of the same name."""
+def _candidates(tree, folder):
+    """The folders that may hold the masks of a folder of images."""
+    usual = mask_folder(tree, folder)
+    found = relations.mask_folders(tree, folder)
+    return found if usual is None or usual in found or len(found) > 1 else [usual]
+
+
+def _add_images(reading, folders):
+    """Images alone: folders and files whose names say that they are masks are left out."""
+    tree, left_out = reading.tree, 0
+    for split, folder in folders.items():
+        prefix = folder + "/" if folder else ""
+        names = tree.below(folder)
+        kept = [name for name in names if not any(map(is_mask_folder, name.split("/")[:-1]))]
+        stems = {pairing.stem(name) for name in kept}
+        kept = [name for name in kept if not _is_drawn(pairing.stem(name), stems)]
+        kept = kept or names
+        left_out += len(names) - len(kept)
+        reading.splits[split] = [reading.entry(prefix + name) for name in kept]
+    if left_out:
+        common.note(reading, f"{counted(left_out, 'mask')} left out, by the names")
+
+
+def _is_drawn(stem, stems):
+    """Whether a file is the mask, by its name, of an image that is there."""
+    for ending in relations.ENDINGS:
+        if stem.endswith(ending):
+            plain = stem.removesuffix(ending)
+            return plain in stems or any(other.startswith(plain + "_") for other in stems - {stem})
+    return False
+
+
+def _add_pairs(reading, file, folders):
+    """An image and the mask whose name belongs to it."""
     tree = reading.tree
     for split, folder in folders.items():
-        masks_at = mask_folder(tree, folder)
+        masks_at = _masks_of(reading, file, split, folder)
         if masks_at is None:
-            fix = EXPECTED["mask"]
-            if any(folder_name in MASK_FOLDERS for folder_name in tree.children("")):
-                fix += f"; the mask folder holds no images but {kinds(tree.others)}"
-            reading.error("no masks for the images", folder, fix)
             continue
-        images = pairing.by_key(reading, folder)
-        masks = pairing.by_key(reading, masks_at)
-        for stem in [stem for stem in masks if stem not in images]:
-            ending = next((e for e in MASK_NAME_ENDINGS if stem.endswith(e)), None)
-            plain = stem.removesuffix(ending) if ending else stem
-            if plain in images and plain not in masks:
-                masks[plain] = masks.pop(stem)
+        if file.image_suffix or file.mask_suffix:
+            ends = file.image_suffix, file.mask_suffix
+            reading.splits[split] = pairing.pairs(reading, folder, masks_at, *ends)
+            continue
+        for place in (folder, masks_at):
+            pairing.by_key(reading, place)  # names two files of one name
+        found = tree.within(folder) if masks_at.startswith(folder) else tree.below(folder)
+        images, masks = relations.pair_keys(found, tree.below(masks_at))
+        images, masks = (
+            {key: f"{place}/{name}" if place else name for key, name in part.items()}
+            for part, place in ((images, folder), (masks, masks_at))
+        )
         reading.splits[split] = pairing.join(reading, images, masks, folder, masks_at)
+
+
+def _masks_of(reading, file, split, folder):
+    """The folder of masks of a folder of images; None, with a finding, if it is not known."""
+    tree = reading.tree
+    if file.masks:
+        parts = [] if split == UNDIVIDED else folder.split("/")
+        inner = ["/".join(parts[start:]) for start in range(len(parts))]
+        named = [f"{file.masks}/{rest}" for rest in inner] or [file.masks]
+        found = next((each for each in named if tree.count(each)), None)
+        if found is None:
+            fix = f"correct 'masks' in {FILE_NAME}"
+            reading.error("no masks in the folder named", named[-1], fix)
+        return found
+    found = _candidates(tree, folder)
+    if len(found) == 1:
+        return found[0]
+    if found:
+        lines = " or ".join(f'masks = "{_without(each, split)}"' for each in found)
+        what = f"{len(found)} folders may hold the masks: {listing(found)}"
+        reading.error(what, folder, f"put into {FILE_NAME}: {lines}")
+    elif split in ("train", UNDIVIDED):
+        fix = EXPECTED["mask"]
+        if any(is_mask_folder(name) for name in tree.children("")):
+            fix += f"; the mask folder holds no images but {kinds(tree.others)}"
+        fix += f", or name the folders in {FILE_NAME}: images = ..., masks = ..."
+        reading.error("no masks for the images", folder, fix)
+    else:
+        what = f"{split} images without masks left out"
+        common.note(reading, what, folder, "`kerasdl predict` reads them")
+    return None
+
+
+def _without(folder, split):
+    """A folder of masks without the folder of its split at the end."""
+    return folder if split == UNDIVIDED else folder.rpartition("/")[0] or folder
+
+
+def _divide(reading, lists):
+    """Splits by the lists of names that dataset.toml gives, in the place of those by folder."""
+    by_name = {}
+    for entry in [entry for part in reading.splits.values() for entry in part]:
+        parts = pairing.stem(entry.file).split("/")
+        for start in range(len(parts)):  # "a", "cat/a" and "images/cat/a" all name it
+            by_name.setdefault("/".join(parts[start:]), []).append(entry)
+    reading.splits = {}
+    for split, name in lists.items():
+        wanted = [_stem_of(word) for word in pairing.read_list(reading, name)]
+        unclear = [word for word in wanted if len(by_name.get(word, ())) != 1]
+        if unclear:
+            reading.error(
+                f"{counted(len(unclear), 'name')} of the list without image: {listing(unclear)}",
+                name,
+                "correct the names, or add the images",
+                skippable=True,
+            )
+        unclear = set(unclear)
+        reading.splits[split] = [by_name[word][0] for word in wanted if word not in unclear]
+
+
+def _stem_of(word):
+    """A name of a list as it is looked for: without suffix, if it has that of an image."""
+    word = word.replace("\\", "/").removeprefix("./")
+    return pairing.stem(word) if relations.has_image_suffix(word) else word
 
 
 def kinds(others):

@@ -1,5 +1,7 @@
 """Split folders by their usual names: train, val (validation, valid, dev), test."""
 
+import re
+
 from kerasdl.data.folder.dataset_file import FILE_NAME
 from kerasdl.data.folder.layouts import UNDIVIDED, Reading
 from kerasdl.data.inspect.findings import counted, listing
@@ -14,9 +16,27 @@ SPLIT_NAMES = {
     "test": "test",
     "testing": "test",
 }
+# Names of folders that say "masks".
+MASK_FOLDER = re.compile(
+    r"(?:^|[^a-z])(?:masks?|labels?|annotations?|anno|gt|gtfine|gtcoarse|ground.?truths?|trimaps?"
+    r"|segmentations?|segmentationclass\w*|segmentationobject|png_?masks?)(?:[^a-z]|$)"
+    r"|^seg$|groundtruth|annot$|masks?$|labels?$"
+)
 IMAGE_FOLDERS = ("images", "image", "imgs", "img")
 MASK_FOLDERS = ("masks", "mask", "labels", "annotations", "annotation")
 MASK_FOLDER_ENDINGS = ("annot", "_annot", "_masks", "_mask", "_labels", "masks", "_annotations")
+
+
+def is_mask_folder(name: str) -> bool:
+    """Whether the name of a folder says that it holds masks."""
+    return bool(MASK_FOLDER.search(name.lower()))
+
+
+def split_of(name: str) -> str | None:
+    """The split that the name of a folder says: "train", "seg_train", "test_set", "train2017"."""
+    words = [SPLIT_NAMES.get(word) for word in re.split(r"[^a-z]+", name.lower())]
+    named = set(filter(None, words))
+    return named.pop() if len(named) == 1 else None
 
 
 def split_folders(reading: Reading, file, annotation: str) -> dict[str, str]:
@@ -24,13 +44,20 @@ def split_folders(reading: Reading, file, annotation: str) -> dict[str, str]:
     tree = reading.tree
     if file.folders:
         return _named_folders(reading, file)
-    base = ""
-    if annotation != "label":
-        base = next((name for name in IMAGE_FOLDERS if tree.count(name)), "")
+    base = file.images
+    if annotation != "label" and not base:
+        base = _image_folder(tree)
     folders, unused = {}, []
-    for name in tree.children(base):
+    names = tree.children(base)
+    splits = {name: SPLIT_NAMES.get(name.lower()) for name in names}
+    if not any(splits.values()):
+        # seg_train and seg_test, training_set and test_set, but not one class of that name.
+        loose = {name: split_of(name) for name in names if not is_mask_folder(name)}
+        found = [split for split in loose.values() if split]
+        if "train" in found and len(set(found)) == len(found) > 1:
+            splits.update(loose)
+    for name, split in splits.items():
         folder = f"{base}/{name}" if base else name
-        split = SPLIT_NAMES.get(name.lower())
         if split is None:
             unused += [folder] if tree.count(folder) else []
         elif not tree.count(folder):
@@ -50,11 +77,35 @@ def split_folders(reading: Reading, file, annotation: str) -> dict[str, str]:
             )
         return {UNDIVIDED: base}
     _warn_unused(reading, base, folders, unused)
-    if annotation != "label":
-        for split, folder in folders.items():
-            inner = [name for name in IMAGE_FOLDERS if tree.count(f"{folder}/{name}")]
+    for split, folder in folders.items():
+        if annotation == "label":
+            folders[split] = _descended(tree, folder, split)
+        else:
+            inner = [name for name in tree.children(folder) if name.lower() in IMAGE_FOLDERS]
             folders[split] = f"{folder}/{inner[0]}" if inner else folder
     return folders
+
+
+def _image_folder(tree):
+    """The folder of images beside one of masks; "" where nothing tells.
+
+    It has a usual name, or is the only one whose name does not say "masks".
+    """
+    names = [name for name in tree.children("") if tree.count(name)]
+    usual = [name for name in names if name.lower() in IMAGE_FOLDERS]
+    if usual:
+        return usual[0]
+    others = [name for name in names if not is_mask_folder(name)]
+    alone = len(others) == 1 and len(names) > 1 and not tree.within("")
+    return others[0] if alone and split_of(others[0]) is None else ""
+
+
+def _descended(tree, folder, split):
+    """The folder within a split folder that holds the classes: seg_train/seg_train/."""
+    inner = [name for name in tree.children(folder) if tree.count(f"{folder}/{name}")]
+    if len(inner) == 1 and split_of(inner[0]) == split and not tree.within(folder):
+        return f"{folder}/{inner[0]}"
+    return folder
 
 
 def _named_folders(reading, file):
@@ -75,7 +126,7 @@ def _warn_unused(reading, base, folders, unused):
         what = f"{counted(len(loose), 'image')} beside the split folders not used"
         reading.warn(what, f"{base}/{loose[0]}" if base else loose[0], "move or remove them")
     for folder in unused:
-        if not any(folder == name + e for name in folders.values() for e in MASK_FOLDER_ENDINGS):
+        if not is_mask_folder(folder.rpartition("/")[2]):
             what = "folder is no split (train, val, test) and is not used"
             reading.warn(what, folder, "move or remove it")
 
@@ -85,8 +136,9 @@ def mask_folder(tree, folder: str) -> str | None:
     parts = folder.split("/") if folder else []
     for place in reversed(range(len(parts))):
         if parts[place].lower() in IMAGE_FOLDERS:
+            there = {name.lower(): name for name in tree.children("/".join(parts[:place]))}
             for name in MASK_FOLDERS:
-                candidate = "/".join((*parts[:place], name, *parts[place + 1 :]))
+                candidate = "/".join((*parts[:place], there.get(name, name), *parts[place + 1 :]))
                 if tree.count(candidate):
                     return candidate
     for ending in MASK_FOLDER_ENDINGS if folder else ():

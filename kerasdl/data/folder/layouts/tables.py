@@ -89,6 +89,8 @@ def read(location, annotation):
 def _tables(location):
     """Names of the tables with labels whose images do not lie in folders of their classes."""
     tree = location.tree
+    if location.file.labels_csv:
+        return [location.file.labels_csv]
     found = [
         name
         for name in tree.documents
