@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "models": {"core"},
     "tasks": {"core", "data", "metrics", "losses"},
     "runs": {"core", "backend", "data", "metrics", "losses", "models", "tasks"},
-    "report": {"core", "metrics", "models", "tasks", "runs"},
+    "report": {"core", "metrics", "losses", "models", "tasks", "runs"},
     "engine": {
         *("core", "backend", "data", "metrics", "losses", "models", "tasks", "runs", "report"),
     },

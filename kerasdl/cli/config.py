@@ -67,7 +67,7 @@ def keys_page():
     for group, members in itertools.groupby(configuration.keys().items(), lambda e: e[1].group):
         text += f"\n## {group}\n\n| key | default | values | meaning |\n|---|---|---|---|\n"
         for name, key in members:
-            flag = f" Flag: `--{name.replace('_', '-')}`." if key.flag else ""
+            flag = f" Flag: `{key.option(name)}`." if key.flag else ""
             values = _values(key, fields[name]).replace("|", "\\|")
             text += f"| `{name}` | `{_default(fields[name])}` | {values} | {key.help}{flag} |\n"
     return text

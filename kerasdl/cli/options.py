@@ -117,7 +117,7 @@ def config_options(function):
     for name, key in reversed(configuration.keys().items()):
         if not key.flag:
             continue
-        flag, default = f"--{name.replace('_', '-')}", getattr(configuration.Config, name)
+        flag, default = key.option(name), getattr(configuration.Config, name)
         if isinstance(default, bool):
             facts = {"is_flag": True}
         elif key.choices is not None or key.metavar:

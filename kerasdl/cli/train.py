@@ -65,3 +65,8 @@ def train(settings, task, config_file, assignments, backend, out, resume, overwr
     if distribution.is_worker():
         return
     show_scores({"run": str(trained), **trained.metrics}, as_json)
+    if not quiet:
+        from kerasdl.report import advice, document
+
+        for line in advice.lines(document.read(trained)):
+            click.echo(line, err=True)

@@ -8,6 +8,8 @@ import keras
 import rich.console
 import rich.progress
 
+from kerasdl.report import advice
+
 SHOWN_DIGITS = 4
 
 logger = logging.getLogger("kerasdl")
@@ -39,7 +41,7 @@ class WarnAboutGray(keras.callbacks.Callback):
         minimum: Colorfulness of the predictions below which to warn, as a fraction of the truth's.
     """
 
-    def __init__(self, minimum=0.2):
+    def __init__(self, minimum=advice.GRAY):
         super().__init__()
         self.minimum = minimum
         self._gray = False

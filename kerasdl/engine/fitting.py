@@ -81,7 +81,7 @@ def _fit_stage(folder, config, stage, task, dataset, stop, quiet, group):
     group.main_first(lambda: _transfer(folder, model, config))
     group.run_on_main(lambda: _prepare(folder, model, config, task, dataset, group))
     with contextlib.ExitStack() as stack:
-        batches, validation = _batches(stack, source, sized, task, dataset, group)
+        batches, validation = open_batches(stack, source, sized, task, dataset, group)
         rate = schedules.learning_rate(config, len(batches))
         step.assemble(model, config, loss, metrics, rate)
         group.prepare_model(model)
@@ -117,7 +117,7 @@ def _fit_stage(folder, config, stage, task, dataset, stop, quiet, group):
     return finished
 
 
-def _batches(stack, source, config, task, dataset, group):
+def open_batches(stack, source, config, task, dataset, group):
     """Training and validation batches (None without validation images), closed with the stack."""
     batches = Batches(
         source,

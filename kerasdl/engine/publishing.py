@@ -13,6 +13,7 @@ from kerasdl.report import document as rundocument
 from kerasdl.runs import names
 from kerasdl.runs.run import Run
 
+SIZED = 20  # images whose size is looked at
 EXTREMES = 4  # best and worst images shown in a report
 
 logger = logging.getLogger("kerasdl")
@@ -65,6 +66,7 @@ def examine(path, config, task, dataset):
         "parameters": model.count_params(),
         "source": dataset.source,
         "license": dataset.license,
+        "median_size": _median_size(dataset.splits[split]),
         "calibration": found.calibration,
         "images": {
             # A class is not an image, so classification has only the input column.
@@ -76,6 +78,13 @@ def examine(path, config, task, dataset):
     if task.masks:
         extras["legend"] = list(zip(dataset.class_names, dataset.palette, strict=True))
     return found, extras
+
+
+def _median_size(split):
+    """Median height and width of some images of a split, which may be larger than in training."""
+    chosen = numpy.unique(numpy.linspace(0, len(split) - 1, SIZED).astype(int))
+    sizes = [split[int(index)].image.shape[:2] for index in chosen]
+    return [int(side) for side in numpy.median(sizes, axis=0)]
 
 
 def _titled(model, task, dataset, found, indices, test_time_flip):

@@ -108,7 +108,7 @@ def _train(
     dataset = group.main_first(lambda: datasets.load(config, location))
     if not len(dataset.splits.get("train", ())):
         raise DataError("no training images", config.data)
-    config, decisions = planning.settle(config, dataset, engine)
+    config, decisions = planning.settle(config, dataset, engine, None if overwrite else path)
     task = tasks.of(config)
     if group.is_main:
         for line in planning.explain(decisions):

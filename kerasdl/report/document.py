@@ -24,6 +24,7 @@ def read(path, scores=None):
     return {
         "scores": run.metrics if scores is None else scores,
         "history": run.history,
+        "samples": run.samples,
         "config": configuration.as_dict(config),
         "defaults": configuration.as_dict(defaults),
         "environment": run.environment,

@@ -12,6 +12,8 @@ A *run document* is a dict of what the run folder holds:
     config         resolved configuration (dict)
     defaults       default configuration, to mark the keys that were set (dict), optional
     environment    environment.json (dict, may be nested)
+    samples        number of images of each split (dict), optional
+    median_size    median height and width of the images (list), optional
     backend, precision, command, finished (text), seconds (number), parameters (int), all optional
     calibration    [{low, high, count, confidence, accuracy}, ...], optional
     images       {columns: ["input", "truth", "prediction"],

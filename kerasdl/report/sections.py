@@ -3,7 +3,7 @@
 import re
 from typing import NamedTuple
 
-from kerasdl.report import embed, exhibits, names, runs, tables
+from kerasdl.report import advice, embed, exhibits, names, runs, tables
 
 
 class Headline(NamedTuple):
@@ -42,6 +42,7 @@ class Section(NamedTuple):
     calibration: embed.Chart | None
     galleries: list
     legend: list
+    advice: list
     command: str | None
     config: list
     environment: list
@@ -77,6 +78,7 @@ def run_section(documents):
         calibration=exhibits.calibration(first.get("calibration")),
         galleries=exhibits.galleries(first.get("images") or {}),
         legend=[(name, exhibits.css(color)) for name, color in first.get("legend") or ()],
+        advice=advice.lines(first) if len(documents) == 1 else [],
         command=first.get("command"),
         config=config_rows(first.get("config") or {}, first.get("defaults") or {}),
         environment=runs.flat(first.get("environment") or {}),

@@ -17,7 +17,7 @@ from kerasdl.runs import names
 
 FOLDER = pathlib.Path(names.FIGURES) / "images"
 MAX_WIDTH = 320  # pixels; a page shows three images side by side, and must fit in an email
-KEYS = ("calibration", "parameters", "source", "license", "legend")
+KEYS = ("calibration", "parameters", "source", "license", "legend", "median_size")
 
 
 def write(folder, document):

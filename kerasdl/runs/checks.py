@@ -2,6 +2,7 @@
 
 import math
 import operator
+import re
 import typing
 
 from kerasdl import losses, models
@@ -19,6 +20,8 @@ def typed(key: str, value: typing.Any, kind: typing.Any) -> typing.Any:
     origin = typing.get_origin(kind) or kind
     if origin is tuple:
         return _sequence(key, value, typing.get_args(kind)[0])
+    if key == "time_budget" and isinstance(value, str):
+        return _seconds(key, value)
     if origin is float and type(value) is int:
         return float(value)
     if origin is float and isinstance(value, str):
@@ -47,6 +50,16 @@ def _sequence(key: str, value: typing.Any, kind: type) -> tuple[typing.Any, ...]
             return (value[0], value[-1])
     expected = "HEIGHTxWIDTH, such as 64x64" if sized else f"a list of {_noun(kind, many=True)}"
     raise ConfigError(f"'{key}' must be {expected}, received {value!r}")
+
+
+def _seconds(key: str, text: str) -> float:
+    """Seconds of "1h30m", "10m", "90s" or "600"."""
+    number = r"(\d+(?:\.\d+)?)"
+    found = re.fullmatch(rf"(?:{number}h)?(?:{number}m)?(?:{number}s?)?", text.strip().lower())
+    if not found or not any(found.groups()):
+        raise ConfigError(f"'{key}' must be a time, such as 10m, 1h30m or 90s, received {text!r}")
+    hours, minutes, seconds = (float(part or 0) for part in found.groups())
+    return 3600 * hours + 60 * minutes + seconds
 
 
 def _noun(kind: type, many: bool = False) -> str:

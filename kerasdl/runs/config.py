@@ -31,7 +31,7 @@ class Key:
         group: Heading under which docs/configuration.md lists it.
         choices: Allowed values; a registry means its names, None any value.
         low, high: Smallest and largest value; `above` and `below` exclude the limit.
-        flag: Whether `kerasdl train` has a flag of that name besides `--set`.
+        flag: Whether `kerasdl train` has a flag besides `--set`; text: the name of that flag.
         metavar: What a value looks like, for `--help`.
         resumable: Whether it may change when a run is resumed: it affects how long or how fast a
         run trains, never what an epoch computes.
@@ -44,9 +44,13 @@ class Key:
     high: float | None = None
     above: float | None = None
     below: float | None = None
-    flag: bool = False
+    flag: bool | str = False
     metavar: str = ""
     resumable: bool = False
+
+    def option(self, name: str) -> str:
+        """The flag of the key `name`, such as "--image-size"."""
+        return f"--{self.flag if isinstance(self.flag, str) else name.replace('_', '-')}"
 
 
 def _key(default: typing.Any, text: str, group: str, **facts: typing.Any) -> typing.Any:
@@ -140,6 +144,11 @@ class Config:
         False, "Whether a tfds: data set may be downloaded and prepared.", "Data", resumable=True
     )
     epochs: int = _key(20, "Number of epochs.", "Training", low=1, flag=True, resumable=True)
+    time_budget: float = _key(
+        0.0, "Time that a training with the recipe auto may take, such as 10m, 1h30m, 90s or "
+        "seconds; 0: any. Decides the number of epochs.", "Training",
+        low=0, flag="time", metavar="TIME",
+    )  # fmt: skip
     steps_per_epoch: int = _key(
         0, "Steps of an epoch; 0: one pass over the data.", "Training", low=0
     )

@@ -122,6 +122,15 @@ def check(config: "Config") -> None:
             f"'warmup_epochs' must be below 'epochs' = {config.epochs}, "
             f"received {config.warmup_epochs:g}"
         )
+    if config.time_budget and config.recipe != "auto":
+        raise ConfigError(
+            f"'time_budget' is for the recipe auto, the recipe is {config.recipe}",
+            fix="--recipe auto, or --epochs in place of --time",
+        )
+    if config.time_budget and config.distribute != "none":
+        raise ConfigError(
+            "'time_budget' is measured on one device", fix="distribute = 'none', or set epochs"
+        )
     sizes = config.progressive_sizes
     if list(sizes) != sorted(set(sizes)) or any(not 10 <= size < 100 for size in sizes):
         raise ConfigError(

@@ -94,6 +94,11 @@ class Run:
             raise ModelFileError(f"damaged file ({error})", path) from error
 
     @property
+    def samples(self) -> dict[str, int]:
+        """Number of images of each split."""
+        return self._json(names.DATA).get("samples", {})
+
+    @property
     def class_names(self) -> tuple[str, ...]:
         """Class names in the order of the model's outputs; empty without classes."""
         return tuple(self.sidecar.get("class_names") or ())

@@ -18,6 +18,7 @@ RESERVED = {
     "task": "a sweep has one task",
     "seed": "use --seeds",
     "backend": "one process, one backend: use --backend",
+    "time_budget": "the runs of a sweep are compared, so set epochs",
     "workers": "it does not affect results",
     "cache_megabytes": "it does not affect results",
 }
@@ -79,6 +80,8 @@ def plan(common, assignments, num_seeds, out=None):
         DataError, ModelFileError: The data or the weights are missing.
     """
     base = configuration.Config(**common)
+    if base.time_budget:
+        raise ConfigError("a sweep has no 'time_budget'", fix=RESERVED["time_budget"])
     wanted = grid.parse(assignments)
     keys = {key: _full_key(key, base, wanted) for key in wanted}
     if len(set(keys.values())) < len(keys):
