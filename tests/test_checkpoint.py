@@ -401,7 +401,7 @@ def test_a_disk_that_turns_read_only_is_told_once(copied, monkeypatch):
     with Run(copied) as run:
         monkeypatch.setattr(os, "rename", refuse)
         monkeypatch.setattr(files, "remove", refuse)
-        with pytest.raises(WriteError, match="Read-only.*choose a folder") as caught:
+        with pytest.raises(WriteError, match="Read-only.*choose a writable folder") as caught:
             run.train((0.5,))
     assert caught.value.exit_code == 6
     monkeypatch.undo()

@@ -210,7 +210,7 @@ def test_the_split_is_told_as_it_is():
     assert "which were not used in training" in card.model_card(document, "run")
     document = {**document, "scores": {**document["scores"], "split": "train"}}
     text = card.model_card(document, "run")
-    assert "**with which it was trained**" in text and "not used in training" not in text
+    assert "**which it was trained on**" in text and "not used in training" not in text
     test, train = run_document()["scores"], document["scores"]
     assert tables.split_caption([test, test]) == "Scores, test split"
     assert tables.split_caption([test, train]) == "Scores, test and train splits"

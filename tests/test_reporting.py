@@ -112,4 +112,4 @@ def test_older_run_without_its_data_is_reported_without_images(folders, caplog):
 
 
 def test_report_of_no_run_is_an_error_of_one_line(kerasdl, tmp_path):  # noqa: F811
-    assert_one_error_line(kerasdl("report", str(tmp_path)), 4, "there is no run")
+    assert_one_error_line(kerasdl("report", str(tmp_path)), 4, "no run in")

@@ -89,7 +89,7 @@ def test_find_runs(folders, tmp_path, caplog):
     assert run.find([folders[1], folders[1], tmp_path / "all" / "none"]) == folders[1:]
     for path, message in (
         (tmp_path / "nowhere", "no such run folder"),
-        (folders[0] / "figures", "there is no run"),
+        (folders[0] / "figures", "no run in"),
         (tmp_path / "all" / "none" / "seed-10", "not finished"),
     ):
         with pytest.raises(ModelFileError, match=message):

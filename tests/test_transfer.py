@@ -162,7 +162,7 @@ def test_other_shapes_are_said(classifier, tmp_path, caplog):
 
 
 def test_what_is_no_backbone_is_refused(classifier, tmp_path):
-    with pytest.raises(ConfigError, match="no layer that unet could take.*unet-resnet18"):
+    with pytest.raises(ConfigError, match="no layer that unet could use.*unet-resnet18"):
         start("unet", classifier, tmp_path)
     with pytest.raises(ConfigError, match=r"3, 64\) there and .*3, 8\) here.*filters"):
         start("resnet18", classifier, tmp_path, stem="imagenet", filters=8)
