@@ -2,7 +2,7 @@
 
 import click
 
-from kerasdl.cli.options import Words, common_options, json_option
+from kerasdl.cli.options import Words, common_options, json_option, with_extensions
 from kerasdl.core.errors import ConfigError
 
 DIFFERENT = 3  # exit code where backends are further apart than allowed
@@ -76,7 +76,10 @@ def compare_backends(run, models, sizes, backends, precisions, tolerance, step_t
 
     chosen = comparing.chosen_backends(backends)
     if run is None:
-        subjects = cases.fresh(models or "all", sizes or ("64x64",), assignments, batch_size)
+        subjects = cases.fresh(
+            models or "all", sizes or ("64x64",), assignments, batch_size,
+            with_extensions({}).get("extensions", ()),
+        )  # fmt: skip
         folder = pathlib.Path(out or "saved_models/compare")
     else:
         if models or sizes:

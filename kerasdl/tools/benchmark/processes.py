@@ -7,6 +7,7 @@ import time
 
 from kerasdl import backend
 from kerasdl.backend import machine, memory
+from kerasdl.core import extensions
 from kerasdl.tools import workers
 
 
@@ -15,7 +16,7 @@ def measure(cells, job, rounds, tell=lambda text: None, start=None):
 
     Args:
         cells: Cells of the same group.
-        job: What is common to all: steps, image_size, seed, timeout.
+        job: What is common to all: steps, image_size, seed, timeout, extensions.
         rounds: How many blocks of steps each cell computes.
         tell: Called with a text for the person who waits.
         start: Function (cell, job) -> object with `read`, `turn` and `close`, as
@@ -59,6 +60,7 @@ def _start(cell, job):
 
 def work(job):
     """The worker's side: an answer after the first step, and one after each block of steps."""
+    extensions.load(job["extensions"])  # the model may be theirs
     began = time.perf_counter()
     backend.choose("auto")
     from kerasdl.tools.benchmark import subject
