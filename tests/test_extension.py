@@ -52,7 +52,12 @@ def run(tmp_path_factory, registries):
 
 def test_help_names_what_an_extension_adds(capsys):
     code, said = words(capsys, "train", "--extension", FILE, "--help")
-    assert code == 0 and "|tiny]" in said.out
+    options = " ".join(said.out.split())
+    assert code == 0 and "|tiny]" in options and "|smoothed]" in options
+    assert "|FOLDER|stripes" in options and "|true_probability" in options
+    for command in (["benchmark"], ["compare", "backends"]):
+        code, said = words(capsys, *command, "--extension", FILE, "--help")
+        assert code == 0 and "|tiny]" in said.out
     code, said = words(capsys, "train", "segment", "--extension", FILE, "--set", "loss=smothed")
     assert code == 2 and "did you mean 'smoothed'?" in said.err
 

@@ -7,19 +7,22 @@ a flag. Flags, `--help`, the checks and docs/configuration.md all come from the 
 import dataclasses
 import tomllib
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import tomli_w
 
+from kerasdl import data
 from kerasdl.backend import BACKENDS, PRECISIONS
 from kerasdl.core import extensions
 from kerasdl.core.errors import ConfigError, suggest
 from kerasdl.losses import LOSSES
+from kerasdl.metrics import METRICS
 from kerasdl.models import MODELS
 from kerasdl.runs import checks, recipes
 from kerasdl.tasks import TASKS, resolve_task
 
 JIT_COMPILE = ("auto", "on", "off")
+TARGETS = tuple(dict.fromkeys(target for spec in TASKS.values() for target in spec.targets))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +35,7 @@ class Key:
         choices: Values it may have; a registry stands for its names, None for any value.
         low, high: Least and largest value; `above` and `below` leave the limit itself out.
         flag: Whether `kerasdl train` has a flag of that name besides `--set`.
-        metavar: What a value looks like, for `--help`.
+        metavar: What a value looks like, for `--help`; a function where extensions add to it.
         resumable: Whether it may differ when a run is resumed: it changes how long or how fast a
             run trains, never what an epoch computes.
     """
@@ -45,7 +48,7 @@ class Key:
     above: float | None = None
     below: float | None = None
     flag: bool = False
-    metavar: str = ""
+    metavar: str | Callable[[], str] = ""
     resumable: bool = False
 
 
@@ -98,8 +101,8 @@ class Config:
         False, "Leave the layers that the weights filled as they are.", "Model", flag=True
     )
     data: str = _key(
-        "scenes", "Data: scenes (embedded), a folder, a .npz file, or tfds:NAME.", "Data",
-        flag=True, metavar="DATA",
+        "scenes", "Data set; scenes are embedded.", "Data",
+        flag=True, metavar=lambda: "|".join(data.forms()),
     )  # fmt: skip
     image_size: tuple[int, int] = _key(
         (64, 64),
@@ -170,7 +173,10 @@ class Config:
     progressive_sizes: tuple[int, ...] = _key(
         (), "Smaller sizes to train at first, in percent of image_size.", "Training"
     )
-    monitor: str = _key("val_loss", "Value that decides which epoch is the best.", "Training")
+    monitor: str = _key(
+        "val_loss", "Value of history.csv that decides which epoch is the best.", "Training",
+        flag=True, metavar=lambda: f"[val_]{'|'.join(METRICS)}",
+    )  # fmt: skip
     plateau_factor: float = _key(
         0.1, "Factor of the learning rate on a plateau.", "Training", above=0, below=1
     )
@@ -180,10 +186,10 @@ class Config:
     early_stopping_patience: int = _key(
         0, "Epochs without improvement before training ends; 0: never.", "Training", low=0
     )
-    loss: str = _key("", "Loss; empty: the task's default.", "Loss", choices=LOSSES)
+    loss: str = _key("", "Loss; empty: the task's default.", "Loss", choices=LOSSES, flag=True)
     target: str = _key(
         "", "Colorization: rgb, or ab, which keeps the lightness of the input; empty: rgb.", "Loss",
-        choices=("rgb", "ab"), flag=True,
+        choices=TARGETS, flag=True,
     )  # fmt: skip
     label_smoothing: float = _key(
         0.0, "Fraction of the target spread over all classes, in training only.", "Loss",
