@@ -15,7 +15,7 @@ from kerasdl.tools.benchmark import cells, processes, results, run, show, subjec
 from kerasdl.tools.benchmark.cells import Cell
 
 PLAIN = str(pathlib.Path(__file__).parents[1] / "benchmarks" / "reference_loop.py") + ":Loop"
-JOB = {"steps": 2, "image_size": [32, 32], "seed": 0, "timeout": 1}
+JOB = {"steps": 2, "image_size": [32, 32], "seed": 0, "timeout": 1, "extensions": ()}
 # Seconds per step of a batch of 8 in two rounds, the machine being slower in the second.
 SECONDS = {
     (PLAIN, "float32"): ([2.0, 2.0], [4.0, 4.0]),

@@ -5,16 +5,19 @@ import pathlib
 import shutil
 import sys
 
+import keras
 import pytest
 
 import kerasdl
 from kerasdl.cli.main import main
-from kerasdl.core import extensions
+from kerasdl.core import extensions, registry
 from kerasdl.core.errors import ConfigError
 from kerasdl.data import SOURCES
 from kerasdl.losses import LOSSES
 from kerasdl.metrics import METRICS
 from kerasdl.models import MODELS
+from kerasdl.runs import config as configuration
+from kerasdl.tools import workers
 
 REGISTRIES = (MODELS, LOSSES, METRICS, SOURCES)
 BEFORE = [set(registry) for registry in REGISTRIES]
@@ -51,9 +54,80 @@ def run(tmp_path_factory, registries):
 
 def test_help_names_what_an_extension_adds(capsys):
     code, said = words(capsys, "train", "--extension", FILE, "--help")
-    assert code == 0 and "|tiny]" in said.out
+    options = " ".join(said.out.split())
+    assert code == 0 and "|tiny]" in options and "|smoothed]" in options
+    assert "|FOLDER|stripes" in options and "|true_probability" in options
+    for command in (["benchmark"], ["compare", "backends"]):
+        code, said = words(capsys, *command, "--extension", FILE, "--help")
+        assert code == 0 and "|tiny]" in said.out
     code, said = words(capsys, "train", "segment", "--extension", FILE, "--set", "loss=smothed")
     assert code == 2 and "did you mean 'smoothed'?" in said.err
+
+
+class Forgetful:
+    """A worker within this process that, like a new one, knows no extension."""
+
+    def __init__(self, work, job, backend, timeout=None):
+        job = json.loads(json.dumps(job))
+        with pytest.MonkeyPatch.context() as patch:
+            for name in [name for name in sys.modules if name.startswith("kerasdl_extension_")]:
+                patch.delitem(sys.modules, name)
+            kept = {name: spec for name, spec in MODELS.items() if name != "tiny"}
+            patch.setattr(MODELS, "_entries", kept)
+            self.answers = registry.load(work)(job)
+            self.first = next(self.answers)
+
+    def read(self):
+        return self.first
+
+    def turn(self):
+        return next(self.answers)
+
+    def close(self):
+        self.answers.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.close()
+
+
+@pytest.fixture
+def forgetful(monkeypatch):
+    for name in (LOSSES, METRICS, SOURCES):  # each worker registers anew what differs in identity
+        monkeypatch.setattr(name, "add", lambda entry: None)
+    monkeypatch.setattr(workers, "Worker", Forgetful)
+
+
+def test_a_worker_of_benchmark_knows_the_model_of_an_extension(capsys, forgetful):
+    code, said = words(
+        capsys, "benchmark", "--extension", FILE, "--model", "tiny", "--image-size", 16,
+        "--batch-size", 2, "--steps", 1, "--rounds", 1, "--backend", keras.config.backend(),
+        "--precision", "float32", "--no-keep", "--json",
+    )  # fmt: skip
+    assert code == 0, said.err
+    (row,) = json.loads(said.out)["rows"]
+    # 3x3x3x8 + 8 of the hidden layer, and 8 + 1 per class.
+    assert (row["parameters"] - 224) % 9 == 0 and "error" not in row
+
+
+def test_a_worker_of_compare_knows_the_model_of_an_extension(
+    capsys, forgetful, monkeypatch, tmp_path
+):
+    told = []
+
+    def measure(job):
+        told.append(configuration.Config(**job["config"]).model)
+        return {"error": "enough"}, {}
+
+    monkeypatch.setattr("kerasdl.tools.compare.measuring.measure", measure)
+    words(
+        capsys, "compare", "backends", "--model", "tiny", "--extension", FILE, "--image-size", 16,
+        "--backends", keras.config.backend(), "--precision", "mixed_bfloat16", "--samples", 1,
+        "--steps", 1, "--json", "--out", tmp_path,
+    )  # fmt: skip
+    assert told == ["tiny", "tiny"]
 
 
 def test_the_score_is_in_the_report_with_label_and_definition(run):
@@ -146,9 +220,9 @@ def test_a_configuration_names_extensions_relative_to_itself(tmp_path, capsys, m
     (tmp_path / "sub" / "c.toml").write_text('model = "tiny"\nextensions = ["mine.py"]\n')
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(extensions, "_REPLACEMENTS", {})
-    for registry, before in zip(REGISTRIES, BEFORE, strict=True):
-        kept = {k: v for k, v in registry._entries.items() if k in before}
-        monkeypatch.setattr(registry, "_entries", kept)
+    for each, before in zip(REGISTRIES, BEFORE, strict=True):
+        kept = {k: v for k, v in each._entries.items() if k in before}
+        monkeypatch.setattr(each, "_entries", kept)
     code, said = words(capsys, "config", "show", "segment", "--config", "sub/c.toml")
     assert code == 0 and 'model = "tiny"' in said.out
 

@@ -4,23 +4,32 @@ import json
 
 import click
 
-from kerasdl.cli.options import common_options, json_option
+from kerasdl.backend import BACKENDS
+from kerasdl.cli.options import Name, common_options, json_option, with_extensions
 from kerasdl.runs import config as configuration
+from kerasdl.tools.benchmark.cells import MEASURED_PRECISIONS
+
+KEYS = configuration.keys()
 
 
 def _several(flag, kind, text):
     return click.option(
-        flag, flag.strip("-").replace("-", "_"), type=kind, multiple=True, metavar="NAME|NUMBER",
+        flag, flag.strip("-").replace("-", "_"), type=kind, multiple=True,
         help=f"{text} Repeatable.",
     )  # fmt: skip
 
 
 @click.command()
-@_several("--backend", str, "tensorflow, jax or torch; default: all installed.")
-@_several("--model", str, "Model; default: resnet18 and unet.")
+@_several("--backend", Name(BACKENDS), "Default: all installed.")
+@_several("--model", Name(KEYS["model"].choices), "Default: resnet18 and unet.")
 @_several("--batch-size", int, "Images per step; default: 32.")
-@_several("--precision", str, "Default: float32, and mixed_bfloat16 if the hardware supports it.")
-@_several("--jit-compile", str, "auto (default), on or off: compile the whole training step.")
+@_several("--precision", Name(MEASURED_PRECISIONS),
+          "Default: float32, with mixed_bfloat16 where the hardware has it.")  # fmt: skip
+@_several(
+    "--jit-compile",
+    Name(KEYS["jit_compile"].choices),
+    "Compile the step as a whole; default: auto.",
+)
 @click.option("--image-size", default="64x64", show_default=True, help="HEIGHTxWIDTH.")
 @click.option("--reference", multiple=True, metavar="FILE.py:CLASS",
               help="Your own training loop to measure as well, see docs/backends.md. "
@@ -52,6 +61,7 @@ def benchmark(settings, image_size, steps, rounds, timeout, keep, as_json, **axe
     size = configuration.Config(**{"image_size": image_size}).image_size
     log = None if settings.get("quiet") else lambda text: click.echo(text, err=True)
     job = {"steps": steps, "image_size": list(size), "seed": 0, "timeout": timeout}
+    job["extensions"] = with_extensions({}).get("extensions", ())
     document = run.benchmark(axes, job, rounds, keep, log)
     if as_json:
         click.echo(json.dumps(document, ensure_ascii=False, indent=1))

@@ -2,8 +2,9 @@
 
 import click
 
-from kerasdl.cli.options import SuggestingGroup, common_options, json_option
+from kerasdl.cli.options import SuggestingGroup, common_options, json_option, with_extensions
 from kerasdl.core.errors import ConfigError
+from kerasdl.runs import config as configuration
 
 DIFFERENT = 3  # exit code if backends differ by more than the tolerance
 
@@ -12,6 +13,12 @@ class Names(click.ParamType):
     """Names separated by commas."""
 
     name = "names"
+
+    def __init__(self, choices=()):
+        self.choices = choices
+
+    def get_metavar(self, param, ctx):
+        return f"[{'|'.join(self.choices)}],..."
 
     def convert(self, value, parameter, context):
         if isinstance(value, tuple):
@@ -26,9 +33,9 @@ def compare_group():
 
 @compare_group.command("backends")
 @click.argument("run", required=False, type=click.Path())
-@click.option("--model", "models", type=Names(), metavar="NAMES",
-              help="Without RUN: all (default), or resnet18, fcn32, fcn16, fcn8, unet, "
-              "unet-resnet18, unet-plain (no skips, colors), separated by commas.")  # fmt: skip
+@click.option("--model", "models", type=Names(configuration.keys()["model"].choices),
+              help="Without RUN: all (default), or names separated by commas, also unet-plain "
+              "(no skips, colors).")  # fmt: skip
 @click.option("--image-size", "sizes", type=Names(), metavar="SIZES",
               help="Without RUN: sizes such as 64x64,50x70.  [default: 64x64]")  # fmt: skip
 @click.option("--backends", type=Names(), default="", metavar="NAMES",
@@ -76,7 +83,10 @@ def compare_backends(run, models, sizes, backends, precisions, tolerance, step_t
 
     chosen = comparing.chosen_backends(backends)
     if run is None:
-        subjects = cases.fresh(models or "all", sizes or ("64x64",), assignments, batch_size)
+        subjects = cases.fresh(
+            models or "all", sizes or ("64x64",), assignments, batch_size,
+            with_extensions({}).get("extensions", ()),
+        )  # fmt: skip
         folder = pathlib.Path(out or "saved_models/compare")
     else:
         if models or sizes:

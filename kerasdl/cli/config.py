@@ -84,7 +84,7 @@ def _values(key, field):
     if key.choices is not None:
         return ", ".join(f"`{choice}`" for choice in key.choices)
     if key.metavar:
-        return key.metavar
+        return key.metavar() if callable(key.metavar) else key.metavar
     limits = [
         f"{words} {limit:.10g}"
         for words, limit in (

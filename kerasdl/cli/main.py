@@ -23,26 +23,31 @@ from kerasdl.cli import (
 )
 from kerasdl.cli.options import SuggestingGroup, common_options, load_extensions
 from kerasdl.core.errors import KerasdlError
+from kerasdl.tasks import TASKS
+
+TASK_NAMES = ", ".join(f"{spec.name} (or {spec.alias})" for spec in TASKS.values())
 
 
-@click.group(cls=SuggestingGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=SuggestingGroup,
+    help=f"""Train, evaluate and use image models on TensorFlow, JAX or PyTorch.
+
+TASK is one of {TASK_NAMES}.
+
+\b
+Examples:
+  kerasdl train segmentation --model fcn32
+  kerasdl evaluate colorize
+  kerasdl predict segment photos/ --out masks/
+  kerasdl reproduce --quick
+""",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(__version__, prog_name="kerasdl")
 @common_options
 @click.pass_context
 def cli(context):
-    """Train, evaluate and use image models on TensorFlow, JAX or PyTorch.
-
-    \b
-    TASK is classification, segmentation or colorization
-    (or classify, segment, colorize).
-
-    \b
-    Examples:
-      kerasdl train segmentation --model fcn32
-      kerasdl evaluate colorize
-      kerasdl predict segment photos/ --out masks/
-      kerasdl reproduce --quick
-    """
+    """The program; its help is above."""
     context.ensure_object(dict)
 
 

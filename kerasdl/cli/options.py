@@ -41,7 +41,8 @@ class Name(click.ParamType):
 
     Args:
         choices: The names, or a registry of entries with these names.
-        metavar: What a value looks like, if the names do not show it.
+        metavar: What a value looks like, where names alone do not say it; a function where
+            extensions add to it.
     """
 
     name = "name"
@@ -50,7 +51,8 @@ class Name(click.ParamType):
         self.choices, self.metavar = choices, metavar
 
     def get_metavar(self, param, ctx):
-        return self.metavar or f"[{'|'.join(self.choices)}]"
+        shown = self.metavar() if callable(self.metavar) else self.metavar
+        return shown or f"[{'|'.join(self.choices)}]"
 
     def shell_complete(self, context, parameter, incomplete):
         return [

@@ -8,6 +8,8 @@ import resource
 import statistics
 import tempfile
 import time
+from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy
@@ -101,7 +103,7 @@ def settle(
     ), decisions
 
 
-def _decided_before(config, folder):
+def _decided_before(config: Config, folder: str | os.PathLike[str]) -> dict[str, Any] | None:
     """What was decided for this configuration when the run in a folder began, or None."""
     try:
         stored = reader.Run(folder).config
@@ -168,16 +170,16 @@ def measure(config: Config, dataset: Dataset) -> auto.Times:
     )
 
 
-def _timed(function, batches, times=1, least=0.0):
+def _timed(function: Callable[..., Any], batches: Any, times: int = 1, least: float = 0.0) -> float:
     """Median of the seconds that a function takes for a batch, reading included.
 
     Args:
         function: Takes what a batch holds.
-        batches: Batches, used from the first one on.
+        batches: Any, used from the first one on.
         times: How many are measured at least.
         least: Seconds that are measured at least.
     """
-    seconds = []
+    seconds: list[float] = []
     while len(seconds) < times or sum(seconds) < least:
         began = time.perf_counter()
         float(numpy.ravel(function(*batches[len(seconds) % len(batches)]))[0])
@@ -185,7 +187,7 @@ def _timed(function, batches, times=1, least=0.0):
     return statistics.median(seconds)
 
 
-def _saving(model):
+def _saving(model: Any) -> float:
     """Seconds to write a model, not the first time."""
     with tempfile.TemporaryDirectory() as folder:
         for _ in range(2):

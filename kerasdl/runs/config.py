@@ -7,19 +7,22 @@ a flag. Flags, `--help`, the checks and docs/configuration.md all come from the 
 import dataclasses
 import tomllib
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import tomli_w
 
+from kerasdl import data
 from kerasdl.backend import BACKENDS, PRECISIONS
 from kerasdl.core import extensions
 from kerasdl.core.errors import ConfigError, suggest
 from kerasdl.losses import LOSSES
+from kerasdl.metrics import METRICS
 from kerasdl.models import MODELS
 from kerasdl.runs import checks, recipes
 from kerasdl.tasks import TASKS, resolve_task
 
 JIT_COMPILE = ("auto", "on", "off")
+TARGETS = tuple(dict.fromkeys(target for spec in TASKS.values() for target in spec.targets))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +35,7 @@ class Key:
         choices: Allowed values; a registry means its names, None any value.
         low, high: Smallest and largest value; `above` and `below` exclude the limit.
         flag: Whether `kerasdl train` has a flag besides `--set`; text: the name of that flag.
-        metavar: What a value looks like, for `--help`.
+        metavar: What a value looks like, for `--help`; a function where extensions add to it.
         resumable: Whether it may change when a run is resumed: it affects how long or how fast a
         run trains, never what an epoch computes.
     """
@@ -45,7 +48,7 @@ class Key:
     above: float | None = None
     below: float | None = None
     flag: bool | str = False
-    metavar: str = ""
+    metavar: str | Callable[[], str] = ""
     resumable: bool = False
 
     def option(self, name: str) -> str:
@@ -102,8 +105,8 @@ class Config:
         False, "Freeze the layers that were initialized from the weights.", "Model", flag=True
     )
     data: str = _key(
-        "scenes", "Data: scenes (embedded), a folder, a .npz file, or tfds:NAME.", "Data",
-        flag=True, metavar="DATA",
+        "scenes", "Data set; scenes are embedded.", "Data",
+        flag=True, metavar=lambda: "|".join(data.forms()),
     )  # fmt: skip
     image_size: tuple[int, int] = _key(
         (64, 64),
@@ -179,7 +182,10 @@ class Config:
     progressive_sizes: tuple[int, ...] = _key(
         (), "Smaller sizes to start training with, in percent of image_size.", "Training"
     )
-    monitor: str = _key("val_loss", "Value that determines the best epoch.", "Training")
+    monitor: str = _key(
+        "val_loss", "Value of history.csv that determines the best epoch.", "Training",
+        flag=True, metavar=lambda: f"[val_]{'|'.join(METRICS)}",
+    )  # fmt: skip
     plateau_factor: float = _key(
         0.1, "Factor for the learning rate on a plateau.", "Training", above=0, below=1
     )
@@ -189,10 +195,10 @@ class Config:
     early_stopping_patience: int = _key(
         0, "Epochs without improvement before training ends; 0: never.", "Training", low=0
     )
-    loss: str = _key("", "Loss; empty: the task's default.", "Loss", choices=LOSSES)
+    loss: str = _key("", "Loss; empty: the task's default.", "Loss", choices=LOSSES, flag=True)
     target: str = _key(
         "", "Colorization: rgb, or ab, which keeps the lightness of the input; empty: rgb.", "Loss",
-        choices=("rgb", "ab"), flag=True,
+        choices=TARGETS, flag=True,
     )  # fmt: skip
     label_smoothing: float = _key(
         0.0, "Fraction of the target spread over all classes, in training only.", "Loss",

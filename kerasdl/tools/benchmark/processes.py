@@ -7,6 +7,7 @@ import time
 
 from kerasdl import backend
 from kerasdl.backend import machine, memory
+from kerasdl.core import extensions
 from kerasdl.tools import workers
 
 
@@ -15,8 +16,8 @@ def measure(cells, job, rounds, log=lambda text: None, start=None):
 
     Args:
         cells: Cells of the same group.
-        job: Common settings: steps, image_size, seed, timeout.
-        rounds: Number of blocks of steps per cell.
+        job: What is common to all: steps, image_size, seed, timeout, extensions.
+        rounds: How many blocks of steps each cell computes.
         log: Called with progress messages.
         start: Function (cell, job) -> object with `read`, `turn` and `close`, as
             `kerasdl.tools.workers.Worker`.
@@ -58,7 +59,8 @@ def _start(cell, job):
 
 
 def work(job):
-    """The worker's side: a result after the first step, and one after each block of steps."""
+    """The worker's side: an answer after the first step, and one after each block of steps."""
+    extensions.load(job["extensions"])  # the model may be theirs
     began = time.perf_counter()
     backend.choose("auto")
     from kerasdl.tools.benchmark import subject

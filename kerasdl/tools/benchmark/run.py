@@ -16,7 +16,7 @@ def benchmark(axes, job, rounds, keep=True, log=None, start=None):
 
     Args:
         axes: Arguments of `kerasdl.tools.benchmark.cells.plan`.
-        job: steps, image_size, seed and timeout.
+        job: steps, image_size, seed, timeout and extensions.
         rounds: Blocks of steps per cell.
         keep: Whether to store the recommendation for `auto`.
         log: Called with progress messages, or None.

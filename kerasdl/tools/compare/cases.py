@@ -57,14 +57,15 @@ def subjects():
     return {**found, **PLAIN}
 
 
-def fresh(models="all", image_sizes=("64x64",), assignments=(), batch_size=None):
-    """The cases of models with random weights, at every size.
+def fresh(models="all", image_sizes=("64x64",), assignments=(), batch_size=None, extensions=()):
+    """The cases of networks with random weights, each at each size.
 
     Args:
         models: "all", or names from `subjects`.
         image_sizes: HEIGHTxWIDTH each.
         assignments: `key=value` strings that override configuration keys of all models.
         batch_size: Images per step; 8 if None.
+        extensions: Those that register models among `models`; the workers need them.
 
     Raises:
         ConfigError: Unknown model, size or key.
@@ -76,7 +77,8 @@ def fresh(models="all", image_sizes=("64x64",), assignments=(), batch_size=None)
         if model not in known:
             raise suggest("model", model, ("all", *known))
         for size in image_sizes:
-            values = configuration.override({**FRESH, **known[model]}, assignments)
+            values = {**FRESH, **known[model], "extensions": list(extensions)}
+            values = configuration.override(values, assignments)
             values |= {"image_size": size, **({"batch_size": batch_size} if batch_size else {})}
             config = configuration.Config(**values)
             cases.append(Case(_name(config), config))
