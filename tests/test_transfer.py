@@ -146,7 +146,13 @@ def test_a_backbone_that_is_not_frozen_is_trained(classifier, tmp_path, without_
 
 def start(model, backbone, tmp_path, **options):
     tmp_path = tmp_path / str(len(list(tmp_path.iterdir())))
-    values = {**TINY, "model": model, "model_args": options, "weights": str(backbone)}
+    values = {
+        **TINY,
+        "task": models.MODELS[model].tasks[0],
+        "model": model,
+        "model_args": options,
+        "weights": str(backbone),
+    }
     config = kerasdl.Config(**values)
     with runfolder.acquire(tmp_path / "run", config) as folder:
         transfer.start(models.build(model, (32, 32, 3), 4, **options), config, folder)
