@@ -160,7 +160,7 @@ def test_runs_scored_on_different_images_are_not_paired():
         different = one + [{**each, key: value} for each in other]
         assert paired_differences.compare(different) == []
         note = paired_differences.overview(different).notes[-1]
-        assert note.startswith("Not compared") and key.replace("_", " ") in note
+        assert note.startswith("No paired comparison") and key.replace("_", " ") in note
 
 
 def test_a_wide_table_is_turned_for_a_terminal():

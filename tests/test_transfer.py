@@ -13,7 +13,7 @@ import kerasdl
 from kerasdl import models
 from kerasdl.core.errors import ConfigError, ModelFileError
 from kerasdl.engine import run, transfer
-from kerasdl.models import MODELS, imagenet, resnet
+from kerasdl.models import imagenet, resnet
 from kerasdl.runs import modelfile, runfolder
 
 
@@ -146,8 +146,13 @@ def test_a_backbone_that_is_not_frozen_is_trained(classifier, tmp_path, without_
 
 def start(model, backbone, tmp_path, **options):
     tmp_path = tmp_path / str(len(list(tmp_path.iterdir())))
-    task = TINY["task"] if TINY["task"] in MODELS[model].tasks else MODELS[model].tasks[0]
-    values = {**TINY, "task": task, "model": model, "model_args": options, "weights": str(backbone)}
+    values = {
+        **TINY,
+        "task": models.MODELS[model].tasks[0],
+        "model": model,
+        "model_args": options,
+        "weights": str(backbone),
+    }
     config = kerasdl.Config(**values)
     with runfolder.acquire(tmp_path / "run", config) as folder:
         transfer.start(models.build(model, (32, 32, 3), 4, **options), config, folder)

@@ -6,7 +6,8 @@ import pathlib
 
 from kerasdl.core.errors import ConfigError, KerasdlError
 from kerasdl.report import document as rundocument
-from kerasdl.report import runs, stored
+from kerasdl.report import stored
+from kerasdl.report.runs import with_distinct_labels
 from kerasdl.runs import names
 from kerasdl.runs.run import Run, find
 
@@ -46,7 +47,7 @@ def report(paths, out=None, title=None, details=True, command=None, backend_name
         html.write_run_report(out, documents[0])
         _add_comparison(out, folders[0])
     else:
-        documents = runs.with_distinct_labels(documents)
+        documents = with_distinct_labels(documents)
         title = title or f"Comparison of {len(documents)} runs"
         html.write_group_report(out, documents, title, details, command)
     return out, documents
