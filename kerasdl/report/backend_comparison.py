@@ -120,7 +120,9 @@ def scores(case):
 def show(document, console):
     """Prints the verdict and the tables to a `rich.console.Console`."""
     style = "bold green" if document["verdict"]["agree"] else "bold red"
-    console.print(document["verdict"]["sentence"], style=style, soft_wrap=True, highlight=False)
+    console.print(
+        document["verdict"]["sentence"], style=style, soft_wrap=True, highlight=False, markup=False
+    )
     console.print()
     for table in overview(document["cases"]):
         console.print(tables.as_rich(table))

@@ -3,7 +3,9 @@
 import dataclasses
 import io
 import pathlib
+import warnings
 
+import matplotlib
 import numpy
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -12,6 +14,9 @@ from PIL import Image
 from kerasdl.core import files
 
 DPI = 200
+matplotlib.rcParams["text.parse_math"] = False  # "$" in the name of a class is a dollar
+# Characters that the font lacks are drawn as boxes, which says enough.
+warnings.filterwarnings("ignore", message=r"Glyph \d+ .*missing from", category=UserWarning)
 MAX_BYTES = 150_000  # bytes; small enough for a README
 
 

@@ -48,6 +48,7 @@ def model_card(document, run_name):
         lstrip_blocks=True,
     )
     environment.filters["yaml"] = quoted
+    environment.filters["text"] = tables.markdown_text
     label = names.run_label(scores)
     headlines = [name for name in scores["scores"] if "/" not in name]
     usual = "apache-2.0" if scores["data"] == "scenes" else "other"

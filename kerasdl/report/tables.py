@@ -6,6 +6,7 @@ the templates in HTML.
 
 import dataclasses
 import math
+import re
 import statistics
 import textwrap
 
@@ -133,8 +134,9 @@ def upright(table):
 def as_rich(table):
     """The table for a terminal, with its notes below."""
     shown = rich.table.Table(
-        title=table.caption, title_justify="left", title_style="bold", caption_justify="left",
-        caption="\n".join(table.notes), caption_style="dim", box=rich.box.SIMPLE_HEAD,
+        title=rich.text.Text(table.caption), title_justify="left", title_style="bold",
+        caption=rich.text.Text("\n".join(table.notes)), caption_justify="left",
+        caption_style="dim", box=rich.box.SIMPLE_HEAD,
         pad_edge=False, collapse_padding=True,
     )  # fmt: skip
     grouped = len({row[0] for row in table.rows}) < len(table.rows)
@@ -148,7 +150,7 @@ def as_rich(table):
     for place, column in enumerate(table.columns):
         left = place == 0 or column == "score"
         justify = "left" if left else "right"
-        column = textwrap.fill(column, max(widest[place], HEADING))
+        column = rich.text.Text(textwrap.fill(column, max(widest[place], HEADING)))
         shown.add_column(column, justify=justify, min_width=widest[place] if fits else None)
     previous = None
     for row in table.rows:
@@ -172,7 +174,13 @@ def as_markdown(table):
 
 
 def _pipes(cells):
-    return "| " + " | ".join(text.replace("|", "\\|") for text in cells) + " |"
+    return "| " + " | ".join(markdown_text(text).replace("|", "\\|") for text in cells) + " |"
+
+
+def markdown_text(text):
+    """Text that Markdown shows as it is: names hold no tags, links, code or emphasis."""
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace("](", "]\\(")
+    return re.sub(r"([`*])", r"\\\1", text)
 
 
 def _runs(documents):

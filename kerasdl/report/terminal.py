@@ -2,6 +2,7 @@
 
 import rich.console
 import rich.table
+import rich.text
 
 from kerasdl.report import names
 
@@ -16,7 +17,7 @@ def show_scores(document, console=None):
     console = console or rich.console.Console()
     baseline = names.baseline(document["task"])
     table = rich.table.Table(
-        title=(
+        title=rich.text.Text(
             f"{names.run_label(document)} on {document['data']}: "
             f"{document['samples']} {document['split']} images"
         ),
@@ -28,10 +29,10 @@ def show_scores(document, console=None):
     for name, value in document["scores"].items():
         other = document["baseline"].get(name)
         table.add_row(
-            names.heading(name),
+            rich.text.Text(names.heading(name)),
             names.number(name, value),
             "" if other is None else names.number(name, other),
         )
     console.print(table)
     if "run" in document:
-        console.print(f"run: {document['run']}", soft_wrap=True, highlight=False)
+        console.print(f"run: {document['run']}", soft_wrap=True, highlight=False, markup=False)
