@@ -74,6 +74,7 @@ class Forgetful:
                 patch.delitem(sys.modules, name)
             kept = {name: spec for name, spec in MODELS.items() if name != "tiny"}
             patch.setattr(MODELS, "_entries", kept)
+            patch.setattr(extensions, "_REPLACEMENTS", {})
             self.answers = registry.load(work)(job)
             self.first = next(self.answers)
 

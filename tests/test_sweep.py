@@ -264,5 +264,5 @@ def test_the_home_folder_may_be_written_short(tmp_path, monkeypatch):
     (tmp_path / "photos").mkdir()
     (tmp_path / "body.keras").write_bytes(b"")
     paths = {"data": "~/photos", "weights": "~/body.keras", "model": "fcn8", "model_args": {}}
-    values = config(**{**paths, "image_size": 32})
+    values = config(**{**paths, "image_size": 32, "recipe": "study"})
     assert len(sweep.plan(values, ["learning_rate=0.1,0.2"], 1, "out").runs) == 2

@@ -106,7 +106,7 @@ def _load_file(name: str) -> str:
         return str(path)
     if not path.is_file():
         raise ConfigError(
-            "the extension is missing",
+            "extension not found",
             path,
             f"put it back, or name where it is now: --extension .../{path.name}",
         )
