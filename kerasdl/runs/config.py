@@ -303,8 +303,9 @@ def _completed(values: Mapping[str, typing.Any]) -> dict[str, typing.Any]:
         checks.typed("extensions", values.get("extensions", ()), types["extensions"])
     )
     values["recipe"] = checks.typed("recipe", values.get("recipe", ""), str)
+    values.setdefault("data", Config.data)
     if not values["recipe"]:
-        values["recipe"] = "study" if values.get("data", Config.data) == Config.data else "auto"
+        values["recipe"] = "study" if values["data"] == Config.data else "auto"
     values["task"] = resolve_task(checks.typed("task", values.get("task", Config.task), str))
     task = TASKS[values["task"]]
     if not values.get("model"):

@@ -51,7 +51,7 @@ def complete(values: Mapping[str, Any]) -> dict[str, Any]:
     """The values with those of their recipe beneath: what is set stays.
 
     Args:
-        values: Mapping of keys to values, `task` resolved; `recipe` names the recipe.
+        values: Mapping of keys to values, `task` resolved, `data` set; `recipe` names the recipe.
 
     Returns:
         A new mapping. Values that are wrong are left for the configuration's own checks.
@@ -77,7 +77,7 @@ def complete(values: Mapping[str, Any]) -> dict[str, Any]:
     if augmented and isinstance(arguments, dict):
         # The embedded images are drawn with everything anywhere: what moves them, or changes
         # their light, only takes longer to learn.
-        drawn = task.drawn_augmentation if data.is_drawn(str(found.get("data", "scenes"))) else {}
+        drawn = task.drawn_augmentation if data.is_drawn(str(found["data"])) else {}
         # A run with a plateau can be given more epochs later, which must change nothing else.
         long = isinstance(found["epochs"], int) and found["epochs"] >= ERASE_FROM_EPOCHS
         erases = task.erases and long and found["lr_schedule"] != "plateau"
