@@ -9,6 +9,9 @@ import sys
 import pytest
 
 import kerasdl
+from kerasdl.data import SOURCES as DATA
+from kerasdl.losses import LOSSES
+from kerasdl.metrics import METRICS
 from kerasdl.models import MODELS
 from kerasdl.tasks import TASKS
 
@@ -27,7 +30,7 @@ MAY_IMPORT = {
     "models": {"core"},
     "tasks": {"core", "data", "metrics", "losses"},
     "runs": {"core", "backend", "data", "metrics", "losses", "models", "tasks"},
-    "report": {"core", "metrics", "losses", "models", "tasks", "runs"},
+    "report": {"core", "data", "metrics", "losses", "models", "tasks", "runs"},
     "engine": {
         *("core", "backend", "data", "metrics", "losses", "models", "tasks", "runs", "report"),
     },
@@ -38,6 +41,9 @@ MAY_IMPORT = {
 }
 # The study is about certain models and tasks, so its numbers are listed by their names.
 STUDY = {("report", "study.py"), ("tools", "reproduce", "reproduction.py")}
+# Layouts have common names: "imagenet" is also a stem and weights.
+KINDS = {name: spec for name, spec in DATA.items() if not spec.layout}
+REGISTRIES = {"tasks": TASKS, "models": MODELS, "losses": LOSSES, "data": KINDS}
 MOST_LINES, MOST_FUNCTION_LINES = 350, 60
 # In data/, to be split there.
 LONG_FUNCTIONS = {"data/inspect/statistics.py: image_findings"}
@@ -114,13 +120,10 @@ def test_every_allowed_arrow_exists():
 
 
 def named_things(path):
-    """Places in a file that compare with the name of a task, model, metric, loss or data source."""
+    """Places in a file that compare with the name of a task, model, loss or data source."""
     package = path.relative_to(PACKAGE).parts[0]
     names = {
-        name
-        for owner, registry in (("tasks", TASKS), ("models", MODELS))
-        if package != owner
-        for name in registry
+        name for owner, registry in REGISTRIES.items() if package != owner for name in registry
     }
     prefixes = {re.split(r"[\d-]", name)[0] for name in names & set(MODELS)}
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -142,8 +145,20 @@ def named_things(path):
                 yield f"{path.relative_to(PACKAGE)}:{node.lineno}"
 
 
-def test_no_name_of_a_task_or_model_outside_its_package():
+def test_no_name_of_a_task_model_loss_or_source_outside_its_package():
     assert [place for path in SOURCES for place in named_things(path)] == []
+
+
+def test_no_template_compares_with_a_name():
+    names = {name for registry in (*REGISTRIES.values(), METRICS) for name in registry}
+    compared = re.compile(r"""[=!]=\s*["']([^"']+)["']|\bin\s*[(\[]["']([^"']+)["']""")
+    found = [
+        f"{path.name}: {match.group()}"
+        for path in PACKAGE.rglob("*.j2")
+        for match in compared.finditer(path.read_text(encoding="utf-8"))
+        if names & set(match.groups())
+    ]
+    assert found == []
 
 
 def test_nothing_unsafe():

@@ -141,6 +141,7 @@ def test_the_score_is_in_the_report_with_label_and_definition(run):
     assert "val_true_probability" in header and "true_probability" not in header
     page = (run / "report.html").read_text().replace("\xa0", " ")
     assert "true probability (%) ↑" in page and f"{100 * value:.1f}" in page
+    assert "True probability in 2 epochs" in page
     assert "Tiny on stripes" in page and "Mean probability of the true class" in page
 
 

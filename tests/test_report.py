@@ -173,6 +173,6 @@ def test_history_tells_best_epoch_and_changes_of_the_rate():
     assert history.best_epoch(rows, "val_accuracy") == 6
     assert history.best_epoch(rows, "val_mean_iou") is None
     assert history.rate_changes(rows) == [(4, 0.01)]
-    assert history.curve_score(rows) == "accuracy"
-    assert history.curve_score(history_rows("psnr")) == "psnr"
-    assert history.curve_score([{"epoch": 1, "loss": 1.0}]) is None
+    assert history.curve_scores(rows) == ["accuracy"]
+    assert history.curve_scores(history_rows("psnr")) == ["psnr"]
+    assert history.curve_scores([{"epoch": 1, "loss": 1.0}]) == []

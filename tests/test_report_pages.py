@@ -200,6 +200,10 @@ def test_model_card_of_each_task(tmp_path, task, model, pipeline):
     path = card.write_model_card(tmp_path, {"scores": document})
     lines = path.read_text(encoding="utf-8").splitlines()
     assert f"pipeline_tag: {pipeline}" in lines
+    # Its own code, and no other task's.
+    usage = {"segmentation": "classes = logits.argmax(axis=-1)", "colorization": "colored = model"}
+    for name, code in usage.items():
+        assert any(line.startswith(code) for line in lines) == (name == task)
     assert 'license: "other"' in lines and '  - "my: images"' in lines
     assert "            value: 20" in lines and not any("nan" in line for line in lines)
     assert lines.count("---") == 2

@@ -48,6 +48,7 @@ class SourceSpec:
         drawn: Whether its images are drawn at any size asked for, in no order.
         can_fail: Whether anything can be wrong with it, so that it is checked before training.
         license: License or terms of use, where they are the same for all.
+        model_license: License of a model trained on it, as hubs call it.
         read: A layout of folders only: function (Location, annotation) -> Reading, see
             `kerasdl.data.folder.layouts`.
         over: Names of layouts that match as well where this one does, and are then not meant.
@@ -65,6 +66,7 @@ class SourceSpec:
     drawn: bool = False
     can_fail: bool = True
     license: str = ""
+    model_license: str = "other"
     read: Reference | None = None
     over: tuple[str, ...] = ()
 
@@ -110,6 +112,7 @@ SOURCES: Registry[SourceSpec] = Registry(
             drawn=True,
             can_fail=False,
             license="Apache-2.0, as kerasdl itself",
+            model_license="apache-2.0",
         ),
         SourceSpec(
             "tfds",

@@ -6,12 +6,12 @@ import re
 
 import jinja2
 
+from kerasdl.data import SOURCES
+from kerasdl.losses import LOSSES
 from kerasdl.report import canvas, names, runs, sections, tables
 from kerasdl.tasks import TASKS
 
 _TEMPLATES = pathlib.Path(__file__).parent / "templates"
-# The metric types that hubs use for our scores; other scores keep their name.
-METRIC_TYPES = {"mean_iou": "mean_iou"}
 
 
 def write_model_card(folder, document):
@@ -51,38 +51,49 @@ def model_card(document, run_name):
     environment.filters["text"] = tables.markdown_text
     label = names.run_label(scores)
     headlines = [name for name in scores["scores"] if "/" not in name]
-    usual = "apache-2.0" if scores["data"] == "scenes" else "other"
+    source = SOURCES.get(scores["data"])
+    size = document.get("image_size") or config.get("image_size")
+    loss = LOSSES.get(config.get("loss", ""))
+    task = TASKS[scores["task"]]
     text = environment.get_template("card.md.j2").render(
         run_name=run_name,
-        model_license=document.get("model_license") or usual,
+        model_license=document.get("model_license")
+        or (source.model_license if source else "other"),
         label=label,
         task=scores["task"],
-        pipeline=TASKS[scores["task"]].hub_tag,
+        pipeline=task.hub_tag,
         model=scores["model"],
         data=scores["data"],
         split=scores.get("split", "test"),
         samples=scores.get("samples"),
         version=scores.get("kerasdl", ""),
-        metrics=[METRIC_TYPES.get(name, name) for name in headlines],
+        metrics=headlines,
         results=[
-            (METRIC_TYPES.get(name, name), names.score(name).label, scores["scores"][name])
+            (name, names.score(name).label, scores["scores"][name])
             for name in headlines
             if names.number(name, scores["scores"][name]) != names.ABSENT
         ],
         table=_table(scores, headlines),
         definitions=sections.definitions([scores]),
         class_names=list(scores.get("class_names") or ()),
-        limits=TASKS[scores["task"]].limits,
+        limits=task.limits,
         command=document.get("command"),
         source=_shared(document.get("source")),
         license=document.get("license"),
         parameters=document.get("parameters"),
-        size=document.get("image_size") or config.get("image_size"),
+        size=size,
         training=_training(document, config, scores),
-        target=config.get("target", "rgb"),
-        decoded=config.get("loss") == "bins",
+        # Outputs whose number the loss decides are no plain answer, only kerasdl reads them.
+        usage="" if loss and loss.outputs else _usage(task, config.get("target", ""), size),
     )
     return re.sub(r"\n{3,}", "\n\n", text)
+
+
+def _usage(task, target, size):
+    """Python that uses the model, from the image file to what was found."""
+    target_size = f", target_size=({size[0]}, {size[1]})" if size else ""
+    usage = task.usage[target if target in task.usage else next(iter(task.usage))]
+    return usage.format(target_size=target_size).rstrip()
 
 
 def quoted(text):

@@ -46,11 +46,10 @@ def curves(documents):
             figures.training_curves,
             _curve_alt(rows, column),
             rows=rows,
-            panels=(panel,),
+            panels=(column,),
             monitor=monitor,
         )
-        for panel, column in (("loss", "loss"), ("score", history.curve_score(rows)))
-        if column
+        for column in ("loss", *history.curve_scores(rows))
     ]
     return Curves(charts, curve_caption(rows, monitor))
 
@@ -69,10 +68,9 @@ def many_curves(histories, losses=True):
             figures.training_curves_many,
             f"Validation {names.score(column).label} per epoch of {listed}.",
             runs=histories,
-            panels=(panel,),
+            panels=(column,),
         )
-        for panel, column in (("loss", losses and "loss"), ("score", history.curve_score(every)))
-        if column
+        for column in (*(("loss",) if losses else ()), *history.curve_scores(every))
     ]
     count = "one run" if len(histories) == 1 else f"{len(histories)} runs"
     return Curves(charts, f"Validation per epoch, {count}.")

@@ -26,9 +26,10 @@ def training_curves(
         rows: Rows of the history: dicts with `epoch`, `loss`, `val_loss`, `learning_rate` and a
             score (the first present of `accuracy`, `mean_iou`, `psnr`, `ssim`).
         path: Where the PNG goes: a path or a binary stream.
-        title: Heading of the first panel; empty: the name of its metric.
-        panels: "loss" and "score", or one of them; a score that is not recorded is left out.
-        monitor: The column that determined the best epoch.
+        title: Heading of the first panel; empty: the name of what it shows.
+        panels: "loss", "score" (the first of `history.curve_scores`), or names of scores; a score
+            that is not recorded is left out.
+        monitor: The column by which the best epoch was chosen.
         theme: Colors of the page.
     """
     columns = _panel_columns(rows, panels)
@@ -55,7 +56,7 @@ def training_curves_many(runs, path, panels=("loss", "score"), theme=canvas.LIGH
     Args:
         runs: Mapping of names to rows of their histories.
         path: A path or a binary stream.
-        panels: "loss" and "score", or one of them.
+        panels: As there.
         theme: Colors of the page.
     """
     rows = max(runs.values(), key=len)
@@ -259,9 +260,9 @@ def calibration_figure(bins, path, theme=canvas.LIGHT):
 
 def _panel_columns(rows, panels):
     """Column names of the panels that can be drawn from these rows."""
-    score = history.curve_score(rows)
-    columns = {"loss": "loss", "score": score}
-    return [columns[panel] for panel in panels if columns[panel]] or ["loss"]
+    first = history.curve_scores(rows)[:1]
+    columns = [column for each in panels for column in (first if each == "score" else [each])]
+    return columns or ["loss"]
 
 
 def _panels(drawing, columns):

@@ -3,8 +3,7 @@
 import math
 
 from kerasdl.report import names
-
-CURVE_SCORES = ("accuracy", "mean_iou", "psnr", "ssim", "pixel_accuracy")
+from kerasdl.tasks import TASKS
 
 
 def column(rows, name):
@@ -17,12 +16,17 @@ def has(rows, name):
     return any(math.isfinite(value) for value in column(rows, name))
 
 
-def curve_score(rows):
-    """Name of the score to draw, from the columns present; None if there is only a loss."""
-    for name in CURVE_SCORES:
-        if has(rows, name) or has(rows, f"val_{name}"):
-            return name
-    return None
+def curve_scores(rows):
+    """Names of the scores to draw, of those recorded: the first headline score of the task, then
+    those of extensions."""
+    headlines = (name for spec in TASKS.values() for name in spec.headline if name != "loss")
+    added = [name for name, spec in names.METRICS.items() if spec.per_image is not None]
+    first = [name for name in headlines if _recorded(rows, name)][:1]
+    return [*first, *(name for name in added if name not in first and _recorded(rows, name))]
+
+
+def _recorded(rows, name):
+    return has(rows, name) or has(rows, f"val_{name}")
 
 
 def best_epoch(rows, monitor="val_loss"):

@@ -307,8 +307,9 @@ def _completed(values: Mapping[str, typing.Any]) -> dict[str, typing.Any]:
     values = {key: checks.typed(key, value, types[key]) for key, value in values.items()}
     # First, because other keys may name what they register.
     values["extensions"] = extensions.load(values.get("extensions", ()))
+    values.setdefault("data", Config.data)
     if not values.get("recipe"):
-        values["recipe"] = "study" if values.get("data", Config.data) == Config.data else "auto"
+        values["recipe"] = "study" if values["data"] == Config.data else "auto"
     values["task"] = resolve_task(values.get("task", Config.task))
     task = TASKS[values["task"]]
     if not values.get("model"):

@@ -52,7 +52,7 @@ def complete(values: Mapping[str, Any]) -> dict[str, Any]:
     """Completes values with those of their recipe; values that are set are kept.
 
     Args:
-        values: Mapping of keys to values, `task` resolved; `recipe` names the recipe.
+        values: Mapping of keys to values, `task` resolved, `data` set; `recipe` names the recipe.
 
     Returns:
         A new mapping. Invalid values are left for the configuration's own checks.
@@ -78,7 +78,7 @@ def complete(values: Mapping[str, Any]) -> dict[str, Any]:
     if augmented and isinstance(arguments, dict):
         # The built-in images already vary in position and light: augmenting them only slows down
         # learning.
-        drawn = task.scenes_augmentation if data.is_drawn(str(found.get("data", "scenes"))) else {}
+        drawn = task.scenes_augmentation if data.is_drawn(str(found["data"])) else {}
         # A run with a plateau schedule can be extended later, which must change nothing else.
         long = isinstance(found["epochs"], int) and found["epochs"] >= ERASE_FROM_EPOCHS
         erases = task.erases and long and found["lr_schedule"] != "plateau"

@@ -35,6 +35,8 @@ class TaskSpec:
         baseline: Description of the baseline.
         hub_tag: Pipeline tag of a model card on a hub.
         limits: Text of a model card on the limitations of such models.
+        usage: Python of a model card, by target, from `model` and image.png to what is found;
+            `{target_size}` is an argument of `keras.utils.load_img`.
         resize: How images come to the training size by default: "crop" or "stretch".
         targets: Possible model outputs; the first is the default. Empty: there is only one.
         augmentation: Strengths of augmentation that differ from off.
@@ -55,6 +57,7 @@ class TaskSpec:
     baseline: str
     hub_tag: str
     limits: str
+    usage: Mapping[str, str]
     resize: str = "crop"
     targets: tuple[str, ...] = ()
     augmentation: Mapping[str, Any] = dataclasses.field(default_factory=dict)
@@ -153,6 +156,26 @@ def of(config: Choice) -> Task:
     return load(TASKS.require(config.task).task)(config)
 
 
+_IMAGE = 'image = keras.utils.load_img("image.png"{target_size})\n'
+_LOGITS = _IMAGE + 'logits = model.predict(numpy.asarray(image, "float32")[None] / 255)[0]\n'
+_RGB = (
+    _IMAGE
+    + """\
+rgb = numpy.asarray(image, "float32") / 255
+gray = rgb @ numpy.array([0.299, 0.587, 0.114], "float32")
+colored = model.predict(gray[None, :, :, None])[0].clip(0, 1)  # RGB, 0 to 1
+"""
+)
+_AB = (
+    "import skimage.color\n\n"
+    + _IMAGE
+    + """\
+lab = skimage.color.rgb2lab(numpy.asarray(image, "float32") / 255)
+lab[..., 1:] = model.predict(lab[None, ..., :1] / 100)[0] * 100  # the lightness stays
+colored = skimage.color.lab2rgb(lab)  # RGB, 0 to 1
+"""
+)
+
 TASKS: Registry[TaskSpec] = Registry(
     "task",
     (
@@ -168,6 +191,7 @@ TASKS: Registry[TaskSpec] = Registry(
             hub_tag="image-classification",
             limits="It only knows the classes above and predicts one of them whatever the image "
             "shows; its probabilities are as reliable as the calibration in report.html shows.",
+            usage={"": _LOGITS + "best = logits.argmax()  # class index"},
             augmentation={"flip": True, "crop": 0.125},
             scenes_augmentation={"flip": False, "crop": 0.0},
             erases=True,
@@ -184,6 +208,7 @@ TASKS: Registry[TaskSpec] = Registry(
             hub_tag="image-segmentation",
             limits="It only knows the classes above; small or thin objects are missed first, see "
             "the IoU per class in report.html.",
+            usage={"": _LOGITS + "classes = logits.argmax(axis=-1)  # class index of each pixel"},
             # A mask can be scaled back whatever its shape was; a cropped label or color is lost.
             resize="stretch",
             augmentation={"flip": True, "crop": 0.125, "brightness": 0.1, "contrast": 0.1},
@@ -203,6 +228,7 @@ TASKS: Registry[TaskSpec] = Registry(
             limits="It guesses plausible colors, not the true ones: what the gray image does not "
             "show is lost. PSNR and SSIM hardly measure color, so compare the chroma error to that "
             "of the gray image.",
+            usage={"rgb": _RGB, "ab": _AB},
             targets=("rgb", "ab"),
             augmentation={"flip": True, "crop": 0.125},
             scenes_augmentation={"crop": 0.0},
