@@ -27,6 +27,7 @@ EXTRAS = {
         "--data tfds:NAME, the data sets of TensorFlow Datasets",
     ),
     "keras-cv": (("keras_cv", "tensorflow"), "comparison with the ResNet-18 of keras-cv"),
+    "yolo": (("yaml",), "YOLO exports, whose classes are in a data.yaml"),
     "test": (("pytest", "sklearn"), "the tests"),
 }
 
