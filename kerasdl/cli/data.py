@@ -95,3 +95,29 @@ def data_check(name, task, quick, sheet, assignments, download, as_json):
             click.echo(line, err=True)
     if report.failed:
         sys.exit(3)
+
+
+@data_group.command("convert")
+@click.argument("name", metavar="SRC")
+@click.argument("out", metavar="OUT", type=click.Path())
+@click.option("--task", type=TaskName(), help="Default: guessed from the layout.")
+@click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Any key.")
+@download_option
+@common_options
+def data_convert(name, out, task, assignments, download):
+    """Write any readable data set as plain folders; SRC is never changed.
+
+    Class folders, or images/ and masks/, with a dataset.toml. Images are copied as they are, masks
+    become PNG files whose values are the class indices.
+
+    \b
+    Examples:
+      kerasdl data convert VOCdevkit/ voc-plain/ --task segmentation
+      kerasdl data convert coco/ plain/ --set skip_invalid=true
+    """
+    from kerasdl.tools import datashow
+
+    values = configuration.override({"data": name}, assignments)
+    if download is not None:
+        values["download"] = download
+    click.echo(datashow.convert(values, out, task))

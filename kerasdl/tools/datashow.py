@@ -75,6 +75,29 @@ def check(values, task=None, quick=False):
     return datasets.check(configuration.Config(**{**values, "task": task}), quick)
 
 
+def convert(values, out, task=None):
+    """Writes a data set as plain folders; the line that says so.
+
+    Raises:
+        DataError: The data cannot be used. ConfigError: `out` will not do.
+    """
+    from kerasdl.data import convert as converting
+
+    if task is None:
+        task = datasets.task_for(data.annotations(values["data"]))
+    # Splits that the data do not have are not made here.
+    config = configuration.Config(
+        **{"validation_split": 0.0, "test_split": 0.0, **values, "task": task}
+    )
+    location = datasets.locate(config)
+    dataset = datasets.load(config, location)
+    source = location.path if location.source.files else None
+    count = converting.convert(dataset, TASKS[config.task].annotation, out, source)
+    splits = ", ".join(f"{name} {len(split)}" for name, split in dataset.splits.items())
+    classes = f", {len(dataset.class_names)} classes" if dataset.class_names else ""
+    return f"{out}: {count} images{classes} ({splits})"
+
+
 def _baselines(config, dataset, location):
     """What trivial methods reach on the test split."""
     from kerasdl.data.inspect import baselines

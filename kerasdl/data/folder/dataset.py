@@ -14,7 +14,7 @@ from kerasdl.core.errors import DataError
 from kerasdl.data import images, path_name, splitting
 from kerasdl.data.base import Dataset, Sample
 from kerasdl.data.folder import discover, mask_scan, masks
-from kerasdl.data.folder.dataset_file import IGNORE
+from kerasdl.data.folder.dataset_values import IGNORE
 from kerasdl.data.inspect.findings import listing, raise_first
 
 _MOST_BAD = 0.5  # with skip_invalid: a larger share of bad files is no accident

@@ -33,10 +33,11 @@ value that is ignored and is no class.
 
 import dataclasses
 import pathlib
-import re
 import tomllib
 
 from kerasdl.core.errors import ConfigError, suggest
+from kerasdl.data.folder import dataset_values
+from kerasdl.data.folder.dataset_values import MOST_CLASSES, VOID_NAMES
 
 FILE_NAME = "dataset.toml"
 NAMES_FILE = "classes.txt"
@@ -63,11 +64,7 @@ KEYS = (
     "threshold",
     "mask_channel",
 )
-CHANNELS = ("red", "green", "blue", "alpha")
-VOID_NAMES = ("void", "unlabelled", "unlabeled", "ignore", "ignored", "ignore_label")
 SPLIT_KEYS = {"train": "train", "val": "validation", "test": "test"}
-IGNORE = "ignore"
-MOST_CLASSES = 255  # masks are uint8, and one value is kept for what is ignored
 
 
 @dataclasses.dataclass(frozen=True)
@@ -158,19 +155,6 @@ def read_names(path):
     return _checked_names(names, path), ignore
 
 
-def parse_color(value):
-    """(red, green, blue) from "#rrggbb", "r,g,b" or [r, g, b]; None if it is no color."""
-    if isinstance(value, str):
-        if re.fullmatch(r"#[0-9a-fA-F]{6}", value):
-            return tuple(bytes.fromhex(value[1:]))
-        value = [int(part) for part in value.split(",") if part.strip().isdigit()]
-    if not isinstance(value, list) or len(value) != 3:
-        return None
-    if not all(type(part) is int and 0 <= part <= 255 for part in value):
-        return None
-    return tuple(value)
-
-
 def _parse(values, path, names, ignore):
     """DatasetFile from the mapping that a file holds; `names` and `ignore` come from elsewhere."""
     for key in values:
@@ -184,13 +168,13 @@ def _parse(values, path, names, ignore):
             f"'nc' is {values['nc']!r}, but there are {len(names)} names", path, "leave 'nc' out"
         )
     if "ignore_label" in values:
-        ignore = _ignore(values["ignore_label"], path)
+        ignore = dataset_values.ignore(values["ignore_label"], path)
     stored, colors = {}, {}
     for key in ("label_mapping", "mask_values"):
-        _mapping(values.get(key, {}), key, names, path, stored, colors)
-    palette = _palette(values.get("palette", []), names, path)
+        dataset_values.mapping(values.get(key, {}), key, names, path, stored, colors)
+    palette = dataset_values.palette(values.get("palette", []), names, path)
     folders = {}
-    base = _text(values, "path", path) or "."
+    base = dataset_values.text(values, "path", path) or "."
     if ".." in base.split("/") or base.startswith("/"):
         raise ConfigError(
             f"'path' must lie within the data folder, received {base!r}",
@@ -199,7 +183,7 @@ def _parse(values, path, names, ignore):
         )
     for key, split in SPLIT_KEYS.items():
         if key in values:
-            folders[split] = _inside(base, _text(values, key, path), key, path)
+            folders[split] = _inside(base, dataset_values.text(values, key, path), key, path)
     return DatasetFile(
         path=path,
         names=names,
@@ -208,17 +192,19 @@ def _parse(values, path, names, ignore):
         values=stored,
         colors=colors,
         folders=folders,
-        license=_text(values, "license", path),
-        source=_text(values, "source", path),
-        layout=_text(values, "layout", path),
-        images=_inside(".", _text(values, "images", path), "images", path),
-        masks=_inside(".", _text(values, "masks", path), "masks", path),
-        image_suffix=_text(values, "image_suffix", path),
-        mask_suffix=_text(values, "mask_suffix", path),
+        license=dataset_values.text(values, "license", path),
+        source=dataset_values.text(values, "source", path),
+        layout=dataset_values.text(values, "layout", path),
+        images=_inside(".", dataset_values.text(values, "images", path), "images", path),
+        masks=_inside(".", dataset_values.text(values, "masks", path), "masks", path),
+        image_suffix=dataset_values.text(values, "image_suffix", path),
+        mask_suffix=dataset_values.text(values, "mask_suffix", path),
         split_files=_split_files(values.get("split_files", {}), path),
-        labels_csv=_inside(".", _text(values, "labels_csv", path), "labels_csv", path),
-        threshold=_threshold(values, path),
-        channel=_channel(values, path),
+        labels_csv=_inside(
+            ".", dataset_values.text(values, "labels_csv", path), "labels_csv", path
+        ),
+        threshold=dataset_values.threshold(values, path),
+        channel=dataset_values.channel(values, path),
     )
 
 
@@ -231,33 +217,11 @@ def _split_files(table, path):
             'such as { train = "train.txt", val = "val.txt" }',
         )
     return {
-        SPLIT_KEYS[key]: _inside(".", _text(table, key, path), f"split_files.{key}", path)
+        SPLIT_KEYS[key]: _inside(
+            ".", dataset_values.text(table, key, path), f"split_files.{key}", path
+        )
         for key in table
     }
-
-
-def _threshold(values, path):
-    value = values.get("threshold")
-    if value is not None and not (type(value) is int and 1 <= value <= 255):
-        raise ConfigError(f"'threshold' must be 1 to 255, received {value!r}", path)
-    if value is not None and ("mask_values" in values or "label_mapping" in values):
-        raise ConfigError("'threshold' and 'mask_values' exclude each other", path, "keep one")
-    return value
-
-
-def _channel(values, path):
-    value = _text(values, "mask_channel", path)
-    if value and value not in CHANNELS:
-        error = suggest("mask_channel", value, CHANNELS)
-        raise ConfigError(error.what, path, error.fix)
-    return value
-
-
-def _text(values, key, path):
-    value = values.get(key, "")
-    if not isinstance(value, str):
-        raise ConfigError(f"'{key}' must be text, received {value!r}", path)
-    return value
 
 
 def _inside(base, folder, key, path):
@@ -297,61 +261,3 @@ def _names(value, path):
     if not isinstance(value, list):
         raise ConfigError(f"'names' must be a list of texts, received {value!r}", path)
     return _checked_names(value, path)
-
-
-def _ignore(value, path):
-    values = value if isinstance(value, list) else [value]
-    if not all(type(item) is int and 0 <= item <= 65535 for item in values):
-        raise ConfigError(
-            f"'ignore_label' must be a mask value or a list of them, received {value!r}", path
-        )
-    return tuple(values)
-
-
-def _palette(value, names, path):
-    colors = [parse_color(item) for item in value] if isinstance(value, list) else [None]
-    if None in colors:
-        raise ConfigError(
-            f"'palette' must be a list of colors, received {value!r}",
-            path,
-            'write each color as "#rrggbb" or [red, green, blue]',
-        )
-    if colors and names and len(colors) != len(names):
-        raise ConfigError(f"'palette' has {len(colors)} colors for {len(names)} classes", path)
-    return tuple(colors)
-
-
-def _mapping(table, key, names, path, stored, colors):
-    """Adds the entries of `mask_values` or `label_mapping` to `stored` and `colors`."""
-    if not isinstance(table, dict):
-        raise ConfigError(f"'{key}' must be a table, such as {{ 0 = 0, 255 = 1 }}", path)
-    for source, target in table.items():
-        if isinstance(target, str) and target in names:
-            target = names.index(target)
-        elif isinstance(target, str) and target.casefold() in (IGNORE, *VOID_NAMES):
-            target = IGNORE
-        elif type(target) is int and (target == -1 or (target == 255 and len(names) < 255)):
-            target = IGNORE
-        if target != IGNORE and not (type(target) is int and 0 <= target < MOST_CLASSES):
-            raise ConfigError(
-                f"'{key}' gives {source} = {target!r}, which is no class",
-                path,
-                'give a class index, a class name or "ignore"',
-            )
-        if names and target != IGNORE and target >= len(names):
-            raise ConfigError(
-                f"'{key}' gives {source} = {target}, but the {len(names)} classes are "
-                f"0 to {len(names) - 1}",
-                path,
-            )
-        color = parse_color(source)
-        if color is not None:
-            colors[color] = target
-        elif source.isdigit() and int(source) <= 65535:
-            stored[int(source)] = target
-        else:
-            raise ConfigError(
-                f"'{key}' holds '{source}', which is neither a value nor a color",
-                path,
-                'write values as 0 to 65535 and colors as "#rrggbb"',
-            )

@@ -9,7 +9,8 @@ import numpy
 
 from kerasdl.core.errors import DataError
 from kerasdl.data.folder import masks
-from kerasdl.data.folder.dataset_file import FILE_NAME, MOST_CLASSES
+from kerasdl.data.folder.dataset_file import FILE_NAME
+from kerasdl.data.folder.dataset_values import MOST_CLASSES
 from kerasdl.data.inspect.findings import Finding, counted, listing, printable
 
 THREADS = 2

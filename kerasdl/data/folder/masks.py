@@ -18,7 +18,7 @@ import numpy
 
 from kerasdl.core.errors import DataError
 from kerasdl.data import images
-from kerasdl.data.folder.dataset_file import IGNORE, MOST_CLASSES
+from kerasdl.data.folder.dataset_values import IGNORE, MOST_CLASSES
 
 IGNORED = 255  # what ignored values become where their own value is above 255 or named "ignore"
 UNKNOWN = 65535

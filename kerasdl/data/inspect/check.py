@@ -118,14 +118,16 @@ def check_folder(location, annotation, config, quick, dataset=None):
         return examine_files(split, entry, rule, not quick, index in valued)
 
     records = _parallel(examine, sorted(looked | valued))
-    names = reading.class_names
     if annotation == "mask" and not quick and rule.classes is None:
         found = [record.mask for record in records if record.mask]
         finding = mask_scan.count_finding(found, rule)
         findings += [finding] if finding else []
-        count = None if finding else _class_count(found, rule)
-        rule = masks.rule_for(reading, count, config.ignore_labels)
-        names = tuple(f"class_{index}" for index in range(count or 0))
+        rule = masks.rule_for(
+            reading, None if finding else _class_count(found, rule), config.ignore_labels
+        )
+    names = reading.class_names
+    if annotation == "mask":
+        names = names or tuple(f"class_{index}" for index in range(rule.classes or 0))
     labels = [(split, entry.label) for split, entry in jobs]
     _summarize(report, records, labels, annotation, rule if names else None, names, quick)
     if annotation == "mask" and not report.failed:

@@ -27,6 +27,7 @@ class Record:
         digest: Hash over the pixels; empty if they were not decoded.
         gray: Whether the three channels are equal everywhere.
         blank: Whether all pixels are white, as fully transparent images become.
+        highest: Highest value of any channel, 0 to 255.
         mask: MaskValues, or None.
         findings: What is wrong with this sample alone.
     """
@@ -40,6 +41,7 @@ class Record:
     digest: str = ""
     gray: bool = False
     blank: bool = False
+    highest: int = 0
     mask: mask_scan.MaskValues | None = None
     findings: list[Finding] = dataclasses.field(default_factory=list)
 
@@ -64,7 +66,7 @@ def examine_files(split, entry, rule, decode=True, read_mask=True):
     try:
         record.header = images.read_header(entry.image)
         record.size = record.header.size
-        if decode:
+        if decode or record.header.mode.startswith("I;16"):
             _add_pixels(record, images.read_image(entry.image))
     except DataError as error:
         record.fail(error, "unreadable")
@@ -124,3 +126,4 @@ def _add_pixels(record, image):
         (image[..., 0] == image[..., 1]).all() and (image[..., 1] == image[..., 2]).all()
     )
     record.blank = bool(image.min() == 255)
+    record.highest = int(image.max())

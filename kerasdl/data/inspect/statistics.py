@@ -10,6 +10,7 @@ from kerasdl.data.inspect.examine import wrong_suffix
 from kerasdl.data.inspect.findings import Finding, counted, listing
 
 LEAST_SIDE = 32  # below it an image is smaller than one step of the deepest networks
+RANGE = 256  # levels after 16 bits were divided by 256
 LEAST_SAMPLES = 10  # per class: with fewer no network can learn or be judged
 LEAST_PIXEL_SHARE = 0.001
 IMBALANCE = 10  # largest class / smallest class
@@ -52,80 +53,70 @@ def statistics_of(records, class_names, labels):
     return statistics
 
 
+# Severity, kind, what is said of the images, the fix, and which images (with a file) it concerns.
+_TRAITS = (
+    (
+        *("note", "suffix", "with a suffix of another format; the content decides", ""),
+        wrong_suffix,
+    ),
+    (
+        *("note", "exif", "turned upright by the EXIF orientation", ""),
+        lambda record: record.header.orientation != 1,
+    ),
+    (
+        *("note", "animated", "with several frames, of which the first counts", ""),
+        lambda record: record.header.frames > 1,
+    ),
+    (
+        *("note", "transparent", "with transparency, laid over white", ""),
+        lambda record: record.header.transparent,
+    ),
+    (
+        *("warning", "blank", "fully transparent and therefore white"),
+        "remove the transparency, or the images",
+        lambda record: record.blank and record.header.transparent,
+    ),
+)
+
+
 def image_findings(records, annotation):
     """Notes and warnings about the images."""
     readable = [record for record in records if record.size]
     filed = [record for record in readable if record.header]
-
-    def some(severity, kind, members, what, fix=""):
-        if members:
-            text = f"{counted(len(members), 'image')} {what}"
-            yield Finding(severity, text, members[0].path, "", fix, kind)
-
-    def among(test):
-        return [record for record in filed if test(record)]
-
-    yield from some(
-        "note",
-        "suffix",
-        among(wrong_suffix),
-        "with a suffix of another format; the content decides",
-    )
-    yield from some(
-        "note",
-        "exif",
-        among(lambda record: record.header.orientation != 1),
-        "turned upright by the EXIF orientation",
-    )
-    yield from some(
-        "note",
-        "animated",
-        among(lambda record: record.header.frames > 1),
-        "with several frames, of which the first counts",
-    )
-    yield from some(
-        "note",
-        "transparent",
-        among(lambda record: record.header.transparent),
-        "with transparency, laid over white",
-    )
-    blank = among(lambda record: record.blank and record.header.transparent)
-    yield from some(
-        "warning",
-        "blank",
-        blank,
-        "fully transparent and therefore white",
-        "remove the transparency, or the images",
-    )
+    for severity, kind, what, fix, concerns in _TRAITS:
+        yield from _some(severity, kind, [r for r in filed if concerns(r)], what, fix)
     small = [record for record in readable if min(record.size) < LEAST_SIDE]
-    if len(small) == len(readable) and small:
-        small = []  # small images are what this data set is made of
-    yield from some(
-        "warning",
-        "small",
-        small,
-        f"with a side below {LEAST_SIDE} pixels, which will be upsampled",
-        "remove them if they are thumbnails or mistakes",
-    )
+    if len(small) < len(readable):  # else small images are what this data set is made of
+        what = f"with a side below {LEAST_SIDE} pixels, which will be upsampled"
+        fix = "remove them if they are thumbnails or mistakes"
+        yield from _some("warning", "small", small, what, fix)
+    yield from _range_findings(filed)
     gray = [record for record in readable if record.gray and record.digest]
-    if annotation == "none" and gray:
-        if len(gray) == len(readable):
-            yield Finding(
-                "error",
-                "all images are gray, there is no color to learn",
-                gray[0].path,
-                "",
-                "give color images",
-                "gray",
-            )
-        else:
-            yield from some(
-                "warning",
-                "gray",
-                gray,
-                "without color, which teach to predict gray",
-                "remove them",
-            )
+    if annotation != "none" or not gray:
+        return
+    if len(gray) == len(readable):
+        what = "all images are gray, there is no color to learn"
+        yield Finding("error", what, gray[0].path, "", "give color images", "gray")
+    else:
+        what = "without color, which teach to predict gray"
+        yield from _some("warning", "gray", gray, what, "remove them")
+
+
+def _some(severity, kind, members, what, fix=""):
+    """One finding about several images, or none."""
+    if members:
+        text = f"{counted(len(members), 'image')} {what}"
+        yield Finding(severity, text, members[0].path, "", fix, kind)
+
+
+def _range_findings(filed):
+    """16-bit images whose values do not use the range: 12 bits in 16, as microscopes store them."""
+    deep = [record for record in filed if record.header.mode.startswith("I;16") and record.digest]
+    highest = max((record.highest for record in deep), default=RANGE)
+    if highest < RANGE // 16:
+        what = f"of 16 bits with values up to {highest * 256 + 255} only, which become nearly black"
+        fix = "multiply the values to the full range (12 bits: by 16), or save them as 8-bit"
+        yield from _some("error", "range", deep, what, fix)
 
 
 def class_findings(records, class_names, statistics):

@@ -6,7 +6,7 @@ become 0 to 149. The names are those of objectInfo150.txt, the first synonym of 
 
 import re
 
-from kerasdl.data.folder.dataset_file import IGNORE
+from kerasdl.data.folder.dataset_values import IGNORE
 from kerasdl.data.folder.layouts import Reading, common, pairing
 
 TITLE = "ADE20K"

@@ -9,7 +9,7 @@ import numpy
 
 from kerasdl.core.errors import DataError
 from kerasdl.data import images
-from kerasdl.data.folder.dataset_file import MOST_CLASSES, VOID_NAMES
+from kerasdl.data.folder.dataset_values import MOST_CLASSES, VOID_NAMES
 from kerasdl.data.folder.layouts import UNDIVIDED, Reading, common, shapes
 from kerasdl.data.inspect.findings import counted, listing
 

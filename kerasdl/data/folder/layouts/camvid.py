@@ -5,7 +5,7 @@ grouped to the 11 classes of the SegNet form (`camvid11`), in its order, so that
 numbers. `label_colors.txt`, where it is there, names the colors: lines "red green blue name".
 """
 
-from kerasdl.data.folder.dataset_file import IGNORE
+from kerasdl.data.folder.dataset_values import IGNORE
 from kerasdl.data.folder.layouts import UNDIVIDED, Reading, common, pairing
 
 TITLE = "CamVid color labels"

@@ -3,7 +3,7 @@
 It is chosen by `layout = "camvid11"` in dataset.toml; by itself the folder is read as `camvid`.
 """
 
-from kerasdl.data.folder.dataset_file import IGNORE
+from kerasdl.data.folder.dataset_values import IGNORE
 from kerasdl.data.folder.layouts import camvid, segnet
 
 GROUPS = {  # as SegNet groups them (Badrinarayanan et al. 2017; camvidPixelLabelIDs of MATLAB)

@@ -6,7 +6,7 @@ the polygons are never read. The published masks of the test cities hold nothing
 left out. Values and colors: cityscapesScripts, helpers/labels.py.
 """
 
-from kerasdl.data.folder.dataset_file import IGNORE
+from kerasdl.data.folder.dataset_values import IGNORE
 from kerasdl.data.folder.layouts import Reading, common, pairing
 
 TITLE = "Cityscapes"

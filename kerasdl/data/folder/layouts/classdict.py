@@ -6,7 +6,7 @@ table. Classes called void, unlabeled or unknown are ignored.
 """
 
 from kerasdl.core.errors import DataError
-from kerasdl.data.folder.dataset_file import IGNORE
+from kerasdl.data.folder.dataset_values import IGNORE
 from kerasdl.data.folder.layouts import Reading, annotated, common, pairing, splits
 
 TITLE = "color masks with a class_dict.csv"

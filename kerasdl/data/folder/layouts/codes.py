@@ -4,7 +4,7 @@ The masks hold the line numbers of `codes.txt`, from 0; the line Void is ignored
 it is there, lists the validation images.
 """
 
-from kerasdl.data.folder.dataset_file import IGNORE
+from kerasdl.data.folder.dataset_values import IGNORE
 from kerasdl.data.folder.layouts import UNDIVIDED, Reading, annotated, common, pairing
 
 TITLE = "CamVid of fast.ai"
