@@ -69,12 +69,19 @@ def register(entry: Entry) -> Entry:
         The entry.
 
     Raises:
-        ConfigError: Another entry has its name.
+        ConfigError: Another entry has its name, or it names an unknown task.
         TypeError: It is none of these.
 
     A configuration names the file or module that calls this with the key `extensions`; see
     docs/extending.md.
     """
+    from kerasdl.core.errors import ConfigError
+    from kerasdl.tasks import TASKS
+
+    if "/" in entry.name:
+        raise ConfigError(f"the name '{entry.name}' of an entry has a '/'", fix="leave it out")
+    for task in getattr(entry, "tasks", ()):
+        TASKS.require(task)
     for module, (registry, kind) in _REGISTRIES.items():
         package = importlib.import_module(module)
         if isinstance(entry, getattr(package, kind)):

@@ -48,14 +48,24 @@ MOST_LINES, MOST_FUNCTION_LINES = 350, 60
 LONG_FUNCTIONS = set()
 
 
+def _outside_functions(node):
+    """Nodes that are executed when the file is imported, those within `try` and `if` too."""
+    for child in ast.iter_child_nodes(node):
+        typing_only = isinstance(child, ast.If) and "TYPE_CHECKING" in ast.dump(child.test)
+        if not typing_only and not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield child
+            yield from _outside_functions(child)
+
+
 def imports(path, top_level_only=False):
     """Full names of the modules that a file imports."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    nodes = tree.body if top_level_only else ast.walk(tree)
+    nodes = _outside_functions(tree) if top_level_only else ast.walk(tree)
     for node in nodes:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
             yield node.module
             if node.module == "kerasdl":
                 yield from (f"kerasdl.{alias.name}" for alias in node.names)
@@ -82,6 +92,17 @@ def test_imports(path):
     if package in MAY_IMPORT:
         used = {name.split(".")[1] for name in imports(path) if name.startswith("kerasdl.")}
         assert used - {"__version__"} <= MAY_IMPORT[package] | {package}
+
+
+# Read before a backend is chosen, or by commands that need none.
+KERAS_FREE = ("core", "cli", "runs/config.py", "runs/run.py", "runs/sidecar.py", "report")
+KERAS_FREE += tuple(f"{name}/__init__.py" for name in MAY_IMPORT)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_facts_import_no_keras(path):
+    if str(path.relative_to(PACKAGE)).startswith(KERAS_FREE):
+        assert "keras" not in {name.partition(".")[0] for name in imports(path, True)}
 
 
 def test_only_backend_imports_an_engine():

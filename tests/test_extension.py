@@ -243,3 +243,23 @@ def test_the_documentation_shows_the_example_as_it_is():
     page = FILE.parents[1] / "docs" / "extending.md"
     assert f"```python\n{FILE.read_text()}```" in page.read_text()
     assert len(FILE.read_text().splitlines()) < 80
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        (lambda: kerasdl.MetricSpec("a/b", "", ""), "has a '/'"),
+        (lambda: kerasdl.MetricSpec("ab", "", "", tasks=("segmnt",)), "unknown task 'segmnt'"),
+        (lambda: kerasdl.MetricSpec("ab", "", "", better="up"), "unknown value of 'better' 'up'"),
+        (lambda: kerasdl.ModelSpec("ab", "", "a:b", tasks=("colors",)), "unknown task 'colors'"),
+    ],
+)
+def test_entries_are_checked_when_they_are_registered(entry, message):
+    with pytest.raises(ConfigError, match=message):
+        kerasdl.register(entry())
+
+
+def test_a_metric_gives_one_value_per_image():
+    metric = kerasdl.metrics.ImageMean(lambda y, p: keras.ops.mean(p), "scalar")
+    with pytest.raises(ConfigError, match="metric 'scalar' has values of shape"):
+        metric.update_state(keras.ops.zeros((2, 3)), keras.ops.zeros((2, 3)))

@@ -38,6 +38,7 @@ class LossSpec:
         takes: Names of the builder's arguments, out of `ignore_labels`, `class_weights`,
             `label_smoothing`, `target`.
         outputs: Number of model outputs, if the loss and not the data determines it.
+        vivid: Whether it gives saturated colors a larger weight.
         weights: Function (source) -> weights computed from the training data, or None.
     """
 
@@ -48,6 +49,7 @@ class LossSpec:
     takes: tuple[str, ...] = ()
     outputs: int | None = None
     weights: Reference | None = None
+    vivid: bool = False
 
 
 LOSSES: Registry[LossSpec] = Registry(
@@ -100,6 +102,7 @@ LOSSES: Registry[LossSpec] = Registry(
             label="chroma-weighted absolute error",
             targets=("ab",),
             builder="kerasdl.losses.color:chroma",
+            vivid=True,
         ),
         LossSpec(
             name="bins",
@@ -109,6 +112,7 @@ LOSSES: Registry[LossSpec] = Registry(
             takes=("class_weights",),
             outputs=313,
             weights="kerasdl.metrics.colors.bins:training_weights",
+            vivid=True,
         ),
     ),
 )

@@ -8,6 +8,7 @@ import dataclasses
 import math
 from typing import TYPE_CHECKING
 
+from kerasdl.core.errors import suggest
 from kerasdl.core.registry import Reference, Registry, load
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from kerasdl.metrics.ssim import SSIM as SSIM
 
 ABSENT = "–"
+BETTER = ("higher", "lower", "1")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,6 +48,10 @@ class MetricSpec:
     better: str = "higher"
     tasks: tuple[str, ...] = ()
     per_image: Reference | None = None
+
+    def __post_init__(self) -> None:
+        if self.better not in BETTER:
+            raise suggest("value of 'better'", self.better, BETTER)
 
 
 def _percent(name: str, label: str, definition: str, better: str = "higher") -> MetricSpec:

@@ -109,6 +109,11 @@ class ImageMean(GatedMetric):
 
     def increments(self, y_true: Tensor, y_pred: Tensor) -> Sequence[Tensor]:
         scores = self.per_image(y_true, y_pred)
+        if len(scores.shape) != 1:
+            raise ConfigError(
+                f"metric '{self.name}' has values of shape {tuple(scores.shape)}",
+                fix="per_image returns one value per image, shape (B,)",
+            )
         return keras.ops.sum(scores), keras.ops.sum(keras.ops.ones_like(scores, dtype="int32"))
 
     def result(self) -> Tensor:

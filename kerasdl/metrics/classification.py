@@ -104,23 +104,6 @@ def calibration_bins(
     ]
 
 
-def majority_baseline(training_labels: ArrayLike, labels: ArrayLike) -> float:
-    """Accuracy on `labels` of always predicting the most frequent class of `training_labels`.
-
-    Args:
-        training_labels: Class indices, any number.
-        labels: Class indices (N,) to score on.
-
-    Raises:
-        DataError: There are no labels.
-    """
-    training_labels = numpy.asarray(training_labels)
-    labels = numpy.asarray(labels)
-    if not training_labels.size or not labels.size:
-        raise DataError("the majority class needs at least one label")
-    return float((labels == numpy.bincount(training_labels).argmax()).mean())
-
-
 def _checked(labels: ArrayLike, probabilities: ArrayLike) -> tuple[numpy.ndarray, numpy.ndarray]:
     labels, probabilities = numpy.asarray(labels), numpy.asarray(probabilities)
     if not labels.size:

@@ -103,8 +103,10 @@ def _gray(document):
     ratio = document["scores"]["scores"].get("colorfulness_ratio")
     if ratio is None or ratio >= GRAY:
         return ""
-    bold = (document.get("config") or {}).get("loss") in ("chroma", "bins")
-    other = "" if bold else ", or --target ab with --set loss=chroma or loss=bins"
+    loss = LOSSES.get((document.get("config") or {}).get("loss", ""))
+    vivid = [name for name, spec in LOSSES.items() if spec.vivid]
+    other = f", or --target ab with --loss {' or '.join(vivid)}"
+    other = "" if loss and loss.vivid else other
     return (
         f"the outputs collapsed to gray: they are {100 * ratio:.0f} % as colorful as the truth; "
         f"try {_more(document, 2)}{other}"

@@ -9,6 +9,7 @@ import jinja2
 from kerasdl.data import SOURCES
 from kerasdl.losses import LOSSES
 from kerasdl.report import canvas, names, runs, sections, tables
+from kerasdl.runs import names as run_names
 from kerasdl.tasks import TASKS
 
 _TEMPLATES = pathlib.Path(__file__).parent / "templates"
@@ -26,7 +27,7 @@ def write_model_card(folder, document):
     Raises:
         WriteError: The file cannot be written.
     """
-    path = pathlib.Path(folder) / "README.md"
+    path = pathlib.Path(folder) / run_names.CARD
     canvas.write(model_card(document, pathlib.Path(folder).name).encode("utf-8"), path)
     return path
 

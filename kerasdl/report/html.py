@@ -33,6 +33,7 @@ import jinja2
 
 from kerasdl.report import canvas, exhibits, grouping, names, runs, sections, study
 from kerasdl.report.runs import scores_of
+from kerasdl.runs import names as run_names
 from kerasdl.tasks import TASKS
 
 _TEMPLATES = pathlib.Path(__file__).parent / "templates"
@@ -50,7 +51,7 @@ def write_run_report(path, document):
     """
     path = pathlib.Path(path)
     if path.is_dir():
-        path /= "report.html"
+        path /= run_names.REPORT
     run = sections.run_section([document])
     return write(path, "run.html.j2", title=f"{run.label} on {run.data}", run=run)
 

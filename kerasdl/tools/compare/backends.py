@@ -27,6 +27,7 @@ from kerasdl import backend as backends
 from kerasdl.backend import PRECISIONS
 from kerasdl.core import files
 from kerasdl.core.errors import ConfigError, suggest
+from kerasdl.runs import names as run_names
 from kerasdl.tools import workers
 from kerasdl.tools.compare import cases as subjects
 from kerasdl.tools.compare import differences, processes, verdict
@@ -168,9 +169,9 @@ def publish(document, out, run=None):
         raise files.cannot_write(out, error) from error
     files.write_text(out / "compare.json", as_json(document) + "\n")
     backend_comparison_figures.comparison_figure(document, out / "compare.png")
-    page = backend_comparison_page.write_page(out / "report.html", document)
+    page = backend_comparison_page.write_page(out / run_names.REPORT, document)
     if run is not None:
-        backend_comparison_page.insert(pathlib.Path(run) / "report.html", document)
+        backend_comparison_page.insert(pathlib.Path(run) / run_names.REPORT, document)
     return page
 
 

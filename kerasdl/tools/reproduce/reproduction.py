@@ -11,6 +11,7 @@ from kerasdl import backend, tasks
 from kerasdl.core.errors import ConfigError
 from kerasdl.engine import run
 from kerasdl.runs import config as configuration
+from kerasdl.runs import names as run_names
 
 # What two CPU cores train in minutes: 1000 images, and therefore small batches, without
 # which 20 epochs are too few steps. Epochs, optimizer, rate and its drops are the study's.
@@ -120,7 +121,7 @@ def _publish(out, folders, quick, seconds):
     first = {variant: folder for (variant, seed), folder in folders.items() if seed == 0}
     runs = [rundocument.read(folder) for folder in folders.values()]
     documents = [html.scores_of(document) for document in runs]
-    target = out / "figures"
+    target = out / run_names.FIGURES
     target.mkdir(parents=True, exist_ok=True)
     figures.training_curves(
         run.Run(first["resnet18"]).history, target / "figure1.png", title="ResNet-18"
@@ -160,7 +161,7 @@ def _publish(out, folders, quick, seconds):
             "far below those of the full run, `kerasdl reproduce`."
         )
     page = html.write_reproduction_report(
-        out / "report.html",
+        out / run_names.REPORT,
         {
             "runs": runs,
             "figure2": figure2,

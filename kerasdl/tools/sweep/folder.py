@@ -6,6 +6,7 @@ import json
 from kerasdl.core import files
 from kerasdl.report import document as rundocument
 from kerasdl.report import group_figures, html, paired_differences, tables
+from kerasdl.runs import names as run_names
 
 
 def publish(plan, finished, failures, command=None):
@@ -55,6 +56,6 @@ def publish(plan, finished, failures, command=None):
     files.write_text(out / "sweep.md", "\n\n".join(part for part in markdown if part) + "\n")
     group_figures.dots(scores, out / "sweep.png")
     html.write_group_report(
-        out / "report.html", documents, title, details=False, command=command, notes=notes
+        out / run_names.REPORT, documents, title, details=False, command=command, notes=notes
     )
     return document, shown
