@@ -69,11 +69,15 @@ def _dealt(entries, seed):
     groups = collections.defaultdict(list)
     for entry in entries:
         groups[entry.label or 0].append(entry)
-    placed = []
+    ordered, places, labels = [], [], []
     for label in sorted(groups):
         members = sorted(groups[label], key=_name)
-        placed += [
-            ((position + 0.5) / len(members), label, members[index])
-            for position, index in enumerate(generator.permutation(len(members)))
-        ]
-    return [entry for _, _, entry in sorted(placed, key=lambda item: item[:2])]
+        ordered += [members[index] for index in generator.permutation(len(members))]
+        places.append((numpy.arange(len(members)) + 0.5) / len(members))
+        labels.append(numpy.full(len(members), label))
+    order = numpy.lexsort((numpy.concatenate(labels), numpy.concatenate(places)))
+    return [ordered[index] for index in order]
+
+
+def _name(entry):
+    return entry.name

@@ -111,17 +111,15 @@ def load(location, annotation, config):
 
 def fingerprint(splits):
     """SHA-256 over the sorted names and sizes in bytes of all files; never their times."""
-    lines = []
-    for split in splits.values():
-        for entry in split.entries:
-            lines.append(_line(entry, entry.image))
-            if isinstance(entry.mask, str):
-                lines.append(_line(entry, entry.mask_path))
-            elif entry.mask is not None:
-                lines.append(f"{entry.name}\0{entry.mask.fingerprint_text}\n")
+    entries = [entry for split in splits.values() for entry in split.entries]
     digest = hashlib.sha256()
-    for line in sorted(lines):
-        digest.update(line.encode("utf-8", "surrogateescape"))
+    for entry in sorted(entries, key=lambda entry: entry.name):
+        lines = [_line(entry, entry.image)]
+        if isinstance(entry.mask, str):
+            lines.append(_line(entry, entry.mask_path))
+        elif entry.mask is not None:
+            lines.append(f"{entry.name}\0{entry.mask.fingerprint_text}\n")
+        digest.update("".join(sorted(lines)).encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
 
 

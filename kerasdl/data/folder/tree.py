@@ -57,6 +57,11 @@ class Tree:
         cut = len(folder) + 1 if folder else 0
         return [name[cut:] for name in self.images[first:last]] if cut else self.images[first:last]
 
+    def full(self, folder: str) -> list[str]:
+        """Names of the images below a folder, in the order of `below`, relative to the root."""
+        first, last = self._range(folder)
+        return self.images[first:last]
+
     def count(self, folder: str) -> int:
         """Number of images below a folder ("" is the root); 0 if there is none of that name."""
         first, last = self._range(folder)
@@ -110,17 +115,20 @@ def _walk(tree, folder, prefix, above):
     try:
         identity = os.stat(folder)
         above = (*above, (identity.st_dev, identity.st_ino))
-        entries = list(os.scandir(folder))
+        special = []  # folders and links: later, so that one listing at a time is open
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if is_hidden(entry.name):
+                    tree.ignored += 1
+                elif entry.is_file(follow_symlinks=False):  # no system call: the listing says so
+                    _add_file(tree, prefix + entry.name)
+                else:
+                    special.append(entry)
     except OSError as error:
         tree.findings.append(Finding("error", f"folder cannot be read: {error.strerror}", folder))
         return
-    for entry in entries:
-        if is_hidden(entry.name):
-            tree.ignored += 1
-        elif entry.is_file(follow_symlinks=False):  # no system call: the listing says so
-            _add_file(tree, prefix + entry.name)
-        else:
-            _add_special(tree, entry, prefix + entry.name, above)
+    for entry in special:
+        _add_special(tree, entry, prefix + entry.name, above)
 
 
 def _add_file(tree, name):

@@ -19,6 +19,7 @@ A layout module has two functions, and imports nothing heavy to answer the first
     tree.documents              all .json, .xml, .txt, .csv, .tsv, .yaml, .yml files, sorted
     tree.folders                all folders
     tree.below(folder)          images below a folder, relative to it
+    tree.full(folder)           the same, relative to the root
     tree.count(folder)          how many there are; 0 if there is no such folder
     tree.within(folder)         images directly in a folder: file names
     tree.children(folder)       folders directly in a folder: names

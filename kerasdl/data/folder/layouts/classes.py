@@ -107,15 +107,14 @@ def _members(tree, folders):
     """Images per split and class folder, and the images beside the class folders."""
     members, loose = {split: collections.defaultdict(list) for split in folders}, []
     for split, folder in folders.items():
-        prefix = folder + "/" if folder else ""
         for child in tree.children(folder):
             members[split][child] = []
-        for name in tree.below(folder):
+        for name, full in zip(tree.below(folder), tree.full(folder), strict=True):
             top, separator, _ = name.partition("/")
             if separator:
-                members[split][top].append(prefix + name)
+                members[split][top].append(full)
             else:
-                loose.append(prefix + name)
+                loose.append(full)
     return members, loose
 
 

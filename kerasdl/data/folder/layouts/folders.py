@@ -57,14 +57,14 @@ def _add_images(reading, folders):
     """Images alone: folders and files whose names say that they are masks are left out."""
     tree, left_out = reading.tree, 0
     for split, folder in folders.items():
-        prefix = folder + "/" if folder else ""
-        names = tree.below(folder)
+        full = dict(zip(tree.below(folder), tree.full(folder), strict=True))
+        names = list(full)
         kept = [name for name in names if not any(map(is_mask_folder, name.split("/")[:-1]))]
         stems = {pairing.stem(name) for name in kept}
         kept = [name for name in kept if not _is_drawn(pairing.stem(name), stems)]
         kept = kept or names
         left_out += len(names) - len(kept)
-        reading.splits[split] = [reading.entry(prefix + name) for name in kept]
+        reading.splits[split] = [reading.entry(full[name]) for name in kept]
     if left_out:
         common.note(reading, f"{counted(left_out, 'mask')} left out, by the names")
 
@@ -89,15 +89,33 @@ def _add_pairs(reading, file, folders):
             ends = file.image_suffix, file.mask_suffix
             reading.splits[split] = pairing.pairs(reading, folder, masks_at, *ends)
             continue
-        for place in (folder, masks_at):
-            pairing.by_key(reading, place)  # names two files of one name
+        if _are_parallel(tree, folder, masks_at):
+            both = zip(tree.full(folder), tree.full(masks_at), strict=True)
+            reading.splits[split] = [reading.entry(name, mask=mask) for name, mask in both]
+            continue
         found = tree.within(folder) if masks_at.startswith(folder) else tree.below(folder)
         images, masks = relations.pair_keys(found, tree.below(masks_at))
-        images, masks = (
-            {key: f"{place}/{name}" if place else name for key, name in part.items()}
-            for part, place in ((images, folder), (masks, masks_at))
-        )
+        if len(images) < len(found) or len(masks) < tree.count(masks_at):
+            for place in (folder, masks_at):
+                pairing.by_key(reading, place)  # names two files of one name
+        # The strings of the tree itself: there may be a hundred thousand.
+        for part, place in ((images, folder), (masks, masks_at)):
+            names = dict(zip(tree.below(place), tree.full(place), strict=True))
+            part.update({key: names[name] for key, name in part.items()})
         reading.splits[split] = pairing.join(reading, images, masks, folder, masks_at)
+
+
+def _are_parallel(tree, folder, masks_at):
+    """Whether images and masks have the same names in the same order: no tables are needed then."""
+    if tree.count(folder) != tree.count(masks_at):
+        return False
+    previous = None
+    for name, mask in zip(tree.below(folder), tree.below(masks_at), strict=True):
+        stem = pairing.stem(name)
+        if stem == previous or stem != pairing.stem(mask):
+            return False
+        previous = stem
+    return True
 
 
 def _masks_of(reading, file, split, folder):

@@ -48,19 +48,19 @@ def join(reading: Reading, images: dict, masks: dict, folder: str, masks_at: str
 
 def by_key(reading: Reading, folder: str, suffix: str = "") -> dict[str, str]:
     """Names (relative to the root) of the images below a folder by what pairs them."""
-    prefix = folder + "/" if folder else ""
     found: dict[str, str] = {}
-    for name in reading.tree.below(folder):
+    tree = reading.tree
+    for name, full in zip(tree.below(folder), tree.full(folder), strict=True):
         key = stem(name)
         if suffix:
             if not key.endswith(suffix):
                 continue
             key = key.removesuffix(suffix)
         if key in found:
-            what = f"two files of one name: {printable(found[key])} and {printable(prefix + name)}"
-            reading.error(what, prefix + name, "remove or rename one of them")
+            what = f"two files of one name: {printable(found[key])} and {printable(full)}"
+            reading.error(what, full, "remove or rename one of them")
         else:
-            found[key] = prefix + name
+            found[key] = full
     return found
 
 

@@ -1,5 +1,6 @@
 """Which folders hold the masks of which images: by their names, or by what the files hold."""
 
+import bisect
 import functools
 import os
 import re
@@ -28,6 +29,7 @@ ENDINGS = (  # of a mask's name, after that of its image
     *("_L", "_seg", "_segmentation", "_color", "_instanceIds", "_groundtruth"),
 )
 MOST_COLORS = 64  # more of them in one file are a photograph
+SAMPLED = 200  # names of a folder that are compared first
 LOOKED_AT = 3  # files of a folder whose content is looked at
 
 
@@ -59,7 +61,16 @@ def pair_keys(images_found: list[str], masks_found: list[str]) -> tuple[dict, di
 
 def related(tree, folder: str, other: str) -> bool:
     """Whether at least half of the images of one of two folders have a partner in the other."""
-    found, drawn = tree.below(folder), tree.below(other)
+    found = tree.below(folder)
+    step = max(1, len(found) // SAMPLED)
+    starts = [f"{other}/{os.path.splitext(name)[0]}." for name in found[::step]]
+    places = [bisect.bisect_left(tree.images, start) for start in starts]
+    if starts and all(
+        place < len(tree.images) and tree.images[place].startswith(start)
+        for place, start in zip(places, starts, strict=True)
+    ):
+        return True  # the common case, without a key per file
+    drawn = tree.below(other)
     if not found or not drawn:
         return False
     left, right = pair_keys(found, drawn)
