@@ -188,7 +188,7 @@ def _overfit(document):
     rows, config = document["history"], document.get("config") or {}
     if not rows:
         return ""
-    score = history.curve_score(rows)
+    score = next(iter(history.curve_scores(rows)), None)
     loss, other = rows[-1].get("loss", math.nan), rows[-1].get("val_loss", math.nan)
     ours, theirs = (rows[-1].get(f"{prefix}{score}", math.nan) for prefix in ("", "val_"))
     if score and spec(score).unit == "%" and ours - theirs > SCORE_GAP:
