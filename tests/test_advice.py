@@ -103,7 +103,7 @@ def test_gray_images_are_told_with_the_loss_that_helps():
     found = advice.problems(colors(psnr=25.0, colorfulness_ratio=0.04))
     assert found == [
         "the outputs collapsed to gray: they are 4 % as colorful as the truth; try --epochs 24, "
-        "or --target ab with --set loss=chroma or loss=bins"
+        "or --target ab with --loss chroma or bins"
     ]
     made = colors(psnr=25.0, colorfulness_ratio=0.04)
     made["config"]["loss"] = "chroma"
