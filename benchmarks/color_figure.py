@@ -1,9 +1,9 @@
-"""The same test images as colored by several runs, side by side, with gray and truth.
+"""The same test images colorized by several runs, side by side, with gray input and truth.
 
     python benchmarks/color_figure.py colors.png --shown 0,2,3 \
         "rgb=colors/target-rgb_skips-all/seed-0" "ab=colors/target-ab_skips-all/seed-0"
 
-All runs must have the same data and size. `--shown` are numbers of the test split.
+All runs must have the same data and size. `--shown` are indices into the test split.
 """
 
 import argparse
@@ -13,12 +13,12 @@ from kerasdl import backend
 
 
 def figure(folders, path, shown):
-    """Draws one row per image: gray, truth and the answer of each run.
+    """Draws one row per image: gray, truth and the prediction of each run.
 
     Args:
         folders: Mapping of column titles to run folders.
         path: Where the PNG goes.
-        shown: Numbers of images of the test split.
+        shown: Indices of images in the test split.
     """
     from kerasdl import tasks
     from kerasdl.engine import datasets, evaluation, run  # with the backend chosen

@@ -1,11 +1,11 @@
-"""Which target and loss colors images best: colorization of scenes in small, several seeds.
+"""Which target and loss colorizes best: a small experiment on scenes over several seeds.
 
     python benchmarks/color_targets.py --out /tmp/targets --figure docs/figures/colorization.png
 
 Trains the same U-Net on the same images for each target and loss, scores it on the test split
 and prints the table of docs/colorization.md with the gray image as the baseline. The figure shows
-the same test images as colored by the first seed of each. Runs that are finished in the folder
-are not trained again.
+the same test images colorized by the first seed of each. Finished runs in the folder are not
+trained again.
 """
 
 import argparse
@@ -28,7 +28,7 @@ VARIANTS = {
 SCORES = (
     "psnr", "ssim", "ab_error", "chroma_error", "delta_e", "colorfulness_ratio", "out_of_gamut",
 )  # fmt: skip
-SHOWN = (0, 2, 3, 5, 8)  # numbers of the test images in the figure
+SHOWN = (0, 2, 3, 5, 8)  # indices of the test images in the figure
 
 
 def configuration(target, loss, seed, options):
@@ -49,7 +49,7 @@ def configuration(target, loss, seed, options):
 
 
 def train(options):
-    """Run folders by variant, one per seed, and seconds of processor time of each variant."""
+    """Run folders by variant, one per seed, and CPU seconds of each variant."""
     folders, seconds = {}, {}
     for label, (target, loss) in VARIANTS.items():
         started = time.process_time()
@@ -62,7 +62,7 @@ def train(options):
             for seed in range(options.seeds)
         ]
         seconds[label] = (time.process_time() - started) / options.seeds
-        print(f"{label}: {seconds[label]:.0f} s of processor time per run", flush=True)
+        print(f"{label}: {seconds[label]:.0f} s of CPU time per run", flush=True)
     return folders, seconds
 
 
@@ -95,7 +95,7 @@ def main():
     options = parser.parse_args()
     folders, seconds = train(options)
     print(table(folders, options))
-    print(f"\nprocessor time per run: median {statistics.median(seconds.values()):.0f} s")
+    print(f"\nCPU time per run: median {statistics.median(seconds.values()):.0f} s")
     if options.figure:
         firsts = {label: of_label[0] for label, of_label in folders.items()}
         color_figure.figure(firsts, options.figure, SHOWN)

@@ -1,4 +1,4 @@
-"""What a commit after an epoch costs: seconds and megabytes for a network of a run.
+"""The cost of a commit after an epoch: seconds and megabytes for a model.
 
 KERAS_BACKEND=torch python benchmarks/commit_cost.py resnet18 --image-size 64
 """

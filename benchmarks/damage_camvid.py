@@ -49,10 +49,10 @@ def damage(folder):
 
     return [
         (images[0], "image cut in half"),
-        (images[1], "web page in place of an image"),
+        (images[1], "web page instead of an image"),
         (masks[2], "mask removed"),
         (images[3], "image removed"),
-        (masks[4], "value 37, which is no class"),
+        (masks[4], "value 37, which is not a class"),
         (masks[5], "mask at half the size"),
         (masks[6], "mask stored as JPEG"),
         (masks[7], "mask stored as colors"),

@@ -2,13 +2,12 @@
 
     python benchmarks/gpu_runs.py --cifar10 cifar10.npz --camvid camvid --out gpu --minutes 28
 
-With `--jobs 4` four of them share the GPU, which one run alone does not keep busy.
+With `--jobs 4` four of them share the GPU, which a single run does not keep busy.
 
-Each run is a process of its own, so that none leaves memory behind or takes the others down. At
-the end of the time the runs in progress are told to stop (SIGTERM), which they do with their last
-epoch committed: the same command, there or on the next machine with the folder copied, goes on.
-After each run gpu_runs.json is written anew. `--trial` takes a few steps of each instead, to see on
-any machine that they work.
+Each run is its own process, so that none leaks memory or takes the others down. When time is up the
+runs in progress get SIGTERM and stop with their last epoch committed: the same command, on the same
+machine or on another one with the folder copied, resumes. gpu_runs.json is rewritten after each
+run. `--trial` runs only a few steps of each, to check on any machine that they work.
 """
 
 import argparse
@@ -23,12 +22,12 @@ import sys
 import time
 
 ROOT = pathlib.Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))  # runs from a plain copy, too, where nothing is installed
+sys.path.insert(0, str(ROOT))  # also works from a copy without installation
 
 from kerasdl.core import files  # noqa: E402
 
 CONFIGS = ROOT / "configs"
-# In the order of their worth, should the time not suffice for all.
+# In order of importance, in case there is no time for all.
 NAMES = (
     "classification_resnet18_cifar10_fast",
     "classification_resnet18_cifar10",
@@ -52,9 +51,9 @@ TRIAL = {
     "batch_size": 2,
     "precision": "float32",
 }
-# JAX would take most of the GPU's memory at once, and leave none to the other runs.
+# JAX would preallocate most of the GPU's memory and leave none for the other runs.
 ENVIRONMENT = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
-GRACE_SECONDS = 60  # from SIGTERM to SIGKILL, which loses no more than the epoch
+GRACE_SECONDS = 60  # from SIGTERM to SIGKILL, which loses at most the current epoch
 
 
 def command(name, folder, data, seed, trial):

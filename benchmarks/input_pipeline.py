@@ -1,20 +1,19 @@
-"""Input pipeline of kerasdl against tf.data, torch's DataLoader and grain, on the same work.
+"""Input pipeline of kerasdl against tf.data, torch's DataLoader and grain, on the same tasks.
 
     python benchmarks/input_pipeline.py [--files FOLDER] [--parts arrays files waiting]
                                         [--repeats 5] [--seconds 2] [--output FILE]
 
-(a) arrays: 50,000 images of 32x32 in memory, each flipped with probability 1/2 and cropped out
-    of a zero border of 4 pixels at its own place, to float32 batches of 128;
-(b) files: JPEG images and PNG masks of 480x360, decoded, resized to 256x320 (antialiased; masks
+(a) arrays: 50,000 images of 32x32 in memory, each flipped with probability 1/2 and randomly cropped
+after zero-padding by 4 pixels, to float32 batches of 128; (b) files: JPEG images and PNG masks of
+480x360, decoded, resized to 256x320 (antialiased; masks
     nearest), flipped, to batches of 16. FOLDER holds images/train and masks/train (such as
     CamVid's); without it, files are drawn. kerasdl decodes every time here: no cache;
 (c) waiting: seconds per training step that `fit` waits for its batch.
 
-All feeders run in one process, in turns, `repeats` times; shown are the median and the range of
-samples per second, and samples per second of processor time (one core), which other programs on
-the machine disturb less. The ratio is to the fastest of the others, turn by turn. Feeders "per
-sample" use the library as its documentation shows; "whole batches" are the fastest vectorized forms
-that we found.
+All feeders run in one process, in turns, `repeats` times. Shown are the median and the range of
+samples per second, and samples per second of CPU time (one core), which is less affected by other
+load. The ratio is to the fastest of the others, turn by turn. Feeders "per sample" use the library
+as documented; "whole batches" are the fastest vectorized forms that we found.
 """
 
 import argparse
@@ -259,7 +258,7 @@ def endless(feeder):
 
 
 def busy():
-    """Seconds of processor time of this process and its running children."""
+    """CPU seconds of this process and its running children."""
     total = time.process_time()
     for child in multiprocessing.active_children():
         fields = pathlib.Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()
@@ -268,9 +267,9 @@ def busy():
 
 
 def measure(iterator, seconds):
-    """Samples per second of wall time and of processor time."""
+    """Samples per second of wall time and of CPU time."""
     start = time.perf_counter()
-    while time.perf_counter() - start < seconds / 4:  # also uses up what was made in advance
+    while time.perf_counter() - start < seconds / 4:  # also consumes prefetched batches
         next(iterator)
     start, processor, count = time.perf_counter(), busy(), 0
     while time.perf_counter() - start < seconds:
@@ -280,11 +279,11 @@ def measure(iterator, seconds):
 
 
 def compare(work, names, repeats, seconds):
-    """Measures feeders in turns; the first is ours.
+    """Measures feeders in turn; the first is ours.
 
-    A ratio is taken within a turn, to the rival that is the fastest over all turns, so that what
-    other programs take from the machine in that turn concerns both. Each feeder is made for its
-    turn and taken down after it: what one reads ahead would be done at the cost of the next.
+    A ratio is taken within a turn, to the competitor that is fastest over all turns, so that other
+    load affects both. Each feeder is created for its turn and closed after it: its prefetching
+    would slow down the next one.
     """
     found = {name: {"per_second": [], "per_core": []} for name in names}
     for _ in range(repeats):
@@ -328,19 +327,18 @@ def wait(arrays, files, epochs):
     for name, row in found.items():
         cells = ["{:.1f} ms ({:.1f}-{:.1f})".format(*row[key]) for key in ("step", "waiting")]
         fraction = row["waiting"][0] / row["step"][0]
-        print(f"{name:32} step {cells[0]}, of it waiting {cells[1]}: {fraction:.2%}")
+        print(f"{name:32} step {cells[0]}, of which waiting {cells[1]}: {fraction:.2%}")
     return found
 
 
 def waiting(name, inputs, outputs, batch_size, split, task, augment, epochs, cache=4096, **options):
     """Milliseconds per step of a short training, and those spent waiting for data.
 
-    One epoch more than asked for is trained; the first, which compiles and fills the cache, does
-    not count.
+    One extra epoch is trained first, which compiles and fills the cache and is not counted.
     """
     steps = 6
     model = models.build(name, inputs, outputs, **options)
-    # A value beyond the classes is one that the data ignore, such as CamVid's 11.
+    # Values beyond the classes are ignored ones, such as CamVid's 11.
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=outputs)
     model.compile(keras.optimizers.SGD(0.01), loss)
     model.optimizer.build(model.trainable_variables)
@@ -369,7 +367,7 @@ def waiting(name, inputs, outputs, batch_size, split, task, augment, epochs, cac
 
 
 class Clock(keras.callbacks.Callback):
-    """Seconds of each epoch, and those of them that the batches were waited for."""
+    """Seconds of each epoch, and seconds spent waiting for batches."""
 
     def __init__(self, batches):
         super().__init__()
@@ -384,7 +382,7 @@ class Clock(keras.callbacks.Callback):
 
 
 def draw_files(folder, count=64):
-    """Images with masks of about the content of a street scene, where no folder is given."""
+    """Images with masks about as complex as a street scene, if no folder is given."""
     random = numpy.random.default_rng(0)
     for kind in ("images", "masks"):
         (folder / kind / "train").mkdir(parents=True)

@@ -1,16 +1,17 @@
-"""Kills a training run at random moments until it is finished, and compares it with one left alone.
+"""Kills a training run at random moments until it is finished; compares it with an undisturbed one.
 
     KERAS_BACKEND=jax python benchmarks/kill_soak.py --kills 50
     KERAS_BACKEND=jax python benchmarks/kill_soak.py --kills 15 --command
 
-Each life is a process of its own that gets SIGKILL after a random time, wherever it is: in its
-start, in an epoch, in a save, in the report. The run starts over, in another folder, whenever it
-has come to its end. "Lost" are kills after which the run would not go on, had fewer finished epochs
-than before, or ended otherwise than the run left alone (weights, optimizer, history, callbacks,
-best model, scores: bit by bit).
+Each life is a process that gets SIGKILL after a random time, wherever it is: at its start, in an
+epoch, in a save, in the report. When a run is finished, a new one starts in another folder. "Lost"
+are kills after which the run would not resume, had fewer finished epochs than before, or ended
+differently from the undisturbed run (weights, optimizer, history, callbacks, best model, scores:
+bit by bit).
 
-A life is a fork that trains the toy of tests/toy_run.py, or with `--command` a fresh interpreter
-that runs `kerasdl train segmentation` with augmentation, two workers, plateau and early stopping.
+A life is a fork that trains the toy run of tests/toy_run.py, or with `--command` a fresh
+interpreter that runs `kerasdl train segmentation` with augmentation, two workers, plateau and early
+stopping.
 """
 
 import argparse
@@ -26,7 +27,7 @@ import time
 ROOT = pathlib.Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT)]
 
-# The lives compile the same programs over and over.
+# All lives compile the same programs.
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", tempfile.mkdtemp())
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 
@@ -68,7 +69,7 @@ class Toy:
 
 
 class Command:
-    """The command of a user, in an interpreter of its own."""
+    """The user's command, in its own interpreter."""
 
     epochs = 15
 
@@ -104,7 +105,7 @@ def trained(out, epochs):
 
 
 def code_of(child, patience=HANGS):
-    """Exit code of a life, or None if it is still going after so many seconds."""
+    """Exit code of a life, or None if it is still running after so many seconds."""
     end = time.monotonic() + patience
     while True:
         pid, status = os.waitpid(child, os.WNOHANG)
@@ -126,13 +127,13 @@ def next_commit(out, child, epoch):
 
 
 def kill(child):
-    """Kills a life that has not ended by itself; returns its exit code."""
+    """Kills a life that has not ended on its own; returns its exit code."""
     os.kill(child, signal.SIGKILL)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 def leave_alone(kind, out):
-    """Lets a run come to its end; returns seconds until its first commit, per epoch, at the end."""
+    """Lets a run finish; returns seconds until its first commit, per epoch, at the end."""
     child = kind.start(out, resume=False)
     start_up = next_commit(out, child, 0)
     began = now = time.monotonic()
@@ -142,13 +143,13 @@ def leave_alone(kind, out):
             break
         now = time.monotonic()
     if code_of(child) != 0:
-        raise SystemExit(f"the run left alone failed: see {out}.log")
+        raise SystemExit(f"the undisturbed run failed: see {out}.log")
     per_epoch = (now - began) / max(1, finished_epochs(out) - 1)
     return start_up, per_epoch, time.monotonic() - now
 
 
 def place_of(kind, out, before):
-    """Where a kill hit, as far as the folder tells."""
+    """Where a kill hit, as far as the folder shows."""
     if any((out / "checkpoints").glob(".tmp-*")):
         return "save"
     if trained(out, kind.epochs):
@@ -173,7 +174,7 @@ def soak(kind, kills, generator, folder):
             elif generator.random() < 0.3:
                 code = code_of(child, start_up * generator.uniform(0.2, 1.0))
             else:
-                # Measured from a commit, so that a busy machine cannot keep a run from going on.
+                # Measured from a commit, so that a run makes progress even on a busy machine.
                 start_up = next_commit(out, child, before)
                 pause = at_the_end if trained(out, kind.epochs) else 3 * per_epoch
                 code = code_of(child, pause * generator.uniform(0, 1))

@@ -1,11 +1,12 @@
-"""Clean installations with one backend and no TensorFlow, and every command in them.
+"""Runs every command in clean installations with one backend and no TensorFlow.
 
     python benchmarks/lean_install.py [jax torch] [--work FOLDER]
 
 Makes a virtual environment per backend, installs this checkout with only that extra and the
 versions of constraints.txt, asserts that no other backend came with it, and runs the commands.
 The data are tiny.
-Prints one line per command with its exit code and seconds; exits 1 if any is not as expected.
+Prints one line per command with its exit code and seconds; exits 1 if any differs from what is
+expected.
 """
 
 import argparse
@@ -41,7 +42,7 @@ COMMANDS = (
     (["train", "classification", *TINY, "--set", "model_args.stem=imagenet",
       "--out", "runs/resnet"], 0),
     (["predict", "classification", "sheet.png", "--run", "runs/resnet"], 0),
-    # What needs a package that is not there is refused in one line.
+    # Commands that need a missing package fail with one line.
     (["train", "segmentation", "--backend", "tensorflow"], 2),
     (["train", "segmentation", "--data", "tfds:cmaterdb"], None),
 )  # fmt: skip
@@ -53,7 +54,7 @@ def python(environment):
 
 
 def install(backend, work):
-    """A virtual environment with this checkout and one extra; gives its Python."""
+    """A virtual environment with this checkout and one extra; returns its Python."""
     environment = work / f"with-{backend}"
     venv.create(environment, with_pip=True, clear=True)
     interpreter = python(environment)
@@ -75,7 +76,7 @@ def others_installed(interpreter, backend):
 
 
 def run_commands(interpreter, folder):
-    """Runs all commands in a folder; gives the number of those that did not end as expected."""
+    """Runs all commands in a folder; returns the number with unexpected results."""
     folder.mkdir(parents=True, exist_ok=True)
     drop = ("KERAS_BACKEND", "PYTHONPATH")
     environment = {key: value for key, value in os.environ.items() if key not in drop}
@@ -88,7 +89,7 @@ def run_commands(interpreter, folder):
         )  # fmt: skip
         seconds = time.monotonic() - began
         ok = run.returncode == expected
-        if expected is None:  # any refusal that is a message and no defect
+        if expected is None:  # any one-line error that is not a defect
             ok = run.returncode in (2, 3) and run.stderr.strip().startswith("error: ")
         wrong += not ok
         print(f"  {'ok' if ok else 'WRONG'}  {run.returncode}  {seconds:4.0f} s  "

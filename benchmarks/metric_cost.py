@@ -1,13 +1,13 @@
-"""How much longer a training step takes with the metrics than without them.
+"""How much longer a training step takes with metrics than without.
 
     KERAS_BACKEND=tensorflow python benchmarks/metric_cost.py [segmentation colorization ...]
 
-Trains the same network in short blocks of steps, in turn without metrics, with the metrics as
+Trains the same model in short blocks of steps, in turn without metrics, with the metrics as
 kerasdl uses them (expensive ones measured in validation only) and with all of them measured at
-every step. Prints the median over the rounds of the ratio of neighboring blocks, and the
-quartiles, of wall time and of processor time, which other programs on the machine disturb less;
-and the ratio of the quickest blocks, which they disturb least.
-The bound of the project is 1.05 for the metrics as kerasdl uses them.
+every step. Prints the median and quartiles over the rounds of the ratio of neighboring blocks, in
+wall time and in CPU time, which is less affected by other load, and the ratio of the fastest
+blocks, which is affected least. The project's limit is 1.05 for the metrics as kerasdl uses
+them.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from kerasdl.engine import datasets  # noqa: E402
 from kerasdl.metrics.base import ExpensiveMetricsInValidationOnly  # noqa: E402
 from kerasdl.runs import config  # noqa: E402
 
-# task -> network, channels of the input, loss
+# task -> model, channels of the input, loss
 TASKS = {
     "classification": ("resnet18", 3, "crossentropy"),
     "segmentation": ("unet", 3, "crossentropy"),
@@ -62,7 +62,7 @@ def prepare(task, variant, size, samples):
 
 
 def block_times(prepared, batch_size):
-    """Wall and processor seconds for one pass over the batches of a variant."""
+    """Wall and CPU seconds for one pass over the batches of a variant."""
     model, callbacks, images, targets = prepared
     wall, processor = time.perf_counter(), time.process_time()
     model.fit(images, targets, batch_size=batch_size, callbacks=callbacks, shuffle=False, verbose=0)
@@ -70,13 +70,13 @@ def block_times(prepared, batch_size):
 
 
 def measure(task, size, batch_size, steps, rounds):
-    """Wall and processor seconds of the blocks of every variant, one list per variant."""
+    """Wall and CPU seconds of the blocks of every variant, one list per variant."""
     ready = {v: prepare(task, v, size, batch_size * steps) for v in VARIANTS}
     for prepared in ready.values():
         block_times(prepared, batch_size)  # compiles
     seconds = {variant: [] for variant in VARIANTS}
     for turn in range(rounds):
-        # Reversed every other round, so that a drift of the machine cancels.
+        # Reversed every other round, so that drift cancels out.
         for variant in VARIANTS[:: 1 if turn % 2 else -1]:
             seconds[variant].append(block_times(ready[variant], batch_size))
     return seconds
@@ -99,7 +99,7 @@ def main():
         print(f"{task}: {1000 * step:.0f} ms per step without metrics")
         for variant in VARIANTS[1:]:
             pairs = list(zip(seconds[variant], seconds["none"], strict=True))
-            for index, clock in enumerate(("wall", "processor")):
+            for index, clock in enumerate(("wall", "CPU")):
                 ratios = [with_them[index] / without[index] for with_them, without in pairs]
                 low, middle, high = statistics.quantiles(ratios, n=4)
                 print(f"  measured {variant}, {clock} time: ", end="")

@@ -4,8 +4,8 @@
 
 Trains a small U-Net on `scenes` with the same seeds in float32 and in the other precision, and
 prints a Markdown table: mean and sample standard deviation over the seeds of the test scores, and
-the difference of the means in standard errors, sqrt(s1^2/n + s2^2/n). Speed is not measured: a
-processor without the instructions only imitates bfloat16.
+the difference of the means in standard errors, sqrt(s1^2/n + s2^2/n). Speed is not measured: a CPU
+without the instructions only emulates bfloat16.
 """
 
 import argparse

@@ -1,15 +1,15 @@
-"""What each piece of the fast recipe is worth, and its time to accuracy against the report's.
+"""The contribution of each piece of the fast recipe, and its time to accuracy against the study's.
 
     KERAS_BACKEND=tensorflow TF_NUM_INTRAOP_THREADS=1 taskset -c 1 \\
         python benchmarks/recipe_ablation.py --out ablation --seeds 3
 
-Trains ResNet-18 on reduced scenes: with the recipe `report`, with `fast`, and with `fast` less one
-piece or with one more at a time. Repeated, it goes on where it was interrupted. Writes a table in
-Markdown and one JSON file. Seconds are those of the epochs as history.csv has them, validation and
-the first compilation of each size included, imports and reports not.
+Trains ResNet-18 on reduced scenes: with the recipe `study`, with `fast`, and with `fast` minus or
+plus one piece at a time. Repeat the command to resume. Writes a table in Markdown and one JSON
+file. Seconds are those of the epochs in history.csv, including validation and the first compilation
+of each size, without imports and reports.
 
-Time to accuracy: seconds until the validation accuracy is first at the mean of the final test
-accuracy that `report` reached, per run; a run that never gets there has none.
+Time to accuracy: seconds until the validation accuracy first reaches the mean final test accuracy
+of `study`, per run; a run that never reaches it has none.
 """
 
 import argparse
@@ -30,8 +30,8 @@ REDUCED = {
     "batch_size": 32,
     "model_args": {"stem": "imagenet"},
 }
-# Without momentum, as in `kerasdl reproduce`: docs/architecture.md says why.
-REPORT = {"recipe": "study", "momentum": 0.0}
+# Without momentum, as in `kerasdl reproduce`: docs/architecture.md has the reason.
+STUDY = {"recipe": "study", "momentum": 0.0}
 FAST = {"recipe": "fast"}
 PIECES = {
     "schedule (plateau)": {"lr_schedule": "plateau"},
@@ -51,9 +51,9 @@ EXTRAS = {
 }
 
 
-def variants(report, fast):
+def variants(study, fast):
     """Name -> values of the runs to train."""
-    found = {"report": {**REDUCED, **REPORT, **report}, "fast": {**REDUCED, **FAST, **fast}}
+    found = {"study": {**REDUCED, **STUDY, **study}, "fast": {**REDUCED, **FAST, **fast}}
     for piece, values in PIECES.items():
         if values is not None:
             found[f"fast less {piece}"] = {**found["fast"], **values}
@@ -63,7 +63,7 @@ def variants(report, fast):
 
 
 def measure(folder):
-    """Scores and the course of a finished run."""
+    """Scores and learning curve of a finished run."""
     scores = json.loads((folder / "metrics.json").read_text())["scores"]
     rows = kerasdl.Run(folder).history
     seconds, course = 0.0, []
@@ -74,7 +74,7 @@ def measure(folder):
 
 
 def without_flip(folder):
-    """Test accuracy of a run of the fast recipe without the mean over the flip."""
+    """Test accuracy of a run of the fast recipe without test-time flip."""
     from kerasdl import tasks
     from kerasdl.engine import datasets, evaluation, run
 
@@ -101,10 +101,10 @@ def spread(values, factor=1.0, digits=1):
 
 
 def table(results):
-    """Markdown: one row per variant, the difference to `fast` being paired by seed."""
-    target = statistics.mean(run["accuracy"] for run in results["report"])
+    """Markdown: one row per variant, differences from `fast` are paired by seed."""
+    target = statistics.mean(run["accuracy"] for run in results["study"])
     lines = [
-        f"Target: {target:.1%}, the mean final test accuracy of the recipe report.",
+        f"Target: {target:.1%}, the mean final test accuracy of the recipe study.",
         "",
         "| recipe | test accuracy (%) | against fast | seconds in all | seconds to the target |",
         "|---|---:|---:|---:|---:|",
@@ -129,12 +129,12 @@ def main():
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("recipe-ablation"))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--only", nargs="*", help="only these variants")
-    parser.add_argument("--report", type=json.loads, default={}, help="JSON: other keys for report")
+    parser.add_argument("--study", type=json.loads, default={}, help="JSON: other keys for study")
     parser.add_argument("--fast", type=json.loads, default={}, help="JSON: other keys for fast")
     arguments = parser.parse_args()
     results = {}
     for seed in range(arguments.seeds):
-        for name, values in variants(arguments.report, arguments.fast).items():
+        for name, values in variants(arguments.study, arguments.fast).items():
             if arguments.only and name not in arguments.only:
                 continue
             folder = arguments.out / f"seed-{seed}" / name.replace(" ", "-")
@@ -146,13 +146,13 @@ def main():
                 results.setdefault("fast less flip at test time", []).append(bare)
         document = {
             "reduced": REDUCED,
-            "report": {**REPORT, **arguments.report},
+            "study": {**STUDY, **arguments.study},
             "fast": {**FAST, **arguments.fast},
             "results": results,
         }
         path = arguments.out / "recipe_ablation.json"
         files.write_text(path, json.dumps(document, indent=1) + "\n")
-    if {"report", "fast"} <= set(results):
+    if {"study", "fast"} <= set(results):
         print(table(results))
 
 

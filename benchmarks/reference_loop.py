@@ -1,9 +1,9 @@
-"""The same networks and training step in plain PyTorch, written without Keras, to measure against:
+"""The same models and training step in plain PyTorch, without Keras, as a reference:
 
     kerasdl benchmark --reference benchmarks/reference_loop.py:Loop
 
 `Compiled` in place of `Loop` goes through `torch.compile`. Channels last in memory, SGD with
-momentum and weight decay, automatic mixed precision. The batches are the same, but lie ready in
+momentum and weight decay, automatic mixed precision. The batches are the same, but already in
 memory.
 """
 
@@ -23,7 +23,7 @@ NETWORKS = ("resnet18", "fcn32", "fcn16", "fcn8", "unet")
 class Loop:
     """An eager training loop.
 
-    `kerasdl benchmark` makes one in a process of its own, calls `first_step` and then `block` once
+    `kerasdl benchmark` creates one in its own process, calls `first_step` and then `block` once
     per round.
 
     Args:
@@ -53,12 +53,12 @@ class Loop:
         """Builds, compiles and trains the first step."""
         import torch
 
-        self.network = network(self.config.model, self.config.image_size, self.outputs).to(
+        self.model = build(self.config.model, self.config.image_size, self.outputs).to(
             self.device, memory_format=torch.channels_last
         )
-        self.parameters = sum(p.numel() for p in self.network.parameters())
+        self.parameters = sum(p.numel() for p in self.model.parameters())
         self.optimizer = torch.optim.SGD(
-            self.network.parameters(),
+            self.model.parameters(),
             self.config.learning_rate,
             momentum=self.config.momentum,
             weight_decay=self.config.weight_decay,
@@ -66,7 +66,7 @@ class Loop:
         self.scaler = torch.amp.GradScaler(
             self.device, enabled=self.config.precision == "mixed_float16"
         )
-        self.forward = torch.compile(self.network) if self.compiled else self.network
+        self.forward = torch.compile(self.model) if self.compiled else self.model
         self._step(0)
 
     def block(self):
@@ -101,12 +101,12 @@ class Compiled(Loop):
     compiled = True
 
 
-def network(name, image_size, outputs):
-    """The network that `kerasdl.models.build(name, (*image_size, 3), outputs)` is.
+def build(name, image_size, outputs):
+    """The PyTorch equivalent of `kerasdl.models.build(name, (*image_size, 3), outputs)`.
 
     Raises:
-        ConfigError: There is no such network here, or the sides are no multiple of the stride, for
-            which kerasdl would pad.
+        ConfigError: There is no such model here, or the sides are not multiples of the stride
+        (kerasdl would pad them).
     """
     if name not in NETWORKS:
         raise ConfigError(f"there is no plain PyTorch {name}")
@@ -132,7 +132,7 @@ def _convolution_norm(inputs, outputs, size=3, stride=1):
 
 @functools.cache
 def _classes():
-    """The modules with a fork in them, made here because torch may be imported only now."""
+    """The modules with branches, defined here because torch is imported lazily."""
     import torch
     from torch import nn
 
@@ -181,7 +181,7 @@ def _classes():
             return self.upsample(scores)
 
     class Unet(nn.Module):
-        """One level: down, what lies below, up, and the skip around it."""
+        """One level: down, the levels below, up, and the skip connection."""
 
         def __init__(self, inputs, width, below):
             super().__init__()

@@ -2,8 +2,8 @@
 
     OMP_NUM_THREADS=1 python benchmarks/scenes_speed.py [HEIGHT WIDTH]
 
-Prints the median and the range over the repeats, in processor time and in wall time. Drawing uses
-one thread and no BLAS, so that processor time is the time on one core even on a busy machine.
+Prints the median and the range over the repeats, in CPU time and in wall time. Drawing uses one
+thread and no BLAS, so CPU time is the time on one core even on a busy machine.
 """
 
 import platform
@@ -19,7 +19,7 @@ REPEATS = 7
 
 
 def main(height=64, width=64):
-    # About the work of 1,024 images of 64x64, so that every repeat takes about a second.
+    # As much work as 1,024 images of 64x64, so that every repeat takes about a second.
     count = max(1, min(1024, 1024 * 64 * 64 // (height * width)))
     scenes.SceneSplit("validation", count, (height, width)).take(range(count))  # warm: textures
     busy, wall = [], []
@@ -31,7 +31,7 @@ def main(height=64, width=64):
         wall.append(count / (time.perf_counter() - start[1]))
     print(f"scenes {scenes.VERSION}, {height}x{width}, {count} images, {REPEATS} repeats")
     print(f"{platform.machine()}, Python {platform.python_version()}, NumPy {numpy.__version__}")
-    for name, values in (("processor time", busy), ("wall time", wall)):
+    for name, values in (("CPU time", busy), ("wall time", wall)):
         middle = statistics.median(values)
         print(f"{name}: {middle:.0f} images/s (from {min(values):.0f} to {max(values):.0f})")
 

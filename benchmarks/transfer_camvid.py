@@ -1,11 +1,11 @@
-"""What a trained backbone brings to FCN-8s on CamVid, reduced to what two cores train.
+"""What a pretrained backbone brings to FCN-8s on CamVid, reduced to what two cores can train.
 
     KERAS_BACKEND=tensorflow TF_NUM_INTRAOP_THREADS=1 taskset -c 1 \\
         python benchmarks/transfer_camvid.py --camvid camvid --out transfer --seeds 3
 
-Trains ResNet-18 on scenes once, or takes the run given with `--weights`, then FCN-8s on a part of
-CamVid from scratch, from that backbone, and from it frozen. Repeated, it goes on where it was
-interrupted. Writes a table in Markdown and one JSON file.
+Trains ResNet-18 on scenes once, or uses the run given with `--weights`, then FCN-8s on a part of
+CamVid from scratch, from that backbone, and with it frozen. Repeat the command to resume. Writes a
+table in Markdown and one JSON file.
 """
 
 import argparse

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from kerasdl import models as models
     from kerasdl import tasks as tasks
     from kerasdl.data import SourceSpec as SourceSpec
+    from kerasdl.engine.run import Run as Run
     from kerasdl.engine.run import evaluate as evaluate
     from kerasdl.engine.run import predict as predict
     from kerasdl.engine.run import train as train
@@ -68,12 +69,19 @@ def register(entry: Entry) -> Entry:
         The entry.
 
     Raises:
-        ConfigError: Another entry has its name.
+        ConfigError: Another entry has its name, or it names an unknown task.
         TypeError: It is none of these.
 
     A configuration names the file or module that calls this with the key `extensions`; see
     docs/extending.md.
     """
+    from kerasdl.core.errors import ConfigError
+    from kerasdl.tasks import TASKS
+
+    if "/" in entry.name:
+        raise ConfigError(f"the name '{entry.name}' of an entry has a '/'", fix="leave it out")
+    for task in getattr(entry, "tasks", ()):
+        TASKS.require(task)
     for module, (registry, kind) in _REGISTRIES.items():
         package = importlib.import_module(module)
         if isinstance(entry, getattr(package, kind)):

@@ -9,6 +9,9 @@ import sys
 import pytest
 
 import kerasdl
+from kerasdl.data import SOURCES as DATA
+from kerasdl.losses import LOSSES
+from kerasdl.metrics import METRICS
 from kerasdl.models import MODELS
 from kerasdl.tasks import TASKS
 
@@ -27,7 +30,7 @@ MAY_IMPORT = {
     "models": {"core"},
     "tasks": {"core", "data", "metrics", "losses"},
     "runs": {"core", "backend", "data", "metrics", "losses", "models", "tasks"},
-    "report": {"core", "metrics", "models", "tasks", "runs"},
+    "report": {"core", "data", "metrics", "losses", "models", "tasks", "runs"},
     "engine": {
         *("core", "backend", "data", "metrics", "losses", "models", "tasks", "runs", "report"),
     },
@@ -38,18 +41,31 @@ MAY_IMPORT = {
 }
 # The study is about certain models and tasks, so its numbers are listed by their names.
 STUDY = {("report", "study.py"), ("tools", "reproduce", "reproduction.py")}
+# Layouts have common names: "imagenet" is also a stem and weights.
+KINDS = {name: spec for name, spec in DATA.items() if not spec.layout}
+REGISTRIES = {"tasks": TASKS, "models": MODELS, "losses": LOSSES, "data": KINDS}
 MOST_LINES, MOST_FUNCTION_LINES = 350, 60
 LONG_FUNCTIONS = set()
+
+
+def _outside_functions(node):
+    """Nodes that are executed when the file is imported, those within `try` and `if` too."""
+    for child in ast.iter_child_nodes(node):
+        typing_only = isinstance(child, ast.If) and "TYPE_CHECKING" in ast.dump(child.test)
+        if not typing_only and not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield child
+            yield from _outside_functions(child)
 
 
 def imports(path, top_level_only=False):
     """Full names of the modules that a file imports."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    nodes = tree.body if top_level_only else ast.walk(tree)
+    nodes = _outside_functions(tree) if top_level_only else ast.walk(tree)
     for node in nodes:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
             yield node.module
             if node.module == "kerasdl":
                 yield from (f"kerasdl.{alias.name}" for alias in node.names)
@@ -76,6 +92,17 @@ def test_imports(path):
     if package in MAY_IMPORT:
         used = {name.split(".")[1] for name in imports(path) if name.startswith("kerasdl.")}
         assert used - {"__version__"} <= MAY_IMPORT[package] | {package}
+
+
+# Read before a backend is chosen, or by commands that need none.
+KERAS_FREE = ("core", "cli", "runs/config.py", "runs/run.py", "runs/sidecar.py", "report")
+KERAS_FREE += tuple(f"{name}/__init__.py" for name in MAY_IMPORT)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_facts_import_no_keras(path):
+    if str(path.relative_to(PACKAGE)).startswith(KERAS_FREE):
+        assert "keras" not in {name.partition(".")[0] for name in imports(path, True)}
 
 
 def test_only_backend_imports_an_engine():
@@ -113,13 +140,10 @@ def test_every_allowed_arrow_exists():
 
 
 def named_things(path):
-    """Places in a file that compare with the name of a task, model, metric, loss or data source."""
+    """Places in a file that compare with the name of a task, model, loss or data source."""
     package = path.relative_to(PACKAGE).parts[0]
     names = {
-        name
-        for owner, registry in (("tasks", TASKS), ("models", MODELS))
-        if package != owner
-        for name in registry
+        name for owner, registry in REGISTRIES.items() if package != owner for name in registry
     }
     prefixes = {re.split(r"[\d-]", name)[0] for name in names & set(MODELS)}
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -141,8 +165,20 @@ def named_things(path):
                 yield f"{path.relative_to(PACKAGE)}:{node.lineno}"
 
 
-def test_no_name_of_a_task_or_model_outside_its_package():
+def test_no_name_of_a_task_model_loss_or_source_outside_its_package():
     assert [place for path in SOURCES for place in named_things(path)] == []
+
+
+def test_no_template_compares_with_a_name():
+    names = {name for registry in (*REGISTRIES.values(), METRICS) for name in registry}
+    compared = re.compile(r"""[=!]=\s*["']([^"']+)["']|\bin\s*[(\[]["']([^"']+)["']""")
+    found = [
+        f"{path.name}: {match.group()}"
+        for path in PACKAGE.rglob("*.j2")
+        for match in compared.finditer(path.read_text(encoding="utf-8"))
+        if names & set(match.groups())
+    ]
+    assert found == []
 
 
 def test_nothing_unsafe():

@@ -6,7 +6,10 @@ import pytest
 from data_fixtures import mask_folder
 
 import kerasdl
+from kerasdl.core.errors import ConfigError
 from kerasdl.runs import auto
+from kerasdl.runs.config import Config, as_dict
+from kerasdl.tools.sweep import plan as sweep
 
 
 def decided(facts, **given):
@@ -74,3 +77,173 @@ def test_a_run_on_a_folder_of_images_is_settled_and_resumes(tmp_path, caplog):
         kerasdl.train(config, tmp_path / "run", quiet=True)
         kerasdl.train(stored, tmp_path / "run", quiet=True)
     assert caplog.text.count("already finished") == 2
+
+
+CAMVID = auto.Facts(367, 360, 480, 11, 60.0)
+
+
+def within(budget, seconds_per_step, facts=CAMVID, validation=2.0, took=0.0, **given):
+    """Decisions by a machine on which a step at 96x128 takes a time; other sizes by pixels."""
+    given = {"task": "segmentation", "model": "unet", **given}
+    sizes = []
+
+    def measure(values):
+        sizes.append(tuple(values["image_size"]))
+        fraction = math.prod(values["image_size"]) / (96 * 128)
+        return auto.Times(10.0, seconds_per_step * fraction, validation, 20.0, took=took)
+
+    decisions = auto.decide_within(facts, given, budget, measure)
+    return {each.key: each.value for each in decisions}, sizes
+
+
+def test_number_of_epochs_follows_from_the_time_of_a_step():
+    # 600 - 10 - 20 = 570 s; an epoch takes 46 * 0.25 + 2 = 13.5 s: 42 of them.
+    found, sizes = within(600, 0.25)
+    assert (found["epochs"], found["steps_per_epoch"], found["batch_size"]) == (42, 0, 8)
+    assert sizes == [(96, 128)] and found["image_size"] == [96, 128]
+    # What follows from the number of steps follows from that of the budget: 1932.
+    assert found["warmup_epochs"] == pytest.approx(8.4)
+    assert found["ema_decay"] == pytest.approx(1 - 1 / (0.05 * 1932), abs=1e-4)
+    # Half the speed of validation counts: 46 * 0.25 + 4 = 15.5 s, 36 epochs.
+    assert within(600, 0.25, validation=4.0)[0]["epochs"] == 36
+    # So does the time that measuring took: 543 / 13.5 = 40.2.
+    assert within(600, 0.25, took=27.0)[0]["epochs"] == 40
+
+
+def test_a_long_time_makes_epochs_longer_and_ends_before_it_only_overfits():
+    # 3570 / 13.5 is 264 epochs: 60, each of (3570 / 60 - 2) / 0.25 = 230 steps, but no more
+    # than 10 * 1000 in all, which is above 200 passes of 46: 10000 / 60 = 166.
+    found, _ = within(3600, 0.25)
+    assert (found["epochs"], found["steps_per_epoch"]) == (60, 166)
+    assert within(3600, 0.25, steps_per_epoch=46)[0]["epochs"] == 217  # 10000 / 46
+
+
+def test_large_data_get_epochs_of_less_than_a_pass():
+    # A pass is 6250 steps of 0.05 s; 8 epochs of (970 / 8 - 2) / 0.05 = 2385 steps.
+    facts = auto.Facts(100_000, 96, 128, 5, 1.0)
+    found, _ = within(1000, 0.05, facts)
+    assert (found["epochs"], found["steps_per_epoch"], found["batch_size"]) == (8, 2385, 16)
+
+
+def test_images_become_smaller_where_even_the_least_number_of_steps_does_not_fit():
+    # 600 s are 8 epochs of 34 steps of 2 s, 272 of 1000 steps at full size.
+    found, sizes = within(600, 2.0)
+    steps = found["epochs"] * (found["steps_per_epoch"] or 46)
+    assert sizes[0] == (96, 128) and len(sizes) > 1
+    assert [math.prod(size) for size in sizes] == sorted(
+        (math.prod(size) for size in sizes), reverse=True
+    )
+    assert tuple(found["image_size"]) == sizes[-1] and steps >= 1000
+    # A size that was set stays, whatever that costs.
+    found, sizes = within(600, 2.0, image_size=[96, 128])
+    assert "image_size" not in found and sizes == [(96, 128)]
+    assert (found["epochs"], found["steps_per_epoch"]) == (8, 34)  # (570 / 8 - 2) / 2
+
+
+def test_a_budget_without_time_for_a_step_is_refused():
+    with pytest.raises(ConfigError, match="time budget of 20 s is too short"):
+        within(20, 0.25)
+    with pytest.raises(ConfigError, match="too short"):
+        within(20, 0.25, steps_per_epoch=10)
+
+
+@pytest.mark.parametrize("budget", [60, 600, 7200])
+@pytest.mark.parametrize("images", [4, 300, 50_000])
+@pytest.mark.parametrize("step", [0.02, 0.5])
+@pytest.mark.parametrize("validation", [0.0, 1.0, 30.0])
+def test_no_plan_takes_longer_than_its_time(budget, images, step, validation):
+    facts = auto.Facts(images, 360, 480, 5, 1.0)
+    try:
+        found, _ = within(budget, step, facts, validation)
+    except ConfigError:
+        assert budget == 60 and validation == 30.0  # one validation is all that fits
+        return
+    steps = found["steps_per_epoch"] or math.ceil(images / found["batch_size"])
+    step *= math.prod(found["image_size"]) / (96 * 128)
+    assert 30 + found["epochs"] * (steps * step + validation) <= budget
+    assert found["epochs"] * steps >= 1
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("10m", 600), ("1h30m", 5400), ("90s", 90), ("600", 600), ("1.5h", 5400)]
+)
+def test_time_budget_is_read_as_people_write_it(text, seconds):
+    config = Config(data="photos", time_budget=text)
+    assert config.time_budget == seconds and Config(**as_dict(config)).time_budget == seconds
+
+
+@pytest.mark.parametrize("text", ["", "ten", "10 minutes", "m", "-5m", "5m3h"])
+def test_a_time_that_is_none_is_refused(text):
+    with pytest.raises(ConfigError, match="10m, 1h30m or 90s"):
+        Config(data="photos", time_budget=text)
+
+
+def test_time_budget_is_refused_where_it_decides_nothing(tmp_path):
+    with pytest.raises(ConfigError, match="for the recipe auto, the recipe is fast"):
+        Config(data="photos", recipe="fast", time_budget=60)
+    with pytest.raises(ConfigError, match="the recipe is study"):
+        Config(task="segmentation", time_budget=60)
+    with pytest.raises(ConfigError, match="on one device"):
+        Config(data="photos", distribute="data", time_budget=60)
+    with pytest.raises(ConfigError, match="a sweep has no 'time_budget'"):
+        sweep.plan({"data": "photos", "time_budget": 60}, ["model_args.filters=8,16"], 1)
+    root = mask_folder(tmp_path / "photos", 12, names=("ground", "thing"))
+    with pytest.raises(ConfigError, match="decides 'epochs', both are set"):
+        kerasdl.train(
+            Config(task="segmentation", data=str(root), time_budget=60, epochs=3), tmp_path / "run"
+        )
+
+
+def test_a_run_with_a_time_budget_keeps_its_plan(tmp_path, monkeypatch, caplog):
+    """Nothing is measured twice, and a run that measured computes what one without computes."""
+    from kerasdl.engine import planning
+
+    root = mask_folder(tmp_path / "photos", 12, names=("ground", "thing"))
+    values = {"task": "segmentation", "data": str(root), "batch_size": 4, "steps_per_epoch": 2,
+              "model_args": {"filters": 2, "depth": 1}, "time_budget": "20s"}  # fmt: skip
+    measure, measured = planning.measure, []
+
+    def slow(config, dataset):
+        times = measure(config, dataset)
+        assert min(times.start, times.step, times.validation, times.end, times.memory) > 0
+        assert times.took > times.start
+        measured.append(config)
+        # As a machine on which 3 epochs of 2 steps fit, another one each time it is asked.
+        return auto.Times(1.0, 2.0 - 0.1 * len(measured), 1.5, 3.0)
+
+    monkeypatch.setattr(planning, "measure", slow)
+    config = Config(**values)
+    run = kerasdl.Run(kerasdl.train(config, tmp_path / "run", quiet=True))
+    # (20 - 1 - 3) / (2 * 1.9 + 1.5) = 3.02
+    assert (run.config.epochs, run.config.time_budget, len(measured)) == (3, 20.0, 1)
+    with caplog.at_level("INFO", "kerasdl"):
+        kerasdl.train(config, tmp_path / "run", quiet=True)
+    assert "already finished" in caplog.text and len(measured) == 1
+    with pytest.raises(ConfigError, match=r"another configuration, time_budget: 20\.0 -> 30\.0: "):
+        kerasdl.train(Config(**{**values, "time_budget": 30}), tmp_path / "run", quiet=True)
+    again = kerasdl.Run(kerasdl.train(run.config, tmp_path / "again", quiet=True))
+    assert len(measured) == 1
+    assert [{**row, "seconds": 0} for row in again.history] == [
+        {**row, "seconds": 0} for row in run.history
+    ]
+    kerasdl.train(config, tmp_path / "run", overwrite=True, quiet=True)
+    assert len(measured) == 2
+
+
+def test_a_plan_of_a_run_without_a_finished_epoch_stays_too(tmp_path):
+    from kerasdl.engine import planning
+
+    folder = tmp_path / "run"
+    folder.mkdir()
+    values = {"task": "segmentation", "data": "photos", "time_budget": "20s", "batch_size": 4}
+    config = Config(**values)
+    assert planning._decided_before(config, folder) is None
+    from kerasdl.runs import config as configuration
+
+    begun = configuration.changed(config, epochs=7, image_size=[32, 48])
+    (folder / "config.toml").write_text(configuration.dump(begun))
+    found = planning._decided_before(config, folder)
+    assert (found["epochs"], found["image_size"], found["batch_size"]) == (7, (32, 48), 4)
+    # What was wrong at its start can be corrected, which makes another plan.
+    assert planning._decided_before(Config(**{**values, "batch_size": 8}), folder) is None
+    assert planning._decided_before(Config(**{**values, "time_budget": 30}), folder) is None

@@ -71,6 +71,15 @@ def test_every_sample_comes_exactly_once_per_epoch_in_a_new_order():
     assert epochs[0] != epochs[1] != epochs[2] != epochs[0]
 
 
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_a_last_batch_of_one_sample_is_not_left_out(shuffle):
+    with make(9, shuffle=shuffle) as batches:
+        assert len(batches) == 3
+        epoch = read(batches, 1)
+    assert [len(batch) for batch in epoch] == [4, 4, 1]
+    assert sorted(sum(epoch, [])) == list(range(9))
+
+
 def test_without_shuffle_the_order_is_that_of_the_data():
     with make(shuffle=False) as batches:
         assert read(batches, 0) == read(batches, 5) == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10]]
@@ -194,6 +203,7 @@ def test_shards_are_equal_in_a_smaller_last_batch():
     ("samples", "replicas", "rest", "edges"),
     [
         (11, 1, "drop", [0, 4, 8, 11]),
+        (9, 1, "drop", [0, 4, 8, 9]),
         (11, 2, "drop", [0, 4, 8, 10]),
         (9, 2, "drop", [0, 4, 8]),
         (8, 2, "drop", [0, 4, 8]),

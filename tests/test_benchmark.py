@@ -15,7 +15,7 @@ from kerasdl.tools.benchmark import cells, processes, results, run, show, subjec
 from kerasdl.tools.benchmark.cells import Cell
 
 PLAIN = str(pathlib.Path(__file__).parents[1] / "benchmarks" / "reference_loop.py") + ":Loop"
-JOB = {"steps": 2, "image_size": [32, 32], "seed": 0, "timeout": 1}
+JOB = {"steps": 2, "image_size": [32, 32], "seed": 0, "timeout": 1, "extensions": ()}
 # Seconds per step of a batch of 8 in two rounds, the machine being slower in the second.
 SECONDS = {
     (PLAIN, "float32"): ([2.0, 2.0], [4.0, 4.0]),
@@ -188,10 +188,10 @@ def test_plain_networks_have_as_many_parameters(size):
         pytest.skip("once is enough")
     from kerasdl import models
 
-    reference_network = processes._reference(PLAIN.replace(":Loop", ":network"))
+    build = processes._reference(PLAIN.replace(":Loop", ":build"))
     for name in ("resnet18", "fcn32", "fcn16", "fcn8", "unet"):
         ours = models.build(name, (*size, 3), 5)
-        plain = reference_network(name, size, 5)
+        plain = build(name, size, 5)
         expected = sum(int(keras.ops.size(weight)) for weight in ours.trainable_weights)
         assert sum(each.numel() for each in plain.parameters()) == expected
         shape = (2, 5) if name == "resnet18" else (2, 5, *size)

@@ -1,5 +1,6 @@
 """The run state, driven by hand: `fit` is only simulated, except in the last tests."""
 
+import contextlib
 import copy
 import errno
 import json
@@ -192,7 +193,7 @@ def test_a_damaged_state_is_set_aside_and_the_one_before_is_used(copied, caplog,
         assert run.folder.status == "resume"
         assert run.first == 3
         assert {int(w.ravel()[0]) for w in run.model.get_weights()} == {3}
-        assert str(newest) in caplog.text and "going on from epoch 3" in caplog.text
+        assert str(newest) in caplog.text and "resuming after epoch 3" in caplog.text
         run.train((1.75,))  # commits epoch 4 again
     assert sorted(os.listdir(copied / "checkpoints")) == [
         "damaged-epoch-00004",
@@ -268,7 +269,7 @@ def test_other_versions_go_on_and_say_so(copied, caplog, key):
     change_state(copied / "checkpoints" / "epoch-00004", versions=versions)
     with Run(copied) as run:
         assert run.first == 4
-    assert f"{key} old -> {resume.versions()[key]}: going on, but not exactly" in caplog.text
+    assert f"{key} old -> {resume.versions()[key]}: resuming, but not bit-exactly" in caplog.text
 
 
 def test_callbacks_get_their_counters_back_after_they_reset_themselves(tmp_path):
@@ -355,7 +356,7 @@ def test_the_largest_value_can_be_best(tmp_path):
 
 def test_a_monitor_that_is_not_logged_is_named(tmp_path):
     with Run(tmp_path, monitor="val_mean_iou") as run:
-        with pytest.raises(ConfigError, match="'val_mean_iou'.*there: loss, val_loss"):
+        with pytest.raises(ConfigError, match="'val_mean_iou'.*known: loss, val_loss"):
             run.train((1.0,))
 
 
@@ -400,7 +401,7 @@ def test_a_disk_that_turns_read_only_is_told_once(copied, monkeypatch):
     with Run(copied) as run:
         monkeypatch.setattr(os, "rename", refuse)
         monkeypatch.setattr(files, "remove", refuse)
-        with pytest.raises(WriteError, match="Read-only.*choose a folder") as caught:
+        with pytest.raises(WriteError, match="Read-only.*choose a writable folder") as caught:
             run.train((0.5,))
     assert caught.value.exit_code == 6
     monkeypatch.undo()
@@ -453,6 +454,47 @@ def test_a_kill_after_the_commit_is_repaired(copied, monkeypatch, name, after, f
     assert len((copied / "history.csv").read_text().splitlines()) == 6
 
 
+class Hundred:
+    """An average whose weights are those of the model plus a hundred."""
+
+    def start(self, model):
+        self.model = model
+
+    @contextlib.contextmanager
+    def in_place(self):
+        own = [numpy.array(value) for value in self.model.get_weights()]
+        self.model.set_weights([value + 100 for value in own])
+        yield
+        self.model.set_weights(own)
+
+
+def test_what_is_repaired_after_a_kill_is_the_averaged_model(tmp_path, monkeypatch):
+    path = tmp_path / "run"
+    with Run(path, average=Hundred()) as run:
+        run.train((3.0,))
+        assert weights_of(path / "best.keras") == {101}
+        killed_at(monkeypatch, "best.keras", after=False)
+        with pytest.raises(Killed):
+            run.train((1.0,))
+        monkeypatch.undo()
+    assert weights_of(path / "best.keras") == {101}
+    with Run(path, average=Hundred()) as run:
+        assert (run.first, run.state.best) == (2, {"epoch": 2, "value": 1.0})
+    assert weights_of(path / "best.keras") == {102}
+
+
+@pytest.mark.parametrize("mode", ["min", "max"])
+def test_of_two_equal_epochs_the_first_is_best(tmp_path, mode):
+    path = tmp_path / "run"
+    with Run(path, mode=mode) as run:
+        run.train((2.0, 2.0))
+    assert weights_of(path / "best.keras") == {1}
+    with Run(path, mode=mode) as run:
+        run.train((2.0,))
+        assert run.state.best == {"epoch": 1, "value": 2.0}
+    assert weights_of(path / "best.keras") == {1}
+
+
 def test_repair_touches_nothing_that_is_right(copied):
     before = {path: path.stat().st_mtime_ns for path in copied.rglob("*") if path.is_file()}
     with Run(copied) as run:
@@ -475,7 +517,7 @@ def test_the_best_model_survives_the_loss_of_its_state(copied):
 def test_a_best_model_that_is_gone_is_said_and_found_anew(copied, caplog):
     cut(copied / "best.keras")
     with Run(copied) as run:
-        assert "the best model (epoch 2) is gone or damaged" in caplog.text
+        assert "the best model (epoch 2) is missing or damaged" in caplog.text
         run.train((1.6,))
     assert weights_of(copied / "best.keras") == {5}
 

@@ -46,7 +46,7 @@ def assert_one_error_line(result, code, *words):
         (["train", "classify", "--config", "none.toml"], "no such configuration file: none.toml"),
         (["train", "classify", "--set", "loss=l1"], "unknown loss for classification 'l1'"),
         (["evaluate", "colorize"], "kerasdl train colorization"),
-        (["train", "classify", "--resume", "a", "--overwrite"], "exclude each other"),
+        (["train", "classify", "--resume", "a", "--overwrite"], "are mutually exclusive"),
         (["train", "classify", "--resume", "a", "--out", "b"], "--config from the folder"),
         (["config", "shwo", "classify"], "did you mean 'show'"),
     ],

@@ -13,7 +13,7 @@ from report_fixtures import scores
 import kerasdl
 from kerasdl import tasks
 from kerasdl.core.errors import ConfigError
-from kerasdl.engine.callbacks import WarnOfGray
+from kerasdl.engine.callbacks import WarnAboutGray
 from kerasdl.metrics.colorization import ColorizationScores
 from kerasdl.metrics.colors import bins
 from kerasdl.report import card
@@ -201,14 +201,14 @@ def test_training_warns_of_gray_predictions(caplog):
     loss = kerasdl.losses.build("l1", target="ab")
     model.compile(keras.optimizers.SGD(1e-9), loss, metrics=[ColorizationScores("ab")])
     with caplog.at_level(logging.WARNING, "kerasdl"):
-        model.fit(x, y, epochs=2, validation_data=(x, y), verbose=0, callbacks=[WarnOfGray()])
+        model.fit(x, y, epochs=2, validation_data=(x, y), verbose=0, callbacks=[WarnAboutGray()])
     lines = [record.getMessage() for record in caplog.records]
     assert len(lines) == 1 and "epoch 1: the predictions are almost gray, 0 %" in lines[0]
     assert "loss=chroma" in lines[0]
 
 
 def test_the_warning_comes_again_only_after_the_colors_had_come_back(caplog):
-    watcher = WarnOfGray(least=0.2)
+    watcher = WarnAboutGray(minimum=0.2)
     with caplog.at_level(logging.WARNING, "kerasdl"):
         for epoch, ratio in enumerate([0.19, 0.1, 0.2, 0.9, float("nan"), 0.05, 0.01]):
             watcher.on_epoch_end(epoch, {"val_colorfulness_ratio": ratio})
@@ -227,7 +227,7 @@ def test_the_warning_comes_again_only_after_the_colors_had_come_back(caplog):
             "313 outputs.*--model unet",
         ),
         ({"target": "ab", "loss": "dice"}, "unknown loss for colorization 'dice'"),
-        ({"target": "ab", "loss": "bins", "class_weights": "auto"}, "finds its own weights"),
+        ({"target": "ab", "loss": "bins", "class_weights": "auto"}, "computes its own weights"),
         ({"class_weights": "auto"}, "loss 'l1' has no classes to weight.*unset class_weights"),
     ],
 )

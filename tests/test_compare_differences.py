@@ -114,7 +114,7 @@ def test_verdict_of_backends_that_agree():
     found = verdict.verdict([case(jax={"seconds": 0.2}, torch={"seconds": 0.1, "apart": 2e-6})])
     assert found["agree"]
     assert found["sentence"] == (
-        "jax and torch agree: outputs differ by 1.0e-06 at most (allowed 1e-04), gradient steps by "
+        "jax and torch agree: outputs differ by at most 1.0e-06 (allowed 1e-04), gradient steps by "
         "0.0e+00 (1e-04); torch is fastest, 2.0 times as fast as jax."
     )
 
@@ -142,7 +142,7 @@ def test_overlapping_times_are_no_ranking():
     assert verdict.fastest({"a": {"error": "failed"}}) == []
 
 
-def test_together():
-    assert [verdict.together("abc"[:count]) for count in range(4)] == [
+def test_join():
+    assert [verdict.join("abc"[:count]) for count in range(4)] == [
         "", "a", "a and b", "a, b and c",
     ]  # fmt: skip

@@ -58,6 +58,10 @@ def test_toml_round_trip():
         ({"image_size": 4}, "'image_size' must be at least 8, received 4x4"),
         ({"model_args": "skips"}, "'model_args' must be a table, received 'skips'"),
         ({"ignore_labels": ["a"]}, "'ignore_labels' must be a list of integers"),
+        ({"seed": 2**32}, "'seed' must be at most 4294967295"),
+        ({"recipe": "fast", "model": ["a"]}, "'model' must be text"),
+        ({"recipe": "fast", "loss": ["a"]}, "'loss' must be text"),
+        ({"model": 0}, "'model' must be text, received 0"),
         ({"download": "yes"}, "'download' must be true or false, received 'yes'"),
     ],
 )

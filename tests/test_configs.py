@@ -42,9 +42,10 @@ def test_the_script_for_a_gpu_runs_every_full_size_configuration(tmp_path):
 
 
 def test_the_recipes_of_the_reproduction_are_valid():
-    for network in reproduction.NETWORKS:
+    for network in reproduction.VARIANTS:
         for quick in (False, True):
             config = reproduction._config(network, 1, quick, {"data": "scenes"})
-            assert (config.seed, config.learning_rate, config.weight_decay) == (1, 0.1, 1e-5)
+            assert (config.seed, config.recipe) == (1, "auto" if quick else "study")
+            assert quick or (config.learning_rate, config.weight_decay) == (0.1, 1e-5)
             assert config.task in MODELS[config.model].tasks
     assert reproduction._config("unet", 0, False, {}).epochs == 20

@@ -16,8 +16,8 @@ import pytest
 
 import kerasdl
 from kerasdl.backend import distribution
-from kerasdl.backend.distribution.group import LeaderFailed
-from kerasdl.backend.distribution.together import EndTogether
+from kerasdl.backend.distribution.group import MainProcessFailed
+from kerasdl.backend.distribution.together import StopTogether
 from kerasdl.backend.signals import StopOnSignal, Stopped
 from kerasdl.core.errors import ConfigError, WriteError
 from kerasdl.engine import publishing, run
@@ -144,7 +144,7 @@ def test_the_failure_of_the_process_that_writes_is_that_of_all():
 
     with pytest.raises(WriteError, match="disk full"):
         Pair(0, [0]).run_on_main(fail)
-    with pytest.raises(LeaderFailed, match="process 0 ended with exit code 6") as caught:
+    with pytest.raises(MainProcessFailed, match="process 0 ended with exit code 6") as caught:
         Pair(1, [6]).run_on_main(fail)
     assert caught.value.exit_code == 6
     assert Pair(0, [0]).run_on_main(lambda: "made") == "made"
@@ -175,12 +175,12 @@ class Same(Pair):
 def test_a_signal_or_a_bad_loss_of_one_process_reaches_the_other():
     stop = StopOnSignal("runs/a")
     logs = {"loss": 1.0}
-    EndTogether(Pair(other=[3.0, 0, 0]), stop).on_train_batch_end(0, logs)
+    StopTogether(Pair(other=[3.0, 0, 0]), stop).on_train_batch_end(0, logs)
     assert logs == {"loss": 2.0}
-    EndTogether(Pair(other=[float("nan"), 0, 0]), stop).on_train_batch_end(0, logs)
+    StopTogether(Pair(other=[float("nan"), 0, 0]), stop).on_train_batch_end(0, logs)
     assert numpy.isnan(logs["loss"])
     with pytest.raises(Stopped, match="stopped by SIGTERM: runs/a") as caught:
-        EndTogether(Pair(other=[0, 0, 1]), stop).on_test_batch_end(0)
+        StopTogether(Pair(other=[0, 0, 1]), stop).on_test_batch_end(0)
     assert caught.value.exit_code == 143
 
 

@@ -127,7 +127,7 @@ def test_exit_code_and_table(monkeypatch, capsys):
     text = console.export_text()
     assert "ImportError: [broken]" in text
     assert "[torch]" in text
-    assert "what fixes it stands below" in text
+    assert "see the fix below each" in text
     with pytest.raises(SystemExit) as caught:
         monkeypatch.setattr(examination, "examine", lambda: {**document, "broken": 0})
         cli.main(["doctor"])

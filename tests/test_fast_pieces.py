@@ -19,7 +19,7 @@ from kerasdl.runs import runfolder
 
 
 def rates(shape, steps, warmup):
-    schedule = schedules.Warmed(shape, 0.8, steps, warmup)
+    schedule = schedules.WarmupDecay(shape, 0.8, steps, warmup)
     return [float(keras.ops.convert_to_numpy(schedule(step))) for step in range(steps + 2)]
 
 
@@ -35,7 +35,7 @@ def test_cosine_is_half_a_period():
 
 
 def test_the_optimizer_takes_the_rate_of_its_step():
-    optimizer = SGD(schedules.Warmed("onecycle", 0.8, 6, 2))
+    optimizer = SGD(schedules.WarmupDecay("onecycle", 0.8, 6, 2))
     variable = keras.Variable([0.0])
     places = []
     for _ in range(3):
@@ -210,6 +210,6 @@ def test_a_damaged_average_costs_its_epoch(finished, tmp_path, without_artifacts
     path = tmp_path / "run" / "checkpoints" / "epoch-00004" / "average.keras"
     path.write_bytes(path.read_bytes()[:100])
     kerasdl.train(kerasdl.Config(**TINY), tmp_path / "run", quiet=True)
-    assert "damaged state" in caplog.text and "going on from epoch 3" in caplog.text
+    assert "damaged state" in caplog.text and "resuming after epoch 3" in caplog.text
     whole, repaired = toy_run.outcome(finished), toy_run.outcome(tmp_path / "run")
     assert repaired["weights and optimizer"] == whole["weights and optimizer"]

@@ -45,7 +45,7 @@ def test_content_is_on_the_disk_before_it_gets_its_name(tmp_path, monkeypatch):
     [
         (errno.ENOSPC, "2.5 MB needed"),
         (errno.EFBIG, "free some space"),
-        (errno.EROFS, "choose a folder that you may write to"),
+        (errno.EROFS, "choose a writable folder"),
         (errno.EACCES, "--out"),
         (errno.ENOENT, "was the folder removed"),
     ],

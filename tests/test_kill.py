@@ -58,8 +58,8 @@ def test_a_run_killed_again_and_again_equals_an_uninterrupted_one(tmp_path):
     assert codes == [0, *(code for _, code, _ in CHAIN)], messages
     stopped = [line for line in messages.splitlines() if line.startswith("error: ")]
     assert stopped == [
-        f"error: stopped by SIGTERM: {killed} (repeat the command to go on)",
-        f"error: stopped by SIGINT: {killed} (repeat the command to go on)",
+        f"error: stopped by SIGTERM: {killed} (repeat the command to resume)",
+        f"error: stopped by SIGINT: {killed} (repeat the command to resume)",
     ]
 
     # The newest state is cut to half; the last life is a process that shares nothing with the
@@ -68,7 +68,7 @@ def test_a_run_killed_again_and_again_equals_an_uninterrupted_one(tmp_path):
     os.truncate(newest, newest.stat().st_size // 2)
     codes, messages = run([{"out": str(killed)}], tmp_path / "cache")
     assert codes == [0], messages
-    assert "damaged state" in messages and "going on from epoch 3" in messages
+    assert "damaged state" in messages and "resuming after epoch 3" in messages
     assert (killed / "checkpoints" / "damaged-epoch-00004").is_dir()
 
     expected, received = toy_run.outcome(whole), toy_run.outcome(killed)

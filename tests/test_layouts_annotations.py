@@ -141,6 +141,8 @@ def test_coco_export_of_label_studio_is_told_by_its_content(tmp_path):
         (_annotation({"counts": [3], "size": [3, 4]}), "of another size than the image"),
         (_annotation({"counts": ["x"], "size": [12, 16]}), "run lengths that are no numbers"),
         (_annotation([[0, 0, 1, 1, 2, 0]], area="big"), "area is 'big'"),
+        (_annotation([[0, 0, 1, 1, 2, 0]], ["a"]), "annotation 7: cannot be read"),
+        ("text", "annotation at place 0: cannot be read"),
     ],
 )
 def test_coco_annotation_with_a_fault_is_named(tmp_path, item, problem):
@@ -473,6 +475,11 @@ def test_label_studio_tasks_without_annotation_are_left_out(tmp_path):
 def test_label_studio_result_with_a_fault_is_named(tmp_path, result, problem):
     line = only_error(_labelstudio(tmp_path, result))
     assert problem in line and "task 1" in line and "project-1.json" in line
+
+
+@pytest.mark.parametrize("annotations", [True, [{"result": 3.5}]])
+def test_label_studio_annotations_of_another_kind_are_named(tmp_path, annotations):
+    assert "no list" in only_error(_labelstudio(tmp_path, annotations=annotations))
 
 
 def test_label_studio_rectangles_are_no_masks(tmp_path):

@@ -274,7 +274,11 @@ def test_flowers_splits_and_labels_of_matlab_files(tmp_path):
     assert list(found["test"]) == ["jpg/image_00008.jpg", "jpg/image_00009.jpg"]
     (tmp_path / "jpg/image_00006.jpg").unlink()
     assert "1 image of the validation split not found" in only_error(tmp_path, "label")
-    write(tmp_path / "setid.mat", "text")
+    io.savemat(tmp_path / "imagelabels.mat", {"labels": [1, 10**9]})
+    assert "labels from 1 to 1000000000" in only_error(tmp_path, "label")
+    io.savemat(tmp_path / "imagelabels.mat", {"other": [1, 2]})
+    assert "no array 'labels'" in only_error(tmp_path, "label")
+    write(tmp_path / "imagelabels.mat", "text")
     assert "not a MATLAB file" in only_error(tmp_path, "label")
 
 

@@ -75,6 +75,16 @@ def test_crossentropy_equals_torch(smoothing):
     assert value(loss, labels, logits) == pytest.approx(expected, rel=1e-5)
 
 
+def test_a_negative_label_is_no_class_counted_from_the_end():
+    labels, logits = batch()
+    labels = labels.astype("int32")
+    labels[0, 0, 0] = -1
+    for loss in (SparseCrossentropy(), SparseFocal(), SparseDice()):
+        assert numpy.isnan(value(loss, labels, logits))
+    expected = looped_crossentropy(labels, logits, (-1,))
+    assert value(SparseCrossentropy((-1,)), labels, logits) == pytest.approx(expected, rel=1e-5)
+
+
 @pytest.mark.parametrize("kind", ["uint8", "int32", "float32"])
 def test_label_types_and_a_last_axis_of_one_give_the_same_loss(kind):
     labels, logits = batch(ignored=(255,))

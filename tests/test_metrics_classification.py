@@ -76,12 +76,6 @@ def test_calibration_error():
     assert classification.calibration_error([0, 0, 0, 0, 1], right) == pytest.approx(0.0)
 
 
-def test_majority_baseline():
-    assert classification.majority_baseline([2, 2, 0], [2, 0, 1, 2]) == 0.5
-    with pytest.raises(DataError, match="at least one label"):
-        classification.majority_baseline([], [1])
-
-
 def test_no_samples():
     for score in (classification.accuracy, classification.calibration_error):
         with pytest.raises(DataError, match="at least one sample"):

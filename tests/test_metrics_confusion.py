@@ -86,6 +86,25 @@ def test_a_label_that_is_no_class_is_not_dropped_silently():
         metric.matrix()
 
 
+@pytest.mark.parametrize("label", [-1, -CLASSES])
+def test_a_negative_label_is_no_class_counted_from_the_end(label):
+    truth, logits, guess = batch()
+    truth = truth.astype("int32")
+    truth[0, 0, 0] = label
+    metric = MeanIoU(CLASSES)
+    metric.update_state(truth, logits)
+    assert numpy.isnan(plain(metric.result())["mean_iou"])
+    with pytest.raises(DataError, match="1 labels are neither"):
+        metric.matrix()
+    matrix = keras.ops.convert_to_numpy(confusion_matrix(truth, logits, CLASSES))
+    rest = numpy.arange(truth.size) > 0
+    expected = sklearn_confusion(truth.ravel()[rest], guess.ravel()[rest], labels=range(CLASSES))
+    numpy.testing.assert_array_equal(matrix, expected)
+    ignoring = MeanIoU(CLASSES, (label,))
+    ignoring.update_state(truth, logits)
+    numpy.testing.assert_array_equal(ignoring.matrix(), expected)
+
+
 def test_counts_beyond_int32_and_float32_are_exact():
     metric = MeanIoU(2)
     metric.low.assign([CARRY - 1, 0, 0, 2**24, 0])

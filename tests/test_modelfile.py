@@ -217,7 +217,7 @@ def test_more_weights_than_the_file_has_are_never_given_memory(good, tmp_path, m
 
     monkeypatch.setattr(keras.layers.Layer, "add_weight", add_weight)
     path = altered(good, tmp_path, facts=TOO_LARGE[kind])
-    refuse(path, "describes a model of more weights than the 521 here")
+    refuse(path, "describes more weights than the 521 in the file")
     assert sum(taken) <= 521
     assert keras.layers.Layer.add_weight is add_weight  # the count ends with the build
 
@@ -231,7 +231,7 @@ def test_more_weights_than_the_file_has_are_never_given_memory(good, tmp_path, m
     ],
 )
 def test_a_smaller_model_than_the_file_s_is_refused(good, tmp_path, facts):
-    refuse(altered(good, tmp_path, facts=facts), "the weights are not those of unet")
+    refuse(altered(good, tmp_path, facts=facts), "the weights do not match unet")
 
 
 @pytest.mark.parametrize(
@@ -283,7 +283,7 @@ def test_sizes_are_limited(good, tmp_path, monkeypatch):
     )
     refuse(bomb, "bomb")
     large = altered(good, tmp_path, members={"config.json": b" " * (5 * 2**20 + 1)})
-    refuse(large, "config.json declares 5242881 bytes, allowed are 5242880")
+    refuse(large, "config.json declares 5242881 bytes, at most 5242880 allowed")
     monkeypatch.setitem(modelfile.MEMBERS, "model.weights.h5", 100)
     refuse(good, "model.weights.h5 declares")
 
@@ -377,7 +377,7 @@ def test_weights_that_are_no_hdf5(good, tmp_path):
 
 
 def test_weights_of_a_wrong_shape(good, tmp_path):
-    refuse(altered(good, tmp_path, weights=rewrite(wrong_shape)), "more weights|not those of unet")
+    refuse(altered(good, tmp_path, weights=rewrite(wrong_shape)), "more weights|do not match unet")
 
 
 def test_weights_that_are_not_finite(good, tmp_path):
@@ -429,7 +429,7 @@ def test_the_sidecar_is_checked(good, tmp_path, content, match):
 def test_the_sidecar_is_required_except_for_bare_weights(good, tmp_path):
     path = altered(good, tmp_path)
     (tmp_path / names.SIDECAR).unlink()
-    refuse(path, "no model.json beside the model")
+    refuse(path, "no model.json next to the model")
     assert modelfile.read_weights(path).keys() == modelfile.read_weights(good).keys()
 
 

@@ -6,7 +6,7 @@ import pytest
 import scipy.stats
 from report_fixtures import scores
 
-from kerasdl.report import comparisons, paired, tables
+from kerasdl.report import paired, paired_differences, tables
 
 
 def test_paired_by_hand():
@@ -37,11 +37,11 @@ def test_intervals_hold_together():
     # freedom, which is the root of t**2 / (t**2 + 2) = 0.975**2: 6.2053. Differences 1, 2, 3.
     documents = [*runs("all", [2.0, 3.0, 4.0]), *runs("a", [3.0, 5.0, 7.0]),
                  *runs("b", [3.0, 5.0, 7.0]), *runs("c", [9.0], seeds=(0,))]  # fmt: skip
-    first, second, third = comparisons.compare(documents)
+    first, second, third = paired_differences.compare(documents)
     for found in (first, second):
         assert found.high == pytest.approx(2 + 6.205347 / math.sqrt(3), abs=1e-5)
     assert third.low is None  # a single pair is no test and widens nothing
-    (table,) = comparisons.differences([first, second, third])
+    (table,) = paired_differences.differences([first, second, third])
     assert "Corrected for 2 comparisons per score" in table.notes[0]
 
 
@@ -79,14 +79,14 @@ def test_groups_are_compared_with_the_first_by_seed():
         *runs("none", [0.6, 0.5, 0.4], seeds=(2, 1, 0)),  # of seed 0: 0.4 - 0.8 = -0.4
         *runs("one", [0.9], seeds=(0,)),
     ]
-    found = {each.label: each for each in comparisons.compare(documents)}
+    found = {each.label: each for each in paired_differences.compare(documents)}
     assert set(found) == {"none", "one"} and found["none"].reference == "all"
     # Differences -0.4, -0.2, -0.3.
     assert found["none"].mean == pytest.approx(-0.3)
     assert found["none"].deviation == pytest.approx(0.1)
     assert found["none"].p_holm == found["none"].p_t  # one test only: "one" has a single pair
     assert (found["one"].pairs, found["one"].low) == (1, None)
-    (table,) = comparisons.differences(list(found.values()))
+    (table,) = paired_differences.differences(list(found.values()))
     assert table.caption == "Difference from all, paired by seed"
     rows = {row[0]: row[1:] for row in table.rows}
     # 4.3027 * 10 / sqrt(3) = 24.84 points on both sides.
@@ -95,10 +95,21 @@ def test_groups_are_compared_with_the_first_by_seed():
     assert "cannot fall below" in " ".join(table.notes)
 
 
+def test_a_seed_that_occurs_twice_is_no_pair():
+    # Of seed 1 two runs: which of them belongs to the reference's? Differences -0.4 and -0.2.
+    again = runs("none", [0.4, 0.1, 0.9, 0.7], seeds=(0, 1, 1, 2))
+    for documents in (again, again[::-1]):
+        (found,) = paired_differences.compare([*runs("all", [0.8, 0.7, 0.9]), *documents])
+        assert found.pairs == 2
+        assert found.mean == pytest.approx(-0.3)
+    (found,) = paired_differences.compare([*runs("all", [0.8, 0.2, 0.5], (0, 1, 1)), *again[:1]])
+    assert (found.pairs, found.mean) == (1, pytest.approx(-0.4))
+
+
 def test_overview_has_mean_deviation_number_of_runs_and_baseline():
     documents = [*runs("all", [0.8, 0.7, 0.9]), *runs("none", [0.5], seeds=(0,))]
     documents[0]["baseline"] = {"mean_iou": 0.03}
-    table = comparisons.overview(documents)
+    table = paired_differences.overview(documents)
     assert table.rows == (
         ("all", "80.00 ± 10.00", "3"),
         ("none", "50.00", "1"),
@@ -111,22 +122,22 @@ def test_six_pairs_have_wilcoxons_test_too():
     seeds = range(6)
     documents = [*runs("all", [0.8 + 0.01 * s for s in seeds], seeds),
                  *runs("none", [0.5 + 0.02 * s for s in seeds], seeds)]  # fmt: skip
-    (table,) = comparisons.differences(comparisons.compare(documents))
+    (table,) = paired_differences.differences(paired_differences.compare(documents))
     assert table.columns[-1] == "p Wilcoxon" and table.rows[0][-1] == "0.031"  # 2 / 2**6
 
 
 def test_a_single_group_or_seed_gives_no_test():
-    assert comparisons.compare(runs("all", [0.8, 0.7, 0.9])) == []
+    assert paired_differences.compare(runs("all", [0.8, 0.7, 0.9])) == []
     one = [*runs("all", [0.8], (0,)), *runs("none", [0.7], (0,))]
-    (table,) = comparisons.differences(comparisons.compare(one))
+    (table,) = paired_differences.differences(paired_differences.compare(one))
     assert table.rows[0][2:] == ("−10.00", "–", "–") and "no test" in table.notes[0]
     apart = [*runs("all", [0.8], (0,)), *runs("none", [0.7], (1,))]
-    assert comparisons.differences(comparisons.compare(apart)) == []
+    assert paired_differences.differences(paired_differences.compare(apart)) == []
 
 
 def test_spread_of_two_runs_is_said_to_be_of_too_few():
     groups = {"all": runs("all", [0.8, 0.7], (0, 1))}
-    assert "2 runs (seeds 0, 1), too few to tell the spread" in tables.runs_note(groups)
+    assert "2 runs (seeds 0, 1), too few to show the spread" in tables.runs_note(groups)
     groups = {"all": runs("all", [0.8, 0.7, 0.9])}
     assert tables.runs_note(groups) == (
         "Mean ± sample standard deviation (n − 1) over 3 runs (seeds 0, 1, 2)."
@@ -137,19 +148,19 @@ def test_spread_of_two_runs_is_said_to_be_of_too_few():
     ("p", "text"), [(0.0004, "<0.001"), (0.0123, "0.012"), (0.25, "0.25"), (1.0, "1"), (None, "–")]
 )
 def test_p_text(p, text):
-    assert comparisons.p_text(p) == text
+    assert paired_differences.p_text(p) == text
 
 
 def test_runs_scored_on_different_images_are_not_paired():
     one = [scores("segmentation", "unet", seed, mean_iou=0.5) for seed in (0, 1)]
     other = [scores("segmentation", "fcn8", seed, mean_iou=0.7) for seed in (0, 1)]
-    assert len(comparisons.compare(one + other)) == 1
+    assert len(paired_differences.compare(one + other)) == 1
     other_images = {"data": "camvid", "split": "train", "samples": 7, "image_size": [48, 64]}
     for key, value in other_images.items():
         different = one + [{**each, key: value} for each in other]
-        assert comparisons.compare(different) == []
-        note = comparisons.overview(different).notes[-1]
-        assert note.startswith("Not compared") and key.replace("_", " ") in note
+        assert paired_differences.compare(different) == []
+        note = paired_differences.overview(different).notes[-1]
+        assert note.startswith("No paired comparison") and key.replace("_", " ") in note
 
 
 def test_a_wide_table_is_turned_for_a_terminal():

@@ -46,7 +46,7 @@ def test_bfloat16_is_read_from_the_flags(flag):
 
 
 def test_the_machine_is_called_by_its_processor():
-    assert machine.processor("model name\t: AMD  EPYC 7763\nmodel name\t: other") == "AMD EPYC 7763"
+    assert machine.cpu_name("model name\t: AMD  EPYC 7763\nmodel name\t: other") == "AMD EPYC 7763"
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_a_damaged_recommendation_is_none(settings, text):
 def test_a_recommendation_of_something_unknown_is_none(settings, caplog):
     recommendation.write({"backend": "thaeno", "precisions": {}})
     assert recommendation.read() == {}
-    assert "kerasdl benchmark writes it anew" in caplog.text
+    assert "kerasdl benchmark rewrites it" in caplog.text
 
 
 def test_the_backend_follows_recommendation_and_variable(settings, monkeypatch):
@@ -105,7 +105,7 @@ def test_the_backend_follows_recommendation_and_variable(settings, monkeypatch):
 
 
 def test_float16_is_refused_on_processors(settings, monkeypatch):
-    with pytest.raises(ConfigError, match="'mixed_float16' needs a GPU.*take mixed_bfloat16"):
+    with pytest.raises(ConfigError, match="'mixed_float16' needs a GPU.*use mixed_bfloat16"):
         precision.resolve("mixed_float16", BACKEND)
     monkeypatch.setattr(precision, "gpu_capability", lambda name: (7, 0))
     assert precision.resolve("mixed_float16", BACKEND) == "mixed_float16"

@@ -139,18 +139,24 @@ def test_fast_with_another_loss_or_early_stopping():
     [
         ({"recipe": "quick"}, "unknown recipe 'quick'"),
         ({"lr_schedule": "cosin"}, "unknown lr_schedule 'cosin' .*did you mean 'cosine'"),
-        ({"warmup_epochs": 1}, "'warmup_epochs' is for a schedule per step"),
+        ({"warmup_epochs": 1}, "'warmup_epochs' needs a per-step schedule"),
         ({"lr_schedule": "cosine", "warmup_epochs": 20}, "must be below 'epochs' = 20"),
-        ({"label_smoothing": 0.1, "loss": "focal"}, "no meaning for loss 'focal'"),
-        ({"label_smoothing": 0.1, "task": "colorize"}, "no meaning for loss 'l1'"),
+        ({"label_smoothing": 0.1, "loss": "focal"}, "not apply to loss 'focal'"),
+        ({"label_smoothing": 0.1, "task": "colorize"}, "not apply to loss 'l1'"),
         ({"label_smoothing": 1.0}, "'label_smoothing' must be below 1"),
         ({"ema_decay": -0.1}, "'ema_decay' must be at least 0"),
-        ({"progressive_sizes": [75, 50]}, "rising percentages of 10 to 99"),
-        ({"progressive_sizes": [100]}, "rising percentages of 10 to 99"),
+        ({"progressive_sizes": [75, 50]}, "must increase, from 10 to 99"),
+        ({"progressive_sizes": [100]}, "must increase, from 10 to 99"),
         ({"recipe": "fast", "progressive_sizes": ["a"]}, "'progressive_sizes'"),
-        ({"progressive_sizes": [50], "early_stopping_patience": 1}, "before it sees the full size"),
+        (
+            {"progressive_sizes": [50], "early_stopping_patience": 1},
+            "before it reaches the full size",
+        ),
         ({"freeze": True}, "'freeze' without weights"),
-        ({"recipe": "fast", "lr_schedule": "plateau", "warmup_epochs": 1}, "'plateau' has none"),
+        (
+            {"recipe": "fast", "lr_schedule": "plateau", "warmup_epochs": 1},
+            "per-step schedule, not 'plateau'",
+        ),
     ],
 )
 def test_what_does_not_go_together_is_refused(values, message):

@@ -124,7 +124,7 @@ def test_many_networks_stand_below_each_other():
     assert few.columns == ("score", "ResNet-18") and few.rows[0] == ("accuracy (%) ↑", "90.00")
     many = [{**scores(accuracy=0.9), "label": f"network {number}"} for number in range(5)]
     table = tables.side_by_side(many)
-    assert table.columns == ("network", "accuracy (%) ↑", "runs")
+    assert table.columns == ("model", "accuracy (%) ↑", "runs")
     assert table.rows[4] == ("network 4", "90.00", "1")
 
 
@@ -173,6 +173,6 @@ def test_history_tells_best_epoch_and_changes_of_the_rate():
     assert history.best_epoch(rows, "val_accuracy") == 6
     assert history.best_epoch(rows, "val_mean_iou") is None
     assert history.rate_changes(rows) == [(4, 0.01)]
-    assert history.curve_score(rows) == "accuracy"
-    assert history.curve_score(history_rows("psnr")) == "psnr"
-    assert history.curve_score([{"epoch": 1, "loss": 1.0}]) is None
+    assert history.curve_scores(rows) == ["accuracy"]
+    assert history.curve_scores(history_rows("psnr")) == ["psnr"]
+    assert history.curve_scores([{"epoch": 1, "loss": 1.0}]) == []

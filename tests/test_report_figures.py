@@ -14,7 +14,7 @@ from kerasdl.report import canvas, figures
 
 def opened(path):
     """A PNG as an array, after checking that it is small and not blank."""
-    assert path.stat().st_size < canvas.LARGEST_FILE
+    assert path.stat().st_size < canvas.MAX_BYTES
     with Image.open(path) as image:
         assert image.format == "PNG"
         pixels = numpy.asarray(image.convert("RGB"))

@@ -48,6 +48,14 @@ class Page(HTMLParser):
             self.words.append(data)
 
 
+# A tag that HTML does not have is shown as inline text, and no browser complains.
+KNOWN_TAGS = set(
+    "a b body br caption code col colgroup dd details div dl dt em figcaption figure footer h1 h2"
+    " h3 head header html img li main meta nav ol p picture pre section small source span"
+    " strong style sub summary sup table tbody td tfoot th thead title tr ul".split()
+)
+
+
 def check_page(path):
     """A page stands alone, is well formed and tells in words what its images show."""
     page = Page(path)
@@ -58,6 +66,7 @@ def check_page(path):
     assert all(image.get("alt", "").strip() for image in page.images)
     assert all(image["width"].isdigit() and image["height"].isdigit() for image in page.images)
     assert page.names.count("h1") == 1
+    assert set(page.names) <= KNOWN_TAGS
     for target in page.targets:
         assert f"[{target}]" in page.text
     return page
@@ -80,7 +89,7 @@ def test_run_report_stands_alone_and_shows_everything(tmp_path):
         assert words in page.text
     assert HOSTILE not in path.read_text(encoding="utf-8")
     alts = [image["alt"] for image in page.images]
-    assert any("Most often house is taken for tree: 20.0 %" in alt for alt in alts)
+    assert any("Most often house is mistaken for tree: 20.0 %" in alt for alt in alts)
     assert any("90 % sure: 80 % right" in alt for alt in alts)
     raw = path.read_text(encoding="utf-8")
     assert raw.count('<tr class="set">') == 1  # only the image size differs from its default
@@ -130,7 +139,7 @@ def test_group_report_tells_runs_apart_by_their_configuration(tmp_path):
     assert "[classification-resnet-18-learning-rate-0-1-scenes]" in page.text
     # What is the same in all runs is told once, what differs is not told there.
     assert "Configuration of all runs image_size 64, 48" in page.text
-    labels = [names.run_label(each["scores"]) for each in runs.told_apart(documents)]
+    labels = [names.run_label(each["scores"]) for each in runs.with_distinct_labels(documents)]
     assert labels == [f"ResNet-18, learning_rate {rate}" for rate in ("0.1", "0.1", "0.01")]
 
 
@@ -191,6 +200,10 @@ def test_model_card_of_each_task(tmp_path, task, model, pipeline):
     path = card.write_model_card(tmp_path, {"scores": document})
     lines = path.read_text(encoding="utf-8").splitlines()
     assert f"pipeline_tag: {pipeline}" in lines
+    # Its own code, and no other task's.
+    usage = {"segmentation": "classes = logits.argmax(axis=-1)", "colorization": "colored = model"}
+    for name, code in usage.items():
+        assert any(line.startswith(code) for line in lines) == (name == task)
     assert 'license: "other"' in lines and '  - "my: images"' in lines
     assert "            value: 20" in lines and not any("nan" in line for line in lines)
     assert lines.count("---") == 2
@@ -201,7 +214,7 @@ def test_the_split_is_told_as_it_is():
     assert "which were not used in training" in card.model_card(document, "run")
     document = {**document, "scores": {**document["scores"], "split": "train"}}
     text = card.model_card(document, "run")
-    assert "**with which it was trained**" in text and "not used in training" not in text
+    assert "**which it was trained on**" in text and "not used in training" not in text
     test, train = run_document()["scores"], document["scores"]
     assert tables.split_caption([test, test]) == "Scores, test split"
     assert tables.split_caption([test, train]) == "Scores, test and train splits"
@@ -226,7 +239,7 @@ def test_runs_that_differ_in_much_have_short_labels_and_a_table_of_rows():
         document("fast", 0, **dict.fromkeys("abcde", 2)),
         document("fast", 0, **{**dict.fromkeys("abcde", 2), "e": 3}),
     ]
-    told = runs.told_apart(documents)
+    told = runs.with_distinct_labels(documents)
     assert [names.run_label(each["scores"]).partition(", ")[2] for each in told] == [
         "recipe report, e 1",
         "recipe report, e 1",

@@ -63,7 +63,7 @@ def test_the_backend_that_was_used_is_a_difference(kerasdl, tmp_path):  # noqa: 
     ]
     code, out, _ = kerasdl("report", *words)
     assert code == 0
-    assert "(no further apart than seeds are)" in out.splitlines()[0]
+    assert "(within the spread over seeds)" in out.splitlines()[0]
     assert "torch" in out and "jax" in out
 
 

@@ -98,7 +98,7 @@ def test_page_of_several_runs(folders, tmp_path, kerasdl):  # noqa: F811
 def test_other_files_are_not_replaced(folders, tmp_path, kerasdl):  # noqa: F811
     (tmp_path / "report.html").write_text("<p>mine</p>")
     words = ["report", str(tmp_path / "all")]
-    assert_one_error_line(kerasdl(*words), 2, "not a page of kerasdl", "report.html")
+    assert_one_error_line(kerasdl(*words), 2, "not a page by kerasdl", "report.html")
     assert (tmp_path / "report.html").read_text() == "<p>mine</p>"
     with pytest.raises(ConfigError, match="replace a folder"):
         reporting.report([folders[0]], tmp_path)
@@ -112,4 +112,4 @@ def test_older_run_without_its_data_is_reported_without_images(folders, caplog):
 
 
 def test_report_of_no_run_is_an_error_of_one_line(kerasdl, tmp_path):  # noqa: F811
-    assert_one_error_line(kerasdl("report", str(tmp_path)), 4, "there is no run")
+    assert_one_error_line(kerasdl("report", str(tmp_path)), 4, "no run in")

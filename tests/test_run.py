@@ -327,8 +327,8 @@ def test_few_images_without_validation_and_test(tmp_path, caplog):
     )  # fmt: skip
     with caplog.at_level(logging.WARNING, "kerasdl"):
         folder = kerasdl.train(settings, tmp_path / "run", quiet=True)
-    assert "watching the training loss" in caplog.text
-    assert "the scores are those of the train split" in caplog.text
+    assert "monitoring the training loss" in caplog.text
+    assert "scoring the train split instead" in caplog.text
     assert json.loads((folder / "splits.json").read_text())["splits"]["train"] == [
         "0.png", "1.png", "2.png",
     ]  # fmt: skip
@@ -365,7 +365,7 @@ def test_a_result_never_replaces_the_image(runs, tmp_path, overwrite):
     Image.new("RGB", (16, 16), (9, 9, 9)).save(tmp_path / "x.png")
     Image.new("RGB", (16, 16), (9, 9, 9)).save(tmp_path / "x_mask.png")
     before = (tmp_path / "x_mask.png").read_bytes()
-    with pytest.raises(ConfigError, match="would replace the image.*another --out"):
+    with pytest.raises(ConfigError, match="would overwrite the image.*another --out"):
         kerasdl.predict(runs["segmentation"], tmp_path, tmp_path, overwrite=overwrite)
     assert (tmp_path / "x_mask.png").read_bytes() == before
 

@@ -53,13 +53,13 @@ def test_what_is_missing_is_said_with_the_folder_and_the_fix(tmp_path):
         ("scores", "not finished, metrics.json is missing"),
         ("history", "not finished, history.csv is missing"),
         ("environment", "not finished, environment.json is missing"),
-        ("class_names", "no model.json beside the model"),
+        ("class_names", "no model.json next to the model"),
         ("best_model", "no best model yet"),
     ):
         with pytest.raises(ModelFileError, match=message) as caught:
             getattr(nothing, attribute)
         assert str(tmp_path / "none") in str(caught.value)
-    with pytest.raises(ModelFileError, match="no best model yet.*train it to the end"):
+    with pytest.raises(ModelFileError, match="no best model yet.*finish its training"):
         nothing.open_model()
 
 
@@ -89,7 +89,7 @@ def test_find_runs(folders, tmp_path, caplog):
     assert run.find([folders[1], folders[1], tmp_path / "all" / "none"]) == folders[1:]
     for path, message in (
         (tmp_path / "nowhere", "no such run folder"),
-        (folders[0] / "figures", "there is no run"),
+        (folders[0] / "figures", "no run in"),
         (tmp_path / "all" / "none" / "seed-10", "not finished"),
     ):
         with pytest.raises(ModelFileError, match=message):
@@ -129,3 +129,13 @@ def test_every_file_of_a_run_is_named_once():
     inner = {names.LOCK, names.STATE, names.STATE_MODEL, names.STATE_AVERAGE}
     assert spelled - inner == set(names.ALL)
     assert names.ALL[-2:] == (names.CONFIG, names.DATA)
+
+
+@pytest.mark.parametrize(
+    "content", ["{}", '{"scores": 3, "task": "segmentation"}', '{"scores": {}}']
+)
+def test_metrics_of_another_shape_are_damaged(folders, content):
+    (folders[0] / "metrics.json").write_text(content)
+    assert not run.Run(folders[0]).finished
+    with pytest.raises(ModelFileError, match="damaged file .no task or no scores"):
+        _ = run.Run(folders[0]).scores

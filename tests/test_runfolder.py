@@ -92,7 +92,7 @@ def test_another_configuration_is_refused_with_every_key_that_differs(tmp_path):
 def test_a_run_without_its_configuration_is_not_continued_with_another(tmp_path):
     acquire_and_release(tmp_path, epoch=2)
     (tmp_path / "config.toml").unlink()
-    with pytest.raises(ConfigError, match="configuration is gone.*--overwrite"):
+    with pytest.raises(ConfigError, match="configuration is missing.*--overwrite"):
         runfolder.acquire(tmp_path, config.Config(**{"seed": 3}), "data 1")
     acquire_and_release(tmp_path, overwrite=True)
 
@@ -101,7 +101,7 @@ def test_a_run_without_its_configuration_is_not_continued_with_another(tmp_path)
 def test_a_run_without_its_record_of_the_data_asks(tmp_path, damage):
     acquire_and_release(tmp_path, epoch=2)
     damage(tmp_path / "data.json")
-    with pytest.raises(DataError, match="gone or damaged.*data.json.*--allow-data-change"):
+    with pytest.raises(DataError, match="missing or damaged.*data.json.*--allow-data-change"):
         runfolder.acquire(tmp_path, SETTINGS, "data 1")
     acquire_and_release(tmp_path, allow_data_change=True)
     acquire_and_release(tmp_path)
@@ -143,7 +143,7 @@ def test_overwrite_cut_short_can_be_repeated(tmp_path, monkeypatch, last):
 def test_a_folder_of_someone_else_is_refused_untouched(tmp_path, overwrite):
     (tmp_path / "README.md").write_text("mine")
     (tmp_path / "config.toml").write_text('title = "of another program"')
-    with pytest.raises(ConfigError, match="not of a run, such as 'README.md'"):
+    with pytest.raises(ConfigError, match="not belong to a run, such as 'README.md'"):
         runfolder.acquire(tmp_path, SETTINGS, overwrite=overwrite)
     assert sorted(os.listdir(tmp_path)) == ["README.md", "config.toml"]
 
@@ -225,7 +225,7 @@ def test_a_folder_that_cannot_be_written_is_noticed_at_once(tmp_path, monkeypatc
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(type(tmp_path), "write_bytes", refuse)
-    with pytest.raises(WriteError, match="choose a folder that you may write to") as caught:
+    with pytest.raises(WriteError, match="choose a writable folder") as caught:
         runfolder.acquire(tmp_path / "run", SETTINGS)
     assert caught.value.exit_code == 6
 

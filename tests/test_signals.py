@@ -21,7 +21,7 @@ def test_a_signal_sets_a_flag_and_the_batch_ends(number, name, code):
             stop.on_train_batch_end(3)
     assert batches == ["completed"]
     assert caught.value.exit_code == code
-    assert str(caught.value) == f"stopped by {name}: runs/a (repeat the command to go on)"
+    assert str(caught.value) == f"stopped by {name}: runs/a (repeat the command to resume)"
 
 
 @pytest.mark.parametrize(

@@ -114,7 +114,7 @@ def test_a_run_with_a_frozen_backbone(classifier, tmp_path, without_artifacts, c
     values = {**TINY, "model": "fcn32", "weights": str(backbone), "freeze": True}
     with caplog.at_level(logging.INFO, "kerasdl"):
         kerasdl.train(kerasdl.Config(**values), tmp_path / "whole", quiet=True)
-    assert f"backbone: 40 of 40 layers from {backbone}" in caplog.text
+    assert f"initial weights: 40 of 40 layers from {backbone}" in caplog.text
     record = json.loads((tmp_path / "whole" / "init_weights.json").read_text())
     assert len(record["layers"]) == 40 and record["refused"] == []
     before = modelfile.read_weights(backbone / "best.keras")
@@ -146,7 +146,13 @@ def test_a_backbone_that_is_not_frozen_is_trained(classifier, tmp_path, without_
 
 def start(model, backbone, tmp_path, **options):
     tmp_path = tmp_path / str(len(list(tmp_path.iterdir())))
-    values = {**TINY, "model": model, "model_args": options, "weights": str(backbone)}
+    values = {
+        **TINY,
+        "task": models.MODELS[model].tasks[0],
+        "model": model,
+        "model_args": options,
+        "weights": str(backbone),
+    }
     config = kerasdl.Config(**values)
     with runfolder.acquire(tmp_path / "run", config) as folder:
         transfer.start(models.build(model, (32, 32, 3), 4, **options), config, folder)
@@ -155,13 +161,13 @@ def start(model, backbone, tmp_path, **options):
 def test_other_shapes_are_said(classifier, tmp_path, caplog):
     start("fcn32", classifier, tmp_path, stem="small")
     assert (
-        "stem_convolution is (7, 7, 3, 64) there and (3, 3, 3, 64) here, set model_args.stem"
+        "stem_convolution is (7, 7, 3, 64) in the weights, (3, 3, 3, 64) here; set model_args.stem"
         in (caplog.text)
     )
 
 
 def test_what_is_no_backbone_is_refused(classifier, tmp_path):
-    with pytest.raises(ConfigError, match="no layer that unet could take.*unet-resnet18"):
+    with pytest.raises(ConfigError, match="no layer that unet could use.*unet-resnet18"):
         start("unet", classifier, tmp_path)
     with pytest.raises(ConfigError, match=r"3, 64\) there and .*3, 8\) here.*filters"):
         start("resnet18", classifier, tmp_path, stem="imagenet", filters=8)

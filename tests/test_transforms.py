@@ -292,6 +292,16 @@ def test_erasing_covers_a_rectangle_with_the_mean_color():
     assert (untouched == images).all()
 
 
+def test_the_largest_erased_area_is_a_third():
+    images = numpy.zeros((1, 20, 20, 3), dtype=numpy.uint8)
+    images[:, :10] = 200
+    # 0.02 + 0.31 of 400 pixels are 132; aspect 0.3 * 11 ** 0.5 = 0.995: 11 x 12
+    values = fixed(random_erasing=0.0, area=1.0, aspect=0.5, top=0.0, left=0.0)
+    found, _ = augmentation(masks=False, random_erasing=0.5).apply(images, None, values)
+    rows, columns = numpy.nonzero((found == 100).all(axis=3)[0])
+    assert (rows.max(), columns.max(), len(rows)) == (10, 11, 132)
+
+
 def test_uniforms_are_a_function_of_their_coordinates():
     whole = uniforms(1, 2, numpy.arange(50), 13)
     assert whole.shape == (50, 13)

@@ -225,9 +225,9 @@ def test_the_row_runs_once_per_step(monkeypatch):
     model = models.build("unet", (8, 8, 3), 2, filters=2, depth=1)
     model.compile(SGD(0.001), losses.build("crossentropy"))
     model.optimizer.build(model.trainable_variables)
-    row, passes = torch_graph._Row.__call__, []
+    row, passes = torch_graph._Program.__call__, []
     monkeypatch.setattr(
-        torch_graph._Row, "__call__", lambda *values: passes.append(1) or row(*values)
+        torch_graph._Program, "__call__", lambda *values: passes.append(1) or row(*values)
     )
     tuning.tune(model)
     model.fit(numbers(6, 8, 8, 3), numpy.zeros((6, 8, 8), "int32"), batch_size=2, verbose=0)

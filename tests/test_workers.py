@@ -46,7 +46,7 @@ def test_a_worker_that_takes_too_long_is_ended():
 
 def test_a_missing_program_is_a_failure(monkeypatch, tmp_path):
     monkeypatch.setattr(workers.sys, "executable", str(tmp_path / "python"))
-    with pytest.raises(workers.WorkerFailed, match="no process can be started"):
+    with pytest.raises(workers.WorkerFailed, match="process cannot be started"):
         workers.Worker("builtins:iter", [], "torch")
 
 

@@ -1,5 +1,8 @@
 """The public API as a user's typed program has it. mypy checks this file; nothing runs it."""
 
+import pathlib
+from typing import Any
+
 import keras
 import numpy
 
@@ -45,6 +48,52 @@ def arrays(labels: numpy.ndarray, probabilities: numpy.ndarray) -> float:
     return accuracy(labels, probabilities) * float(weights.sum())
 
 
+def one_run(config: kerasdl.Config, photo: numpy.ndarray) -> list[str]:
+    run: kerasdl.Run = kerasdl.train(config, out=pathlib.Path("runs") / "scenes", quiet=True)
+    run = kerasdl.Run("runs/scenes")
+    metrics: dict[str, Any] = kerasdl.evaluate(run, "validation", batch_size=8)
+    score: float | None = run.scores["mean_iou"]
+    errors = [each.error for each in run.predict("photos", out="masks", overwrite=True)]
+    for each in kerasdl.predict(run, ["a.png", pathlib.Path("b.png"), photo], top=5):
+        shown: list[tuple[str, float]] = list(each.classes or ())
+        errors += [each.error, *(name for name, _ in shown)]
+    kerasdl.predict("runs/scenes", photo)
+    kerasdl.predict(run.path, pathlib.Path("photos"))
+    model: keras.Model = run.open_model()
+    return [model.name, f"{run.config.epochs} {score} {sorted(metrics)}", *filter(None, errors)]
+
+
+def data_sets(config: kerasdl.Config) -> int:
+    drawn: kerasdl.SourceSpec = kerasdl.data.SOURCES["scenes"]
+    dataset = kerasdl.data.load(config, "mask", kerasdl.data.locate(drawn.form))
+    report = kerasdl.data.check(config, "mask", quick=True, dataset=dataset)
+    failed = [finding.what for finding in report.findings]
+    option = kerasdl.Option("filters", "a number", "Filters of the first level.")
+    name: str = option.name
+    return len(dataset.splits["train"]) + len(failed) + len(name)
+
+
+def not_any(config: kerasdl.Config) -> list[bytes]:
+    """An `Any` could be assigned to each of these, and the ignored error would be missing."""
+    wrong: list[bytes] = []
+    wrong = kerasdl.train(config)  # type: ignore[assignment]
+    wrong = kerasdl.Run("runs/scenes")  # type: ignore[assignment]
+    wrong = kerasdl.Run("runs/scenes").config  # type: ignore[assignment]
+    wrong = kerasdl.Run("runs/scenes").history  # type: ignore[assignment]
+    wrong = kerasdl.Run("runs/scenes").evaluate()  # type: ignore[assignment]
+    wrong = kerasdl.evaluate("runs/scenes")  # type: ignore[assignment]
+    wrong = kerasdl.predict("runs/scenes", "photos")  # type: ignore[assignment]
+    wrong = kerasdl.Run("runs/scenes").predict("photos")  # type: ignore[assignment]
+    wrong = kerasdl.predict("runs/scenes", "photos")[0].mask  # type: ignore[assignment]
+    wrong = kerasdl.predict("runs/scenes", "photos")[0].as_dict()  # type: ignore[assignment]
+    wrong = kerasdl.data.SOURCES["scenes"]  # type: ignore[assignment]
+    wrong = kerasdl.data.load(config, "mask")  # type: ignore[assignment]
+    wrong = kerasdl.data.check(config, "mask")  # type: ignore[assignment]
+    wrong = kerasdl.data.locate("scenes")  # type: ignore[assignment]
+    wrong = kerasdl.models.MODELS["unet"].options[0]  # type: ignore[assignment]
+    return wrong
+
+
 def mistakes() -> list[object]:
     """What mypy must find: a line ignored without an error is an error itself."""
     return [
@@ -56,4 +105,12 @@ def mistakes() -> list[object]:
         kerasdl.metrics.MeanIoU(classes=10),  # type: ignore[call-arg]
         kerasdl.losses.SparseCrossentropy(ignore_labels=255),  # type: ignore[arg-type]
         kerasdl.register("unet"),  # type: ignore[type-var]
+        kerasdl.train("config.toml"),  # type: ignore[arg-type]
+        kerasdl.train(kerasdl.Config(task="segmentation"), folder="runs"),  # type: ignore[call-arg]
+        kerasdl.evaluate("runs/scenes", batch_size="8"),  # type: ignore[arg-type]
+        kerasdl.predict("runs/scenes", 1),  # type: ignore[arg-type]
+        kerasdl.Run("runs/scenes").predict([1]),  # type: ignore[list-item]
+        kerasdl.Run("runs/scenes").predict("photos", saturation="2"),  # type: ignore[arg-type]
+        kerasdl.Run("runs/scenes").f1,  # type: ignore[attr-defined]
+        kerasdl.data.load("scenes", "mask"),  # type: ignore[arg-type]
     ]

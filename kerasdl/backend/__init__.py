@@ -37,15 +37,15 @@ def require_installed(name):
 
 
 def choose(name="auto", deterministic=True):
-    """Fixes the backend of this process; call it before anything imports Keras.
+    """Selects the backend of this process; call it before anything imports Keras.
 
     Precedence: `name` unless "auto", else the variable KERAS_BACKEND, else what `kerasdl benchmark`
     recommends for this machine, else the first installed of tensorflow, jax and torch.
 
     Args:
         name: The backend, or "auto".
-        deterministic: Whether two runs are to be equal; see `prepare`. Read here for JAX only,
-            whose compiler takes no settings once it runs.
+        deterministic: Whether runs are reproducible; see `prepare`. Used here for JAX only,
+            whose compiler flags cannot change once it runs.
 
     Returns:
         The backend's name.
@@ -61,7 +61,7 @@ def choose(name="auto", deterministic=True):
                 "no backend is installed",
                 fix="pip install 'kerasdl[tensorflow]', 'kerasdl[jax]' or 'kerasdl[torch]'",
             )
-        from kerasdl.backend import recommendation  # it needs the names of this module
+        from kerasdl.backend import recommendation  # circular import
 
         recommended = recommendation.read().get("backend")
         wanted = recommended if recommended in available else available[0]
@@ -69,20 +69,20 @@ def choose(name="auto", deterministic=True):
     if "keras" in sys.modules and sys.modules["keras"].config.backend() != wanted:
         running = sys.modules["keras"].config.backend()
         raise ConfigError(
-            f"Keras already runs on '{running}' in this process, '{wanted}' was asked for",
-            fix="one process, one backend: start another one",
+            f"Keras already runs on '{running}' in this process, '{wanted}' was requested",
+            fix="start a new process for another backend",
         )
     os.environ["KERAS_BACKEND"] = wanted
     machine.keep_freed_memory()
     if wanted == "tensorflow" and "tensorflow" not in sys.modules:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-        # TensorFlow turns its own oneDNN kernels on only where the processor has AVX-512 VNNI or
-        # newer. On others its plain convolutions train ResNet-18 at a quarter of the speed.
+        # TensorFlow enables its oneDNN kernels only on CPUs with AVX-512 VNNI or newer. On others
+        # its default convolutions train ResNet-18 at a quarter of the speed.
         os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
         _import_tensorflow_silently()
     if wanted == "jax" and "jax" not in sys.modules:
-        flags = _compiler_flags(_jax_has_processors_only(), deterministic)
-        if flags:  # those of the user's own are left alone
+        flags = _compiler_flags(_jax_is_cpu_only(), deterministic)
+        if flags:  # the user's own flags are kept
             os.environ.setdefault("XLA_FLAGS", flags)
     _ignore_keras_json()
     return wanted
@@ -108,33 +108,32 @@ def _ignore_keras_json():
         keras.config.set_dtype_policy(KERAS_DEFAULTS["floatx"])
 
 
-def _compiler_flags(processors_only, deterministic):
+def _compiler_flags(cpu_only, deterministic):
     """Flags for XLA on this kind of device."""
-    if processors_only:
-        # Where a feature map is smaller than the kernel, XLA's algebraic simplifier exchanges the
-        # two, and its processor backend has only a plain loop for what comes out: ResNet-18 on
-        # 64x64 images trains at a sixth of the speed.
+    if cpu_only:
+        # Where a feature map is smaller than the kernel, XLA's algebraic simplifier swaps the two,
+        # and its CPU backend runs the result as a naive loop: ResNet-18 on 64x64 images trains at a
+        # sixth of the speed.
         return "--xla_disable_hlo_passes=algsimp"
-    # On a GPU each process times several algorithms and takes the fastest, and some of them add up
-    # in any order: two equal runs of ResNet-18 differed after two epochs (NVIDIA H200).
+    # On a GPU each process autotunes, and some algorithms sum in arbitrary order: two identical
+    # runs of ResNet-18 differed after two epochs (NVIDIA H200).
     return "--xla_gpu_deterministic_ops=true" if deterministic else ""
 
 
-def _jax_has_processors_only():
-    """Whether no plugin for a GPU or TPU is installed beside JAX."""
+def _jax_is_cpu_only():
+    """Whether JAX is installed without a GPU or TPU plugin."""
     return all(importlib.util.find_spec(name) is None for name in ("jax_plugins", "libtpu"))
 
 
 def _import_tensorflow_silently():
-    """Imports TensorFlow without its greetings on standard error.
+    """Imports TensorFlow without its startup messages on standard error.
 
-    It writes them from C++ before any log level is read, six lines that would bury ours. What goes
-    wrong still comes out, as an exception.
+    It writes six lines from C++ before any log level is read. Errors still surface as exceptions.
     """
     try:
         standard_error = os.dup(2)
     except OSError:
-        standard_error = None  # closed: nobody sees the lines
+        standard_error = None  # closed: nothing to silence
     try:
         if standard_error is not None:
             with open(os.devnull, "wb") as nowhere:
@@ -142,7 +141,7 @@ def _import_tensorflow_silently():
         import tensorflow
 
         tensorflow.config.list_physical_devices()
-        # Else it warns of every network after the fifth that answers in one process.
+        # Otherwise it warns about every model after the fifth that predicts in one process.
         logging.getLogger("tensorflow").setLevel(logging.ERROR)
     finally:
         if standard_error is not None:
@@ -153,8 +152,8 @@ def _import_tensorflow_silently():
 def prepare(seed, precision="float32", deterministic=True):
     """Seeds all generators and sets precision and determinism; imports Keras.
 
-    Deterministic means that two runs on the same machine, backend and versions are equal bit for
-    bit; TensorFlow and torch have a switch for it, JAX on a GPU has one that `choose` sets.
+    Deterministic means that two runs on the same machine, backend and versions are bit-identical;
+    TensorFlow and torch have a switch for it, for JAX on a GPU `choose` sets a compiler flag.
     """
     import keras
 
@@ -172,8 +171,8 @@ def prepare(seed, precision="float32", deterministic=True):
         # CUDA's matrix products are only reproducible with a fixed workspace.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True, warn_only=True)
-        # Else every new tensor is filled with NaN first, for operations that would read it
-        # before it is written. There are none here, and it is 4 % of a step.
+        # Otherwise every new tensor is first filled with NaN, in case it is read before it is
+        # written. That does not happen here, and costs 4 % of a step.
         torch.utils.deterministic.fill_uninitialized_memory = False
 
 
@@ -187,16 +186,16 @@ def set_seed(seed):
 
 @contextlib.contextmanager
 def _no_other_tensorflow(backend):
-    """Keeps Keras from importing TensorFlow where it is installed and not the backend.
+    """Keeps Keras from importing TensorFlow where it is installed but not the backend.
 
-    `keras.utils.set_random_seed` seeds TensorFlow on every backend, for pipelines of tf.data, and
-    for that imports it: two seconds, 0.4 GB, and its greetings on the screen. Keras
-    remembers the answer, so that saving a model does not import it either.
+    `keras.utils.set_random_seed` seeds TensorFlow on every backend, for tf.data pipelines, and
+    imports it for that: two seconds, 0.4 GB, and its startup messages. Keras caches whether it is
+    available, so saving a model does not import it either.
     """
     if backend == "tensorflow" or "tensorflow" in sys.modules:
         yield
         return
-    sys.modules["tensorflow"] = None  # what Python itself has for "cannot be imported"
+    sys.modules["tensorflow"] = None  # Python's marker for "cannot be imported"
     try:
         yield
     finally:
@@ -204,7 +203,7 @@ def _no_other_tensorflow(backend):
 
 
 def without_tensor_float_32():
-    """Has GPUs multiply float32 with all its 24 bits, in this process.
+    """Makes GPUs multiply float32 at its full 24-bit precision, in this process.
 
     By default all three frameworks let the GPU round the factors of a convolution to the 11 bits of
     TensorFloat-32, each where it likes.
@@ -229,7 +228,7 @@ def without_tensor_float_32():
 
 
 def allow_float64():
-    """Lets JAX compute in float64, in this process; the others can without being told."""
+    """Lets JAX compute in float64, in this process; the others do by default."""
     import keras
 
     if keras.config.backend() == "jax":
@@ -239,7 +238,7 @@ def allow_float64():
 
 
 def environment():
-    """What a result depends on beside configuration and data, as a JSON-able mapping."""
+    """What a result depends on besides configuration and data, as JSON types."""
     import keras
 
     versions = {}

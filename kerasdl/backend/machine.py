@@ -1,4 +1,4 @@
-"""The machine at hand, as far as it can be known without importing a framework."""
+"""Facts about this machine that need no framework: CPU, GPUs, memory allocator."""
 
 import ctypes
 import os
@@ -8,22 +8,22 @@ import platform
 # Instructions that multiply bfloat16 numbers, as Linux calls them: x86-64, then 64-bit ARM.
 BFLOAT16_FLAGS = frozenset(("avx512_bf16", "amx_bf16", "bf16", "svebf16"))
 
-# Parameters of mallopt(3), and values that leave every block to the process.
+# Parameters of mallopt(3), and values that never return a block to the system.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 _NEVER_TRIM, _MAP_FROM = 2**31 - 1, 2**30
 
-_PROCESSORS = pathlib.Path("/proc/cpuinfo")
-_GRAPHICS = pathlib.Path("/proc/driver/nvidia/gpus")
+_CPU_INFO = pathlib.Path("/proc/cpuinfo")
+_GPUS = pathlib.Path("/proc/driver/nvidia/gpus")
 
 
-def processors():
+def num_cores():
     """Number of processor cores this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
-def processor(text=None):
+def cpu_name(text=None):
     """Name of the processor, such as "AMD EPYC 7763".
 
     Args:
@@ -35,7 +35,7 @@ def processor(text=None):
 
 
 def bfloat16_in_hardware(text=None):
-    """Whether the processor multiplies bfloat16 itself; False where Linux cannot be asked.
+    """Whether the CPU has bfloat16 instructions; False where /proc/cpuinfo is missing.
 
     Args:
         text: Content of /proc/cpuinfo; read from there if None.
@@ -45,8 +45,8 @@ def bfloat16_in_hardware(text=None):
     return not BFLOAT16_FLAGS.isdisjoint(flags)
 
 
-def graphics(folder=_GRAPHICS):
-    """Names of the NVIDIA GPUs whose driver is loaded, sorted; others are not seen."""
+def gpus(folder=_GPUS):
+    """Names of the NVIDIA GPUs whose driver is loaded, sorted; other GPUs are not detected."""
     names = []
     try:
         for path in pathlib.Path(folder).glob("*/information"):
@@ -59,17 +59,17 @@ def graphics(folder=_GRAPHICS):
 def description():
     """Name of this kind of machine: processor, cores, GPUs, operating system.
 
-    Two machines of the same description are taken to be equally fast.
+    Machines with the same description are assumed to be equally fast.
     """
-    parts = [processor(), f"{processors()} cores", *graphics(), platform.system()]
+    parts = [cpu_name(), f"{num_cores()} cores", *gpus(), platform.system()]
     return ", ".join(parts)
 
 
 def keep_freed_memory():
-    """Has the C library keep freed blocks for the next step instead of returning them.
+    """Makes the C library keep freed blocks for the next step instead of returning them.
 
-    Each batch and each activation is otherwise mapped anew, zeroed by the system page by page. Does
-    nothing without glibc, or where its variables say what the user wants.
+    Otherwise each batch and activation is mapped again and zeroed page by page. Does nothing
+    without glibc, or where the user has set its environment variables.
     """
     if platform.libc_ver()[0] != "glibc" or _allocator_is_set(os.environ):
         return
@@ -89,7 +89,7 @@ def _fields(text):
     """Mapping of the first "name : value" line of each name."""
     if text is None:
         try:
-            text = _PROCESSORS.read_text(encoding="utf-8", errors="replace")
+            text = _CPU_INFO.read_text(encoding="utf-8", errors="replace")
         except OSError:
             return {}
     fields = {}

@@ -1,10 +1,10 @@
-"""Most memory held so far."""
+"""Peak memory use."""
 
 import sys
 
 
 def peak_bytes() -> int | None:
-    """Peak resident memory of this process in bytes; None where the system does not tell."""
+    """Peak resident memory of this process in bytes; None where the system does not report it."""
     try:
         import resource
     except ImportError:  # Windows
@@ -14,7 +14,7 @@ def peak_bytes() -> int | None:
 
 
 def device_peak_bytes() -> int | None:
-    """Peak memory in bytes on the first GPU of the running backend; None without one."""
+    """Peak memory in bytes on the first GPU of the running backend; None without a GPU."""
     import keras
 
     backend = keras.config.backend()

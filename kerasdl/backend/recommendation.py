@@ -1,9 +1,8 @@
-"""What `kerasdl benchmark` found best on this kind of machine, kept for `auto`.
+"""The backend and precision that `kerasdl benchmark` recommends here, stored for `auto`.
 
-One small JSON file in the user's settings folder (`platformdirs`, or the folder that the
-variable KERASDL_SETTINGS names), with one entry per `kerasdl.backend.machine.description`. A
-settings folder and not `saved_models`, because the machine does not change with the working
-directory.
+One small JSON file in the user's settings folder (`platformdirs`, or the folder in the variable
+KERASDL_SETTINGS), with one entry per `kerasdl.backend.machine.description`. A settings folder and
+not `saved_models`, because the machine does not change with the working directory.
 """
 
 import json
@@ -32,9 +31,9 @@ def path():
 
 
 def read():
-    """The entry of this machine, or an empty mapping: {"backend", "precisions", ...}.
+    """The entry for this machine, or an empty mapping: {"backend", "precisions", ...}.
 
-    A file that cannot be understood is as good as none: it only holds what can be measured again.
+    An unreadable file is ignored: it only holds what can be measured again.
     """
     try:
         entry = json.loads(path().read_text(encoding="utf-8"))["machines"][machine.description()]
@@ -46,13 +45,13 @@ def read():
     except KeyError:
         return {}  # other machines only
     except (OSError, ValueError, TypeError, AttributeError) as error:
-        logger.warning("ignored: %s (%s; kerasdl benchmark writes it anew)", path(), error)
+        logger.warning("ignored: %s (%s; kerasdl benchmark rewrites it)", path(), error)
         return {}
     return entry
 
 
 def write(entry):
-    """Stores the entry of this machine and returns the file's path. Raises WriteError."""
+    """Stores the entry for this machine and returns the file's path. Raises WriteError."""
     file = path()
     try:
         document = json.loads(file.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM end a run at the next batch, with the last finished epoch kept."""
+"""SIGINT and SIGTERM end a run at the next batch, keeping the last finished epoch."""
 
 import signal
 import threading
@@ -11,7 +11,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Stopped(KerasdlError):
-    """A signal asked for the end; the exit code is 128 + its number (130 or 143)."""
+    """A signal stopped the run; the exit code is 128 + its number (130 or 143)."""
 
     def __init__(self, signal_number, path=None, fix=None):
         name = signal.Signals(signal_number).name
@@ -24,18 +24,18 @@ class StopOnSignal(keras.callbacks.Callback):
 
     Use it as a context manager around the work and as the first callback of `fit`, `evaluate` and
     `predict`. The handler only sets a flag, so a signal during a save lets the save complete.
-    It also gives both signals their default action back: a second signal ends the process at
-    once, even inside a long call of a backend. The handlers from before are restored at exit.
+    It also resets both signals to their default action: a second signal ends the process at once,
+    even inside a long backend call. The previous handlers are restored at exit.
 
-    Keras' `stop_training` is not used, because it would let the other callbacks believe that
-    training had come to its regular end.
+    Keras' `stop_training` is not used, because the other callbacks would then see a regular end of
+    training.
 
     Args:
         path: The run folder, for the message.
-        fix: How to go on.
+        fix: How to resume.
     """
 
-    def __init__(self, path=None, fix="repeat the command to go on"):
+    def __init__(self, path=None, fix="repeat the command to resume"):
         super().__init__()
         self.path = path
         self.fix = fix
@@ -43,7 +43,7 @@ class StopOnSignal(keras.callbacks.Callback):
         self._previous = {}
 
     def __enter__(self):
-        # Only the main thread may set handlers; elsewhere the signals keep their meaning.
+        # Only the main thread may set handlers; in other threads the signals keep their handlers.
         if threading.current_thread() is threading.main_thread():
             for number in SIGNALS:
                 self._previous[number] = signal.signal(number, self._handle)

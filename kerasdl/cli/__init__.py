@@ -1,1 +1,1 @@
-"""One file per command; each is words -> Config -> one call -> words."""
+"""One file per command: arguments -> Config -> one call -> output."""

@@ -2,10 +2,11 @@
 
 import click
 
-from kerasdl.cli.options import Words, common_options, json_option
+from kerasdl.cli.options import SuggestingGroup, common_options, json_option, with_extensions
 from kerasdl.core.errors import ConfigError
+from kerasdl.runs import config as configuration
 
-DIFFERENT = 3  # exit code where backends are further apart than allowed
+DIFFERENT = 3  # exit code if backends differ by more than the tolerance
 
 
 class Names(click.ParamType):
@@ -13,22 +14,28 @@ class Names(click.ParamType):
 
     name = "names"
 
+    def __init__(self, choices=()):
+        self.choices = choices
+
+    def get_metavar(self, param, ctx):
+        return f"[{'|'.join(self.choices)}],..."
+
     def convert(self, value, parameter, context):
         if isinstance(value, tuple):
             return value
         return tuple(word.strip() for word in value.split(",") if word.strip())
 
 
-@click.group("compare", cls=Words)
+@click.group("compare", cls=SuggestingGroup)
 def compare_group():
-    """Put backends beside each other; `kerasdl report` compares runs."""
+    """Compare backends; `kerasdl report` compares runs."""
 
 
 @compare_group.command("backends")
 @click.argument("run", required=False, type=click.Path())
-@click.option("--model", "models", type=Names(), metavar="NAMES",
-              help="Without RUN: all (default), or resnet18, fcn32, fcn16, fcn8, unet, "
-              "unet-resnet18, unet-plain (no skips, colors), separated by commas.")  # fmt: skip
+@click.option("--model", "models", type=Names(configuration.keys()["model"].choices),
+              help="Without RUN: all (default), or names separated by commas, also unet-plain "
+              "(no skips, colors).")  # fmt: skip
 @click.option("--image-size", "sizes", type=Names(), metavar="SIZES",
               help="Without RUN: sizes such as 64x64,50x70.  [default: 64x64]")  # fmt: skip
 @click.option("--backends", type=Names(), default="", metavar="NAMES",
@@ -37,10 +44,10 @@ def compare_group():
               help="Also compare mixed_bfloat16 or mixed_float16, each with float32 on the same "
               "backend.")  # fmt: skip
 @click.option("--tolerance", type=click.FloatRange(0, min_open=True), default=1e-4,
-              show_default=True, help="Largest difference of outputs, of the largest output."
+              show_default=True, help="Tolerance for outputs, relative to the largest output."
               )  # fmt: skip
 @click.option("--step-tolerance", type=click.FloatRange(0, min_open=True), default=1e-4,
-              show_default=True, help="Largest difference of a gradient step, of its length."
+              show_default=True, help="Tolerance for a gradient step, relative to its norm."
               )  # fmt: skip
 @click.option("--samples", type=click.IntRange(1), default=64, show_default=True,
               help="Images to predict and score.")  # fmt: skip
@@ -57,11 +64,11 @@ def compare_group():
 @common_options
 def compare_backends(run, models, sizes, backends, precisions, tolerance, step_tolerance, samples,
                      steps, batch_size, assignments, out, as_json):  # fmt: skip
-    """Prove that backends agree, and find the fastest.
+    """Check that backends agree, and find the fastest.
 
-    The best model of RUN, or networks with random weights, are given to each backend, in a process
-    of its own, with the same images: outputs, layers, scores, one gradient step, a short
-    training, times and memory. Exit code 3 if they differ by more than is allowed.
+    The best model of RUN, or models with random weights, run on each backend, in its own process,
+    with the same images: outputs, layers, scores, one gradient step, a short training, times and
+    memory. Exit code 3 if they differ by more than the tolerance.
 
     \b
     Examples:
@@ -76,12 +83,15 @@ def compare_backends(run, models, sizes, backends, precisions, tolerance, step_t
 
     chosen = comparing.chosen_backends(backends)
     if run is None:
-        subjects = cases.fresh(models or "all", sizes or ("64x64",), assignments, batch_size)
+        subjects = cases.fresh(
+            models or "all", sizes or ("64x64",), assignments, batch_size,
+            with_extensions({}).get("extensions", ()),
+        )  # fmt: skip
         folder = pathlib.Path(out or "saved_models/compare")
     else:
         if models or sizes:
             raise ConfigError(
-                "--model and --image-size are for networks with random weights", run,
+                "--model and --image-size are for models with random weights", run,
                 "leave them out, or leave RUN out",
             )  # fmt: skip
         subjects = [cases.of_run(run, assignments, batch_size)]
@@ -96,9 +106,9 @@ def compare_backends(run, models, sizes, backends, precisions, tolerance, step_t
     else:
         import rich.console
 
-        from kerasdl.report import comparison
+        from kerasdl.report import backend_comparison
 
-        comparison.show(document, rich.console.Console())
+        backend_comparison.show(document, rich.console.Console())
         click.echo(f"page: {page}")
     if not document["verdict"]["agree"]:
         click.get_current_context().exit(DIFFERENT)

@@ -7,7 +7,7 @@ import json
 import click
 
 from kerasdl.cli.options import (
-    Words,
+    SuggestingGroup,
     backend_option,
     common_options,
     config_options,
@@ -22,13 +22,13 @@ PAGE = """# Configuration
 Every key of a run, with its type, default and range. Set keys in a TOML file (`--config`), with
 `--set key=value`, or, where the table says so, with a flag of `kerasdl train`; from Python with
 `kerasdl.Config(key=value, ...)`. Order of precedence: defaults < recipe < file < `--set` < flag.
-`kerasdl config show TASK` prints the configuration that a training would have.
+`kerasdl config show TASK` prints the configuration of a training.
 
 This page is the output of `kerasdl config keys`.
 """
 
 
-@click.group("config", cls=Words)
+@click.group("config", cls=SuggestingGroup)
 def config_group():
     """Show configurations and their keys."""
 
@@ -40,7 +40,7 @@ def config_group():
 @json_option
 @common_options
 def config_show(task, config_file, assignments, backend, as_json, **flags):
-    """Print the configuration a training would have, as TOML.
+    """Print the configuration of a training, as TOML.
 
     \b
     Example:
@@ -67,7 +67,7 @@ def keys_page():
     for group, members in itertools.groupby(configuration.keys().items(), lambda e: e[1].group):
         text += f"\n## {group}\n\n| key | default | values | meaning |\n|---|---|---|---|\n"
         for name, key in members:
-            flag = f" Flag: `--{name.replace('_', '-')}`." if key.flag else ""
+            flag = f" Flag: `{key.option(name)}`." if key.flag else ""
             values = _values(key, fields[name]).replace("|", "\\|")
             text += f"| `{name}` | `{_default(fields[name])}` | {values} | {key.help}{flag} |\n"
     return text
@@ -80,13 +80,13 @@ def _default(field):
 
 
 def _values(key, field):
-    """What a key may hold, in words."""
+    """The allowed values of a key, as text."""
     if key.choices is not None:
         return ", ".join(f"`{choice}`" for choice in key.choices)
     if key.metavar:
-        return key.metavar
+        return key.metavar() if callable(key.metavar) else key.metavar
     limits = [
-        f"{words} {limit:g}"
+        f"{words} {limit:.10g}"
         for words, limit in (
             ("at least", key.low), ("at most", key.high), ("above", key.above),
             ("below", key.below),

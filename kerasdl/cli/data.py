@@ -5,12 +5,18 @@ import sys
 
 import click
 
-from kerasdl.cli.options import TaskName, Words, common_options, download_option, json_option
+from kerasdl.cli.options import (
+    SuggestingGroup,
+    TaskName,
+    common_options,
+    download_option,
+    json_option,
+)
 from kerasdl.runs import config as configuration
 from kerasdl.tasks import TASKS
 
 
-@click.group("data", cls=Words)
+@click.group("data", cls=SuggestingGroup)
 def data_group():
     """Look at data sets and check them."""
 

@@ -12,7 +12,7 @@ from kerasdl.cli.options import common_options, json_option
 @json_option
 @common_options
 def doctor(as_json):
-    """Check this installation: versions, backends, extras, folders; each training one step.
+    """Check this installation: versions, extras, folders, a training step per backend.
 
     Exit code 3 if something is broken.
 

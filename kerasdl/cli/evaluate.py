@@ -32,7 +32,7 @@ def evaluate(task, run, split, data, batch_size, backend, as_json):
       kerasdl evaluate colorize
       kerasdl evaluate segmentation --run saved_models/segmentation-unet-scenes --json
     """
-    from kerasdl.engine import run as rooms
+    from kerasdl.engine import run as engine
 
     run = chosen_run(task, run, backend)
-    show_scores(rooms.evaluate(run, split, data, batch_size), as_json)
+    show_scores(engine.evaluate(run, split, data, batch_size), as_json)

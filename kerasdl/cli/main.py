@@ -21,28 +21,33 @@ from kerasdl.cli import (
     sweep,
     train,
 )
-from kerasdl.cli.options import Words, common_options, load_extensions
+from kerasdl.cli.options import SuggestingGroup, common_options, load_extensions
 from kerasdl.core.errors import KerasdlError
+from kerasdl.tasks import TASKS
+
+TASK_NAMES = ", ".join(f"{spec.name} (or {spec.alias})" for spec in TASKS.values())
 
 
-@click.group(cls=Words, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=SuggestingGroup,
+    help=f"""Train, evaluate and use image models on TensorFlow, JAX or PyTorch.
+
+TASK is one of {TASK_NAMES}.
+
+\b
+Examples:
+  kerasdl train segmentation --model fcn32
+  kerasdl evaluate colorize
+  kerasdl predict segment photos/ --out masks/
+  kerasdl reproduce --quick
+""",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(__version__, prog_name="kerasdl")
 @common_options
 @click.pass_context
 def cli(context):
-    """Train, evaluate and use image models on TensorFlow, JAX or PyTorch.
-
-    \b
-    TASK is classification, segmentation or colorization
-    (classify, segment and colorize mean the same).
-
-    \b
-    Examples:
-      kerasdl train segmentation --model fcn32
-      kerasdl evaluate colorize
-      kerasdl predict segment photos/ --out masks/
-      kerasdl reproduce --quick
-    """
+    """The program; its help is above."""
     context.ensure_object(dict)
 
 
@@ -85,7 +90,7 @@ def main(arguments=None):
     except click.ClickException as error:
         fail(error.format_message(), 2, debug)
     except BrokenPipeError:
-        # The reader of our output went away, such as `head`; that is no error of ours.
+        # The reader of our output closed the pipe, such as `head`; that is not an error.
         sys.stderr.close()
         sys.exit(141)
     except Exception as error:

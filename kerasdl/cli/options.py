@@ -1,25 +1,30 @@
 """Options that several commands share, and how they become a configuration."""
 
+import itertools
 import json
 import logging
+import os
+import pathlib
+import shlex
 
 import click
 
 from kerasdl.backend import BACKENDS
 from kerasdl.core import extensions, files
 from kerasdl.core.errors import ConfigError, suggest
+from kerasdl.runs import checks
 from kerasdl.runs import config as configuration
 from kerasdl.tasks import TASKS, resolve_task
 
 
-class Words(click.Group):
+class SuggestingGroup(click.Group):
     """A group that lists its commands in the order given and suggests the closest name."""
 
     def list_commands(self, context):
         return list(self.commands)
 
     def format_commands(self, context, formatter):
-        """One line per command, whole sentences."""
+        """One line per command, with its full first sentence."""
         rows = [(name, each.get_short_help_str(200)) for name, each in self.commands.items()]
         with formatter.section("Commands"):
             formatter.write_dl(rows)
@@ -32,11 +37,12 @@ class Words(click.Group):
 
 
 class Name(click.ParamType):
-    """One of some names; help and completion list them, the configuration checks them.
+    """A name; help and completion list the choices, the configuration checks them.
 
     Args:
         choices: The names, or a registry of entries with these names.
-        metavar: What a value looks like, where names alone do not say it.
+        metavar: What a value looks like, where names alone do not say it; a function where
+            extensions add to it.
     """
 
     name = "name"
@@ -45,7 +51,8 @@ class Name(click.ParamType):
         self.choices, self.metavar = choices, metavar
 
     def get_metavar(self, param, ctx):
-        return self.metavar or f"[{'|'.join(self.choices)}]"
+        shown = self.metavar() if callable(self.metavar) else self.metavar
+        return shown or f"[{'|'.join(self.choices)}]"
 
     def shell_complete(self, context, parameter, incomplete):
         return [
@@ -112,7 +119,7 @@ def config_options(function):
     for name, key in reversed(configuration.keys().items()):
         if not key.flag:
             continue
-        flag, default = f"--{name.replace('_', '-')}", getattr(configuration.Config, name)
+        flag, default = key.option(name), getattr(configuration.Config, name)
         if isinstance(default, bool):
             facts = {"is_flag": True}
         elif key.choices is not None or key.metavar:
@@ -130,13 +137,15 @@ def config_options(function):
 
 def given(task, config_file, assignments, backend, flags):
     """What the user set, as a mapping: file < --set < flags."""
-    values = files.read_toml(config_file) if config_file else {}
+    values = read_config(config_file) if config_file else {}
     if "task" in values and resolve_task(values["task"]) != task:
         raise ConfigError(
             f"the file is for {values['task']}, the command for {task}", config_file,
             f"kerasdl train {values['task']} --config {config_file}",
         )  # fmt: skip
     values = configuration.override({**values, "task": task}, assignments)
+    if resolve_task(str(values["task"])) != task:
+        raise ConfigError("--set cannot change the task", fix="give it as the argument TASK")
     values |= {key: value for key, value in flags.items() if value is not None}
     if backend is not None:
         values["backend"] = backend
@@ -144,7 +153,7 @@ def given(task, config_file, assignments, backend, flags):
 
 
 def with_extensions(values):
-    """The values with the extensions of the command line added to their own."""
+    """The values with the extensions of the command line added."""
     named = click.get_current_context().find_root().ensure_object(dict).get("extensions", ())
     if not named:
         return values
@@ -158,24 +167,38 @@ def resolve(task, config_file, assignments, backend, flags):
 
 
 def load_extensions(arguments):
-    """Imports the extensions that a command line names, before its help and names are looked up.
+    """Imports the extensions on a command line, before its help and names are resolved.
 
     Args:
-        arguments: Words of the command line; `--extension` and `--config` are read.
+        arguments: Arguments of the command line; `--extension` and `--config` are read.
     """
-    words = list(arguments)
-    for flag, value in zip(words, [*words[1:], ""], strict=True):
+    words = [*arguments]
+    if not words and "COMP_WORDS" in os.environ:  # the shell asks for completions
+        words = shlex.split(os.environ["COMP_WORDS"])
+    for flag, value in itertools.zip_longest(words, words[1:], fillvalue=""):
         flag, equals, joined = flag.partition("=")
         value = joined if equals else value
-        if flag == "--extension":
-            extensions.load([value])
+        if flag == "--extension" and value:
+            extensions.replace([value])
         elif flag == "--config" and value:
-            named = files.read_toml(value).get("extensions", ())
-            extensions.load([named] if isinstance(named, str) else named)
+            extensions.load(read_config(value).get("extensions", ()))
+
+
+def read_config(path):
+    """Values of a configuration file; extensions named in it lie relative to the file."""
+    values = files.read_toml(path)
+    if "extensions" in values:
+        folder = pathlib.Path(path).expanduser().absolute().parent
+        named = checks.typed("extensions", values["extensions"], tuple[str, ...])
+        values["extensions"] = [
+            str(folder / pathlib.Path(name).expanduser()) if name.endswith(".py") else name
+            for name in named
+        ]
+    return values
 
 
 def set_quiet(context, parameter, quiet):
-    """Lowers the log level, wherever on the command line --quiet stands."""
+    """Lowers the log level; --quiet may be anywhere on the command line."""
     if quiet:
         context.find_root().ensure_object(dict)["quiet"] = True
         logging.getLogger().setLevel(logging.ERROR)
@@ -183,20 +206,20 @@ def set_quiet(context, parameter, quiet):
 
 
 def add_extensions(context, parameter, names):
-    """Keeps the extensions, wherever on the command line they are named."""
+    """Stores the extensions; --extension may be anywhere on the command line."""
     if names:
         found = context.find_root().ensure_object(dict).setdefault("extensions", [])
-        found.extend(name for name in extensions.load(names) if name not in found)
+        found.extend(name for name in extensions.replace(names) if name not in found)
 
 
 def common_options(function):
-    """--extension, --quiet and --debug, understood before and after the command's name."""
+    """--extension, --quiet and --debug, accepted before and after the command's name."""
     function = click.option(
         "--debug", is_flag=True, expose_value=False, help="Show the traceback of an error."
     )(function)  # read in `main`, before anything can fail
     function = click.option(
         "-q", "--quiet", is_flag=True, expose_value=False, callback=set_quiet,
-        help="Results only, no progress and no notes.",
+        help="Results only, no progress and no messages.",
     )(function)  # fmt: skip
     return click.option(
         "--extension", multiple=True, expose_value=False, callback=add_extensions,
@@ -205,7 +228,7 @@ def common_options(function):
 
 
 def chosen_run(task, run, backend):
-    """The run folder to use, and the backend fixed."""
+    """The run folder to use; selects the backend."""
     from kerasdl import backend as backends
     from kerasdl.runs import run as runs
 
@@ -213,7 +236,7 @@ def chosen_run(task, run, backend):
         run = runs.newest(task)
         click.echo(f"run: {run}", err=True)
     elif (other := runs.Run(run).config.task) != task:
-        raise ConfigError(f"a run of {other}, not of {task}", run)
+        raise ConfigError(f"a run of task {other}, not {task}", run)
     backends.choose(backend or "auto")
     return run
 

@@ -23,7 +23,7 @@ from kerasdl.runs import config as configuration
 @json_option
 @common_options
 def plan(task, config_file, assignments, backend, as_toml, as_json, **flags):
-    """Show how a training would be configured for the data and this machine, and how long it takes.
+    """Show the configuration and duration of a training on this machine.
 
     The recipe `auto` decides what is not set; a few steps are measured. Nothing is written.
 

@@ -23,7 +23,7 @@ from kerasdl.tasks import TASKS
 @click.option("--out", type=click.Path(), help="Folder for masks or colorized images.")
 @click.option("--overwrite", is_flag=True, help="Replace existing results.")
 @click.option("--top", type=click.IntRange(1), default=3, show_default=True,
-              help="Classification: how many classes to name.")  # fmt: skip
+              help="Classification: number of classes to list.")  # fmt: skip
 @click.option("--saturation", type=click.FloatRange(0), default=1.0, metavar="FACTOR",
               help="Colorization: factor of the chroma; 0 is gray, default 1.")  # fmt: skip
 @backend_option
@@ -41,11 +41,11 @@ def predict(task, images, run, out, overwrite, top, saturation, backend, as_json
       kerasdl predict segment photos/ --out masks/
       kerasdl predict colorize old.jpg --saturation 1.3
     """
-    from kerasdl.engine import run as rooms
+    from kerasdl.engine import run as engine
 
     run = chosen_run(task, run, backend)
     out = out or TASKS[task].default_out or None
-    found = rooms.predict(run, list(images), out, overwrite, top, saturation)
+    found = engine.predict(run, list(images), out, overwrite, top, saturation)
     if out is not None:
         from kerasdl.engine.prediction import write_index
 

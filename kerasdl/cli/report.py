@@ -22,8 +22,8 @@ def report(runs, out, title, short, backend, as_json):
     """Write a self-contained HTML page about one run, or comparing several.
 
     RUN is a run folder, or a folder with runs below it. Several runs are compared: scores with
-    mean and standard deviation over the seeds, paired differences, curves, configuration. Runs
-    that differ in nothing but the seed are taken together.
+    mean and standard deviation over the seeds, paired differences, curves, configuration. Runs that
+    differ only in the seed are grouped.
 
     \b
     Examples:

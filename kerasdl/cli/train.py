@@ -46,7 +46,7 @@ def train(settings, task, config_file, assignments, backend, out, resume, overwr
             raise ConfigError("--resume takes --out and --config from the folder", resume)
         if overwrite:
             raise ConfigError(
-                "--resume and --overwrite exclude each other", resume, "give one of them"
+                "--resume and --overwrite are mutually exclusive", resume, "use one of them"
             )
         stored = configuration.as_dict(run.Run(resume).config)
         values = configuration.override(stored, assignments)
@@ -56,12 +56,17 @@ def train(settings, task, config_file, assignments, backend, out, resume, overwr
             **values if backend is None else {**values, "backend": backend}
         )
         if config.task != task:
-            raise ConfigError(f"the run is one of {config.task}, not {task}", resume)
+            raise ConfigError(f"the run is a {config.task} run, not {task}", resume)
         out = resume
     else:
         config = resolve(task, config_file, assignments, backend, flags)
     quiet = settings.get("quiet", False)
     trained = run.train(config, out, overwrite, allow_data_change, quiet=quiet)
-    if distribution.follows():
+    if distribution.is_worker():
         return
     show_scores({"run": str(trained), **trained.metrics}, as_json)
+    if not quiet:
+        from kerasdl.report import advice, document
+
+        for line in advice.lines(document.read(trained)):
+            click.echo(line, err=True)

@@ -1,1 +1,1 @@
-"""What every package uses: errors, files that are whole or absent."""
+"""What every package uses: errors, atomic file writes, registries, extensions."""

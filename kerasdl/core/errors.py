@@ -1,7 +1,7 @@
 """Errors a user can fix: one line with what is wrong, the path and the fix, and an exit code.
 
 Exit codes: 0 done, 1 defect in kerasdl, 2 usage or configuration, 3 data (or backends that differ),
-4 model file, 5 training failed, 6 cannot write, 130 and 143 stopped by a signal.
+4 model file, 5 training failed, 6 write error, 130 and 143 stopped by a signal.
 """
 
 import difflib
@@ -13,7 +13,7 @@ class KerasdlError(Exception):
     """An error with its fix; prints as `what: path (fix)`.
 
     Args:
-        what: What is wrong, without a full stop at the end.
+        what: What is wrong, without a period at the end.
         path: The file or folder concerned, if any.
         fix: What the user can do about it, if anything is known.
     """
@@ -44,7 +44,7 @@ class ConfigError(KerasdlError, ValueError):
 
 
 class DataError(KerasdlError):
-    """Data that cannot be used as they are (exit code 3)."""
+    """Data that cannot be used as it is (exit code 3)."""
 
     exit_code = 3
 
@@ -73,7 +73,7 @@ def suggest(kind: str, name: object, choices: Iterable[str]) -> ConfigError:
     Args:
         kind: What the name stands for, such as "model".
         name: The name received.
-        choices: The names there are.
+        choices: The known names.
     """
     close = difflib.get_close_matches(str(name), list(choices), n=1)
     hint = f"did you mean '{close[0]}'? " if close else ""

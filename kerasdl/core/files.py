@@ -1,7 +1,7 @@
-"""Files that are whole or absent: written under a temporary name, synced, then renamed.
+"""Atomic file writes: a temporary file is written, synced, then renamed.
 
-A rename within one folder is atomic on every file system in use, and `fsync` before it makes sure
-that the new name never points to data that a power cut can still lose.
+A rename within one folder is atomic, and the `fsync` before it ensures that a power failure cannot
+leave the new name pointing to lost data.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ _NO_RIGHTS = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 def cannot_write(path: Path, error: OSError, needed_bytes: int | None = None) -> WriteError:
-    """WriteError for an OSError met while writing `path`, with the fix that fits its cause."""
+    """WriteError for an OSError raised while writing `path`, with a fix that matches the cause."""
     what = f"cannot write ({error.strerror or error})"
     fix = None
     if error.errno in _NO_SPACE:
@@ -33,20 +33,20 @@ def cannot_write(path: Path, error: OSError, needed_bytes: int | None = None) ->
             what += f", {max(needed_bytes / 1e6, 0.1):.1f} MB needed"
         fix = "free some space, then repeat the command"
     elif error.errno in _NO_RIGHTS:
-        fix = "choose a folder that you may write to with --out"
+        fix = "choose a writable folder with --out"
     elif error.errno == errno.ENOENT:
-        fix = "was the folder removed while the run was going on?"
+        fix = "was the folder removed during the run?"
     return WriteError(what, path, fix)
 
 
 def sync_file(path: Path) -> None:
-    """Makes the operating system write a file's content to the disk."""
+    """Flushes a file's content to disk."""
     with open(path, "rb+") as stream:
         os.fsync(stream.fileno())
 
 
 def sync_folder(path: Path) -> None:
-    """Makes a rename within the folder lasting; does nothing where folders cannot be opened."""
+    """Makes a rename within the folder durable; does nothing where folders cannot be opened."""
     try:
         descriptor = os.open(path, os.O_RDONLY)
     except PermissionError:
@@ -54,7 +54,7 @@ def sync_folder(path: Path) -> None:
     try:
         os.fsync(descriptor)
     except OSError as error:
-        # Some network file systems know no fsync of a folder.
+        # Some network file systems do not support fsync on a folder.
         if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF):
             raise
     finally:
@@ -63,12 +63,12 @@ def sync_folder(path: Path) -> None:
 
 @contextlib.contextmanager
 def replacing(path: Path, needed_bytes: int | None = None) -> Iterator[pathlib.Path]:
-    """Gives a temporary path beside `path`; it takes the name `path` if the block succeeds.
+    """Yields a temporary path next to `path`, renamed to `path` if the block succeeds.
 
-    Whatever happens, `path` is the old file or the new one, and no temporary file stays.
+    In any case `path` is either the old or the new file, and no temporary file is left behind.
 
     Raises:
-        WriteError: If the operating system refuses any part of it.
+        WriteError: The operating system refuses any step.
     """
     path = pathlib.Path(path)
     temporary = path.with_name(TEMPORARY_PREFIX + path.name)
@@ -85,7 +85,7 @@ def replacing(path: Path, needed_bytes: int | None = None) -> Iterator[pathlib.P
 
 
 def make_folder(path: Path) -> None:
-    """Makes a folder and its parents, if they are missing. Raises WriteError."""
+    """Creates a folder and its parents if missing. Raises WriteError."""
     try:
         pathlib.Path(path).mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -105,7 +105,7 @@ def sha256(path: Path) -> str:
 
 
 def remove(path: Path) -> None:
-    """Removes a file, a link or a whole folder, if it is there. Raises OSError."""
+    """Removes a file, a link or a folder with its content, if it exists. Raises OSError."""
     path = pathlib.Path(path)
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
@@ -114,7 +114,7 @@ def remove(path: Path) -> None:
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """Mapping of keys to values from a TOML file. Raises ConfigError naming file and line."""
+    """Reads a TOML file into a dict. Raises ConfigError naming file and line."""
     path = pathlib.Path(path)
     try:
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))

@@ -1,7 +1,7 @@
 """Tables of named entries: models, tasks, metrics, losses and data sources.
 
-An entry is a frozen dataclass of plain facts that can be read without Keras. What an entry does is
-named by a reference, "module:attribute", and imported when it is first used.
+An entry is a frozen dataclass of plain facts that can be read without Keras. Its code is given as a
+reference, "module:attribute", and imported on first use.
 """
 
 import importlib
@@ -14,7 +14,7 @@ Reference: TypeAlias = str | Callable[..., Any]
 
 
 class Named(Protocol):
-    """What every entry has."""
+    """Anything with a name."""
 
     @property
     def name(self) -> str: ...
@@ -24,7 +24,7 @@ Entry = TypeVar("Entry", bound=Named)
 
 
 class Registry(Mapping[str, Entry]):
-    """Entries by name, in the order in which they were added.
+    """Entries by name, in insertion order.
 
     Args:
         kind: What an entry is, for messages: "model", "loss".
@@ -38,13 +38,16 @@ class Registry(Mapping[str, Entry]):
             self.add(entry)
 
     def add(self, entry: Entry) -> None:
-        """Adds an entry. Raises ConfigError if another entry has its name."""
+        """Adds an entry. Raises ConfigError if the name is taken."""
         name = entry.name
         if self._entries.setdefault(name, entry) != entry:
-            raise ConfigError(f"there is already a {self.kind} '{name}'", fix="choose another name")
+            raise ConfigError(
+                f"there is already a {self.kind} '{name}'",
+                fix="choose another name; two versions of one extension cannot be used at once",
+            )
 
     def require(self, name: str) -> Entry:
-        """The entry of that name. Raises ConfigError that names the closest one."""
+        """The entry of that name. Raises ConfigError suggesting the closest name."""
         if name not in self._entries:
             raise suggest(self.kind, name, self._entries)
         return self._entries[name]
@@ -60,7 +63,7 @@ class Registry(Mapping[str, Entry]):
 
 
 def load(reference: Reference) -> Any:
-    """What a reference stands for: itself, or the attribute that "module:attribute" names."""
+    """Resolves a reference: a callable is returned as is, "module:attribute" is imported."""
     if not isinstance(reference, str):
         return reference
     module, _, attribute = reference.partition(":")

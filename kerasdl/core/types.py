@@ -1,4 +1,4 @@
-"""Names for types in annotations that no library has a name for."""
+"""Type aliases for annotations."""
 
 from typing import Any, TypeAlias
 

@@ -5,11 +5,17 @@ matches what the user wrote is the one; a folder has the layout that its files s
 """
 
 import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from kerasdl.core import files, registry
 from kerasdl.core.errors import ConfigError, DataError, suggest
 from kerasdl.data.location import Location
 from kerasdl.data.sources import ANNOTATIONS, SOURCES, SourceSpec, path_name
+
+if TYPE_CHECKING:
+    from kerasdl.data.base import Dataset, Settings
+    from kerasdl.data.inspect.check import Report
 
 __all__ = ["ANNOTATIONS", "SOURCES", "Location", "SourceSpec", "path_name"]
 
@@ -41,7 +47,7 @@ def locate(text: str | os.PathLike, annotation: str | None = None) -> Location:
     return location
 
 
-def load(config, annotation: str, location: Location | None = None):
+def load(config: "Settings", annotation: str, location: Location | None = None) -> "Dataset":
     """The data set that a configuration names.
 
     Args:
@@ -60,7 +66,13 @@ def load(config, annotation: str, location: Location | None = None):
     return registry.load(location.source.load)(location, annotation, config)
 
 
-def check(config, annotation: str, quick: bool = False, location=None, dataset=None):
+def check(
+    config: "Settings",
+    annotation: str,
+    quick: bool = False,
+    location: Location | None = None,
+    dataset: "Dataset | None" = None,
+) -> "Report":
     """`kerasdl.data.inspect.check.Report` of the data set that a configuration names.
 
     Nothing that is wrong with the data raises; it becomes a finding.
@@ -135,7 +147,7 @@ def forms() -> tuple[str, ...]:
     return tuple(dict.fromkeys(source.form for source in SOURCES.values()))
 
 
-def _by_text(location):
+def _by_text(location: Location) -> SourceSpec | None:
     """The source that the text alone tells, or None: a folder."""
     for source in SOURCES.values():
         if not source.layout and registry.load(source.matches)(location):
@@ -143,7 +155,7 @@ def _by_text(location):
     return None
 
 
-def _require_path(location):
+def _require_path(location: Location) -> None:
     """Raises DataError unless the path exists."""
     if location.path.exists():
         return
@@ -153,7 +165,7 @@ def _require_path(location):
     raise DataError("no such file or folder", location.path)
 
 
-def _layout(location, annotation):
+def _layout(location: Location, annotation: str | None) -> SourceSpec:
     """The layout of a folder. Raises DataError if two could be meant."""
     plain = SOURCES["folders"]
     file = location.file
@@ -184,7 +196,7 @@ def _layout(location, annotation):
     return _serving(location, found[0], annotation) if found else plain
 
 
-def _serving(location, source, annotation):
+def _serving(location: Location, source: SourceSpec, annotation: str | None) -> SourceSpec:
     """The source, if its samples hold the annotation. Raises DataError with the way on."""
     if annotation is None or annotation in source.annotations:
         return source
@@ -192,7 +204,7 @@ def _serving(location, source, annotation):
     raise DataError(f"{source.label}: {what}", location.path, f"{fix}, {_PLAIN}")
 
 
-def read_class_weights(path, class_names):
+def read_class_weights(path: str | os.PathLike[str], class_names: Sequence[str]) -> list[float]:
     """One weight per class from a TOML file of lines `class name = weight`.
 
     Raises:

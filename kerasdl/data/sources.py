@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+from typing import Any
 
 from kerasdl.core.registry import Reference, Registry
 from kerasdl.data.location import Location
@@ -36,6 +37,7 @@ class SourceSpec:
         drawn: Whether its images are drawn at any size asked for, in no order.
         can_fail: Whether anything can be wrong with it, so that it is checked before training.
         license: License or terms of use, where they are the same for all.
+        model_license: License of a model trained on it, as hubs call it.
         read: A layout of folders only: function (Location, annotation) -> Reading, see
             `kerasdl.data.folder.layouts`.
         over: Names of layouts that match as well where this one does, and are then not meant.
@@ -53,6 +55,7 @@ class SourceSpec:
     drawn: bool = False
     can_fail: bool = True
     license: str = ""
+    model_license: str = "other"
     read: Reference | None = None
     over: tuple[str, ...] = ()
 
@@ -63,7 +66,11 @@ class SourceSpec:
 
 
 def folder_layout(
-    name: str, label: str, module: str = "", annotations: tuple[str, ...] = ("mask", "none"), **more
+    name: str,
+    label: str,
+    module: str = "",
+    annotations: tuple[str, ...] = ("mask", "none"),
+    **more: Any,
 ) -> SourceSpec:
     """Entry of a layout of folders, whose module has the functions `matches` and `read`."""
     module = module or f"kerasdl.data.folder.layouts.{name.replace('-', '_')}"
@@ -94,6 +101,7 @@ SOURCES: Registry[SourceSpec] = Registry(
             drawn=True,
             can_fail=False,
             license="Apache-2.0, as kerasdl itself",
+            model_license="apache-2.0",
         ),
         SourceSpec(
             "tfds",

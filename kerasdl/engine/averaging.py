@@ -1,4 +1,4 @@
-"""Exponential moving average of all weights, which becomes the model that is validated and kept."""
+"""Exponential moving average of all weights, which is validated and becomes the model."""
 
 import contextlib
 
@@ -9,19 +9,19 @@ from kerasdl.backend.tuning import averages
 
 
 class Averaging(keras.callbacks.Callback):
-    """Keeps a moving average of a model's weights and puts it into the model for validation.
+    """Keeps a moving average of a model's weights and loads it into the model for validation.
 
     a = d a + (1 - d) w, d = min(decay, (1 + t) / (10 + t)) after step t: the first steps, far from
-    any solution, are forgotten quickly. Averaged are all weights, the moving statistics of batch
-    normalization too: they belong to the weights they were measured with, and Keras' own
-    `use_ema`, which knows trainable variables only, leaves behind those of the last step.
+    any solution, are forgotten quickly. All weights are averaged, including the moving statistics
+    of batch normalization, which belong to the weights they were measured with. Keras' own
+    `use_ema` averages trainable variables only and keeps the statistics of the last step.
 
     Every fourth step the average is updated by d^4, which costs a quarter of the time.
 
     Args:
         decay: d in (0, 1), per step.
 
-    Source: Polyak and Juditsky 1992; the rise of d is that of
+    Source: Polyak and Juditsky 1992; the ramp of d is that of
     `tf.train.ExponentialMovingAverage(num_updates)`.
     """
 
@@ -35,23 +35,23 @@ class Averaging(keras.callbacks.Callback):
         self._step = 0
 
     def start(self, model):
-        """Begins at the present weights of the model to be trained."""
+        """Starts from the current weights of the model to be trained."""
         self._averages = [
             keras.Variable(numpy.array(value), dtype=weight.dtype, trainable=False)
             for value, weight in zip(model.get_weights(), model.weights, strict=True)
         ]
 
     def on_epoch_begin(self, epoch, logs=None):
-        # Not the optimizer's counter, which stands still where half precision skips a step.
+        # Not the optimizer's counter, which does not advance when half precision skips a step.
         self._step = epoch * self.params["steps"]
 
     def on_train_batch_end(self, batch, logs=None):
         self._step += 1
-        # The first few always, so that the shortest epoch does not end with the start's weights.
+        # Always at the first few steps, so that even the shortest epoch changes the average.
         if self._step % self.EVERY and self._step > self.EVERY:
             return
         decay = min(self.decay, (1 + self._step) / (10 + self._step)) ** self.EVERY
-        model = self.model  # asked for each time: JAX's trainer then hands out the weights
+        model = self.model  # accessed each time: JAX's trainer then syncs the weights
         if self._move is None:
             self._move = averages.mover(self._averages, model.weights)
         self._move(numpy.float32(1.0 - decay))
@@ -65,7 +65,7 @@ class Averaging(keras.callbacks.Callback):
 
     @contextlib.contextmanager
     def in_place(self):
-        """Within the block the model has the averaged weights."""
+        """Gives the model the averaged weights within the block."""
         own = _copies(self.model)
         self._fill()
         try:
@@ -78,5 +78,5 @@ class Averaging(keras.callbacks.Callback):
 
 
 def _copies(model):
-    """The weights as arrays of their own: torch would hand out the memory itself."""
+    """Copies of the weights: torch would return views of its memory."""
     return [numpy.array(value) for value in model.get_weights()]

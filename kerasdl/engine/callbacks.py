@@ -1,4 +1,4 @@
-"""What a person sees of an epoch, and which columns its logs have."""
+"""Callbacks for progress, warnings and the columns of the logs."""
 
 import logging
 import math
@@ -8,15 +8,17 @@ import keras
 import rich.console
 import rich.progress
 
+from kerasdl.report import advice
+
 SHOWN_DIGITS = 4
 
 logger = logging.getLogger("kerasdl")
 
 
 class WithoutTrainingValues(keras.callbacks.Callback):
-    """Takes metrics out of the training logs that are measured in validation only.
+    """Removes metrics from the training logs that are measured in validation only.
 
-    Must come first: Keras hands one dictionary to all callbacks in turn.
+    Must come first: Keras passes one dictionary to all callbacks in turn.
     """
 
     def __init__(self, names):
@@ -28,25 +30,25 @@ class WithoutTrainingValues(keras.callbacks.Callback):
             logs.pop(name, None)
 
 
-class WarnOfGray(keras.callbacks.Callback):
+class WarnAboutGray(keras.callbacks.Callback):
     """Warns when a colorizer's predictions on the validation images are almost gray.
 
-    Colors that cannot be known are best guessed gray under most losses, and PSNR and SSIM hardly
-    notice. Said once, and again only after the colors had come back. Without the score
-    `val_colorfulness_ratio` in the logs nothing is said.
+    Under most losses gray is the best guess for an unpredictable color, and PSNR and SSIM hardly
+    change. Warns once, and again only after the colors have recovered. Does nothing without
+    `val_colorfulness_ratio` in the logs.
 
     Args:
-        least: Least colorfulness of the predictions, as a share of the truth's.
+        minimum: Colorfulness of the predictions below which to warn, as a fraction of the truth's.
     """
 
-    def __init__(self, least=0.2):
+    def __init__(self, minimum=advice.GRAY):
         super().__init__()
-        self.least = least
+        self.minimum = minimum
         self._gray = False
 
     def on_epoch_end(self, epoch, logs=None):
         ratio = (logs or {}).get("val_colorfulness_ratio", math.nan)
-        was_gray, self._gray = self._gray, ratio < self.least
+        was_gray, self._gray = self._gray, ratio < self.minimum
         if self._gray and not was_gray:
             logger.warning(
                 "epoch %d: the predictions are almost gray, %.0f %% as colorful as the truth; if "
@@ -57,16 +59,16 @@ class WarnOfGray(keras.callbacks.Callback):
 
 
 class Progress(keras.callbacks.Callback):
-    """One line per epoch on standard error; on a terminal a bar that is updated within it.
+    """One line per epoch on standard error; on a terminal also a progress bar.
 
     Args:
-        batches: The training batches, whose time of waiting is told where it matters.
-        quiet: Whether to say nothing at all.
-        epochs: Epochs of the whole run, if `fit` trains a part of them.
+        batches: The training batches, whose waiting time is shown if it matters.
+        quiet: Whether to print nothing.
+        epochs: Total number of epochs, if `fit` trains only some of them.
         console: A `rich.console.Console`; standard error by default.
     """
 
-    # An epoch that waits longer for its data than this share of its time says so.
+    # The waiting time for data is shown above this fraction of an epoch's time.
     WORTH_TELLING = 0.1
 
     def __init__(self, batches, quiet=False, epochs=None, console=None):
@@ -80,7 +82,7 @@ class Progress(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         self._started = time.monotonic()
-        # The rate this epoch is trained with: at its end the plateau rule may have lowered it.
+        # The rate this epoch is trained with: by its end the plateau rule may have lowered it.
         rate = keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)
         self._rate = float(rate)
         if self.quiet or not self.console.is_terminal:
@@ -126,7 +128,7 @@ class Progress(keras.callbacks.Callback):
         self.close()
 
     def close(self):
-        """Takes the bar away; also to be called where training ended with an error."""
+        """Removes the bar; also call it after an error in training."""
         if self._bar is not None:
             self._bar.stop()
             self._bar = None

@@ -1,4 +1,4 @@
-"""Data as a configuration wants them: what its task needs of a sample, and how it is augmented."""
+"""Loads the data of a configuration, with the annotation its task needs, and its augmentation."""
 
 from kerasdl import data
 from kerasdl.data.pipeline import transforms
@@ -6,26 +6,26 @@ from kerasdl.tasks import TASKS
 
 
 def locate(config):
-    """Where the data of a configuration lie. Raises DataError."""
+    """The location of a configuration's data. Raises DataError."""
     return data.locate(config.data, TASKS[config.task].annotation)
 
 
 def load(config, location=None):
-    """The data set of a configuration; `kerasdl.data.load` with what its task needs."""
+    """The data set of a configuration; `kerasdl.data.load` for its task."""
     return data.load(config, TASKS[config.task].annotation, location)
 
 
 def check(config, quick=False, location=None, dataset=None):
-    """Report about the data of a configuration; see `kerasdl.data.check`."""
+    """Checks the data of a configuration; see `kerasdl.data.check`."""
     return data.check(config, TASKS[config.task].annotation, quick, location, dataset)
 
 
 def augmentation(config, ignore_labels=()):
-    """`transforms.Augmentation` that a configuration asks for, or None where it is off.
+    """The `transforms.Augmentation` of a configuration, or None if it is off.
 
     Args:
         config: Configuration; `task`, `augment` and `augment_args` are read.
-        ignore_labels: Mask values that stand for no class.
+        ignore_labels: Mask values that are not a class.
     """
     if config.augment == "none":
         return None
@@ -40,5 +40,5 @@ def augmentation(config, ignore_labels=()):
 
 
 def task_for(annotations):
-    """The first task for what samples hold, as `kerasdl.data.annotations` lists it."""
+    """The first task for the annotations of a data set, as listed by `kerasdl.data.annotations`."""
     return next(name for name, spec in TASKS.items() if spec.annotation == annotations[0])

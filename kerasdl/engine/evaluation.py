@@ -1,4 +1,4 @@
-"""Scores of a model on one split, and images of what it does."""
+"""Scores of a model on one split, and example predictions."""
 
 import dataclasses
 import typing
@@ -21,7 +21,7 @@ from kerasdl.metrics.base import ImageMean
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-    """What `evaluate` found.
+    """The result of `evaluate`.
 
     Attributes:
         document: The scores document, as stored in metrics.json.
@@ -69,10 +69,10 @@ def metrics_of(task, dataset):
 def class_weights_of(task, config, dataset, source):
     """One weight per class from "auto" (median frequency) or a file; None for "none".
 
-    A loss that takes its weights from the data in another way has them from there.
+    A loss that computes its weights from the data in its own way uses those.
 
     Raises:
-        ConfigError: The file cannot be read or leaves a class out.
+        ConfigError: The file cannot be read or lacks a class.
     """
     weights = LOSSES[config.loss].weights
     if weights is not None:
@@ -91,10 +91,10 @@ def class_weights_of(task, config, dataset, source):
 
 
 def evaluate(model, task, dataset, config, split):
-    """Scores a model on one split, every sample once, in their order.
+    """Scores a model on every sample of one split, in order.
 
     Args:
-        model: Network of the task.
+        model: A model of the task.
         task: A `kerasdl.tasks.Task`.
         dataset: Data whose classes are those of the model.
         config: Configuration of the run; sizes, loss and batch size are read.
@@ -109,7 +109,7 @@ def evaluate(model, task, dataset, config, split):
     """
     if model.output_shape[-1] != task.outputs(dataset):
         raise ModelFileError(
-            f"the model has {model.output_shape[-1]} outputs, the data {dataset.name} have "
+            f"the model has {model.output_shape[-1]} outputs, the data set {dataset.name} has "
             f"{task.outputs(dataset)} classes",
             fix="evaluate on the data the model was trained for",
         )
@@ -151,7 +151,7 @@ def evaluate(model, task, dataset, config, split):
 
 
 class Example(typing.NamedTuple):
-    """A sample with what the model makes of it; `images` are uint8 RGB."""
+    """A sample with the model's prediction; `images` are uint8 RGB."""
 
     name: str
     caption: str
@@ -159,7 +159,7 @@ class Example(typing.NamedTuple):
 
 
 def examples(model, task, dataset, source, indices, test_time_flip=False):
-    """Images of some samples: input, truth and prediction, as far as they are images."""
+    """Images of some samples: those of input, truth and prediction that are images."""
     if not len(indices):
         return []
     x, y = task.prepare(*source.take(indices))
@@ -174,7 +174,7 @@ def examples(model, task, dataset, source, indices, test_time_flip=False):
 
 
 def _definitions(scores):
-    """Definition of each score; those of the classes share one, under `iou/<class>`."""
+    """Definition of each score; per-class scores share one, under `iou/<class>`."""
     names = dict.fromkeys(
         f"{kind}/<class>" if slash else kind
         for kind, slash, _ in (name.partition("/") for name in scores)
@@ -183,5 +183,5 @@ def _definitions(scores):
 
 
 def _plain(scores):
-    """Floats for JSON, which knows no NaN: what could not be measured is null."""
+    """Floats for JSON, which has no NaN: undefined scores become null."""
     return {name: float(value) if numpy.isfinite(value) else None for name, value in scores.items()}

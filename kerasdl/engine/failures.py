@@ -1,4 +1,4 @@
-"""What ends a training early, told in one line: a loss that is not finite, no memory, no disk."""
+"""One-line errors for what ends a training early: loss not finite, out of memory, disk full."""
 
 import contextlib
 import errno
@@ -9,26 +9,26 @@ import keras
 from kerasdl.core.errors import KerasdlError, TrainingFailed
 from kerasdl.core.files import cannot_write
 
-# Class names and words of the three backends' out-of-memory errors; the classes themselves are
-# not imported, because that would load backends that are not in use.
+# Class names and phrases of the backends' out-of-memory errors; the classes are not imported,
+# because that would load backends that are not in use.
 _MEMORY_CLASSES = ("MemoryError", "ResourceExhaustedError", "OutOfMemoryError")
 _MEMORY_WORDS = ("RESOURCE_EXHAUSTED", "out of memory", "can't allocate memory", "failed to alloc")
-# Errors of the operating system that only writing can meet.
+# Operating system errors that only occur when writing.
 _WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 
 class StopOnBadLoss(keras.callbacks.Callback):
     """Raises TrainingFailed at the batch after the one whose loss is NaN or infinite.
 
-    One batch late, so that no step has to wait for the one before it to be computed. Nothing is
-    saved between the two, so the last checkpoint and the best model stay as they were. Place it
+    One batch late, so that no step waits for the previous one. Nothing is
+    saved between the two, so the last checkpoint and the best model are unaffected. Place it
     before the callbacks that save.
     """
 
     def on_epoch_begin(self, epoch, logs=None):
         self._epoch = epoch
         self._unread = None
-        # Read here: in the middle of an epoch the JAX trainer keeps the variables to itself.
+        # Read here: within an epoch the JAX trainer does not update the variables.
         self._learning_rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
 
     def on_train_batch_end(self, batch, logs=None):
@@ -55,8 +55,8 @@ def training_errors(path=None, batch_size=None, image_size=None):
 
     Args:
         path: The run folder, for messages.
-        batch_size: Present batch size, for the fix.
-        image_size: Present (height, width), for the fix.
+        batch_size: Current batch size, for the fix.
+        image_size: Current (height, width), for the fix.
 
     Raises:
         TrainingFailed: Out of memory.
@@ -75,7 +75,7 @@ def training_errors(path=None, batch_size=None, image_size=None):
 
 
 def out_of_memory(error):
-    """True if an exception of any backend says that memory ran out."""
+    """Whether an exception of any backend means out of memory."""
     names = {kind.__name__ for kind in type(error).__mro__}
     return bool(names.intersection(_MEMORY_CLASSES)) or any(
         words.lower() in str(error).lower() for words in _MEMORY_WORDS

@@ -1,4 +1,4 @@
-"""Builds, compiles and fits the network of a run, from its start or from its newest state."""
+"""Builds, compiles and fits the model of a run, from scratch or from its newest state."""
 
 import contextlib
 import dataclasses
@@ -30,33 +30,33 @@ logger = logging.getLogger("kerasdl")
 
 
 def build(config, task, dataset, image_size=None):
-    """The untrained network of a run, at its size or at another one."""
+    """The untrained model of a run, at the run's image size or another one."""
     return models.build(
         config.model,
         (*(image_size or config.image_size), task.channels),
         task.outputs(dataset),
-        # What "auto" means follows from the size of the run, not from that of a stage.
+        # "auto" is resolved for the image size of the run, not of a stage.
         **models.resolved(config.model, config.image_size, config.model_args),
     )
 
 
 def fit(folder, config, task, dataset, stop, quiet=False, group=ALONE):
-    """Trains the run in `folder` to its end and leaves its best model there.
+    """Trains the run in `folder` to its end and saves its best model there.
 
-    A run with progressive sizes is one fit per size, each of which goes on from the state that the
-    one before has committed: a change of the size is a continuation like any other.
+    A run with progressive sizes is one fit per size, each of which resumes from the state that the
+    previous one committed.
 
     Args:
-        folder: The claimed `kerasdl.runs.runfolder.RunFolder`.
+        folder: The acquired `kerasdl.runs.runfolder.RunFolder`.
         config: Configuration of the run.
         task: The `kerasdl.tasks.Task`.
         dataset: Data with a training split.
-        stop: The `kerasdl.backend.signals.StopOnSignal` in force.
+        stop: The active `kerasdl.backend.signals.StopOnSignal`.
         quiet: No progress on standard error.
-        group: The `kerasdl.backend.distribution.Group` that trains together, in its scope.
+        group: The `kerasdl.backend.distribution.Group`, whose scope is active.
 
     Raises:
-        TrainingFailed: The loss is not finite, or there is no best model at the end.
+        TrainingFailed: The loss is not finite, or there is no best model in the end.
         WriteError: The state cannot be written.
     """
     finished = False
@@ -67,9 +67,9 @@ def fit(folder, config, task, dataset, stop, quiet=False, group=ALONE):
 
 
 def _fit_stage(folder, config, stage, task, dataset, stop, quiet, group):
-    """Trains the epochs of one stage; returns whether the run has come to its end.
+    """Trains the epochs of one stage; returns whether the run is finished.
 
-    A damaged state may turn out to belong to an earlier stage; then nothing is trained.
+    If a damaged state sets the run back to an earlier stage, nothing is trained.
     """
     sized = dataclasses.replace(config, image_size=stage.image_size)
     source = evaluation.source_of(dataset, "train", task, sized)
@@ -77,11 +77,11 @@ def _fit_stage(folder, config, stage, task, dataset, stop, quiet, group):
     loss = evaluation.loss_of(task, config, dataset, class_weights, config.label_smoothing)
     metrics = evaluation.metrics_of(task, dataset)
     model = build(config, task, dataset, stage.image_size)
-    # One after the other, because the first writes down what the others then read.
+    # The main process first, because it writes what the others then read.
     group.main_first(lambda: _transfer(folder, model, config))
     group.run_on_main(lambda: _prepare(folder, model, config, task, dataset, group))
     with contextlib.ExitStack() as stack:
-        batches, validation = _batches(stack, source, sized, task, dataset, group)
+        batches, validation = open_batches(stack, source, sized, task, dataset, group)
         rate = schedules.learning_rate(config, len(batches))
         step.assemble(model, config, loss, metrics, rate)
         group.prepare_model(model)
@@ -117,8 +117,8 @@ def _fit_stage(folder, config, stage, task, dataset, stop, quiet, group):
     return finished
 
 
-def _batches(stack, source, config, task, dataset, group):
-    """Training and validation batches, closed with the stack; None without validation images."""
+def open_batches(stack, source, config, task, dataset, group):
+    """Training and validation batches (None without validation images), closed with the stack."""
     batches = Batches(
         source,
         task.prepare,
@@ -174,7 +174,7 @@ def _run_state(folder, config, stage, monitor, batches, group):
         set_epoch=batches.set_epoch,
         average=averaging.Averaging(config.ema_decay) if config.ema_decay else None,
         epochs=config.epochs,
-        # Scores at another size are not to be compared with those of the finished network.
+        # Scores at another size are not comparable with those at the full size.
         keep_best=stage.end == config.epochs,
         group=group,
     )
@@ -190,13 +190,13 @@ def _callbacks(state, metrics, watching, progress):
         *([state.average] if state.average else []),
         *state.callbacks,
         progress,
-        callbacks.WarnOfGray(),
+        callbacks.WarnAboutGray(),
         state,
     ]
 
 
 def _log_start(folder, config, stage, first):
-    """Says where a run resumes and at which size it trains, where that is not plain."""
+    """Logs where a run resumes, and the size of a stage."""
     if first > stage.first:
         logger.info("resuming after epoch %d: %s", first, folder.path)
     if config.progressive_sizes:
@@ -204,14 +204,14 @@ def _log_start(folder, config, stage, first):
 
 
 def _transfer(folder, model, config):
-    """Weights and frozen layers from the backbone, if the run has one."""
+    """Initializes weights and freezes layers, if the run is configured to."""
     if not runfolder.committed(folder.checkpoints):
         transfer.start(model, config, folder)
     transfer.freeze(model, config, folder)
 
 
 def _prepare(folder, model, config, task, dataset, group):
-    """What a run folder holds before its first epoch."""
+    """Writes what a run folder holds before its first epoch."""
     folder.require_space(model.count_params())
     environment = backend.environment()
     if group.replicas > 1:
@@ -221,17 +221,17 @@ def _prepare(folder, model, config, task, dataset, group):
 
 
 def _require_best(folder, monitor):
-    """Raises TrainingFailed if a run came to its end without a best model."""
+    """Raises TrainingFailed if a run finished without a best model."""
     if not folder.file(names.BEST_MODEL).exists():
         raise TrainingFailed(
-            f"no epoch has a best model ({monitor} was never finite, or best.keras is gone)",
+            f"no epoch has a best model ({monitor} was never finite, or best.keras is missing)",
             folder.path,
-            "train anew with --overwrite, after nan with a smaller --learning-rate",
+            "start over with --overwrite, after nan with a smaller --learning-rate",
         )
 
 
 def sidecar(config, task, dataset):
-    """What a model file does not say: how to build its model, and what `predict` needs."""
+    """The content of model.json: how to build the model, and what `predict` needs."""
     return {
         "task": task.name,
         "model": config.model,
@@ -251,7 +251,7 @@ def sidecar(config, task, dataset):
 
 
 def _monitor(config, metrics, validation):
-    """The value to watch, known to exist before training starts."""
+    """The value to monitor, checked before training starts."""
     names = ["loss"]
     for metric in metrics:
         names += getattr(metric, "result_names", [metric.name])
@@ -260,7 +260,7 @@ def _monitor(config, metrics, validation):
         known += [f"val_{name}" for name in names]
     monitor = config.monitor
     if validation is None and monitor.startswith("val_"):
-        logger.warning("no validation images: watching the training loss in place of %s", monitor)
+        logger.warning("no validation images: monitoring the training loss instead of %s", monitor)
         monitor = "loss"
     if monitor not in known:
         raise suggest("monitor", monitor, known)

@@ -1,16 +1,16 @@
-"""What a network answers to a batch, once or as the mean over the images and their flips."""
+"""Outputs of a model for a batch, optionally averaged over the images and their flips."""
 
 import numpy
 
 
 def outputs(model, x, flip=False):
-    """Outputs of a network for a batch.
+    """Outputs of a model for a batch.
 
     With `flip`, (f(x) + flip(f(flip(x)))) / 2: linear outputs (logits, colors) are averaged,
-    and what a network answers per pixel is flipped back first.
+    and outputs per pixel are flipped back first.
 
     Args:
-        model: Network of (B, H, W, C).
+        model: A model of inputs (B, H, W, C).
         x: Batch (B, H, W, C).
         flip: Whether to average.
 

@@ -5,8 +5,7 @@ import keras
 from kerasdl.backend.tuning import updates
 
 # On torch this is the subclass that updates all variables in a few fused calls: for ResNet-18 on
-# CPU six times faster than one variable after the other, which a subclass of
-# `keras.optimizers.SGD` itself would get.
+# CPU six times faster than one variable at a time, as a subclass of `keras.optimizers.SGD` would.
 FastestSGD = type(keras.optimizers.SGD())
 
 
@@ -17,10 +16,11 @@ class SGD(FastestSGD):
     g = gradient + weight_decay v;  m = momentum m - learning_rate g;  v = v + m
     (with `nesterov`, v = v + momentum m - learning_rate g), for every trainable variable v.
 
-    The decay is part of the gradient, so momentum carries it on. Keras' own `SGD(weight_decay=)`
-    is another method: it shrinks the variable beside the momentum ("decoupled", Loshchilov and
-    Hutter 2019), and published SGD recipes do not mean that. As in torch, gradient clipping and
-    accumulation come first, and every trainable variable decays, biases and normalization too,
+    The decay is part of the gradient, so it is accumulated by the momentum. Keras' own
+    `SGD(weight_decay=)` is another method: it shrinks the variable separately from the momentum
+    ("decoupled", Loshchilov and Hutter 2019), which is not what published SGD recipes use. As in
+    torch, gradient clipping and accumulation come first, and every trainable variable decays,
+    biases and normalization too,
     unless `decay_norm_and_bias` is False: then only variables of two or more axes, the kernels.
 
     Args:
@@ -28,9 +28,9 @@ class SGD(FastestSGD):
         momentum: In [0, 1).
         weight_decay: Coefficient of the decay; 0 for none.
         nesterov: Nesterov momentum.
-        decay_norm_and_bias: Whether biases and the scales and offsets of normalization decay, too.
+        decay_norm_and_bias: Whether biases and the scales and offsets of normalization decay too.
         name: Name of the optimizer.
-        **options: What `keras.optimizers.SGD` takes beside these.
+        **options: Further options of `keras.optimizers.SGD`.
 
     Source: Krizhevsky et al. 2012, "ImageNet Classification", section 5; torch.optim.SGD; without
     decay of biases and normalization: He et al. 2019, "Bag of Tricks", section 3.1.

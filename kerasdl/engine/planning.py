@@ -1,26 +1,39 @@
 """The recipe `auto` applied: facts about data and machine, decisions, measured time and memory."""
 
+import contextlib
+import math
+import os
+import pathlib
 import resource
 import statistics
+import tempfile
 import time
+from collections.abc import Callable
+from typing import Any
 
+import keras
 import numpy
 
-from kerasdl import tasks
+from kerasdl import backend, tasks
 from kerasdl.backend import precision
+from kerasdl.backend.distribution import ALONE
+from kerasdl.core.errors import ConfigError, KerasdlError
 from kerasdl.data.base import Dataset
-from kerasdl.data.pipeline.batches import Batches
-from kerasdl.engine import datasets, evaluation, fitting, step
-from kerasdl.runs import auto
-from kerasdl.runs.config import Config, as_dict, changed
+from kerasdl.engine import evaluation, fitting, step
+from kerasdl.metrics.base import open_gates
+from kerasdl.runs import auto, names, runfolder
+from kerasdl.runs import run as reader
+from kerasdl.runs.config import Config, as_dict, changed, keys
 from kerasdl.tasks import TASKS
 
-SAMPLED = 200  # images that are looked at for sizes and pixel counts
-MEASURED_STEPS = 6
+SAMPLED = 200  # images sampled for sizes and pixel counts
+MEASURED_STEPS, MEASURED_SECONDS = 6, 2.0  # at least; other programs may disturb single ones
+MODEL_FILES = 3  # that an epoch may write: the state, its average, the best model
+REPORT_SECONDS = 5.0  # figures and pages at the end of a run
 
 
 def facts_of(dataset: Dataset, annotation: str, engine: str) -> auto.Facts:
-    """What the rules need to know.
+    """The facts that the rules need.
 
     Args:
         dataset: Data with a training split.
@@ -35,7 +48,7 @@ def facts_of(dataset: Dataset, annotation: str, engine: str) -> auto.Facts:
         sample = split[int(index)]
         sizes.append(sample.image.shape[:2])
         if annotation == "mask":
-            counts += numpy.bincount(sample.mask.ravel(), minlength=256)[:256]
+            counts += numpy.bincount(numpy.asarray(sample.mask).ravel(), minlength=256)[:256]
         elif annotation == "label":
             counts[sample.label] += 1
     counts[list(dataset.ignore_labels)] = 0
@@ -51,27 +64,64 @@ def facts_of(dataset: Dataset, annotation: str, engine: str) -> auto.Facts:
     )
 
 
-def settle(config: Config, dataset: Dataset, engine: str) -> tuple[Config, list[auto.Decision]]:
-    """The configuration with the decisions of the recipe `auto`; others are left as they are.
+def settle(
+    config: Config, dataset: Dataset, engine: str, folder: str | os.PathLike | None = None
+) -> tuple[Config, list[auto.Decision]]:
+    """The configuration with the decisions of the recipe `auto`; unchanged with other recipes.
 
     Args:
-        config: Configuration; the keys that were given stay.
+        config: Configuration; keys that were given are kept.
         dataset: Its data.
         engine: The backend in use.
+        folder: Where the run goes. With a time budget, what was decided when a run began there
+            stays, because the times of steps would be measured differently now.
+
+    Raises:
+        ConfigError: `epochs` is set beside a time budget, or the budget is too short.
     """
     if config.recipe != "auto" or config.given >= set(auto.KEYS):
         return config, []
+    if config.time_budget and "epochs" in config.given:
+        raise ConfigError(
+            "'time_budget' decides 'epochs', both are set", fix="leave out --time or --epochs"
+        )
+    if config.time_budget and folder and (stored := _decided_before(config, folder)):
+        return changed(config, **stored), []
     facts = facts_of(dataset, TASKS[config.task].annotation, engine)
     given = {key: value for key, value in as_dict(config).items() if key in config.given}
-    decisions = auto.decide(facts, {**given, "task": config.task, "model": config.model})
+    given |= {"task": config.task, "model": config.model}
+    if config.time_budget:
+        decisions = auto.decide_within(
+            facts, given, config.time_budget,
+            lambda values: measure(changed(config, **values), dataset),
+        )  # fmt: skip
+    else:
+        decisions = auto.decide(facts, given)
     decided = {each.key: each.value for each in decisions}
     return changed(
         config, **decided, **{key: getattr(config, key) for key in auto.KEYS if key not in decided}
     ), decisions
 
 
+def _decided_before(config: Config, folder: str | os.PathLike[str]) -> dict[str, Any] | None:
+    """What was decided for this configuration when the run in a folder began, or None."""
+    try:
+        stored = reader.Run(folder).config
+    except KerasdlError:
+        return None
+    same = all(
+        getattr(stored, key) == getattr(config, key)
+        for key in keys()
+        if key in config.given or key not in auto.KEYS
+    )
+    # Of a run that has finished an epoch, the comparison with its folder then lists what differs.
+    if not same and not runfolder.committed(pathlib.Path(folder) / names.CHECKPOINTS):
+        return None
+    return {key: getattr(config if key in config.given else stored, key) for key in auto.KEYS}
+
+
 def explain(decisions: list[auto.Decision]) -> list[str]:
-    """The decisions that matter most, one line each."""
+    """The most important decisions, one line each."""
     forms = {"image_size": "images of {}", "batch_size": "batches of {}", "epochs": "{} epochs"}
     lines = []
     for each in decisions:
@@ -81,33 +131,66 @@ def explain(decisions: list[auto.Decision]) -> list[str]:
     return lines
 
 
-def measure(config: Config, dataset: Dataset) -> dict[str, float]:
-    """Trains a few steps and measures them.
-
-    Returns:
-        `first_step` (seconds to build and compile), `step` and `epoch` (seconds), `memory`
-        (largest resident memory of this process, bytes).
-    """
+def measure(config: Config, dataset: Dataset) -> auto.Times:
+    """Trains and validates a few batches and measures them. Resets the global state of Keras."""
+    began = time.perf_counter()
+    backend.prepare(config.seed, config.precision, config.deterministic)
     task = tasks.of(config)
-    source = evaluation.source_of(dataset, "train", task, config)
-    model = fitting.build(config, task, dataset)
-    augmentation = datasets.augmentation(config, dataset.ignore_labels)
-    with Batches(
-        source, task.prepare, augmentation, config.batch_size, config.seed,
-        workers=config.workers, steps_per_epoch=config.steps_per_epoch,
-    ) as batches:  # fmt: skip
-        started = time.perf_counter()
-        step.assemble(model, config, evaluation.loss_of(task, config, dataset))
+    with contextlib.ExitStack() as stack:
+        # Else names of layers would tell whether a run began or goes on.
+        stack.callback(keras.utils.clear_session)
+        source = evaluation.source_of(dataset, "train", task, config)
+        batches, validation = fitting.open_batches(stack, source, config, task, dataset, ALONE)
+        weights = evaluation.class_weights_of(task, config, dataset, source)
+        loss = evaluation.loss_of(task, config, dataset, weights, config.label_smoothing)
+        metrics = evaluation.metrics_of(task, dataset)
+        model = fitting.build(config, task, dataset)
+        step.assemble(model, config, loss, metrics)
         step.tune(model)
         batches.set_epoch(0)
-        times = [started]
-        for number in range(1 + min(MEASURED_STEPS, len(batches))):
-            float(model.train_on_batch(*batches[number % len(batches)]))
-            times.append(time.perf_counter())
-    seconds = statistics.median(b - a for a, b in zip(times[1:], times[2:], strict=False))
-    return {
-        "first_step": times[1] - times[0],
-        "step": seconds,
-        "epoch": seconds * len(batches),
-        "memory": float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024),
-    }
+        open_gates(metrics, False)
+        _timed(model.train_on_batch, batches)
+        start = time.perf_counter() - began
+        train = _timed(model.train_on_batch, batches, MEASURED_STEPS, MEASURED_SECONDS)
+        open_gates(metrics)
+        tested = batches if validation is None else validation
+        first = _timed(model.test_on_batch, tested)
+        test = _timed(model.test_on_batch, tested, MEASURED_STEPS)
+        saving = _saving(model)
+    split = next(name for name in ("test", "validation", "train") if dataset.splits.get(name))
+    scored = math.ceil(len(dataset.splits[split]) / config.batch_size)
+    validated = 0.0 if validation is None else len(validation) * test
+    return auto.Times(
+        start=start + first,
+        step=train,
+        validation=validated + MODEL_FILES * saving,
+        end=first + scored * test * (1 + config.test_time_flip) + REPORT_SECONDS,
+        took=time.perf_counter() - began,
+        memory=float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024),
+    )
+
+
+def _timed(function: Callable[..., Any], batches: Any, times: int = 1, least: float = 0.0) -> float:
+    """Median of the seconds that a function takes for a batch, reading included.
+
+    Args:
+        function: Takes what a batch holds.
+        batches: Any, used from the first one on.
+        times: How many are measured at least.
+        least: Seconds that are measured at least.
+    """
+    seconds: list[float] = []
+    while len(seconds) < times or sum(seconds) < least:
+        began = time.perf_counter()
+        float(numpy.ravel(function(*batches[len(seconds) % len(batches)]))[0])
+        seconds.append(time.perf_counter() - began)
+    return statistics.median(seconds)
+
+
+def _saving(model: Any) -> float:
+    """Seconds to write a model, not the first time."""
+    with tempfile.TemporaryDirectory() as folder:
+        for _ in range(2):
+            began = time.perf_counter()
+            model.save(pathlib.Path(folder) / names.STATE_MODEL)
+        return time.perf_counter() - began

@@ -6,6 +6,8 @@ import json
 import logging
 import os
 import pathlib
+from collections.abc import Sequence
+from typing import Any, TypeAlias
 
 import numpy
 
@@ -17,20 +19,23 @@ from kerasdl.data.images import read_image, resize_image
 from kerasdl.engine import inference
 from kerasdl.tasks.prediction import Names, Settings
 
-SAID = ("text", "classes", "mask", "fractions", "image")  # of what a task found
-MOST_SATURATION = 100
-STRIDE = 8  # own sizes are rounded to this, so that few networks have to be built
+RESULT_FIELDS = ("text", "classes", "mask", "fractions", "image")  # of an `ImagePrediction`
+MAX_SATURATION = 100
+STRIDE = 8  # own sizes are rounded to this, so that few models have to be built
+
+Image: TypeAlias = str | os.PathLike[str] | numpy.ndarray
+Images: TypeAlias = Image | Sequence[Image]
 
 logger = logging.getLogger("kerasdl")
 
 
 @dataclasses.dataclass(frozen=True)
 class Prediction:
-    """What the model says of one image; what does not belong to its task is None.
+    """The prediction for one image; fields of other tasks are None.
 
     Attributes:
-        name: Path of the image, or its number if it was an array.
-        text: What was found, in one line.
+        name: Path of the image, or its index if it was an array.
+        text: The prediction in one line.
         classes: Classification: (class name, probability), most probable first.
         mask: Segmentation: class indices uint8 (height, width) at the image's own size.
         fractions: Segmentation: fraction of the pixels per class found, largest first.
@@ -48,9 +53,9 @@ class Prediction:
     files: dict[str, str] = dataclasses.field(default_factory=dict)
     error: str | None = None
 
-    def as_dict(self):
-        """What of it is plain text and numbers, for JSON."""
-        plain = {"name": self.name, "files": self.files}
+    def as_dict(self) -> dict[str, Any]:
+        """The parts that are text and numbers, for JSON."""
+        plain: dict[str, Any] = {"name": self.name, "files": self.files}
         if self.classes is not None:
             plain["classes"] = [{"class": c, "probability": p} for c, p in self.classes]
         if self.fractions is not None:
@@ -61,18 +66,18 @@ class Prediction:
 
 
 class Predictor:
-    """One trained network, applied to images one after the other.
+    """Applies a trained model to images, one at a time.
 
     Args:
-        model: The network.
+        model: The model.
         task: Its `kerasdl.tasks.Task`.
         config: Configuration of the run.
         sidecar: Content of the run's model.json: class names and palette.
-        top: Classification: how many classes to name.
+        top: Classification: number of classes to list.
         saturation: Colorization: factor of the predicted chroma, 0 to 100.
 
     Raises:
-        ConfigError: The saturation is none.
+        ConfigError: The saturation is out of range.
     """
 
     def __init__(self, model, task, config, sidecar, top=3, saturation=1.0):
@@ -83,23 +88,23 @@ class Predictor:
             tuple(sidecar.get("class_names") or ()),
             numpy.array(sidecar.get("palette") or [[0, 0, 0]], dtype="uint8"),
         )
-        if not 0 <= saturation <= MOST_SATURATION:  # NaN compares with nothing
-            raise ConfigError(f"saturation must be from 0 to {MOST_SATURATION}, not {saturation}")
+        if not 0 <= saturation <= MAX_SATURATION:  # also rejects NaN
+            raise ConfigError(f"saturation must be from 0 to {MAX_SATURATION}, not {saturation}")
         self.settings = Settings(config.target, top, saturation)
-        self._networks = {tuple(config.image_size): model}
+        self._models = {tuple(config.image_size): model}
 
     def run(self, images, out=None, overwrite=False):
-        """Yields a `Prediction` for each image; one that cannot be read carries its error.
+        """Yields a `Prediction` for each image; for unreadable images it holds the error.
 
         Args:
-            images: A path, an array, or a list of these; folders stand for the images below.
-            out: Folder for the results, which keeps the subfolders of the input; None: none.
+            images: A path, an array, or a list of these; a folder means all images below it.
+            out: Folder for the results, with the subfolders of the input; None: nothing is written.
             overwrite: Whether files there may be replaced.
 
         Raises:
             DataError: A path does not exist, or a folder holds no image.
-            ConfigError: A result exists already, would replace an image, or two images have the
-                same name.
+            ConfigError: A result already exists or would replace an image, or two images have the
+            same name.
         """
         named = _distinct(list(self._named(images)))
         if out is not None:
@@ -112,8 +117,8 @@ class Predictor:
                 yield Prediction(str(image), error=str(error))
                 continue
             written = {} if out is None else self._write(found, name, pathlib.Path(out))
-            said = {key: getattr(found, key) for key in SAID}
-            yield Prediction(str(image) if pixels is not image else name, files=written, **said)
+            fields = {key: getattr(found, key) for key in RESULT_FIELDS}
+            yield Prediction(str(image) if pixels is not image else name, files=written, **fields)
 
     def _named(self, images):
         """(name of the result without suffix, path or array) of each image."""
@@ -141,17 +146,17 @@ class Predictor:
                 raise DataError("no such image or folder", path)
 
     def _predict(self, pixels):
-        size = self._network_size(pixels.shape[:2])
+        size = self._model_size(pixels.shape[:2])
         resize = "stretch" if self.task.own_size else self.config.resize
         x, _ = self.task.prepare(resize_image(pixels, size, resize)[None], None, None)
-        outputs = self._outputs(self._network(size), x)[0]
+        outputs = self._outputs(self._model(size), x)[0]
         return self.task.predict(outputs, pixels, self.names, self.settings)
 
-    def _outputs(self, network, x):
-        return inference.outputs(network, x, self.config.test_time_flip)
+    def _outputs(self, model, x):
+        return inference.outputs(model, x, self.config.test_time_flip)
 
-    def _network_size(self, size):
-        """Size at which the network sees an image: about as large as in training."""
+    def _model_size(self, size):
+        """Size at which the model gets an image: about that of training."""
         if not self.task.own_size or self.config.resize == "stretch":
             return tuple(self.config.image_size)
         scale = max(want / have for want, have in zip(self.config.image_size, size, strict=True))
@@ -160,9 +165,9 @@ class Predictor:
             for want, have in zip(self.config.image_size, size, strict=True)
         )
 
-    def _network(self, size):
-        """The network for another input size: the same weights, which do not depend on it."""
-        if size not in self._networks:
+    def _model(self, size):
+        """The model for another input size, with the same weights."""
+        if size not in self._models:
             resized = models.build(
                 self.config.model,
                 (*size, self.task.channels),
@@ -170,8 +175,8 @@ class Predictor:
                 **self.config.model_args,
             )
             resized.set_weights(self.model.get_weights())
-            self._networks[size] = resized
-        return self._networks[size]
+            self._models[size] = resized
+        return self._models[size]
 
     def _targets(self, name, out):
         """Paths of the results of one image, by kind."""
@@ -182,17 +187,17 @@ class Predictor:
         twice = [path for path, count in collections.Counter(targets).items() if count > 1]
         if twice:
             raise ConfigError(
-                "two images would have the same result",
+                "two images would have the same result file",
                 sorted(twice)[0],
-                "predict the folder above them, which keeps the subfolders, or rename one",
+                "predict their parent folder, which keeps the subfolders, or rename one",
             )
         images = {os.path.realpath(item) for _, item in named if isinstance(item, pathlib.Path)}
         own = [path for path in targets if os.path.realpath(path) in images]
         if own:  # --overwrite is for results, not for the user's images
-            raise ConfigError("the result would replace the image", own[0], "another --out")
+            raise ConfigError("the result would overwrite the image", own[0], "another --out")
         there = [path for path in (*targets, out / "predictions.json") if path.exists()]
         if there and not overwrite:
-            raise ConfigError("the result exists", there[0], "--overwrite, or another --out")
+            raise ConfigError("the result exists already", there[0], "--overwrite or another --out")
 
     def _write(self, found, name, out):
         """Writes the images of a result; paths by kind."""
@@ -217,7 +222,7 @@ def _distinct(named):
 
 
 def write_index(predictions, out):
-    """Writes predictions.json: names, classes or shares, and files."""
+    """Writes predictions.json: names, classes or fractions, and files."""
     files.make_folder(out)
     plain = [prediction.as_dict() for prediction in predictions]
     files.write_text(

@@ -1,4 +1,4 @@
-"""What a finished run leaves for people: metrics.json, report.html, figures and the model card."""
+"""The artifacts of a finished run: metrics.json, report.html, figures and the model card."""
 
 import json
 import logging
@@ -13,6 +13,7 @@ from kerasdl.report import document as rundocument
 from kerasdl.runs import names
 from kerasdl.runs.run import Run
 
+SIZED = 20  # images whose size is looked at
 EXTREMES = 4  # best and worst images shown in a report
 
 logger = logging.getLogger("kerasdl")
@@ -39,7 +40,7 @@ def finish(path, config, task, dataset):
     figures.training_curves(rows, path / names.FIGURES / "curves.png", title=path.name)
     html.write_run_report(path, document)
     card.write_model_card(path, document)
-    # Last, because its presence is what says that the run is complete.
+    # Last, because its presence marks the run as complete.
     files.write_text(
         path / names.METRICS, json.dumps(found.document, indent=1, ensure_ascii=False) + "\n"
     )
@@ -47,16 +48,16 @@ def finish(path, config, task, dataset):
 
 
 def examine(path, config, task, dataset):
-    """Scores the best model of a run and looks for its best and worst images.
+    """Scores the best model of a run and finds its best and worst images.
 
     Returns:
-        The `kerasdl.engine.evaluation.Evaluation`, and what reports show beside its scores, see
+        The `kerasdl.engine.evaluation.Evaluation`, and what reports show besides its scores, see
         `kerasdl.report.stored`.
     """
     model = Run(path).open_model()
     split = next(name for name in ("test", "validation", "train") if dataset.splits.get(name))
     if split != "test":
-        logger.warning("no test images: the scores are those of the %s split", split)
+        logger.warning("no test images: scoring the %s split instead", split)
     found = evaluation.evaluate(model, task, dataset, config, split)
     order = numpy.argsort(found.sample_scores, kind="stable")
     flip = config.test_time_flip
@@ -65,9 +66,10 @@ def examine(path, config, task, dataset):
         "parameters": model.count_params(),
         "source": dataset.source,
         "license": dataset.license,
+        "median_size": _median_size(dataset.splits[split]),
         "calibration": found.calibration,
         "images": {
-            # A class is a word, so a classified image has no columns beside the input.
+            # A class is not an image, so classification has only the input column.
             "columns": ["input", "truth", "prediction"][: len(best[0][1])],
             "best": best,
             "worst": _titled(model, task, dataset, found, order[:EXTREMES], flip),
@@ -76,6 +78,13 @@ def examine(path, config, task, dataset):
     if task.masks:
         extras["legend"] = list(zip(dataset.class_names, dataset.palette, strict=True))
     return found, extras
+
+
+def _median_size(split):
+    """Median height and width of some images of a split, which may be larger than in training."""
+    chosen = numpy.unique(numpy.linspace(0, len(split) - 1, SIZED).astype(int))
+    sizes = [split[int(index)].image.shape[:2] for index in chosen]
+    return [int(side) for side in numpy.median(sizes, axis=0)]
 
 
 def _titled(model, task, dataset, found, indices, test_time_flip):

@@ -1,26 +1,34 @@
-"""Train, evaluate, predict: the one place where the rooms meet.
+"""Train, evaluate, predict: the one place where the packages meet.
 
-`train` reads in the order of the data: task, data, folder, model, fit, scores, report. There is no
-trainer: `model.compile`, `model.fit` and callbacks are the trainer.
+`train` reads in order of execution: task, data, folder, model, fit, scores, report. There is no
+trainer class: `model.compile`, `model.fit` and callbacks are the trainer.
 """
 
 import logging
 import os
 import pathlib
+from typing import TYPE_CHECKING, Any
 
 from kerasdl import backend, data, tasks
 from kerasdl.backend import precision
 from kerasdl.core.errors import DataError, ModelFileError
 from kerasdl.runs import names
 from kerasdl.runs import run as reader
-from kerasdl.runs.config import changed
+from kerasdl.runs.config import Config, changed
 from kerasdl.runs.run import ROOT
+
+if TYPE_CHECKING:
+    from kerasdl.backend.distribution.group import Group
+    from kerasdl.data.base import Dataset
+    from kerasdl.data.location import Location
+    from kerasdl.engine.prediction import Images, Prediction
+    from kerasdl.runs.runfolder import RunFolder
 
 logger = logging.getLogger("kerasdl")
 
 
 class Run(reader.Run):
-    """A run folder: what it holds, and what its best model does.
+    """A run folder: its content, and evaluation and prediction with its best model.
 
         run = kerasdl.Run("saved_models/segmentation-unet-scenes")
         run.scores["mean_iou"], run.config.epochs, run.history[-1]["val_loss"]
@@ -29,49 +37,67 @@ class Run(reader.Run):
     Keras is imported by `predict`, `evaluate` and `open_model` only.
     """
 
-    def evaluate(self, split="test", data_name=None, batch_size=None) -> dict:
+    def evaluate(
+        self, split: str = "test", data_name: str | None = None, batch_size: int | None = None
+    ) -> dict[str, Any]:
         """The metrics document of the best model on a split, see `kerasdl.evaluate`."""
         return evaluate(self, split, data_name, batch_size)
 
-    def predict(self, images, out=None, overwrite=False, top=3, saturation=1.0) -> list:
+    def predict(
+        self,
+        images: "Images",
+        out: str | os.PathLike[str] | None = None,
+        overwrite: bool = False,
+        top: int = 3,
+        saturation: float = 1.0,
+    ) -> "list[Prediction]":
         """Predictions of the best model for images, see `kerasdl.predict`."""
         return predict(self, images, out, overwrite, top, saturation)
 
 
-def default_folder(config, root=ROOT):
+def default_folder(config: Config, root: str | os.PathLike[str] = ROOT) -> pathlib.Path:
     """Where a run goes without --out: saved_models/<task>-<model>-<data>."""
     return pathlib.Path(root) / f"{config.task}-{config.model}-{data.short_name(config.data)}"
 
 
-def train(config, out=None, overwrite=False, allow_data_change=False, quiet=False):
-    """Trains one model as `config` says; goes on where an interrupted run of it ended.
+def train(
+    config: Config,
+    out: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
+    allow_data_change: bool = False,
+    quiet: bool = False,
+) -> Run:
+    """Trains one model as configured; resumes if the run was interrupted.
 
     Args:
         config: A `kerasdl.runs.config.Config`.
         out: The run folder; `default_folder(config)` if None.
-        overwrite: Remove what an earlier run left in the folder.
-        allow_data_change: Go on although the data changed since the run began.
+        overwrite: Remove an earlier run in the folder.
+        allow_data_change: Resume although the data changed since the run began.
         quiet: No progress on standard error.
 
     Returns:
         The `Run`.
 
     Raises:
-        KerasdlError: Of the kind and with the exit code of what went wrong.
+        KerasdlError: A subclass, with the exit code of the failure.
     """
     path = default_folder(config) if out is None else pathlib.Path(out)
     engine = chosen_backend(config, path, overwrite)
     from kerasdl.backend import distribution
 
     with distribution.start(config.distribute, engine) as group:
-        # Not earlier: asking JAX for its GPUs would keep it from joining other hosts.
+        # Not earlier: once JAX has listed its GPUs it cannot join other hosts.
         config = changed(config, data=data.absolute(config.data))
         config = changed(config, precision=decided_precision(config, engine, path, overwrite))
         quiet = quiet or not group.is_main
         return Run(_train(group, config, path, engine, overwrite, allow_data_change, quiet))
 
 
-def _train(group, config, path, engine, overwrite, allow_data_change, quiet):
+def _train(
+    group: "Group", config: Config, path: pathlib.Path, engine: str,
+    overwrite: bool, allow_data_change: bool, quiet: bool,
+) -> pathlib.Path:  # fmt: skip
     """`train` in one of the processes of a group."""
     from kerasdl.backend import distribution, signals
     from kerasdl.engine import datasets, failures, fitting, planning, publishing
@@ -82,12 +108,12 @@ def _train(group, config, path, engine, overwrite, allow_data_change, quiet):
     dataset = group.main_first(lambda: datasets.load(config, location))
     if not len(dataset.splits.get("train", ())):
         raise DataError("no training images", config.data)
-    config, decisions = planning.settle(config, dataset, engine)
+    config, decisions = planning.settle(config, dataset, engine, None if overwrite else path)
     task = tasks.of(config)
     if group.is_main:
         for line in planning.explain(decisions):
             logger.info(line)
-    claimed = group.run_on_main(
+    acquired = group.run_on_main(
         lambda: runfolder.acquire(
             path,
             config,
@@ -98,12 +124,12 @@ def _train(group, config, path, engine, overwrite, allow_data_change, quiet):
             data_path=data.on_disk(config.data),
         )
     )
-    folder = claimed or runfolder.ReadOnlyRunFolder(path, config)
+    folder = acquired or runfolder.ReadOnlyRunFolder(path, config)
     with folder, signals.StopOnSignal(folder.path) as stop:
-        whole = group.main_first(lambda: resume.complete(folder))
-        if whole and reader.Run(folder.path).finished:
+        complete = group.main_first(lambda: resume.complete(folder))
+        if complete and reader.Run(folder.path).finished:
             logger.info(
-                "already finished: %s (nothing was trained; --overwrite trains it again, "
+                "already finished: %s (nothing to train; --overwrite trains it again, "
                 "--out starts another run)",
                 folder.path,
             )
@@ -121,29 +147,31 @@ def _train(group, config, path, engine, overwrite, allow_data_change, quiet):
             stop.check()
             if group.is_main:
                 publishing.finish(folder.path, config, task, dataset)
-        # A signal during the last steps let them complete; whoever sent it wants no next run.
+        # A signal during the last steps lets them complete, but must stop a following run.
         stop.check()
     return folder.path
 
 
-def chosen_backend(config, folder, overwrite=False):
-    """Fixes the backend of this process and gives its name; see `kerasdl.backend.choose`.
+def chosen_backend(config: Config, folder: str | os.PathLike[str], overwrite: bool = False) -> str:
+    """Selects the backend of this process and returns its name; see `kerasdl.backend.choose`.
 
-    A run that has begun in the folder goes on with its own backend where the configuration and the
-    variable KERAS_BACKEND name none, whatever has been measured or installed since.
+    A run that has begun in the folder resumes on its own backend unless the configuration or the
+    variable KERAS_BACKEND names one, whatever has been measured or installed since.
 
     Raises:
         ConfigError: The backend is unknown or not installed.
     """
     name = config.backend
     if name == "auto" and not overwrite and not os.environ.get("KERAS_BACKEND"):
-        before = reader.Run(folder).backend
+        before = reader.Run(folder).backend or name
         name = before if before in backend.installed() else name
     return backend.choose(name, config.deterministic)
 
 
-def decided_precision(config, engine, folder, overwrite=False):
-    """The precision to train in: what "auto" meant when the run in the folder began, else now.
+def decided_precision(
+    config: Config, engine: str, folder: str | os.PathLike[str], overwrite: bool = False
+) -> str:
+    """The precision to train in; "auto" stays what it was when the run in the folder began.
 
     Raises:
         ConfigError: The backend `engine` cannot compute in that precision here.
@@ -154,14 +182,19 @@ def decided_precision(config, engine, folder, overwrite=False):
     return precision.resolve(wanted, engine)
 
 
-def evaluate(run, split="test", data_name=None, batch_size=None):
+def evaluate(
+    run: str | os.PathLike[str],
+    split: str = "test",
+    data_name: str | None = None,
+    batch_size: int | None = None,
+) -> dict[str, Any]:
     """Scores the best model of a run.
 
     Args:
         run: The `Run`, or the path of its folder.
         split: "test", "validation" or "train".
-        data_name: Other data than those of the run, with the same classes.
-        batch_size: Another batch size than that of the run.
+        data_name: Data other than the run's, with the same classes.
+        batch_size: Batch size other than the run's.
 
     Returns:
         The metrics document, as `Run.metrics`, with the run's path under "run".
@@ -180,6 +213,7 @@ def evaluate(run, split="test", data_name=None, batch_size=None):
     from kerasdl.engine import datasets, evaluation, failures
 
     model = run.open_model()
+    run.require_consistent()
     task = tasks.of(config)
     dataset = datasets.load(config)
     _same_classes(run, dataset)
@@ -188,16 +222,23 @@ def evaluate(run, split="test", data_name=None, batch_size=None):
     return {"run": str(run), **found.document}
 
 
-def predict(run, images, out=None, overwrite=False, top=3, saturation=1.0):
+def predict(
+    run: str | os.PathLike[str],
+    images: "Images",
+    out: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
+    top: int = 3,
+    saturation: float = 1.0,
+) -> "list[Prediction]":
     """Predictions of a run's best model for images of any size.
 
     Args:
         run: The `Run`, or the path of its folder.
-        images: A path, an array uint8 (height, width, 3), or a list of these. A folder stands for
-            all images below it.
+        images: A path, an array uint8 (height, width, 3), or a list of these. A folder means all
+        images below it.
         out: Folder for masks and colored images; nothing is written if None.
         overwrite: Whether files there may be replaced.
-        top: Classification: how many classes to name.
+        top: Classification: number of classes to list.
         saturation: Colorization: factor of the predicted chroma; 0 is gray, 1 as predicted.
 
     Returns:
@@ -209,13 +250,14 @@ def predict(run, images, out=None, overwrite=False, top=3, saturation=1.0):
     from kerasdl.engine import failures, prediction
 
     model = run.open_model()
+    run.require_consistent()
     predictor = prediction.Predictor(model, tasks.of(config), config, run.sidecar, top, saturation)
     with failures.training_errors(run.path):
         return list(predictor.run(images, out, overwrite))
 
 
-def _check_data(config, location, dataset):
-    """The cheap part of `kerasdl data check`: raises the first problem that must be fixed."""
+def _check_data(config: Config, location: "Location", dataset: "Dataset") -> None:
+    """The quick part of `kerasdl data check`: raises the first problem that must be fixed."""
     from kerasdl.data.inspect import findings
     from kerasdl.engine import datasets
 
@@ -223,8 +265,8 @@ def _check_data(config, location, dataset):
     findings.raise_first(report.findings, config.skip_invalid)
 
 
-def _write_splits(folder, dataset):
-    """Which file is in which split, and which were left out and why."""
+def _write_splits(folder: "RunFolder", dataset: "Dataset") -> None:
+    """Records the files of each split, and skipped files with the reason."""
     listed = {
         name: list(split.names())
         for name, split in dataset.splits.items()
@@ -233,17 +275,17 @@ def _write_splits(folder, dataset):
     skipped = {
         name: [list(entry) for entry in split.skipped]
         for name, split in dataset.splits.items()
-        if getattr(split, "skipped", ())
+        if hasattr(split, "skipped") and split.skipped
     }
     if listed:
         folder.write_json(names.SPLITS, {"splits": listed, "skipped": skipped})
 
 
-def _same_classes(run, dataset):
+def _same_classes(run: reader.Run, dataset: "Dataset") -> None:
     known = run.class_names
     if known and known != tuple(dataset.class_names):
         raise ModelFileError(
-            f"the model knows {len(known)} classes ({', '.join(known[:5])}...), the data have "
+            f"the model has {len(known)} classes ({', '.join(known[:5])}...), the data have "
             f"{len(dataset.class_names)} ({', '.join(dataset.class_names[:5])}...)",
             run.path,
             "evaluate on data with the same class names",

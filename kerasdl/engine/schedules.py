@@ -1,7 +1,6 @@
-"""Learning rates that change with every step, as functions of the optimizer's own counter.
+"""Learning rate schedules per step, as functions of the optimizer's step counter.
 
-Nothing of them has to be saved for an exact continuation but that counter, which is part of the
-optimizer's state.
+An exact resume needs only that counter, which is part of the optimizer's state.
 """
 
 import math
@@ -10,32 +9,32 @@ import keras
 
 
 @keras.saving.register_keras_serializable("kerasdl")
-class Warmed(keras.optimizers.schedules.LearningRateSchedule):
-    """A linear rise to the highest rate and a fall to zero at the last step.
+class WarmupDecay(keras.optimizers.schedules.LearningRateSchedule):
+    """Linear warm-up to the peak rate, then decay to zero at the last step.
 
-    Step t of T, W of them warm-up, r the highest rate:
+    Step t of T, W of them warm-up, r the peak rate:
 
     rate(t) = r (t + 1) / W for t < W, else with p = (t - W) / (T - W)
     "onecycle": r (1 - p);  "cosine": r (1 + cos(pi p)) / 2;  0 for t >= T.
 
     Args:
         shape: "onecycle" or "cosine".
-        highest: r.
-        steps: T, steps of the whole training.
+        peak: r.
+        steps: T, total number of steps.
         warmup_steps: W, below T.
 
-    Source: Smith and Topin 2019, "Super-Convergence" (one cycle, here without that of the
-    momentum); Loshchilov and Hutter 2017, "SGDR" (cosine, one period); Goyal et al. 2017 (warm-up).
+    Source: Smith and Topin 2019, "Super-Convergence" (one cycle, without the momentum cycle);
+    Loshchilov and Hutter 2017, "SGDR" (cosine, one period); Goyal et al. 2017 (warm-up).
     """
 
-    def __init__(self, shape, highest, steps, warmup_steps=0):
+    def __init__(self, shape, peak, steps, warmup_steps=0):
         super().__init__()
         if shape not in ("onecycle", "cosine"):
             raise ValueError(f"shape must be 'onecycle' or 'cosine', received {shape!r}")
         if not 0 <= warmup_steps < steps:
-            raise ValueError(f"{warmup_steps} steps of warm-up do not fit into {steps}")
+            raise ValueError(f"{warmup_steps} steps of warm-up exceed all {steps} steps")
         self.shape = shape
-        self.highest = float(highest)
+        self.peak = float(peak)
         self.steps = int(steps)
         self.warmup_steps = int(warmup_steps)
 
@@ -50,21 +49,21 @@ class Warmed(keras.optimizers.schedules.LearningRateSchedule):
             fall = 0.5 * (1.0 + ops.cos(math.pi * progress))
         else:
             fall = 1.0 - progress
-        return self.highest * ops.where(step < self.warmup_steps, rise, fall)
+        return self.peak * ops.where(step < self.warmup_steps, rise, fall)
 
     def get_config(self):
         return {
             "shape": self.shape,
-            "highest": self.highest,
+            "peak": self.peak,
             "steps": self.steps,
             "warmup_steps": self.warmup_steps,
         }
 
 
 def learning_rate(config, steps_per_epoch):
-    """What the optimizer takes as its rate: a number with "plateau", else a schedule."""
+    """The learning rate for the optimizer: a number with "plateau", else a schedule."""
     if config.lr_schedule == "plateau":
         return config.learning_rate
     steps = config.epochs * steps_per_epoch
     warmup = min(round(config.warmup_epochs * steps_per_epoch), steps - 1)
-    return Warmed(config.lr_schedule, config.learning_rate, steps, warmup)
+    return WarmupDecay(config.lr_schedule, config.learning_rate, steps, warmup)

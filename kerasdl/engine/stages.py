@@ -1,4 +1,4 @@
-"""Progressive sizes: which epochs are trained at which size.
+"""Progressive resizing: which epochs are trained at which size.
 
 Source: Howard 2018 (DAWNBench, fast.ai); Tan and Le 2021, "EfficientNetV2", section 4.
 """
@@ -34,7 +34,7 @@ def stages(config):
 
 
 def at(image_size, percent):
-    """A share of a size, rounded to multiples of 8; the size itself for 100."""
+    """A percentage of a size, rounded to multiples of 8; the size itself for 100."""
     if percent == 100:
         return tuple(image_size)
     return tuple(

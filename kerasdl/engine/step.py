@@ -1,6 +1,6 @@
 """The training step of a configuration: optimizer, loss, metrics, compilation, tuning.
 
-Training, benchmark, comparison and doctor assemble theirs here, so that all of them take the same.
+Used by training, benchmark, comparison and doctor, so that all run the same step.
 """
 
 from kerasdl.backend import tuning
@@ -10,7 +10,7 @@ JIT = {"auto": "auto", "on": True, "off": False}  # what `keras.Model.compile` t
 
 
 def optimizer(config, learning_rate=None) -> SGD:
-    """The optimizer of a configuration, with a `keras` schedule in place of its rate if given."""
+    """The optimizer of a configuration, with a Keras schedule instead of its rate if given."""
     return SGD(
         config.learning_rate if learning_rate is None else learning_rate,
         config.momentum,
@@ -21,10 +21,10 @@ def optimizer(config, learning_rate=None) -> SGD:
 
 
 def assemble(model, config, loss, metrics=None, learning_rate=None) -> None:
-    """Compiles a model as a configuration says; call `tune` once its weights are in place.
+    """Compiles a model as configured; call `tune` once its weights are loaded.
 
     Args:
-        model: The network.
+        model: The model.
         config: A `kerasdl.runs.config.Config`.
         loss: A `keras.losses.Loss`.
         metrics: List of `keras.metrics.Metric`, or None.
@@ -39,7 +39,7 @@ def assemble(model, config, loss, metrics=None, learning_rate=None) -> None:
 
 
 def tune(model) -> None:
-    """Builds the optimizer's variables, if that was not done yet, and tunes the layers."""
+    """Builds the optimizer's variables, if not built yet, and tunes the layers."""
     if not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
     tuning.tune(model)

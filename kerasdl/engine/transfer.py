@@ -1,4 +1,4 @@
-"""Starting a network from the weights of another one, layer by layer, by name."""
+"""Initializing a model from the weights of another one, layer by layer, by name."""
 
 import fnmatch
 import json
@@ -11,26 +11,26 @@ from kerasdl.models import imagenet
 from kerasdl.runs import modelfile, names
 from kerasdl.runs.run import Run
 
-# Layers of the residual body, which classifier and pixel networks have in common.
+# Layers of the residual body, shared by classifiers and dense prediction models.
 BODY = ("stem_*", "stage?_block*")
 
 logger = logging.getLogger("kerasdl")
 
 
 def start(model, config, folder):
-    """Copies the weights of the configuration's backbone into a new model and records what it did.
+    """Copies the configuration's initial weights into a new model and records the layers.
 
-    The record, init_weights.json in the run folder, says which layers were filled, so that a
-    continued run needs the backbone no more.
+    The record, init_weights.json in the run folder, lists the initialized layers, so that a resumed
+    run no longer needs the weights.
 
     Args:
-        model: The untrained network.
+        model: The untrained model.
         config: Configuration; `weights` is a run folder, a `.keras` file, "imagenet" or empty.
-        folder: The claimed `kerasdl.runs.runfolder.RunFolder`.
+        folder: The acquired `kerasdl.runs.runfolder.RunFolder`.
 
     Raises:
-        ModelFileError: The backbone is missing, damaged or unsafe.
-        ConfigError: No layer of it fits, or the ImageNet weights cannot be had.
+        ModelFileError: The weights are missing, damaged or unsafe.
+        ConfigError: No layer matches, or the ImageNet weights are not available.
     """
     if not config.weights:
         return
@@ -39,20 +39,20 @@ def start(model, config, folder):
     if not copied and refused:
         name, theirs, ours = refused[0]
         raise ConfigError(
-            f"no layer of the backbone has the shape that {config.model} needs: {name} is "
+            f"no layer of the weights has the shape that {config.model} needs: {name} is "
             f"{theirs} there and {ours} here", config.weights,
-            "a backbone with the same model_args.stem and filters; fcn* and unet-resnet18 have 64",
+            "use weights with the same model_args.stem and filters; fcn* and unet-resnet18 have 64",
         )  # fmt: skip
     if not copied:
         raise ConfigError(
-            f"the backbone has no layer that {config.model} could take", config.weights,
-            "the networks that can: resnet18, fcn32, fcn16, fcn8, unet-resnet18",
+            f"the weights have no layer that {config.model} could use", config.weights,
+            "models with a shared body: resnet18, fcn32, fcn16, fcn8, unet-resnet18",
         )  # fmt: skip
-    logger.info("backbone: %d of %d layers from %s", len(copied), len(body), config.weights)
+    logger.info("initial weights: %d of %d layers from %s", len(copied), len(body), config.weights)
     for name, theirs, ours in refused:
-        stem = ", set model_args.stem as in the backbone" if name == "stem_convolution" else ""
+        stem = "; set model_args.stem as in the weights" if name == "stem_convolution" else ""
         logger.warning(
-            "not taken from the backbone: %s is %s there and %s here%s", name, theirs, ours, stem
+            "not initialized: %s is %s in the weights, %s here%s", name, theirs, ours, stem
         )
     folder.write_json(
         names.INIT_WEIGHTS,
@@ -66,9 +66,10 @@ def start(model, config, folder):
 
 
 def freeze(model, config, folder):
-    """Takes the layers that the backbone filled out of the training, if the configuration says so.
+    """Freezes the initialized layers, if configured.
 
-    Their weights stay, and their batch normalization uses its stored statistics, in training too.
+    Their weights do not change, and their batch normalization uses the stored statistics, in
+    training too.
 
     Raises:
         ModelFileError: The record of the layers is missing or damaged.
@@ -88,23 +89,23 @@ def freeze(model, config, folder):
 
 
 def weights_of(model):
-    """The weights of a model by the name of their layer: {name: [array, ...]}."""
+    """The weights of a model by layer name: {name: [array, ...]}."""
     return {layer.name: layer.get_weights() for layer in model.layers if layer.weights}
 
 
 def copy_weights(weights, target):
-    """Weights of a residual body into a network, by the name of the layers.
+    """Copies the weights of a residual body into a model, by layer name.
 
-    A kernel for color images is summed over its inputs where the target takes gray ones:
-    sum_c k[c] g is what the source answers to the gray image (g, g, g).
+    A kernel for color images is summed over its input channels if the target takes gray images:
+    sum_c k[c] g is the source's output for the gray image (g, g, g).
 
     Args:
-        weights: Arrays by the name of their layer.
-        target: The network.
+        weights: Arrays by layer name.
+        target: The model.
 
     Returns:
-        `(copied, refused, body)`: names copied; (name, shape there, shape here) of those whose
-        shapes differ; names of all layers with weights in the target's body.
+        `(copied, refused, body)`: names copied; (name, shape there, shape here) of layers with
+        different shapes; names of all layers with weights in the target's body.
     """
     body = [
         layer
@@ -127,16 +128,16 @@ def copy_weights(weights, target):
     return copied, refused, [layer.name for layer in body]
 
 
-def require(backbone):
-    """Raises ModelFileError if the backbone is a path where nothing is."""
-    if backbone and backbone != "imagenet" and not pathlib.Path(backbone).expanduser().exists():
-        raise ModelFileError("no such model file or run", backbone)
+def require(weights):
+    """Raises ModelFileError if the weights are a path that does not exist."""
+    if weights and weights != "imagenet" and not pathlib.Path(weights).expanduser().exists():
+        raise ModelFileError("no such model file or run", weights)
 
 
 def _read(source):
-    """The weights that a name, run folder or file stands for, and the file's checksum or None.
+    """The weights of a name, run folder or file, and the file's checksum or None.
 
-    They are read by the name of their layer, so a bare file needs no model.json beside it.
+    They are read by layer name, so a file needs no model.json next to it.
     """
     if source == "imagenet":
         return weights_of(imagenet.resnet18()), None

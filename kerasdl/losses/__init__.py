@@ -1,4 +1,4 @@
-"""Losses by name. `LOSSES` says everything about each of them without importing Keras.
+"""Losses by name. `LOSSES` describes each of them without importing Keras.
 
 The classes are attributes of this package, for use from plain Keras code:
 `model.compile(loss=kerasdl.losses.SparseCrossentropy(ignore_labels=(255,)))`.
@@ -27,18 +27,19 @@ CLASSES = ("label", "mask")  # targets that are class indices
 
 @dataclasses.dataclass(frozen=True)
 class LossSpec:
-    """A loss: what it is a loss of, and how it is built.
+    """A loss: what it compares, and how it is built.
 
     Attributes:
         name: Value of the key `loss`.
-        label: Name for people.
+        label: Display name.
         targets: What it compares: "label", "mask" (class indices against logits), "rgb" or "ab"
             (images against images).
         builder: Function (**arguments) -> `keras.losses.Loss`.
-        takes: Names of the builder's arguments, some of `ignore_labels`, `class_weights`,
+        takes: Names of the builder's arguments, out of `ignore_labels`, `class_weights`,
             `label_smoothing`, `target`.
-        outputs: Number of outputs that the model needs, where the loss and not the data decides.
-        weights: Function (source) -> weights taken from the training data, or None.
+        outputs: Number of model outputs, if the loss and not the data determines it.
+        vivid: Whether it gives saturated colors a larger weight.
+        weights: Function (source) -> weights computed from the training data, or None.
     """
 
     name: str
@@ -48,6 +49,7 @@ class LossSpec:
     takes: tuple[str, ...] = ()
     outputs: int | None = None
     weights: Reference | None = None
+    vivid: bool = False
 
 
 LOSSES: Registry[LossSpec] = Registry(
@@ -100,6 +102,7 @@ LOSSES: Registry[LossSpec] = Registry(
             label="chroma-weighted absolute error",
             targets=("ab",),
             builder="kerasdl.losses.color:chroma",
+            vivid=True,
         ),
         LossSpec(
             name="bins",
@@ -109,6 +112,7 @@ LOSSES: Registry[LossSpec] = Registry(
             takes=("class_weights",),
             outputs=313,
             weights="kerasdl.metrics.colors.bins:training_weights",
+            vivid=True,
         ),
     ),
 )
@@ -126,17 +130,17 @@ def build(
     label_smoothing: float = 0.0,
     target: str = "",
 ) -> "keras.losses.Loss":
-    """Keras loss of that name.
+    """Builds the Keras loss of that name.
 
     Args:
         name: One of `LOSSES`.
-        ignore_labels: Label values that do not count.
+        ignore_labels: Label values to ignore.
         class_weights: One weight per class (for "bins": per color bin), or None.
         label_smoothing: Fraction of the target spread over all classes.
-        target: "label", "mask", "rgb" or "ab": what is compared; "": the first that the loss has.
+        target: "label", "mask", "rgb" or "ab": what is compared; "": the loss's first target.
 
     Raises:
-        ConfigError: Unknown name, a loss of another target, or arguments it does not take.
+        ConfigError: Unknown name, a loss for another target, or arguments it does not take.
     """
     known = fitting(target) if target else LOSSES
     if name not in known:
@@ -166,7 +170,7 @@ _CLASSES = {
 }
 
 
-if not TYPE_CHECKING:  # with a `__getattr__`, every misspelled name would pass as well
+if not TYPE_CHECKING:  # a `__getattr__` would hide misspelled names from mypy
 
     def __getattr__(name):
         if name in _CLASSES:

@@ -20,7 +20,7 @@ def l1(target: str = "rgb") -> keras.losses.Loss:
 
 
 def huber(target: str = "rgb") -> keras.losses.Loss:
-    """Huber loss, quadratic up to an error of 0.1; Keras' own 1 would be quadratic everywhere."""
+    """Huber loss, quadratic up to an error of 0.1; Keras' default of 1 is quadratic everywhere."""
     if target == "ab":
         return ABError("huber", name="huber")
     return Huber()
@@ -61,7 +61,7 @@ class ABError(keras.losses.Loss):
     e = mean over a, b of h(d), d = truth - prediction. Without `chroma_weighted` the value of a
     batch is the mean of e over its pixels; with it sum(w e) / sum(w), w = 1 + C / 10, C the true
     chroma sqrt(a^2 + b^2): a saturated pixel (C = 50) counts six times as much as a gray one, so
-    that painting everything gray is no longer cheap.
+    that predicting gray everywhere is penalized.
 
     Args:
         kind: "l1": h(d) = |d|; "huber": h(d) = d^2 / 2 up to |d| = 0.1, 0.1 (|d| - 0.05) beyond.

@@ -21,12 +21,12 @@ def sparse_crossentropy(
 
     l = w[y] (1 - e) (lse(z) - z[y]) + e/C sum_c w[c] (lse(z) - z[c]), lse = log-sum-exp,
     e = label smoothing. Ignored labels have l = 0 and weight 0. A label that is neither a class
-    nor ignored has l = NaN on every backend: Keras' own loss counts it as 0 on JAX, and a
-    mistake in the data must not train silently.
+    nor ignored has l = NaN on every backend: Keras' own loss counts it as 0 on JAX, which would
+    hide wrong labels.
 
     Args:
         labels: Integers, shape (B,) or (B, H, W).
-        logits: Shape (B, C) or (B, H, W, C); computed in float32 whatever their type.
+        logits: Shape (B, C) or (B, H, W, C); computed in float32 whatever their dtype.
         ignore_labels: Label values to leave out.
         class_weights: One weight per class, or None for 1.
         label_smoothing: e in [0, 1).
@@ -58,7 +58,7 @@ def sparse_crossentropy(
 
 
 def normalize(losses: Tensor, weights: Tensor) -> Tensor:
-    """Losses scaled so that their plain mean is sum(losses) / sum(weights), and 0 for no weight.
+    """Losses scaled so that their mean is sum(losses) / sum(weights); 0 if all weights are 0.
 
     Keras takes the plain mean of what a loss returns; this keeps its handling of distribution
     strategies and sample weights. Both sums are those of all replicas of a distributed step.
@@ -80,9 +80,9 @@ class SparseCrossentropy(keras.losses.Loss):
     the denominator, as everywhere in Keras.
 
     Args:
-        ignore_labels: Label values to leave out, any number of them.
+        ignore_labels: Label values to ignore, any number of them.
         class_weights: One weight per class, or None.
-        label_smoothing: Share of the target spread evenly over the classes, in [0, 1).
+        label_smoothing: Fraction of the target spread evenly over the classes, in [0, 1).
         name: Name of the loss.
         reduction: As in Keras.
     """

@@ -40,7 +40,7 @@ def soft_dice(
     truth = ops.reshape(ops.one_hot(index, classes, dtype="float32") * counted, (-1, classes))
     occurrences = ops.sum(truth, axis=0)
     both = ops.sum(probability * truth, axis=0)
-    # The whole batch is that of all replicas of a distributed step.
+    # "Whole batch" means all replicas of a distributed step.
     both, predicted, occurrences = distribution.total(
         [both, ops.sum(probability, axis=0), occurrences]
     )
@@ -55,8 +55,8 @@ class SparseDice(keras.losses.Loss):
 
     Classes absent from the labels of the batch are left out of the mean: their coefficient is 0
     whatever the prediction, and false positives already lower the classes they are taken from.
-    A batch of ignored labels only gives 0 with zero gradients. Keras' own `Dice` needs one-hot
-    targets and probabilities and knows no ignored label. Always float32.
+    A batch with only ignored labels gives 0 with zero gradients. Keras' own `Dice` needs one-hot
+    targets and probabilities and does not support ignored labels. Always float32.
 
     Args:
         ignore_labels: Label values to leave out.

@@ -15,9 +15,10 @@ from kerasdl.losses.labels import match_rank, split_labels
 class SparseFocal(keras.losses.Loss):
     """Focal loss of a batch: sum(w[y] (1 - p[y])^gamma l) / sum(w[y]), l = -log p[y].
 
-    Pixels that are already right count less; gamma = 0 is cross-entropy. Labels, weights,
+    Pixels that are already correct count less; gamma = 0 is cross-entropy. Labels, weights,
     ignored labels, shapes and degenerate batches are treated as in `SparseCrossentropy`.
-    Keras' own `CategoricalFocalCrossentropy` needs one-hot targets and knows no ignored label.
+    Keras' own `CategoricalFocalCrossentropy` needs one-hot targets and does not support ignored
+    labels.
 
     Args:
         ignore_labels: Label values to leave out.
@@ -52,7 +53,7 @@ class SparseFocal(keras.losses.Loss):
         labels = match_rank(y_true, y_pred)
         losses, weights = sparse_crossentropy(labels, y_pred, self.ignore_labels)
         if self.gamma:
-            # 1 - p = -expm1(-l) keeps its digits where p is close to 1.
+            # 1 - p = -expm1(-l) is accurate where p is close to 1.
             losses = losses * ops.power(-ops.expm1(-losses), self.gamma)
         if self.class_weights is not None:
             index, _, _ = split_labels(labels, y_pred.shape[-1], self.ignore_labels)

@@ -1,4 +1,4 @@
-"""Which labels of a batch are classes, which are ignored, and which are mistakes."""
+"""Splits the labels of a batch into classes, ignored labels and invalid ones."""
 
 from collections.abc import Sequence
 
@@ -20,8 +20,8 @@ def split_labels(
 
     Returns:
         `(index, valid, unknown)`, all of the shape of `labels`: int32 class indices with 0
-        wherever the label is not valid; a mask of the labels that count; a mask of those that
-        are neither a class nor ignored, that is, mistakes in the data.
+        wherever the label is not valid; a mask of the labels that count; a mask of those that are
+        neither a class nor ignored, which are errors in the data.
     """
     labels = keras.ops.cast(labels, "int32")
     known = keras.ops.logical_and(labels >= 0, labels < classes)
@@ -36,7 +36,7 @@ def split_labels(
 
 
 def match_rank(labels: Tensor, logits: Tensor) -> Tensor:
-    """Labels without the last axis of size 1 that some data carry: (B, H, W, 1) -> (B, H, W)."""
+    """Labels without a trailing axis of size 1: (B, H, W, 1) -> (B, H, W)."""
     if len(labels.shape) == len(logits.shape) and labels.shape[-1] == 1:
         return keras.ops.squeeze(labels, axis=-1)
     return labels

@@ -10,11 +10,11 @@ def balanced_class_weights(counts: ArrayLike, totals: ArrayLike | None = None) -
     """Median-frequency weights: w[c] = median(f) / f[c], f[c] = counts[c] / totals[c].
 
     Rare classes weigh more, the class of median frequency weighs 1. Classes that do not occur
-    have weight 0 and are left out of the median: there is nothing to learn them from, and any
-    other weight would be invented.
+    have weight 0 and are left out of the median: there is nothing to learn them from, so any other
+    weight would be arbitrary.
 
     Args:
-        counts: Pixels (or samples) of each class, shape (C,), whole numbers.
+        counts: Pixels (or samples) of each class, shape (C,), integers.
         totals: All pixels of the images in which the class occurs, shape (C,), as in the
             paper. None: the sum of `counts`, which makes the weights inversely proportional to
             the counts.

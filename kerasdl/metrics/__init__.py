@@ -1,4 +1,4 @@
-"""Scores by name. `METRICS` says everything about each of them without importing Keras.
+"""Metrics by name. `METRICS` describes each of them without importing Keras.
 
 `MeanIoU`, `PSNR` and `SSIM` are attributes of this package, for use from plain Keras code:
 `model.compile(metrics=[kerasdl.metrics.MeanIoU(num_classes=10)])`.
@@ -8,6 +8,7 @@ import dataclasses
 import math
 from typing import TYPE_CHECKING
 
+from kerasdl.core.errors import suggest
 from kerasdl.core.registry import Reference, Registry, load
 
 if TYPE_CHECKING:
@@ -17,24 +18,25 @@ if TYPE_CHECKING:
     from kerasdl.metrics.ssim import SSIM as SSIM
 
 ABSENT = "–"
+BETTER = ("higher", "lower", "1")
 
 
 @dataclasses.dataclass(frozen=True)
 class MetricSpec:
-    """A score: what people call it, how it is shown, what it means.
+    """A metric: its name, how it is shown, what it means.
 
     Attributes:
         name: Name in metrics.json and in the training history.
-        label: Name for people.
+        label: Display name.
         definition: What it means, in one sentence.
         unit: Unit after the factor, or "".
         factor: Stored value times factor is the shown value (100 for fractions in percent).
-        digits: Digits after the point.
+        digits: Digits after the decimal point.
         better: "higher", "lower" or "1" (the closer to one the better).
-        tasks: Tasks whose runs have it, where `per_image` computes it.
+        tasks: Tasks whose runs report it, if `per_image` computes it.
         per_image: Function (truth, prediction) -> one value per image, shape (B,), with
-            `keras.ops`; None where the task itself computes the score. `truth` and `prediction`
-            are a batch as the loss gets it.
+            `keras.ops`; None if the task itself computes the score. `truth` and `prediction` are a
+            batch as passed to the loss.
     """
 
     name: str
@@ -46,6 +48,10 @@ class MetricSpec:
     better: str = "higher"
     tasks: tuple[str, ...] = ()
     per_image: Reference | None = None
+
+    def __post_init__(self) -> None:
+        if self.better not in BETTER:
+            raise suggest("value of 'better'", self.better, BETTER)
 
 
 def _percent(name: str, label: str, definition: str, better: str = "higher") -> MetricSpec:
@@ -148,7 +154,7 @@ METRICS: Registry[MetricSpec] = Registry(
 
 
 def spec(name: str) -> MetricSpec:
-    """The metric behind a score's full name: "iou/sky" and "val_iou" are told as IoU.
+    """The metric of a score by its full name: "iou/sky" and "val_iou" are shown as IoU.
 
     A name without an entry is shown as it is, with four digits.
     """
@@ -167,7 +173,7 @@ def definition(name: str) -> str | None:
 
 
 def direction(name: str) -> str:
-    """ "min" or "max": which way a score, by its full name, is better."""
+    """ "min" or "max": whether lower or higher is better, for a score by its full name."""
     return "min" if spec(name).better == "lower" else "max"
 
 
@@ -196,7 +202,7 @@ _CLASSES = {
 }
 
 
-if not TYPE_CHECKING:  # with a `__getattr__`, every misspelled name would pass as well
+if not TYPE_CHECKING:  # a `__getattr__` would hide misspelled names from mypy
 
     def __getattr__(name):
         if name in _CLASSES:

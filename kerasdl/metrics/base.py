@@ -1,4 +1,4 @@
-"""Metrics that cost too much for every training step, and the switch that spares them there."""
+"""Metrics too expensive for every training step, and the gate that skips them there."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -15,8 +15,8 @@ class GatedMetric(keras.metrics.Metric):
 
     A subclass gives `accumulators` (its variables) and `increments` (a pure function of the
     batch); the base adds one to the other, or skips the work while the gate is closed. The gate
-    is a variable, so that compiled steps obey it: the condition is part of the graph on
-    TensorFlow and of the jitted step on JAX. `reset_state` leaves the gate as it is.
+    is a variable, so that compiled steps follow it: the condition is part of the graph on
+    TensorFlow and of the jitted step on JAX. `reset_state` does not change the gate.
 
     Args:
         name: Name in the logs.
@@ -26,7 +26,7 @@ class GatedMetric(keras.metrics.Metric):
         ConfigError: Sample weights were given; none of these scores has a weighted definition.
     """
 
-    # Larger is better: what a monitor in mode "auto" asks a metric of its name.
+    # Higher is better; read by Keras callbacks in mode "auto".
     _direction = "up"
 
     def __init__(self, name: str, gated: bool = True):
@@ -77,7 +77,7 @@ class GatedMetric(keras.metrics.Metric):
             variable.assign(keras.ops.zeros(variable.shape, dtype=variable.dtype))
 
     def open_gate(self, is_open: bool) -> None:
-        """Measures from now on (True) or not (False)."""
+        """Starts (True) or stops (False) measuring."""
         self.gate.assign(int(is_open))
 
     def get_config(self) -> dict[str, Any]:
@@ -109,6 +109,11 @@ class ImageMean(GatedMetric):
 
     def increments(self, y_true: Tensor, y_pred: Tensor) -> Sequence[Tensor]:
         scores = self.per_image(y_true, y_pred)
+        if len(scores.shape) != 1:
+            raise ConfigError(
+                f"metric '{self.name}' has values of shape {tuple(scores.shape)}",
+                fix="per_image returns one value per image, shape (B,)",
+            )
         return keras.ops.sum(scores), keras.ops.sum(keras.ops.ones_like(scores, dtype="int32"))
 
     def result(self) -> Tensor:
@@ -121,20 +126,20 @@ class ImageMean(GatedMetric):
 class ExpensiveMetricsInValidationOnly(keras.callbacks.Callback):
     """Closes the gates of the expensive metrics in training and opens them for validation.
 
-    The training logs then hold 0 for these metrics, which says nothing: leave the columns
-    `gated_names(metrics)` out. The gates are open again when training ends; after training that
-    was cut off by an exception, call `open_gates(metrics)` before measuring with the same model.
+    The training logs then hold 0 for these metrics, which is meaningless: drop the columns
+    `gated_names(metrics)`. The gates reopen when training ends; after an exception in training,
+    call `open_gates(metrics)` before measuring with the same model.
 
     Args:
-        metrics: The metrics given to `compile`; those that have no gate are left alone.
+        metrics: The metrics given to `compile`; those without a gate are ignored.
     """
 
     def __init__(self, metrics: Iterable[keras.metrics.Metric]):
         super().__init__()
         self.metrics = _gated(metrics)
 
-    # In Keras' order of calls these two come after `reset_metrics` or before it, but always
-    # before the JAX trainer takes the values of the variables into its own state.
+    # Keras calls these two before or after `reset_metrics`, but always before the JAX trainer
+    # copies the variables into its own state.
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         open_gates(self.metrics, False)
 
@@ -146,7 +151,7 @@ class ExpensiveMetricsInValidationOnly(keras.callbacks.Callback):
 
 
 def open_gates(metrics: Iterable[keras.metrics.Metric], is_open: bool = True) -> None:
-    """Opens or closes the gates of those metrics that have one."""
+    """Opens or closes the gates of the metrics that have one."""
     for metric in _gated(metrics):
         metric.open_gate(is_open)
 

@@ -9,7 +9,7 @@ from kerasdl.core.errors import DataError
 
 
 def accuracy(labels: ArrayLike, probabilities: ArrayLike) -> float:
-    """Share of samples whose class has the largest probability (or logit), in [0, 1].
+    """Fraction of samples whose class has the largest probability (or logit), in [0, 1].
 
     Args:
         labels: Class indices (N,).
@@ -20,15 +20,15 @@ def accuracy(labels: ArrayLike, probabilities: ArrayLike) -> float:
 
 
 def top_k_accuracy(labels: ArrayLike, probabilities: ArrayLike, k: int = 5) -> float:
-    """Share of samples whose class is among the k most probable, in [0, 1].
+    """Fraction of samples whose class is among the k most probable, in [0, 1].
 
-    Of equal probabilities the class of lower index ranks first, so that a constant prediction
-    does not count as right; with k >= C the result is 1.
+    Ties are broken by class index, so a constant prediction is not always correct; for k >= C the
+    result is 1.
 
     Args:
         labels: Class indices (N,).
         probabilities: Probabilities or logits (N, C).
-        k: How many guesses count.
+        k: Number of classes that count.
     """
     labels, probabilities = _checked(labels, probabilities)
     order = numpy.argsort(-probabilities, axis=1, kind="stable")[:, :k]
@@ -36,7 +36,7 @@ def top_k_accuracy(labels: ArrayLike, probabilities: ArrayLike, k: int = 5) -> f
 
 
 def per_class_accuracy(matrix: ArrayLike) -> numpy.ndarray:
-    """Recall of each class: M[c,c] / row sum of the confusion matrix (rows truth).
+    """Recall of each class: M[c,c] / row sum of the confusion matrix (rows: truth).
 
     Args:
         matrix: Counts (C, C).
@@ -79,7 +79,7 @@ def calibration_bins(
 ) -> list[dict[str, Any]]:
     """The bins behind `calibration_error`, for a reliability diagram.
 
-    Arguments as there.
+    Same arguments.
 
     Returns:
         One dict per bin: `low` and `high` (its bounds), `count`, and the means `confidence` and
@@ -102,23 +102,6 @@ def calibration_bins(
         }
         for number in range(bins)
     ]
-
-
-def majority_baseline(training_labels: ArrayLike, labels: ArrayLike) -> float:
-    """Accuracy on `labels` of always answering the most frequent class of `training_labels`.
-
-    Args:
-        training_labels: Class indices, any number.
-        labels: Class indices (N,) to score on.
-
-    Raises:
-        DataError: There are no labels.
-    """
-    training_labels = numpy.asarray(training_labels)
-    labels = numpy.asarray(labels)
-    if not training_labels.size or not labels.size:
-        raise DataError("the majority class needs at least one label")
-    return float((labels == numpy.bincount(training_labels).argmax()).mean())
 
 
 def _checked(labels: ArrayLike, probabilities: ArrayLike) -> tuple[numpy.ndarray, numpy.ndarray]:

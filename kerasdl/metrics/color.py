@@ -1,4 +1,4 @@
-"""How right and how strong the colors of images are; PSNR and SSIM hardly see color."""
+"""Accuracy and strength of colors; PSNR and SSIM are hardly sensitive to color."""
 
 import numpy
 import skimage.color
@@ -6,12 +6,12 @@ from numpy.typing import ArrayLike
 
 from kerasdl.core.errors import DataError
 
-GRAY = 0.01  # colorfulness below which images are gray: what rounding leaves, on 0-255
+GRAY = 0.01  # colorfulness below which images are gray, on 0-255: rounding error
 SUMS = ("chroma_error", "ab_error", "delta_e", "truth", "prediction")
 
 
 def out_of_gamut(prediction: ArrayLike) -> numpy.ndarray:
-    """Fraction of the pixels that clipping to [0, 1] changes by more than half a step of 8 bits.
+    """Fraction of the pixels that clipping to [0, 1] changes by more than half an 8-bit step.
 
     Args:
         prediction: RGB before it is clipped, shape (..., H, W, 3).
@@ -50,7 +50,7 @@ class ColorScores:
     """Means over images of the color scores, collected batch by batch, from CIELAB (D65).
 
     chroma_error = mean over pixels of sqrt(da^2 + db^2), ab_error = mean of (|da| + |db|) / 2,
-    delta_e = mean of the CIEDE2000 difference, of which about 1 is just noticeable.
+    delta_e = mean of the CIEDE2000 difference, where about 1 is just noticeable.
 
     Source: Sharma et al. 2005, "The CIEDE2000 Color-Difference Formula" (scikit-image).
 

@@ -1,4 +1,4 @@
-"""The scores of colorization while a network trains, on the images its outputs stand for."""
+"""Colorization metrics during training, computed on the decoded images."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -34,13 +34,13 @@ def colorfulness(images: Tensor) -> Tensor:
 class ColorizationScores(GatedMetric):
     """PSNR, SSIM, ab error and colorfulness ratio, all on clipped RGB, whatever the target.
 
-    One metric, so that the outputs are decoded once. All are means over images; the ratio is
-    that of the means, NaN for a gray truth. All are 0 while nothing has been measured.
+    One metric, so that the outputs are decoded once. All are means over images; the ratio is the
+    ratio of means, NaN for a gray truth. All are 0 before the first update.
 
     Args:
-        target: "rgb" or "ab", what the network puts out; see `kerasdl.metrics.colors.targets`.
+        target: "rgb" or "ab", the model's output; see `kerasdl.metrics.colors.targets`.
         name: Name of the metric; the logs have the names of the scores.
-        gated: Whether it may be switched off in training.
+        gated: Whether `ExpensiveMetricsInValidationOnly` may switch it off in training.
     """
 
     def __init__(self, target: str = "rgb", name: str = "colorization", gated: bool = True):

@@ -11,16 +11,16 @@ from kerasdl.core.errors import DataError
 from kerasdl.core.types import Tensor
 from kerasdl.metrics.base import GatedMetric
 
-# Counts are kept as high * 2**24 + low in two int32: TensorFlow, JAX and torch have no other
-# integer in common (JAX has no int64 by default), and float32 stops counting at 2**24. Replicas
-# add up their `low` without carrying, so it has room for 64 of them.
+# Counts are kept as high * 2**24 + low in two int32: it is the only integer type that TensorFlow,
+# JAX and torch share (JAX has no int64 by default), and float32 is exact only up to 2**24. Replicas
+# sum their `low` without carrying, which is safe for 64 of them.
 CARRY = 2**24
 
 
 def confusion_counts(
     y_true: Tensor, logits: Tensor, classes: int, ignore_labels: Sequence[int] = ()
 ) -> Tensor:
-    """Counts of (truth, prediction) pairs, flat, and of the labels that are no class.
+    """Counts of (truth, prediction) pairs, flat, and of the labels that are not a class.
 
     Args:
         y_true: Class indices, any shape; a last axis of size 1 is fine.
@@ -29,7 +29,7 @@ def confusion_counts(
         ignore_labels: Label values to leave out.
 
     Returns:
-        int32 (C * C + 1): entry C * truth + prediction, and last the number of labels that are
+        int32 (C * C + 1): entry C * truth + prediction, and, last, the number of labels that are
         neither a class nor ignored.
     """
     ops = keras.ops
@@ -47,7 +47,7 @@ def confusion_counts(
 def confusion_matrix(
     y_true: Tensor, logits: Tensor, classes: int, ignore_labels: Sequence[int] = ()
 ) -> Tensor:
-    """Confusion matrix of a batch: int32 (classes, classes), rows truth, columns prediction.
+    """Confusion matrix of a batch: int32 (classes, classes), rows: truth, columns: prediction.
 
     Labels that are not a class are left out; arguments as in `confusion_counts`.
     """
@@ -56,7 +56,7 @@ def confusion_matrix(
 
 
 def scores_from_confusion(matrix: ArrayLike, class_names: Sequence[str]) -> dict[str, float]:
-    """Scores of a confusion matrix, computed in float64.
+    """Scores from a confusion matrix, computed in float64.
 
     IoU[c] = M[c,c] / (row sum + column sum - M[c,c]); mean IoU = mean over the classes that
     occur in truth or prediction; pixel accuracy = trace / sum.
@@ -94,8 +94,8 @@ class MeanIoU(GatedMetric):
     One confusion matrix over all batches, so the last partial batch counts by its pixels.
     Counts are exact up to 2**55 pixels per cell and under any precision policy. The result is
     `{"mean_iou", "pixel_accuracy"}` as in `scores_from_confusion`; both are 0 while no pixel has
-    been counted, and NaN if a label was neither a class nor ignored, which Keras' own MeanIoU
-    leaves out silently.
+    been counted, and NaN if a label was neither a class nor ignored (Keras' own MeanIoU drops it
+    silently).
 
     Args:
         num_classes: Number of classes.

@@ -7,14 +7,14 @@ import keras
 from kerasdl.core.types import Tensor
 from kerasdl.metrics.base import ImageMean
 
-LEAST_ERROR = 1e-10  # identical images count 100 dB instead of infinity
+MIN_ERROR = 1e-10  # so that identical images have 100 dB, not infinity
 
 
 def psnr(truth: Tensor, prediction: Tensor) -> Tensor:
     """PSNR of each image in dB: -10 log10(max(MSE, 1e-10)), data range 1.
 
-    One MSE per image over its pixels and channels. `keras.ops.psnr` takes one over the whole
-    batch, so that its value depends on the batch size.
+    One MSE per image over its pixels and channels. `keras.ops.psnr` takes one over the whole batch,
+    so its value depends on the batch size.
 
     Args:
         truth: Images in [0, 1], shape (B, H, W, C).
@@ -29,7 +29,7 @@ def psnr(truth: Tensor, prediction: Tensor) -> Tensor:
     truth = ops.cast(truth, "float32")
     prediction = ops.clip(ops.cast(prediction, "float32"), 0.0, 1.0)
     error = ops.mean(ops.square(truth - prediction), axis=(1, 2, 3))
-    return -10.0 * ops.log10(ops.maximum(error, LEAST_ERROR))
+    return -10.0 * ops.log10(ops.maximum(error, MIN_ERROR))
 
 
 @keras.saving.register_keras_serializable("kerasdl")

@@ -22,7 +22,7 @@ def ssim(truth: Tensor, prediction: Tensor) -> Tensor:
     C2 = 0.03^2, data range 1. Images with a side below 11 pixels get the largest odd window
     that fits, with the same sigma. Equal to scikit-image with `gaussian_weights=True,
     sigma=1.5, use_sample_covariance=False, data_range=1`, and to `keras.ops.image.ssim`, which
-    refuses small images and computes in the type of its input (wrong in bfloat16).
+    rejects small images and computes in its input's dtype (inaccurate in bfloat16).
 
     Args:
         truth: Images in [0, 1], shape (B, H, W, C).
@@ -43,7 +43,7 @@ def ssim(truth: Tensor, prediction: Tensor) -> Tensor:
     maps = ops.concatenate([truth, prediction, squares, truth * prediction], axis=-1)
     vertical, horizontal = _window(height, radius), _window(width, radius)
     maps = ops.reshape(maps, (batch, height, width * 4 * channels))
-    # A variance is the small difference of two such products, so all digits count.
+    # A variance is a small difference of two such products, so it needs full precision.
     maps = exact_matmul(vertical, maps)
     maps = ops.reshape(maps, (batch * (height - 2 * radius), width, 4 * channels))
     maps = exact_matmul(horizontal, maps)

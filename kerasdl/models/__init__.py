@@ -1,9 +1,9 @@
 """Models, written with Keras' functional API and its own layers only.
 
 Every builder takes `(input_shape, outputs, **options)` and returns a `keras.Model` whose output is
-linear float32: logits for classes, colors for colorization. It knows no task and no data.
+linear float32: logits for classes, colors for colorization. It does not depend on tasks or data.
 
-`MODELS` says everything about each model without importing Keras. The builders are also attributes
+`MODELS` describes each model without importing Keras. The builders are also attributes
 of this package, for use from plain Keras code: `kerasdl.models.unet((64, 64, 3), 10)`.
 """
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from kerasdl.models.u_net import unet as unet
     from kerasdl.models.u_net import unet_resnet18 as unet_resnet18
 
-SMALL_STEM_SIDE = 40  # up to this many pixels on a side the stem of ResNet-18 is the small one
-LARGEST_DEPTH = 16
+SMALL_STEM_SIDE = 40  # up to this many pixels per side ResNet-18 uses the small stem
+MAX_DEPTH = 16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Option:
 
     Attributes:
         name: Name of the builder's keyword argument.
-        values: The values it takes, in words: "auto, imagenet or small".
+        values: The values it takes, as text: "auto, imagenet or small".
         help: What it does, in one sentence.
     """
 
@@ -45,20 +45,21 @@ class Option:
 
 @dataclasses.dataclass(frozen=True)
 class ModelSpec:
-    """A model: what people call it, how it is built, what it can do.
+    """A model: its names, how it is built, what it can do.
 
     Attributes:
         name: Name on the command line.
-        label: Name for people, such as "FCN-8s".
+        label: Display name, such as "FCN-8s".
         builder: Function `(input_shape, outputs, **options)` -> `keras.Model`.
         tasks: Names of the tasks it can do.
         options: Its options.
-        stride: Function (options, image_size) -> input pixels, along a side, per pixel of the
-            coarsest feature map; or that number.
-        resolve: Function (options, image_size) -> options with the value of "auto" written out.
-        describe: Function (options, label) -> label that tells apart variants of the model.
-        residual: Whether it has the body of ResNet-18 and so takes weights from others that do.
-        most_outputs: Largest number of outputs it is built with, or None.
+        stride: Function (options, image_size) -> output stride: input pixels per side per pixel of
+        the coarsest feature map; or that number.
+        resolve: Function (options, image_size) -> options with "auto" resolved.
+        describe: Function (options, label) -> label that distinguishes variants of the model.
+        residual: Whether it has a ResNet-18 body, and can be initialized from other models that
+        have one.
+        max_outputs: Largest supported number of outputs, or None.
     """
 
     name: str
@@ -70,7 +71,7 @@ class ModelSpec:
     resolve: Reference | None = None
     describe: Reference | None = None
     residual: bool = False
-    most_outputs: int | None = None
+    max_outputs: int | None = None
 
 
 def _stem(options: Mapping[str, Any], image_size: Sequence[int]) -> str:
@@ -95,7 +96,7 @@ def _fcn_stride(options: Mapping[str, Any], image_size: Sequence[int]) -> int:
 
 def _unet_stride(options: Mapping[str, Any], image_size: Sequence[int]) -> int:
     depth = options.get("depth", 4)
-    return 2 ** min(depth, LARGEST_DEPTH) if isinstance(depth, int) else 2**4
+    return 2 ** min(depth, MAX_DEPTH) if isinstance(depth, int) else 2**4
 
 
 def _skips_label(options: Mapping[str, Any], label: str) -> str:
@@ -107,11 +108,11 @@ def _skips_label(options: Mapping[str, Any], label: str) -> str:
 
 
 def skip_levels(skips: str | Sequence[int], depth: int = 4) -> str:
-    """Skip connections kept, in words: "all", "none", "1, 2", "all but 2".
+    """Skip connections kept, as text: "all", "none", "1, 2", "all but 2".
 
     Args:
         skips: "all", "none" or a list of levels.
-        depth: Number of levels there are.
+        depth: Number of levels.
     """
     if isinstance(skips, str):
         return skips
@@ -140,7 +141,7 @@ def _fcn(stride: int) -> ModelSpec:
         stride=_fcn_stride,
         residual=True,
         # The last kernel grows with the square of the outputs.
-        most_outputs=256,
+        max_outputs=256,
     )
 
 
@@ -225,19 +226,19 @@ def build(name: str, input_shape: Sequence[int], outputs: int, **options: Any) -
 
 
 def resolved(name: str, image_size: Sequence[int], options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options with the meaning of "auto" at a size written out; other sizes change nothing then."""
+    """Options with "auto" resolved for an image size, so that they no longer depend on it."""
     resolve = MODELS.require(name).resolve
     return dict(options) if resolve is None else load(resolve)(options, image_size)
 
 
 def stride(name: str, options: Mapping[str, Any], image_size: Sequence[int]) -> int:
-    """Input pixels, along a side, per pixel of the model's coarsest feature map."""
+    """Output stride: input pixels per side per pixel of the model's coarsest feature map."""
     known = MODELS.require(name).stride
     return known if isinstance(known, int) else load(known)(options, image_size)
 
 
 def label(name: str, options: Mapping[str, Any] | None = None) -> str:
-    """Name of a model with its options for people: "U-Net, skips 1, 2"."""
+    """Display name of a model with its options: "U-Net, skips 1, 2"."""
     if name not in MODELS:
         return name
     spec = MODELS[name]
@@ -250,7 +251,7 @@ def option_names(name: str) -> list[str]:
 
 
 def has_variants(name: str) -> bool:
-    """Whether the options of a model make it another one to people, as skips do."""
+    """Whether the options of a model give it another label, as skips do."""
     return name in MODELS and MODELS[name].describe is not None
 
 
@@ -261,7 +262,7 @@ _BUILDERS = {
     if isinstance(spec.builder, str)
 }
 
-if not TYPE_CHECKING:  # with a `__getattr__`, every misspelled name would pass as well
+if not TYPE_CHECKING:  # a `__getattr__` would hide misspelled names from mypy
 
     def __getattr__(name):
         if name in _BUILDERS:

@@ -1,4 +1,4 @@
-"""Pieces that more than one network is made of."""
+"""Building blocks shared by several models."""
 
 import math
 from collections.abc import Sequence
@@ -25,10 +25,10 @@ def convolution_norm(
     name: str,
     relu: bool = True,
 ) -> keras.KerasTensor:
-    """Convolution, batch norm and, if asked, ReLU.
+    """Convolution, batch norm and, optionally, ReLU.
 
     Borders are padded explicitly by `kernel_size // 2` where the convolution has a stride, because
-    "same" pads one side only there, unlike the published network and PyTorch.
+    "same" then pads one side only, unlike the published model and PyTorch.
     """
     padding = "same"
     if strides > 1 and kernel_size > 1:
@@ -63,7 +63,7 @@ def pad_to_multiple(x: keras.KerasTensor, multiple: int) -> tuple[keras.KerasTen
 
 
 def crop_back(x: keras.KerasTensor, padding: Padding) -> keras.KerasTensor:
-    """Undoes `pad_to_multiple`; float32, as outputs are under every precision."""
+    """Undoes `pad_to_multiple`; float32, as outputs are at every precision."""
     if any(any(sides) for sides in padding):
         x = keras.layers.Cropping2D(padding, dtype="float32", name="crop_to_input")(x)
     return x

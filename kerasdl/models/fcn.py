@@ -24,7 +24,7 @@ def fcn(
         outputs: Number of classes.
         stride: 32, 16 or 8: pixels of the input per score that the last layer upsamples.
         stem: Stem of the body, see `kerasdl.models.resnet.resnet18`. With the small stem all
-            resolutions are four times as fine, and so is the last upsampling.
+        feature maps have four times the resolution, and the last upsampling adapts.
 
     Returns:
         `keras.Model`: (batch, height, width, channels) to logits (batch, height, width, outputs),
@@ -70,7 +70,7 @@ def _scores(x: keras.KerasTensor, outputs: int, name: str) -> keras.KerasTensor:
 def _upsample(
     x: keras.KerasTensor, outputs: int, factor: int, name: str, dtype: str | None = None
 ) -> keras.KerasTensor:
-    """Transposed convolution that starts as bilinear upsampling by `factor` and is trained on."""
+    """Transposed convolution initialized as bilinear upsampling by `factor`, and trainable."""
     layer = keras.layers.Conv2DTranspose(
         outputs,
         2 * factor,
@@ -81,6 +81,6 @@ def _upsample(
         name=name,
     )
     y = layer(x)
-    # Set once here instead of as kernel_initializer, so that a saved model names no own class.
+    # Set once here instead of as kernel_initializer, so that a saved model needs no custom class.
     layer.kernel.assign(Bilinear()(layer.kernel.shape, dtype=layer.kernel.dtype))
     return y

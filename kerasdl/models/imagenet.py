@@ -15,13 +15,13 @@ PRESET = "resnet_18_imagenet"
 # What the preset was trained with: x = (image - mean) / deviation, the image in [0, 1].
 MEAN = numpy.array([0.485, 0.456, 0.406], dtype="float32")
 DEVIATION = numpy.array([0.229, 0.224, 0.225], dtype="float32")
-MEND = "give a .keras file or a run of your own as the backbone"
+FALLBACK = "start from a .keras file or a run of your own"
 
 _BLOCK = re.compile(r"stack(\d+)_block(\d+)_([012])_(conv|bn)")
 
 
 def resnet18() -> "keras.Model":
-    """Our ResNet-18 with the weights of keras-hub's preset; the network is needed once.
+    """Our ResNet-18 with the weights of keras-hub's preset; downloads it on first use.
 
     Raises:
         ConfigError: keras-hub is not installed, or the preset cannot be fetched.
@@ -31,28 +31,28 @@ def resnet18() -> "keras.Model":
     except ImportError as error:
         raise ConfigError(
             f"the ImageNet weights come from keras-hub, which cannot be imported: {error}",
-            fix=f"pip install keras-hub, or {MEND}",
+            fix=f"pip install keras-hub, or {FALLBACK}",
         ) from error
     try:
         backbone = keras_hub.models.Backbone.from_preset(PRESET)
-    except Exception as error:  # whatever the network, the hub's client and Keras raise
+    except Exception as error:  # the network, the hub client and Keras raise anything
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ConfigError(
-            f"the ImageNet weights cannot be fetched: {reason}", PRESET, f"go online, or {MEND}"
+            f"the ImageNet weights cannot be fetched: {reason}", PRESET, f"go online, or {FALLBACK}"
         ) from error
     return convert(backbone)
 
 
 def convert(backbone: "keras.Model") -> "keras.Model":
-    """Our ResNet-18 that answers to an image x as the backbone does to (x - mean) / deviation.
+    """Our ResNet-18 whose output for an image x is the backbone's for (x - mean) / deviation.
 
     The normalization goes into the first layers: kernels k[c] / deviation[c], and the constant
     -sum_c k[c] mean[c] / deviation[c] into the mean that batch normalization subtracts. That is
-    exact but for the border of three pixels, where our image is padded with black and theirs
-    with the mean.
+    exact except in a border of three pixels, where our image is padded with black and theirs with
+    the mean.
 
     Args:
-        backbone: A Keras network with the layer names of keras-hub's `ResNetBackbone`.
+        backbone: A Keras model with the layer names of keras-hub's `ResNetBackbone`.
 
     Raises:
         ConfigError: The backbone is not ResNet-18.

@@ -2,7 +2,7 @@
 
 - Basic blocks: two 3x3 convolutions, batch norm after each, ReLU after the sum.
 - Four stages of two blocks with 64, 128, 256 and 512 filters; stride 2 into stages 2 to 4. Fewer
-  make a network for small machines that is not the paper's.
+filters, for small machines, deviate from the paper.
 - The shortcut is the identity, or a 1x1 convolution where the shape changes (option B).
 - Named features `stem`, `stage1` ... `stage4` for decoders.
 """
@@ -16,7 +16,7 @@ from kerasdl.models.blocks import convolution_norm, require_count
 
 STAGE_FILTERS = (64, 128, 256, 512)
 STAGE_BLOCKS = (2, 2, 2, 2)
-SMALL_STEM_SIDE = 40  # up to this many pixels on a side the stem is the small one
+SMALL_STEM_SIDE = 40  # up to this many pixels per side "auto" is the small stem
 STEMS = ("auto", "imagenet", "small")
 
 
@@ -29,7 +29,7 @@ def resnet18(
         input_shape: (height, width, channels).
         outputs: Number of classes.
         stem: "imagenet" (7x7 convolution with stride 2, then 3x3 max-pooling with stride 2),
-            "small" (3x3 convolution, no pooling), or "auto": small up to 40 pixels on a side.
+            "small" (3x3 convolution, no pooling), or "auto": small up to 40 pixels per side.
         filters: Filters of stem and first stage, doubled by each later stage; the paper has 64.
 
     Returns:
@@ -54,7 +54,7 @@ def residual_stages(
 
     Returns:
         Features by name. With the ImageNet stem `stage1` ... `stage4` have 1/4, 1/8, 1/16 and
-        1/32 of the input's height and width (rounded up); with the small one 1, 1/2, 1/4, 1/8.
+        1/32 of the input's height and width (rounded up); with the small stem 1, 1/2, 1/4, 1/8.
     """
     if stem not in STEMS:
         raise ConfigError(f"option 'stem' must be one of {', '.join(STEMS)}, received {stem!r}")
@@ -79,12 +79,12 @@ def residual_stages(
 
 
 def stem_for(image_size: Sequence[int]) -> str:
-    """The stem that "auto" stands for: small up to 40 pixels on a side."""
+    """The stem that "auto" resolves to: small up to 40 pixels per side."""
     return "small" if max(image_size) <= SMALL_STEM_SIDE else "imagenet"
 
 
 def basic_block(x: keras.KerasTensor, filters: int, strides: int, name: str) -> keras.KerasTensor:
-    """Two 3x3 convolutions beside a shortcut: ReLU(F(x) + shortcut(x)), figure 2 of the paper."""
+    """Two 3x3 convolutions with a shortcut: ReLU(F(x) + shortcut(x)), figure 2 of the paper."""
     shortcut = x
     x = convolution_norm(x, filters, 3, strides, name=f"{name}_1")
     x = convolution_norm(x, filters, 3, name=f"{name}_2", relu=False)

@@ -3,15 +3,16 @@
 - `depth` levels down (two 3x3 convolutions, 2x2 max-pooling), as many up (2x2 transposed
   convolution, concatenation with the skip, two 3x3 convolutions); filters double per level.
 - Unlike the paper: padded convolutions, so that the output has the input's size, and batch norm,
-  without which the report's learning rate of 0.1 diverges.
+without which the study's learning rate of 0.1 diverges.
 - Level 1 is the finest. `skips=()` gives the plain encoder-decoder.
 
-`unet_resnet18` has ResNet-18 as its encoder, so that a trained classifier can be its beginning:
+`unet_resnet18` has ResNet-18 as its encoder, so that it can be initialized from a trained
+classifier:
 
 - Encoder: the residual stages, with the layer names of `resnet18`.
 - Decoder: from stage 4 up, 2x2 transposed convolution, concatenation with the encoder's features of
   that size, two 3x3 convolutions; the width is `filters` times the reduction (16 at full size,
-  256 at 1/16). With the ImageNet stem the last step, to full size, has nothing to be joined with.
+  256 at 1/16). With the ImageNet stem the last step, to full size, has no skip.
 - Level 1 is the finest skip: with the ImageNet stem the levels are stem (1/2), stage 1 (1/4), 2
   (1/8), 3 (1/16), with the small stem stage 1 (full size), 2 (1/2), 3 (1/4).
 
@@ -83,7 +84,7 @@ def unet_resnet18(
     filters: int = 16,
     stem: str = "imagenet",
 ) -> keras.Model:
-    """U-Net with the encoder ResNet-18.
+    """U-Net with a ResNet-18 encoder.
 
     Args:
         input_shape: (height, width, channels); padded to a multiple of 32 (small stem: 8).

@@ -1,4 +1,4 @@
-"""The report room: figures, tables, HTML pages and model cards, drawn from files and arrays.
+"""Figures, tables, HTML pages and model cards, made from files and arrays.
 
 It computes no scores and imports no Keras. `tables` is light; `figures` and `html` import
 matplotlib, so the command line imports them only where they are needed.

@@ -1,4 +1,4 @@
-"""Colors, type and saving shared by all figures; matplotlib without pyplot's global state."""
+"""Colors, fonts and saving for all figures; matplotlib without pyplot's global state."""
 
 import dataclasses
 import io
@@ -17,15 +17,15 @@ DPI = 200
 matplotlib.rcParams["text.parse_math"] = False  # "$" in the name of a class is a dollar
 # Characters that the font lacks are drawn as boxes, which says enough.
 warnings.filterwarnings("ignore", message=r"Glyph \d+ .*missing from", category=UserWarning)
-LARGEST_FILE = 150_000  # bytes; figures are small enough to live in a README
+MAX_BYTES = 150_000  # bytes; small enough for a README
 
 
 @dataclasses.dataclass(frozen=True)
 class Theme:
     """Colors of a figure on a light or a dark page.
 
-    `colors` are those of Okabe and Ito (2008), told apart with any kind of color vision; the
-    first is for training, the second for validation. On dark ground blue is replaced by sky blue.
+    `colors` are the colorblind-safe ones of Okabe and Ito (2008); the first is for training, the
+    second for validation. On a dark page sky blue replaces blue.
     """
 
     page: str
@@ -52,14 +52,14 @@ DARK = Theme(
 
 
 def figure(width, height, theme):
-    """An empty figure of width x height inches with its own Agg canvas."""
+    """An empty figure of width x height inches on an Agg canvas."""
     drawing = Figure(figsize=(width, height), dpi=DPI, facecolor=theme.page, layout="constrained")
     FigureCanvasAgg(drawing)
     return drawing
 
 
 def style(axes, theme, grid="y"):
-    """Quiet axes: no box, thin grid on one axis ("x", "y" or ""), muted labels."""
+    """Minimal axes: no box, thin grid on one axis ("x", "y" or ""), muted labels."""
     axes.set_facecolor(theme.page)
     axes.tick_params(colors=theme.muted, labelsize=8, length=0)
     for side, spine in axes.spines.items():
@@ -83,7 +83,7 @@ def save(drawing, target):
 
     Args:
         drawing: The figure.
-        target: Path (its folder is made), or a binary stream.
+        target: Path (its folder is created), or a binary stream.
 
     Raises:
         WriteError: The file cannot be written.
@@ -105,13 +105,13 @@ def image_png(pixels):
     """uint8 RGB pixels, shape (height, width, 3), as PNG bytes; 256 colors only if too large."""
     image = Image.fromarray(numpy.ascontiguousarray(pixels))
     data = png(image)
-    if len(data) > LARGEST_FILE:
+    if len(data) > MAX_BYTES:
         data = png(image.quantize(256, method=Image.Quantize.MEDIANCUT, dither=0))
     return data
 
 
 def write(data, target):
-    """Writes bytes to a stream, or to a path: whole or not at all. Raises WriteError."""
+    """Writes bytes to a stream, or atomically to a path. Raises WriteError."""
     if hasattr(target, "write"):
         target.write(data)
         return

@@ -6,12 +6,13 @@ import re
 
 import jinja2
 
+from kerasdl.data import SOURCES
+from kerasdl.losses import LOSSES
 from kerasdl.report import canvas, names, runs, sections, tables
+from kerasdl.runs import names as run_names
 from kerasdl.tasks import TASKS
 
 _TEMPLATES = pathlib.Path(__file__).parent / "templates"
-# The types by which hubs know our scores; others keep their own name.
-METRIC_TYPES = {"mean_iou": "mean_iou"}
 
 
 def write_model_card(folder, document):
@@ -26,7 +27,7 @@ def write_model_card(folder, document):
     Raises:
         WriteError: The file cannot be written.
     """
-    path = pathlib.Path(folder) / "README.md"
+    path = pathlib.Path(folder) / run_names.CARD
     canvas.write(model_card(document, pathlib.Path(folder).name).encode("utf-8"), path)
     return path
 
@@ -51,38 +52,49 @@ def model_card(document, run_name):
     environment.filters["text"] = tables.markdown_text
     label = names.run_label(scores)
     headlines = [name for name in scores["scores"] if "/" not in name]
-    usual = "apache-2.0" if scores["data"] == "scenes" else "other"
+    source = SOURCES.get(scores["data"])
+    size = document.get("image_size") or config.get("image_size")
+    loss = LOSSES.get(config.get("loss", ""))
+    task = TASKS[scores["task"]]
     text = environment.get_template("card.md.j2").render(
         run_name=run_name,
-        model_license=document.get("model_license") or usual,
+        model_license=document.get("model_license")
+        or (source.model_license if source else "other"),
         label=label,
         task=scores["task"],
-        pipeline=TASKS[scores["task"]].hub_tag,
+        pipeline=task.hub_tag,
         model=scores["model"],
         data=scores["data"],
         split=scores.get("split", "test"),
         samples=scores.get("samples"),
         version=scores.get("kerasdl", ""),
-        metrics=[METRIC_TYPES.get(name, name) for name in headlines],
+        metrics=headlines,
         results=[
-            (METRIC_TYPES.get(name, name), names.score(name).label, scores["scores"][name])
+            (name, names.score(name).label, scores["scores"][name])
             for name in headlines
             if names.number(name, scores["scores"][name]) != names.ABSENT
         ],
         table=_table(scores, headlines),
         definitions=sections.definitions([scores]),
         class_names=list(scores.get("class_names") or ()),
-        limits=TASKS[scores["task"]].limits,
+        limits=task.limits,
         command=document.get("command"),
         source=_shared(document.get("source")),
         license=document.get("license"),
         parameters=document.get("parameters"),
-        size=document.get("image_size") or config.get("image_size"),
+        size=size,
         training=_training(document, config, scores),
-        target=config.get("target", "rgb"),
-        decoded=config.get("loss") == "bins",
+        # Outputs whose number the loss decides are no plain answer, only kerasdl reads them.
+        usage="" if loss and loss.outputs else _usage(task, config.get("target", ""), size),
     )
     return re.sub(r"\n{3,}", "\n\n", text)
+
+
+def _usage(task, target, size):
+    """Python that uses the model, from the image file to what was found."""
+    target_size = f", target_size=({size[0]}, {size[1]})" if size else ""
+    usage = task.usage[target if target in task.usage else next(iter(task.usage))]
+    return usage.format(target_size=target_size).rstrip()
 
 
 def quoted(text):
@@ -92,7 +104,7 @@ def quoted(text):
 
 
 def _shared(source):
-    """Where the data are from, without the folders of this machine."""
+    """The source of the data, without local folders."""
     return pathlib.Path(source).name if source and os.path.isabs(source) else source
 
 
@@ -111,7 +123,7 @@ def _table(scores, listed):
 
 
 def _training(document, config, scores):
-    """Pairs of what was set and its value, as far as known."""
+    """Pairs of setting and value, where known."""
     pairs = []
     for key, label in (
         ("recipe", "recipe"),
@@ -128,7 +140,7 @@ def _training(document, config, scores):
         if key == "target" and not TASKS[scores["task"]].targets:
             continue
         if config.get(key, "") != "":
-            # A card that is passed on tells no path of this machine.
+            # A card may be published: no local paths.
             value = pathlib.Path(config[key]).name if key == "weights" else config[key]
             pairs.append((label, runs.text(value)))
     if scores.get("seed") is not None:

@@ -1,4 +1,4 @@
-"""Run folders as reports take them, read without Keras."""
+"""Reads run folders for reports, without Keras."""
 
 import shlex
 
@@ -9,11 +9,11 @@ from kerasdl.runs.run import Run
 
 
 def read(path, scores=None):
-    """All that a run folder holds, a run document; see `kerasdl.report.html`.
+    """Reads a run folder into a run document; see `kerasdl.report.html`.
 
     Args:
         path: The run folder.
-        scores: Metrics document, where that file is not written yet.
+        scores: Metrics document, if that file is not written yet.
 
     Raises:
         ModelFileError: The folder holds no finished run, or a damaged one.
@@ -24,13 +24,14 @@ def read(path, scores=None):
     return {
         "scores": run.metrics if scores is None else scores,
         "history": run.history,
+        "samples": run.samples,
         "config": configuration.as_dict(config),
         "defaults": configuration.as_dict(defaults),
         "environment": run.environment,
         "backend": run.environment["backend"],
         "precision": config.precision,
         "seconds": sum(row["seconds"] for row in run.history),
-        # From the folder above: a page or card that is passed on tells no path of this machine.
+        # Relative to the parent folder: a page or card may be published without local paths.
         "command": shlex.join(
             [
                 "kerasdl",

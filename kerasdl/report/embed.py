@@ -21,7 +21,7 @@ class Chart(NamedTuple):
 
 
 class Image(NamedTuple):
-    """A small image, as a data URI, to be upsampled by the browser without smoothing."""
+    """A small image, as a data URI, which the browser upsamples without smoothing."""
 
     source: str
     alt: str
@@ -34,7 +34,7 @@ def chart(draw, alt, **arguments):
 
     Args:
         draw: A function of `figures` that takes `path` and `theme`.
-        alt: What the chart shows, in words.
+        alt: Text alternative.
         **arguments: Further arguments of `draw`.
     """
     drawn = []
@@ -43,7 +43,7 @@ def chart(draw, alt, **arguments):
         draw(path=stream, theme=theme, **arguments)
         drawn.append(stream.getvalue())
     width, height = _size(drawn[0])
-    # Charts are drawn with 200 dots per inch; browsers count 96 to an inch.
+    # Charts are drawn at 200 dots per inch; browsers use 96.
     scale = 96 / canvas.DPI
     return Chart(_uri(drawn[0]), _uri(drawn[1]), alt, round(width * scale), round(height * scale))
 
@@ -53,7 +53,7 @@ def image(pixels, alt):
 
     Args:
         pixels: uint8, shape (height, width, 3) RGB or (height, width) gray.
-        alt: What it shows, in words.
+        alt: Text alternative.
     """
     pixels = numpy.asarray(pixels)
     if pixels.ndim == 2:

@@ -8,14 +8,14 @@ from kerasdl.report import embed, figures, history, names, runs
 
 
 class Curves(NamedTuple):
-    """Charts of one or several histories and what is to be seen in them."""
+    """Charts of one or several histories, and a caption."""
 
     charts: list
     caption: str
 
 
 class Gallery(NamedTuple):
-    """Images with a title each; `columns` tells what stands beside each other."""
+    """Images with a title each; `columns` names the images in a row."""
 
     title: str
     columns: list
@@ -32,7 +32,7 @@ class ImageTable(NamedTuple):
 
 
 def curves(documents):
-    """Curves of one run, or of several runs over each other; None without any history."""
+    """Curves of one run, or of several runs in the same charts; None without any history."""
     recorded = [document for document in documents if document.get("history")]
     if not recorded:
         return None
@@ -46,21 +46,20 @@ def curves(documents):
             figures.training_curves,
             _curve_alt(rows, column),
             rows=rows,
-            panels=(panel,),
+            panels=(column,),
             monitor=monitor,
         )
-        for panel, column in (("loss", "loss"), ("score", history.curve_score(rows)))
-        if column
+        for column in ("loss", *history.curve_scores(rows))
     ]
     return Curves(charts, curve_caption(rows, monitor))
 
 
 def many_curves(histories, losses=True):
-    """Validation curves of several runs, {name: rows}, over each other.
+    """Validation curves of several runs, {name: rows}, in the same charts.
 
     Args:
         histories: Mapping of names to rows of the history.
-        losses: Whether the runs have one loss, so that its values compare.
+        losses: Whether all runs have the same loss, so that its values are comparable.
     """
     every = [row for rows in histories.values() for row in rows]
     listed = ", ".join(histories)
@@ -69,10 +68,9 @@ def many_curves(histories, losses=True):
             figures.training_curves_many,
             f"Validation {names.score(column).label} per epoch of {listed}.",
             runs=histories,
-            panels=(panel,),
+            panels=(column,),
         )
-        for panel, column in (("loss", losses and "loss"), ("score", history.curve_score(every)))
-        if column
+        for column in (*(("loss",) if losses else ()), *history.curve_scores(every))
     ]
     count = "one run" if len(histories) == 1 else f"{len(histories)} runs"
     return Curves(charts, f"Validation per epoch, {count}.")
@@ -100,7 +98,7 @@ def css(color):
 
 
 def per_class(document):
-    """Value per class and its name: IoU or accuracy where scored; else nothing."""
+    """Value per class and its name: IoU or accuracy if scored; else nothing."""
     for kind, title in (("iou/", "IoU per class"), ("accuracy/", "Accuracy per class")):
         found = {
             name.removeprefix(kind): value
@@ -132,7 +130,7 @@ def confusion(document):
     alt = "Confusion matrix in percent of each true class."
     if fractions[row, column] > 0:
         percent = fractions[row, column] * 100
-        alt += f" Most often {classes[row]} is taken for {classes[column]}: {percent:.1f} %."
+        alt += f" Most often {classes[row]} is mistaken for {classes[column]}: {percent:.1f} %."
     return embed.chart(
         figures.confusion_matrix_figure,
         alt,
@@ -184,11 +182,11 @@ def _curve_alt(rows, column):
 
 
 def curve_caption(rows, monitor="val_loss"):
-    """What the training curves of a run show, in words.
+    """Caption of the training curves of a run.
 
     Args:
         rows: The history, see `kerasdl.runs.run.Run`.
-        monitor: The column that decided which epoch is the best.
+        monitor: The column that determined the best epoch.
     """
     sentences = ["Training and validation per epoch."]
     changes = history.rate_changes(rows)

@@ -11,8 +11,8 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from kerasdl.report import canvas, history, names
 
-MARKED_RATES = 6  # more changes of the learning rate than this are a schedule, not drops
-NUMBERED_CLASSES = 16  # confusion matrices up to this size show their numbers
+MARKED_RATES = 6  # with more changes of the learning rate it is a schedule, not drops
+NUMBERED_CLASSES = 16  # confusion matrices up to this size show numbers
 
 
 def training_curves(
@@ -24,10 +24,11 @@ def training_curves(
 
     Args:
         rows: Rows of the history: dicts with `epoch`, `loss`, `val_loss`, `learning_rate` and a
-            score (`accuracy`, `mean_iou`, `psnr` or `ssim`, the first of these that is there).
+            score (the first present of `accuracy`, `mean_iou`, `psnr`, `ssim`).
         path: Where the PNG goes: a path or a binary stream.
         title: Heading of the first panel; empty: the name of what it shows.
-        panels: "loss" and "score", or one of them; a score that is not recorded is left out.
+        panels: "loss", "score" (the first of `history.curve_scores`), or names of scores; a score
+            that is not recorded is left out.
         monitor: The column by which the best epoch was chosen.
         theme: Colors of the page.
     """
@@ -50,18 +51,18 @@ def training_curves(
 
 
 def training_curves_many(runs, path, panels=("loss", "score"), theme=canvas.LIGHT):
-    """Validation curves of several runs over each other, one color per run.
+    """Validation curves of several runs, one color per run.
 
     Args:
         runs: Mapping of names to rows of their histories.
         path: A path or a binary stream.
-        panels: "loss" and "score", or one of them.
+        panels: As there.
         theme: Colors of the page.
     """
     rows = max(runs.values(), key=len)
     columns = _panel_columns([row for each in runs.values() for row in each], panels)
-    room = 19 * len(columns)  # characters of a name that fit into half the width
-    per_line = 2 if max(map(len, runs)) <= room else 1
+    available = 19 * len(columns)  # characters of a name that fit in half the width
+    per_line = 2 if max(map(len, runs)) <= available else 1
     lines = -(-len(runs) // per_line)
     drawing = canvas.figure(3.3 * len(columns), 2.5 + 0.18 * lines, theme)
     for axes, column in zip(_panels(drawing, columns), columns, strict=True):
@@ -81,7 +82,7 @@ def training_curves_many(runs, path, panels=("loss", "score"), theme=canvas.LIGH
 
 
 def image_grid(rows, column_titles, path, row_titles=None, legend=None, theme=canvas.LIGHT):
-    """Figures 2 and 3: a grid of images, upsampled by a whole factor without smoothing.
+    """Figures 2 and 3: a grid of images, upsampled by an integer factor without smoothing.
 
     Args:
         rows: Lists of images, uint8 RGB, shape (height, width, 3), all of one size.
@@ -192,7 +193,7 @@ def per_class_bars(values, path, title="", theme=canvas.LIGHT):
     """One bar per class, best first, with its value in percent.
 
     Args:
-        values: Mapping of class names to shares from 0 to 1; None or NaN for an absent class.
+        values: Mapping of class names to fractions from 0 to 1; None or NaN for an absent class.
         path: A path or a binary stream.
         title: Heading, or "".
         theme: Colors of the page.
@@ -217,7 +218,7 @@ def per_class_bars(values, path, title="", theme=canvas.LIGHT):
 
 
 def calibration_figure(bins, path, theme=canvas.LIGHT):
-    """Reliability diagram: accuracy by confidence, with the share of images below it.
+    """Reliability diagram: accuracy by confidence, with the fraction of images below it.
 
     Args:
         bins: Dicts with `low`, `high` (bounds of the confidence), `count`, `confidence` and
@@ -259,9 +260,9 @@ def calibration_figure(bins, path, theme=canvas.LIGHT):
 
 def _panel_columns(rows, panels):
     """Column names of the panels that can be drawn from these rows."""
-    score = history.curve_score(rows)
-    columns = {"loss": "loss", "score": score}
-    return [columns[panel] for panel in panels if columns[panel]] or ["loss"]
+    first = history.curve_scores(rows)[:1]
+    columns = [column for each in panels for column in (first if each == "score" else [each])]
+    return columns or ["loss"]
 
 
 def _panels(drawing, columns):
@@ -271,7 +272,7 @@ def _panels(drawing, columns):
 def _curve(axes, rows, name, label, color, line="-"):
     shown = names.score(name)
     values = [value * shown.factor for value in history.column(rows, name)]
-    single = sum(map(math.isfinite, values)) == 1  # a line through one point would be invisible
+    single = sum(map(math.isfinite, values)) == 1  # a line with a single point would be invisible
     epochs = [row["epoch"] for row in rows]
     marker = "o" if single else None
     axes.plot(epochs, values, line, marker=marker, label=label, color=color, linewidth=1.6)
@@ -281,11 +282,11 @@ def _mark_rates(axes, rows, theme):
     changes = history.rate_changes(rows)
     if len(changes) > MARKED_RATES:
         return
-    room = len(rows) / 7  # epochs that one label covers
-    previous, raised = -room, False
+    spacing = len(rows) / 7  # epochs that one label covers
+    previous, raised = -spacing, False
     for epoch, rate in changes:
         axes.axvline(epoch - 0.5, color=theme.muted, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1)
-        raised = epoch - previous < room and not raised
+        raised = epoch - previous < spacing and not raised
         axes.annotate(
             f"rate {rate:.2g}", (epoch - 0.5, 1), xycoords=("data", "axes fraction"),
             xytext=(0, 9 if raised else 1), textcoords="offset points", ha="center", va="bottom",
@@ -325,7 +326,7 @@ def _legend(axes, theme):
 
 
 def _with_text(drawing, pixels):
-    """Draws the figure's texts over the pixels."""
+    """Draws the figure's text over the pixels."""
     drawing.figimage(pixels, origin="upper")
     drawing.canvas.draw()
     return numpy.asarray(drawing.canvas.buffer_rgba())[..., :3]

@@ -3,22 +3,22 @@
 from typing import NamedTuple
 
 from kerasdl.report import (
-    comparisons,
     embed,
     exhibits,
-    figures_compared,
+    group_figures,
     names,
+    paired_differences,
     runs,
     sections,
     tables,
 )
 
-NOT_TOLD = ("seed", "workers", "cache_megabytes")  # a column of its own; what changes no result
-MANY_CURVES = 7  # more lines than colors are told apart no longer
+NOT_COMPARED = ("seed", "workers", "cache_megabytes")  # in another column; no effect
+MANY_CURVES = 7  # more curves than distinguishable colors
 
 
 class Comparison(NamedTuple):
-    """The runs of one task beside each other."""
+    """The comparison of the runs of one task."""
 
     title: str
     scores: tables.Table
@@ -38,7 +38,7 @@ def by_task(documents):
                 scores[0]["task"].capitalize(),
                 _table(scores, groups),
                 _dots(scores) if len(groups) > 1 else None,
-                comparisons.differences(comparisons.compare(scores)),
+                paired_differences.differences(paired_differences.compare(scores)),
                 _curves(members),
             )
         )
@@ -46,20 +46,19 @@ def by_task(documents):
 
 
 def printed(documents):
-    """What a terminal shows of several runs: one line per task on the best, and tables."""
+    """The comparison for the terminal: one line per task on the best, and tables."""
     shown = []
     for members in _tasks(documents):
         scores = [runs.scores_of(each) for each in members]
         shown.append(tables.side_by_side(scores))
-        shown += comparisons.differences(comparisons.compare(scores))
+        shown += paired_differences.differences(paired_differences.compare(scores))
     lines = [best(members) for members in _tasks(documents)]
     configuration = differences(documents)
     return [line for line in lines if line], shown + ([configuration] if configuration else [])
 
 
 def best(documents):
-    """One line: which group of runs of one task has the best headline score; None for a single
-    group."""
+    """One line: the group of runs of a task with the best headline score; None for one group."""
     name = names.headline(documents[0]["scores"]["task"])[0]
     found = []
     for label, members in tables.group([runs.scores_of(each) for each in documents]).items():
@@ -73,15 +72,15 @@ def best(documents):
     text = f"best {names.score(name).label}: {first[2]}, before {second[2]}"
     spread = max(first[1], second[1])
     if spread and first[0] - second[0] <= spread:
-        text += " (no further apart than seeds are)"
+        text += " (within the spread over seeds)"
     return f"{text}."
 
 
 def summary(documents):
-    """What `--json` tells of several runs, those that differ in nothing but the seed together.
+    """The comparison for `--json`; runs that differ only in the seed form a group.
 
     Args:
-        documents: Run documents with their folder as `run`, told apart.
+        documents: Run documents with their folder as `run`, with distinct labels.
 
     Returns:
         {"differences": [keys], "groups": [{"label", "task", "data", "runs", "seeds",
@@ -123,8 +122,7 @@ def summary(documents):
 
 
 def facts(documents):
-    """Pairs of terms and texts for the head of the page; what differs between the runs is told
-    in the tables below it."""
+    """Pairs of term and text for the head of the page; differences are in the tables."""
     first = documents[0]
     for key in ("backend", "precision"):
         if len({document.get(key) for document in documents}) > 1:
@@ -134,7 +132,7 @@ def facts(documents):
     pairs = sections.facts(
         {**shared, "seconds": sum(times)},
         [runs.scores_of(document) for document in documents],
-        "training time of all",
+        "total training time",
     )
     return [("runs", str(len(documents))), *pairs]
 
@@ -142,7 +140,7 @@ def facts(documents):
 def differences(documents):
     """Table of the configuration keys in which the runs differ; None if they do not.
 
-    Runs that differ in the seed only are one row.
+    Runs that differ only in the seed share a row.
     """
     keys = _differing_keys(documents)
     if not keys:
@@ -159,13 +157,13 @@ def differences(documents):
     if several:
         columns = (*columns, "seeds")
         listed = [(*row, runs.text(seeds)) for row, seeds in rows.items()]
-    if len(keys) > runs.MANY_KEYS:  # the keys are the rows, so that a page holds them
+    if len(keys) > runs.MANY_KEYS:  # keys as rows, to fit on a page
         columns, *listed = zip(columns, *listed, strict=True)
     return tables.Table("Configuration keys in which the runs differ", columns, tuple(listed))
 
 
 def shared_config(documents):
-    """[(key, value, whether it differs from the default), ...] of what all runs have in common."""
+    """[(key, value, whether it differs from the default), ...] of the keys all runs share."""
     different = runs.differing_keys(documents)
     first = documents[0]
     rows = sections.config_rows(first.get("config") or {}, first.get("defaults") or {})
@@ -173,7 +171,7 @@ def shared_config(documents):
 
 
 def environments(documents):
-    """What all runs have in common of their environment, and a table of what differs or None."""
+    """The environment that all runs have in common, and a table of the differences or None."""
     values = [dict(runs.flat(document.get("environment") or {})) for document in documents]
     keys = list(dict.fromkeys(key for each in values for key in each))
     different = [key for key in keys if len({each.get(key) for each in values}) > 1]
@@ -184,7 +182,7 @@ def environments(documents):
         (name, *(each.get(key, names.ABSENT) for key in different))
         for name, each in zip(runs.unique_names(documents), values, strict=True)
     ]
-    caption = "In what the machines or versions differ"
+    caption = "Differences between machines or versions"
     return common, tables.Table(caption, ("run", *different), tuple(rows))
 
 
@@ -195,28 +193,28 @@ def _tasks(documents):
 
 
 def _differing_keys(documents):
-    return [key for key in runs.differing_keys(documents) if key not in NOT_TOLD]
+    return [key for key in runs.differing_keys(documents) if key not in NOT_COMPARED]
 
 
 def _table(scores, groups):
     if len(groups) > 1:
-        return comparisons.overview(scores, tables.split_caption(scores))
+        return paired_differences.overview(scores, tables.split_caption(scores))
     return tables.side_by_side(scores)
 
 
 def _dots(scores):
-    """One chart per score, so that they stand below each other on a phone."""
+    """One chart per score, so that they stack on a phone."""
     groups = tables.group(scores)
     charts = []
-    for name in figures_compared.shown(scores):
-        told = "; ".join(f"{label} {tables.cell(name, each)}" for label, each in groups.items())
-        alt = f"{names.heading(name)}, every run a dot, mean and standard deviation: {told}."
-        charts.append(embed.chart(figures_compared.dots, alt, documents=scores, scores=[name]))
+    for name in group_figures.shown(scores):
+        values = "; ".join(f"{label} {tables.cell(name, each)}" for label, each in groups.items())
+        alt = f"{names.heading(name)}, every run a dot, mean and standard deviation: {values}."
+        charts.append(embed.chart(group_figures.dots, alt, documents=scores, scores=[name]))
     return exhibits.Curves(charts, "Every run is a dot; bars: mean and sample standard deviation.")
 
 
 def _curves(documents):
-    """Curves of the runs; of many runs those of the first seed of each network."""
+    """Curves of the runs; of many runs only the first seed of each model."""
     recorded = [document for document in documents if document.get("history")]
     note = ""
     if len(recorded) > MANY_CURVES:
@@ -224,7 +222,7 @@ def _curves(documents):
         for document in recorded:
             firsts.setdefault(names.run_label(runs.scores_of(document)), document)
         if len(firsts) < len(recorded):
-            note = f" Of {len(recorded)} runs the first seed of each is drawn."
+            note = f" Of {len(recorded)} runs, only the first seed of each is drawn."
         recorded = list(firsts.values())
     if not recorded:
         return None

@@ -1,14 +1,13 @@
-"""What the rows of a history tell: the score's column, the best epoch, changes of the rate."""
+"""Facts from the rows of a history: the score's column, the best epoch, rate changes."""
 
 import math
 
 from kerasdl.report import names
-
-CURVE_SCORES = ("accuracy", "mean_iou", "psnr", "ssim", "pixel_accuracy")
+from kerasdl.tasks import TASKS
 
 
 def column(rows, name):
-    """Values of one column, one per row; NaN where a row does not have it."""
+    """Values of one column, one per row; NaN where missing."""
     return [math.nan if row.get(name) is None else float(row[name]) for row in rows]
 
 
@@ -17,16 +16,21 @@ def has(rows, name):
     return any(math.isfinite(value) for value in column(rows, name))
 
 
-def curve_score(rows):
-    """Name of the score to draw, chosen from the columns present; None if there is only a loss."""
-    for name in CURVE_SCORES:
-        if has(rows, name) or has(rows, f"val_{name}"):
-            return name
-    return None
+def curve_scores(rows):
+    """Names of the scores to draw, of those recorded: the first headline score of the task, then
+    those of extensions."""
+    headlines = (name for spec in TASKS.values() for name in spec.headline if name != "loss")
+    added = [name for name, spec in names.METRICS.items() if spec.per_image is not None]
+    first = [name for name in headlines if _recorded(rows, name)][:1]
+    return [*first, *(name for name in added if name not in first and _recorded(rows, name))]
+
+
+def _recorded(rows, name):
+    return has(rows, name) or has(rows, f"val_{name}")
 
 
 def best_epoch(rows, monitor="val_loss"):
-    """Epoch with the best value of `monitor` (the first of equals); None if it was not recorded."""
+    """Epoch with the best value of `monitor` (the first of ties); None if it was not recorded."""
     lower = names.score(monitor).better == "lower"
     best = None
     for row, value in zip(rows, column(rows, monitor), strict=True):
@@ -38,7 +42,7 @@ def best_epoch(rows, monitor="val_loss"):
 
 
 def rate_changes(rows):
-    """Epochs that began with another learning rate than the one before: [(epoch, rate), ...]."""
+    """Epochs whose learning rate differs from that of the previous one: [(epoch, rate), ...]."""
     changes = []
     for previous, row in zip(rows, rows[1:], strict=False):
         before, after = previous.get("learning_rate"), row.get("learning_rate")

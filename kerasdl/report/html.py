@@ -1,4 +1,4 @@
-"""Pages in one file each: of a run, of a group of runs, of the reproduction of the report.
+"""Self-contained HTML pages: of a run, of a group of runs, of the reproduction of the study.
 
 No JavaScript, no network: figures are data URIs. Pages follow the reader's light or dark setting,
 fit a phone and print.
@@ -10,8 +10,10 @@ A *run document* is a dict of what the run folder holds:
                    model_args and label
     history        rows of history.csv (dicts); may be empty
     config         resolved configuration (dict)
-    defaults       configuration with nothing set, to mark what was (dict), optional
+    defaults       default configuration, to mark the keys that were set (dict), optional
     environment    environment.json (dict, may be nested)
+    samples        number of images of each split (dict), optional
+    median_size    median height and width of the images (list), optional
     backend, precision, command, finished (text), seconds (number), parameters (int), all optional
     calibration    [{low, high, count, confidence, accuracy}, ...], optional
     images       {columns: ["input", "truth", "prediction"],
@@ -19,7 +21,7 @@ A *run document* is a dict of what the run folder holds:
                    pixels are uint8 RGB (height, width, 3) or gray (height, width), one per column
     legend         [(class name, (red, green, blue)), ...], optional
 
-A *image table* (figures 2 and 3) is {columns: [titles], rows: [[pixels, ...], ...],
+An *image table* (figures 2 and 3) is {columns: [titles], rows: [[pixels, ...], ...],
 row_titles: [texts] or absent, legend: as above or absent}.
 """
 
@@ -31,6 +33,7 @@ import jinja2
 
 from kerasdl.report import canvas, exhibits, grouping, names, runs, sections, study
 from kerasdl.report.runs import scores_of
+from kerasdl.runs import names as run_names
 from kerasdl.tasks import TASKS
 
 _TEMPLATES = pathlib.Path(__file__).parent / "templates"
@@ -40,25 +43,25 @@ def write_run_report(path, document):
     """Writes the page of one run and returns its path.
 
     Args:
-        path: The HTML file; a folder stands for report.html in it.
-        document: Run document, see the head of this module.
+        path: The HTML file; a folder means report.html in it.
+        document: Run document, see the module docstring.
 
     Raises:
         WriteError: The file cannot be written.
     """
     path = pathlib.Path(path)
     if path.is_dir():
-        path /= "report.html"
+        path /= run_names.REPORT
     run = sections.run_section([document])
     return write(path, "run.html.j2", title=f"{run.label} on {run.data}", run=run)
 
 
 def write_reproduction_report(path, document):
-    """Writes the page of `kerasdl reproduce`: the report's tables and figures beside ours.
+    """Writes the page of `kerasdl reproduce`: the study's tables and figures next to ours.
 
     Args:
         path: The HTML file.
-        document: Dict with `runs` (run documents, several seeds of one network welcome),
+        document: Dict with `runs` (run documents, one or several seeds per model),
             `figure2` and `figure3` (image tables), and, all optional, `command`, `finished`,
             `seconds`, `environment`, `notes` (sentences, such as that it was a quick run).
 
@@ -79,7 +82,7 @@ def write_reproduction_report(path, document):
     return write(
         path,
         "reproduction.html.j2",
-        title="The report and its reproduction",
+        title="The study and its reproduction",
         tables=[table for table in shown if table.rows],
         figure1=exhibits.curves(classifiers[0][:1]) if classifiers else None,
         figure1_of=_name(classifiers[0][0]) if classifiers else "",
@@ -97,7 +100,7 @@ def write_reproduction_report(path, document):
 def write_group_report(
     path,
     documents,
-    title="Runs beside each other",
+    title="Comparison of runs",
     details=True,
     command=None,
     notes=(),
@@ -106,10 +109,10 @@ def write_group_report(
 
     Args:
         path: The HTML file.
-        documents: Run documents; runs that differ in nothing but the seed are taken together.
+        documents: Run documents; runs that differ only in the seed are grouped.
         title: Heading of the page.
-        details: Whether a section with curves, classes and images follows for each network.
-        command: What made the page, if it is to be told.
+        details: Whether to add a section with curves, classes and images for each model.
+        command: The command that made the page, if it is to be shown.
         notes: Sentences below the heading, such as that a run failed.
 
     Returns:
@@ -118,7 +121,7 @@ def write_group_report(
     Raises:
         WriteError: The file cannot be written.
     """
-    documents = runs.told_apart(documents)
+    documents = runs.with_distinct_labels(documents)
     groups = runs.grouped(documents)
     scores = [scores_of(document) for document in documents]
     environment, machines = grouping.environments(documents)
@@ -146,18 +149,18 @@ def _name(document):
 
 
 def _glue(text):
-    """Keeps arrows and units on the line of the word before them."""
+    """Keeps arrows and units on the same line as the preceding word."""
     return re.sub(r" (?=[↑↓→(]|1$)", "\u00a0", text)
 
 
 def write(path, template, **context):
-    """Renders a template into a page, whole or not at all. Raises WriteError."""
+    """Renders a template and writes the page atomically. Raises WriteError."""
     canvas.write(render(template, **context).encode("utf-8"), path)
     return pathlib.Path(path)
 
 
 def render(template, **context):
-    """Text of a template of this room."""
+    """Renders a template of this package."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES),
         autoescape=True,

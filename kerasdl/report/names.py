@@ -1,4 +1,4 @@
-"""What runs, scores and tasks are called in reports; the words are those of their entries."""
+"""Names of runs, scores and tasks in reports, from their registry entries."""
 
 from kerasdl import models
 from kerasdl.metrics import ABSENT, METRICS, heading, number
@@ -19,12 +19,12 @@ __all__ = [
 
 
 def headline(task):
-    """Names of the metrics that sum up a run of the task, the most important first."""
+    """Names of the metrics that summarize a run of the task, the most important first."""
     return TASKS[task].headline
 
 
 def baseline(task):
-    """What the baseline scores of the task are of, in words."""
+    """Description of the task's baseline."""
     return TASKS[task].baseline
 
 
@@ -32,7 +32,7 @@ def run_label(document):
     """Name of a run's model: "ResNet-18", "U-Net", "U-Net without skips", "U-Net, skips 1, 2".
 
     Args:
-        document: Scores document; reads `label` if there is one, else `task`, `model`,
+        document: Scores document; reads `label` if present, else `task`, `model`,
             `model_args` and `target`.
     """
     if document.get("label"):
@@ -43,13 +43,13 @@ def run_label(document):
     if label == plain and models.has_variants(document["model"]):
         label += spec.variant_label
     target = document.get("target")
-    if target and target != spec.targets[0]:  # never in one cell with runs of another target
+    if target and target != spec.targets[0]:  # never grouped with runs of another target
         label += f", target {target}"
     return label
 
 
 def duration(seconds):
-    """Seconds as text for people: "45 s", "9 min 40 s", "2 h 05 min"."""
+    """Seconds as readable text: "45 s", "9 min 40 s", "2 h 05 min"."""
     seconds = round(seconds)
     if seconds < 60:
         return f"{seconds} s"

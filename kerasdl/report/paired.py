@@ -4,9 +4,9 @@ import math
 import statistics
 from typing import NamedTuple
 
-# Below this number of pairs Wilcoxon's test cannot reach 0.05, whatever the differences are.
+# With fewer pairs Wilcoxon's test cannot reach 0.05, whatever the differences.
 WILCOXON_PAIRS = 6
-ROUNDING = 1e-7  # of the values: scores are float32 somewhere on their way
+ROUNDING = 1e-7  # relative: scores pass through float32
 
 
 class Paired(NamedTuple):
@@ -17,12 +17,12 @@ class Paired(NamedTuple):
         mean: Mean of the differences.
         deviation: Their sample standard deviation (n - 1); None for n = 1.
         low: Lower end of the 95 % interval of the mean, Student's t with n - 1 degrees of freedom;
-            None where there is no test.
+            None if there is no test.
         high: Upper end.
         p_t: Paired t-test, two-sided: how often differences this large come from equal means, if
-            they are normal. None for n = 1, or where all differences are the same and not 0.
-        p_wilcoxon: Wilcoxon's signed-rank test, two-sided; None where all are 0. It
-            assumes no normal distribution, but cannot be smaller than `wilcoxon_floor(n)`.
+            they are normal. None for n = 1, or if all differences are equal and not 0.
+        p_wilcoxon: Wilcoxon's signed-rank test, two-sided; None if all are 0. It does not assume a
+        normal distribution, but cannot be smaller than `wilcoxon_floor(n)`.
     """
 
     pairs: int
@@ -35,7 +35,7 @@ class Paired(NamedTuple):
 
 
 def pairs(ours, reference):
-    """The pairs of which both numbers are finite, in order."""
+    """The pairs in which both numbers are finite, in order."""
     return [
         (one, other)
         for one, other in zip(ours, reference, strict=True)
@@ -50,7 +50,7 @@ def paired(ours, reference, comparisons=1):
         ours: Numbers, one per seed.
         reference: Numbers of the same seeds, in the same order.
         comparisons: Number m of comparisons made together. The level of the interval is
-            1 - 0.05 / m, so that all m hold their mean in 95 % of the cases (Bonferroni).
+            1 - 0.05 / m, so that all m contain their mean in 95 % of cases (Bonferroni).
 
     Returns:
         `Paired`, or None without any pair of finite numbers.
@@ -64,7 +64,7 @@ def paired(ours, reference, comparisons=1):
         return Paired(1, mean)
     import scipy.stats
 
-    # What is left of equal differences after rounding is no spread.
+    # Rounding errors of equal differences are not a spread.
     largest = max(abs(value) for pair in found for value in pair)
     if max(differences) - min(differences) <= ROUNDING * largest:
         if abs(mean) <= ROUNDING * largest:

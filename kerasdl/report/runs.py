@@ -1,10 +1,10 @@
-"""Run documents: which belong together, what they are called, in what they differ."""
+"""Run documents: grouping, labels, differing configuration keys."""
 
 from kerasdl.report import names
 
-# Keys that name a run already, or tell nothing about what it computes.
+# Keys that are already part of a run's name, or do not affect what it computes.
 TOLD_ELSEWHERE = ("task", "model", "data", "seed", "model_args.skips", "workers", "cache_megabytes")
-MANY_KEYS = 4  # more make no readable label, and no table that is as wide as a page
+MANY_KEYS = 4  # more make labels unreadable and tables too wide
 
 
 def scores_of(document):
@@ -15,7 +15,7 @@ def scores_of(document):
 
 
 def grouped(documents):
-    """Run documents by task and network, seeds together: {(task, "U-Net"): [document, ...]}."""
+    """Run documents by task and model, all seeds together: {(task, "U-Net"): [document, ...]}."""
     groups = {}
     for document in documents:
         scores = scores_of(document)
@@ -24,13 +24,12 @@ def grouped(documents):
     return groups
 
 
-def told_apart(documents):
-    """The run documents with labels that name what their configurations differ in, of more than
-    four keys as many as tell them apart.
+def with_distinct_labels(documents):
+    """The run documents with labels that name the configuration keys in which they differ.
 
-    Two runs of one network, data set and seed number that differ in the learning rate become
-    "ResNet-18, learning_rate 0.1" and "ResNet-18, learning_rate 0.01". Where the configuration
-    says "auto", what counts is the backend that was used.
+    Of more than four keys only as many as needed are named. Two runs of the same model, data set
+    and seed that differ in the learning rate become "ResNet-18, learning_rate 0.1" and "ResNet-18,
+    learning_rate 0.01". For backend "auto" the backend that was used counts.
     """
     documents = [
         {**each, "config": {**each["config"], "backend": each["backend"]}}
@@ -42,19 +41,19 @@ def told_apart(documents):
     for members in grouped(documents).values():
         keys = [key for key in differing_keys(members) if key not in TOLD_ELSEWHERE]
         if len(keys) > MANY_KEYS:
-            keys = _telling(members, keys)
+            keys = _distinguishing(members, keys)
         for document in members:
             values = dict(flat(document.get("config") or {}))
-            told = [f"{key} {values.get(key, names.ABSENT)}" for key in keys]
-            labels[id(document)] = ", ".join([names.run_label(scores_of(document)), *told])
+            settings = [f"{key} {values.get(key, names.ABSENT)}" for key in keys]
+            labels[id(document)] = ", ".join([names.run_label(scores_of(document)), *settings])
     return [
         {**document, "scores": {**document["scores"], "label": labels[id(document)]}}
         for document in documents
     ]
 
 
-def _telling(documents, keys):
-    """Those of the keys, the recipe first, that tell apart what all of them do."""
+def _distinguishing(documents, keys):
+    """A subset of the keys, recipe first, that distinguishes the runs as well as all of them."""
     values = [dict(flat(document.get("config") or {})) for document in documents]
 
     def kinds(chosen):
@@ -68,7 +67,7 @@ def _telling(documents, keys):
 
 
 def differing_keys(documents):
-    """Configuration keys, flat, that do not have one and the same value in all documents."""
+    """Configuration keys, flat, whose values differ between the documents."""
     values = [dict(flat(document.get("config") or {})) for document in documents]
     keys = dict.fromkeys(key for each in values for key in each)
     outer = {key.rpartition(".")[0] for key in keys}
@@ -76,7 +75,7 @@ def differing_keys(documents):
 
 
 def unique_names(documents):
-    """One name per run document: its network, data set and seed, as far as they tell it apart."""
+    """One name per run document: its model, data set and seed, as far as needed."""
     scores = [scores_of(document) for document in documents]
     labels = [names.run_label(each) for each in scores]
     if len({each.get("data") for each in scores}) > 1:
@@ -103,7 +102,7 @@ def flat(values, prefix=""):
 
 
 def text(value):
-    """A plain TOML or JSON value as text; nothing at all is "–"."""
+    """A plain TOML or JSON value as text; empty values are "–"."""
     if isinstance(value, list | tuple):
         return ", ".join(text(item) for item in value) or names.ABSENT
     if isinstance(value, bool):

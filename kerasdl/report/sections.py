@@ -1,9 +1,9 @@
-"""What the pages show of runs, as plain values for the templates."""
+"""Run documents as plain values for the templates."""
 
 import re
 from typing import NamedTuple
 
-from kerasdl.report import embed, exhibits, names, runs, tables
+from kerasdl.report import advice, embed, exhibits, names, runs, tables
 
 
 class Headline(NamedTuple):
@@ -25,7 +25,7 @@ class ScoreRow(NamedTuple):
 
 
 class Section(NamedTuple):
-    """All that is shown of one network; of several seeds the first is shown in images."""
+    """The section of one model; images are those of the first seed."""
 
     label: str
     task: str
@@ -42,20 +42,21 @@ class Section(NamedTuple):
     calibration: embed.Chart | None
     galleries: list
     legend: list
+    advice: list
     command: str | None
     config: list
     environment: list
 
 
 def run_section(documents):
-    """Section of one network, from the run documents of its seeds (one or several)."""
+    """Section of one model, from the run documents of its seeds (one or several)."""
     first = documents[0]
     scores = [runs.scores_of(document) for document in documents]
     task = scores[0]["task"]
     note = ""
     if len(documents) > 1:
         note = tables.runs_note({"": scores})
-        note += f" Charts of classes and images are those of seed {scores[0].get('seed')}."
+        note += f" Class charts and images are from seed {scores[0].get('seed')}."
     times = [document["seconds"] for document in documents if document.get("seconds")]
     mean_time = {"seconds": sum(times) / len(times)} if times else {}
     per_class, per_class_name = exhibits.per_class(scores[0])
@@ -77,6 +78,7 @@ def run_section(documents):
         calibration=exhibits.calibration(first.get("calibration")),
         galleries=exhibits.galleries(first.get("images") or {}),
         legend=[(name, exhibits.css(color)) for name, color in first.get("legend") or ()],
+        advice=advice.lines(first) if len(documents) == 1 else [],
         command=first.get("command"),
         config=config_rows(first.get("config") or {}, first.get("defaults") or {}),
         environment=runs.flat(first.get("environment") or {}),
@@ -84,7 +86,7 @@ def run_section(documents):
 
 
 def facts(document, scores, time="time"):
-    """Pairs of terms and texts for the head of a page: data, seeds, backend, time."""
+    """Pairs of term and text for the head of a page: data, seeds, backend, time."""
     first, config = scores[0], document.get("config") or {}
     pairs = [("data", ", ".join(dict.fromkeys(each["data"] for each in scores)))]
     sizes = dict.fromkeys(each["samples"] for each in scores if each.get("samples"))
@@ -109,11 +111,11 @@ def facts(document, scores, time="time"):
 
 
 def definitions(scores):
-    """[(heading, definition), ...] of all scores of all documents, each once.
+    """[(heading, definition), ...] of all scores of all documents, without duplicates.
 
     Per-class scores ("iou/tree") share one entry, left out where the score itself is defined.
     """
-    told = {}
+    entries = {}
     for document in scores:
         texts = document.get("definitions") or {}
         for name, text in texts.items():
@@ -121,8 +123,8 @@ def definitions(scores):
             if slash and kind in texts:
                 continue
             label = f"{names.score(f'{kind}/').label}per class" if slash else names.heading(name)
-            told.setdefault(label, _sentence(text))
-    return list(told.items())
+            entries.setdefault(label, _sentence(text))
+    return list(entries.items())
 
 
 def _sentence(text):
@@ -139,35 +141,35 @@ def _headline(name, scores):
     text = tables.cell(name, scores)
     value, _, spread = text.partition(" ± ")
     baseline = (scores[0].get("baseline") or {}).get(name)
-    words = ""
+    baseline_text = ""
     if baseline is not None:
         task = names.baseline(scores[0]["task"])
-        words = f"{task}: {names.number(name, baseline, unit=True)}"
+        baseline_text = f"{task}: {names.number(name, baseline, unit=True)}"
     spread = f" ± {spread}" if spread else ""
     rest = f"{spread} {shown.unit}".rstrip()
-    return Headline(shown.label, value, rest, words)
+    return Headline(shown.label, value, rest, baseline_text)
 
 
 def _score_rows(scores):
     listed = [name for name in scores[0]["scores"] if "/" not in name]
     order = list(dict.fromkeys([*names.headline(scores[0]["task"]), *names.METRICS]))
     listed.sort(key=lambda name: order.index(name) if name in order else len(order))
-    told = scores[0].get("definitions") or {}
+    known = scores[0].get("definitions") or {}
     return [
         ScoreRow(
             names.heading(name),
             tables.cell(name, scores),
             tables.cell(name, scores[:1], "baseline"),
-            _sentence(told.get(name, "")),
+            _sentence(known.get(name, "")),
         )
         for name in listed
     ]
 
 
 def _per_class_note(document):
-    """Definition of the scores per class, which stand in no table."""
-    told = document.get("definitions") or {}
-    return next((_sentence(text) for name, text in told.items() if "/" in name), "")
+    """Definition of the per-class scores, which are not in a table."""
+    known = document.get("definitions") or {}
+    return next((_sentence(text) for name, text in known.items() if "/" in name), "")
 
 
 def config_rows(config, defaults):

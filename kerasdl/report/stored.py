@@ -1,7 +1,7 @@
-"""What a report shows and metrics.json does not hold: images, calibration, source of the data.
+"""Report data that metrics.json does not hold: images, calibration, source of the data.
 
-It lies in the run folder, as report.json and small PNG files under figures/images, so that a
-report can be written again, alone or beside other runs, without the data and without Keras.
+It is stored in the run folder, as report.json and small PNG files under figures/images, so that a
+report of one or several runs can be rewritten without the data and without Keras.
 """
 
 import json
@@ -16,12 +16,12 @@ from kerasdl.report import canvas
 from kerasdl.runs import names
 
 FOLDER = pathlib.Path(names.FIGURES) / "images"
-WIDEST = 320  # pixels; a page shows three images beside each other, and has to be mailed
-KEYS = ("calibration", "parameters", "source", "license", "legend")
+MAX_WIDTH = 320  # pixels; a page shows three images side by side, and must fit in an email
+KEYS = ("calibration", "parameters", "source", "license", "legend", "median_size")
 
 
 def write(folder, document):
-    """Writes the parts of a run document that are its own into the run folder.
+    """Writes the report data of a run document into the run folder.
 
     Args:
         folder: Run folder.
@@ -46,10 +46,10 @@ def write(folder, document):
 
 
 def read(folder):
-    """The parts of a run document that `write` left; {} in a folder of an older version.
+    """The parts of a run document that `write` left; {} for runs of an older version.
 
     Raises:
-        ModelFileError: They are damaged.
+        ModelFileError: The files are damaged.
     """
     path = pathlib.Path(folder) / names.REPORT_DATA
     try:
@@ -63,7 +63,7 @@ def read(folder):
         return {}
     except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
         raise ModelFileError(
-            f"damaged file ({error})", path, "remove it; `kerasdl report` makes it anew"
+            f"damaged file ({error})", path, "remove it; `kerasdl report` writes it again"
         ) from error
     return values
 
@@ -72,7 +72,7 @@ def _write_images(folder, name, columns, images):
     paths = []
     for column, pixels in zip(columns, images, strict=True):
         image = Image.fromarray(numpy.asarray(pixels, "uint8"))
-        image = image.reduce(max(1, -(-image.width // WIDEST)))
+        image = image.reduce(max(1, -(-image.width // MAX_WIDTH)))
         path = FOLDER / f"{name}-{column}.png"
         canvas.write(canvas.png(image), folder / path)
         paths.append(path.as_posix())

@@ -1,4 +1,4 @@
-"""The study that kerasdl reproduces: its numbers, the tables with ours, and its statements."""
+"""The study that kerasdl reproduces: its numbers, tables with both results, its conclusions."""
 
 from kerasdl.report import names, tables
 
@@ -12,7 +12,7 @@ STUDY = {
         "U-Net without skips": {"psnr": 17.82, "ssim": 0.6362},
     },
 }
-STUDY_DIGITS = {"accuracy": 0}  # the report gives "95 %", not "95.00 %"
+STUDY_DIGITS = {"accuracy": 0}  # the study gives "95 %", not "95.00 %"
 COLOR_SCORES = ("psnr", "ssim", "chroma_error", "delta_e", "colorfulness_ratio")
 MODEL_ORDER = ("ResNet-18", "U-Net", "FCN-8s", "FCN-16s", "FCN-32s")
 WITH, WITHOUT = "U-Net with skips", "U-Net without skips"
@@ -23,9 +23,8 @@ def classification_and_segmentation(documents):
     """Table 1: accuracy and loss of the classifiers, mean IoU of the segmenters.
 
     Args:
-        documents: Scores documents (metrics.json), of which the colorization ones are passed over.
-            Reads `task`, `model`, `scores`, `baseline`, and if there are any `model_args`, `seed`
-            and `label`.
+        documents: Scores documents (metrics.json), those of colorization are ignored. Reads `task`,
+        `model`, `scores`, `baseline`, and if present `model_args`, `seed` and `label`.
     """
     rows, shown = [], {}
     for task, scores in (("classification", ("accuracy", "loss")), ("segmentation", ("mean_iou",))):
@@ -46,7 +45,7 @@ def classification_and_segmentation(documents):
     notes = (
         tables.runs_note(shown),
         f"Baseline: always the most frequent class. {tables.ARROWS}",
-        "The report's data are not published; its numbers were measured on other images.",
+        "The study's data are not published; its numbers were measured on other images.",
     )
     return tables.Table(
         "Table 1. Classification and segmentation, test split",
@@ -57,10 +56,10 @@ def classification_and_segmentation(documents):
 
 
 def colorization(documents):
-    """Table 2: scores of the colored images, with the gray image itself as the baseline.
+    """Table 2: scores of the colored images, with the gray image as the baseline.
 
     Args:
-        documents: Scores documents; those of other tasks are passed over.
+        documents: Scores documents; those of other tasks are ignored.
     """
     documents = _of(documents, "colorization")
     groups = tables.group(documents)
@@ -75,9 +74,9 @@ def colorization(documents):
         rows.append(tuple(row))
     notes = (
         tables.runs_note(groups) if groups else "",
-        "Gray: the input itself, scored as if it were the answer. PSNR and SSIM hardly "
-        "see color; chroma error and ΔE do.",
-        f"{tables.ARROWS} The report's numbers were measured on other images.",
+        "Gray: the input itself, scored as a prediction. PSNR and SSIM hardly "
+        "measure color; chroma error and ΔE do.",
+        f"{tables.ARROWS} The study's numbers were measured on other images.",
     )
     columns = (
         "score",
@@ -90,10 +89,10 @@ def colorization(documents):
 
 
 def statements(documents):
-    """Table 3: the report's statements, its number, ours, and whether ours agrees.
+    """Table 3: the study's conclusions, its numbers, ours, and whether they agree.
 
-    Statements about models that were not run are left out. Means over the runs are compared; a
-    difference smaller than the spread between seeds is no finding, whatever the last column says.
+    Conclusions about models that were not run are left out. Means over the runs are compared; a
+    difference smaller than the spread over seeds is not significant, whatever the last column says.
 
     Args:
         documents: Scores documents (metrics.json).
@@ -115,10 +114,10 @@ def statements(documents):
         *_color(means["colorization"].get(WITH, {}).get("chroma_error"), gray),
     ]
     return tables.Table(
-        "Table 3. What the report concludes",
+        "Table 3. The study's conclusions",
         ("statement", "report", "kerasdl", "agrees"),
         tuple(rows),
-        ("Means over the runs are compared; tables 1 and 2 give their spread.",) if rows else (),
+        ("Means over the runs are compared; tables 1 and 2 show their spread.",) if rows else (),
     )
 
 
@@ -198,7 +197,7 @@ def _word(agrees):
 
 
 def study_cell(name, value):
-    """A value of the study as the report prints it."""
+    """A value as the study prints it."""
     if value is None:
         return names.ABSENT
     if name in STUDY_DIGITS:

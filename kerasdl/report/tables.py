@@ -1,6 +1,6 @@
 """Tables of scores.
 
-Tables are plain text cells, shown by `as_rich` in a terminal, by `as_markdown` in a README and by
+Tables of text cells, rendered by `as_rich` in a terminal, by `as_markdown` in a README and by
 the templates in HTML.
 """
 
@@ -19,9 +19,9 @@ from kerasdl.report import names
 TERMINAL = 80  # columns; wider tables may break within a cell
 HEADING = 10  # characters that a line of a heading may have in any column
 LONG_NAME = 24  # characters; longer texts in the first column may break
-MANY = 4  # more networks than this stand below each other
+MANY = 4  # more models than this are rows, not columns
 SPREAD = "Mean ± sample standard deviation (n − 1)"
-FEW = 3  # runs; the spread of fewer is said to be one of too few
+MIN_RUNS = 3  # runs; for fewer, a note says that the spread is unreliable
 ARROWS = "↑ higher is better, ↓ lower is better."
 
 
@@ -45,7 +45,7 @@ class Table:
 def mean_and_deviation(values):
     """Mean and sample standard deviation (n - 1) of finite numbers; the latter None for n = 1.
 
-    Not finite and None values are left out; without any other value the mean is None too.
+    None and values that are not finite are left out; without any other value the mean is None too.
     """
     finite = [value for value in values if value is not None and math.isfinite(value)]
     if not finite:
@@ -54,9 +54,9 @@ def mean_and_deviation(values):
 
 
 def group(documents):
-    """Scores documents by network: {"ResNet-18": [document, ...]}; seeds of one network together.
+    """Scores documents by model: {"ResNet-18": [document, ...]}; all seeds of a model together.
 
-    Where the documents tell of several data sets, the name of the data set is added.
+    With several data sets, the name of the data set is added.
     """
     data = {document.get("data") for document in documents}
     groups = {}
@@ -77,32 +77,32 @@ def cell(name, documents, source="scores"):
 
 
 def runs_note(groups):
-    """Sentence on what the ± stands for: number of runs and seeds, per network where they differ.
+    """Note on the ±: number of runs and seeds, per model where they differ.
 
     Args:
-        groups: Mapping of networks to their scores documents.
+        groups: Mapping of models to their scores documents.
     """
-    told = {label: _runs(documents) for label, documents in groups.items()}
-    different = set(told.values())
+    counts = {label: _runs(documents) for label, documents in groups.items()}
+    different = set(counts.values())
     if len(different) == 1:
         text = different.pop()
         spread = f"{SPREAD} over " if text != "one run" else "Values of "
         each = " each" if len(groups) > 1 else ""
         return f"{spread}{text}{each}."
-    listed = "; ".join(f"{label}: {text}" for label, text in told.items())
+    listed = "; ".join(f"{label}: {text}" for label, text in counts.items())
     return f"{SPREAD}. {listed}."
 
 
 def split_caption(documents):
-    """ "Scores, test split", with the split of all the documents."""
+    """ "Scores, test split", with the documents' common split."""
     splits = dict.fromkeys(document.get("split", "test") for document in documents)
     return f"Scores, {' and '.join(splits)} split{'s' if len(splits) > 1 else ''}"
 
 
 def side_by_side(documents, caption=None):
-    """Scores of several networks beside each other, the seeds of one network taken together.
+    """Scores of several models side by side, over all seeds of each.
 
-    Up to four networks are the columns, more are the rows.
+    Up to four models are columns, more are rows.
     """
     groups = group(documents)
     caption = caption or split_caption(documents)
@@ -119,12 +119,12 @@ def side_by_side(documents, caption=None):
         (label, *(cell(name, members) for name in listed), str(len(members)))
         for label, members in groups.items()
     ]
-    columns = ("network", *(names.heading(name) for name in listed), "runs")
+    columns = ("model", *(names.heading(name) for name in listed), "runs")
     return Table(caption, columns, tuple(rows), notes)
 
 
 def upright(table):
-    """The table turned, the scores as rows, where that makes it narrower: for terminals."""
+    """The table transposed, scores as rows, if that makes it narrower: for terminals."""
     if len(table.columns) <= len(table.rows) + 1:
         return table
     columns, *rows = zip(table.columns, *table.rows, strict=True)
@@ -187,7 +187,7 @@ def _runs(documents):
     if len(documents) == 1:
         return "one run"
     seeds = [document.get("seed") for document in documents]
-    few = ", too few to tell the spread" if len(documents) < FEW else ""
+    few = ", too few to show the spread" if len(documents) < MIN_RUNS else ""
     if None in seeds:
         return f"{len(documents)} runs{few}"
     listed = ", ".join(str(seed) for seed in sorted(seeds))

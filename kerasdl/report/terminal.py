@@ -8,7 +8,7 @@ from kerasdl.report import names
 
 
 def show_scores(document, console=None):
-    """Prints the scores of a scores document beside their baseline.
+    """Prints the scores of a scores document with their baseline.
 
     Args:
         document: Scores document; "run" in it names the folder.

@@ -1,18 +1,19 @@
-"""The recipe `auto`: settings that follow from the data and the machine.
+"""The recipe `auto`: settings derived from the data and the machine.
 
-Each rule is one function that gives a value and its reason; docs/recipes.md lists them with their
-measurements. Keys that the user set stay. A run stores what came out, so that it resumes with it.
+Each rule is one function that returns a value and its reason; docs/recipes.md lists them with their
+measurements. Keys set by the user are kept. A run stores the result and resumes with it.
 """
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from kerasdl.core.errors import ConfigError
 from kerasdl.losses import LOSSES
 from kerasdl.tasks import TASKS
 
-# Fewer updates than this teach a network from scratch little, whatever the number of epochs.
+# With fewer updates than this a model learns little from scratch, whatever the number of epochs.
 LEAST_STEPS = {"image": 800, "pixel": 1000}
 MOST_EPOCHS, LEAST_EPOCHS = 60, 8
 STEPS_PER_EPOCH = 40  # enough to see a curve, few enough for large batches on large data
@@ -20,12 +21,15 @@ BATCHES = {"image": (8, 128), "pixel": (4, 16)}
 # Pixels of an image in training without a GPU and with one.
 PIXELS = {"image": (64 * 64, 224 * 224), "pixel": (112 * 112, 512 * 512)}
 MULTIPLE = 16  # sides are multiples of this: no padding in the models
-HORIZON = 0.05  # of all steps: how far back the average of the weights looks
-RARE = 10.0  # most frequent class / rarest class from which on classes are weighted
+HORIZON = 0.05  # fraction of all steps that the average of the weights spans
+RARE = 10.0  # ratio of most frequent to rarest class above which classes are weighted
 RATE = 0.1
+# With a time budget: more than the larger of the two overfits rather than learns.
+MOST_LEAST_STEPS, MOST_PASSES = 10, 200
+VALIDATION_FRACTION = 1 / 3  # of the time; with more, a training is mostly validation
+LEAST_AREA_FACTOR = 0.25  # smallest step towards smaller images, which are measured again
 
-
-# Keys that the rules decide.
+# Keys that the rules set.
 KEYS = (
     "image_size", "batch_size", "steps_per_epoch", "epochs", "learning_rate", "lr_schedule",
     "warmup_epochs", "ema_decay", "momentum", "nesterov", "weight_decay", "decay_norm_and_bias",
@@ -35,7 +39,7 @@ KEYS = (
 
 @dataclasses.dataclass(frozen=True)
 class Facts:
-    """What the rules know about the data and the machine.
+    """What the rules depend on.
 
     Attributes:
         images: Number of training images.
@@ -55,37 +59,81 @@ class Facts:
 
 @dataclasses.dataclass(frozen=True)
 class Decision:
-    """A value that a rule found, and why."""
+    """A value set by a rule, and the reason."""
 
     key: str
     value: Any
     reason: str
 
 
-def decide(facts: Facts, given: Mapping[str, Any]) -> list[Decision]:
-    """Values for the keys that the user did not set, in the order in which they follow.
+@dataclasses.dataclass(frozen=True)
+class Times:
+    """What a few steps of a training cost.
+
+    Attributes:
+        start: Seconds to build and compile.
+        step: Seconds of a step.
+        validation: Seconds at the end of an epoch: validation and checkpoint.
+        end: Seconds to score the best model.
+        took: Seconds that measuring took.
+        memory: Largest resident memory of the process, in bytes.
+    """
+
+    start: float
+    step: float
+    validation: float
+    end: float
+    took: float = 0.0
+    memory: float = 0.0
+
+    def seconds(self, epochs: int, steps: int) -> float:
+        """Seconds of a whole training of `epochs` with `steps` each."""
+        return self.start + epochs * (steps * self.step + self.validation) + self.end
+
+
+@dataclasses.dataclass(frozen=True)
+class Schedule:
+    """Epochs and steps per epoch (0: one pass) that fit a time budget, and why."""
+
+    epochs: int
+    steps_per_epoch: int
+    reason: str
+
+
+def decide(
+    facts: Facts,
+    given: Mapping[str, Any],
+    schedule: Schedule | None = None,
+    pixels: float | None = None,
+) -> list[Decision]:
+    """Values for the keys that the user did not set, in order of dependency.
 
     Args:
-        facts: What is known about data and machine.
+        facts: Facts about data and machine.
         given: Keys that the user set, with `task` and `model`.
+        schedule: Number of steps, where a time budget decides it.
+        pixels: Most pixels of an image, where a time budget decides it.
     """
-    task = TASKS[given["task"]]
-    kind = "image" if task.annotation == "label" else "pixel"
+    task, kind = TASKS[given["task"]], _kind(given)
     values, decisions = dict(given), []
 
-    def settle(key, value, reason):
-        if key not in given:
+    def settle(key: str, value: Any, reason: str) -> None:
+        if key not in values:
             values[key] = value
             decisions.append(Decision(key, value, reason))
 
-    settle("image_size", *_image_size(facts, kind, values))
+    settle("image_size", *_image_size(facts, kind, pixels))
     settle("batch_size", *_batch_size(facts, kind))
+    if schedule:
+        settle("steps_per_epoch", schedule.steps_per_epoch, "fits the time budget")
     settle("steps_per_epoch", *_steps_per_epoch(facts, kind, values["batch_size"]))
-    per_epoch = values["steps_per_epoch"] or math.ceil(facts.images / values["batch_size"])
+    per_epoch = steps_per_epoch(values, facts.images)
+    if schedule:
+        settle("epochs", schedule.epochs, schedule.reason)
     settle("epochs", *_epochs(kind, per_epoch))
     steps = values["epochs"] * per_epoch
     settle("learning_rate", RATE, "the rate at which batch-normalized models train from scratch")
-    settle("lr_schedule", "onecycle", "reaches a score in the fewest steps")
+    settle("lr_schedule", "onecycle", "reaches a given score in the fewest steps")
     if values["lr_schedule"] != "plateau":
         settle("warmup_epochs", round(0.2 * values["epochs"], 2), "a fifth of the epochs")
     decay = round(min(0.9999, max(0.0, 1.0 - 1.0 / (HORIZON * steps))), 4)
@@ -94,7 +142,7 @@ def decide(facts: Facts, given: Mapping[str, Any]) -> list[Decision]:
     settle("nesterov", True, "as in most published recipes")
     settle("weight_decay", 5e-4, "as in most published recipes for small images")
     settle("decay_norm_and_bias", False, "only kernels need it")
-    settle("test_time_flip", True, "the mean over an image and its mirror image scores better")
+    settle("test_time_flip", True, "averaging over an image and its flip scores better")
     loss = LOSSES.get(values.get("loss") or task.default_loss.get("", ""))
     if task.annotation == "label" and loss and "label_smoothing" in loss.takes:
         settle("label_smoothing", 0.1, "keeps a classifier from becoming overconfident")
@@ -107,22 +155,110 @@ def decide(facts: Facts, given: Mapping[str, Any]) -> list[Decision]:
     return decisions
 
 
-def _image_size(facts, kind, values):
-    """As large as the machine trains in reasonable time, with the shape of the images."""
-    most = PIXELS[kind][facts.gpu]
+def decide_within(
+    facts: Facts,
+    given: Mapping[str, Any],
+    budget: float,
+    measure: Callable[[Mapping[str, Any]], Times],
+) -> list[Decision]:
+    """As `decide`, for a training that takes `budget` seconds, measuring included.
+
+    The number of steps follows from the time of a step; where even the least number does not fit,
+    the images become smaller.
+
+    Args:
+        facts: What is known about data and machine.
+        given: Keys that the user set, with `task` and `model`; not `epochs`.
+        budget: Seconds.
+        measure: Function (values of the keys) -> `Times`.
+
+    Raises:
+        ConfigError: The budget is too short for a single step.
+    """
+    kind, pixels, left = _kind(given), None, budget
+    while True:
+        decisions = decide(facts, given, pixels=pixels)
+        values = {**given, **{each.key: each.value for each in decisions}}
+        times = measure(values)
+        left -= times.took
+        epochs, steps = _fitting_steps(facts, given, values, times, left)
+        if epochs * steps < LEAST_STEPS[kind] and "image_size" not in given:
+            factor = max(LEAST_AREA_FACTOR, epochs * steps / LEAST_STEPS[kind])
+            fewer = _fewer_pixels(facts, kind, values["image_size"], factor)
+            if fewer:
+                pixels = fewer
+                continue
+        if epochs * steps < 1:
+            raise ConfigError(
+                f"a time budget of {budget:.0f} s is too short: measuring took "
+                f"{budget - left:.0f} s, starting and scoring take {times.seconds(1, 1):.0f} s",
+                fix=f"--time {math.ceil(2 * (budget - left + times.seconds(1, 1)))}s or more",
+            )
+        total = budget - left + times.seconds(epochs, steps)
+        one_pass = steps == math.ceil(facts.images / values["batch_size"])
+        reason = f"{epochs * steps} steps take {total:.0f} of {budget:.0f} s"
+        return decide(facts, given, Schedule(epochs, 0 if one_pass else steps, reason), pixels)
+
+
+def steps_per_epoch(values: Mapping[str, Any], images: int) -> int:
+    """Steps of an epoch with these values of the keys and that many training images."""
+    return values["steps_per_epoch"] or math.ceil(images / values["batch_size"])
+
+
+def _kind(given: Mapping[str, Any]) -> str:
+    """What a training learns from: the class of an image, or pixels."""
+    return "image" if TASKS[given["task"]].annotation == "label" else "pixel"
+
+
+def _fitting_steps(
+    facts: Facts, given: Mapping[str, Any], values: Mapping[str, Any], times: Times, budget: float
+) -> tuple[int, int]:
+    """Number of epochs and steps per epoch that take a time; the latter 0 if none fits."""
+    left = budget - times.start - times.end
+    one_pass = math.ceil(facts.images / values["batch_size"])
+    most = max(MOST_LEAST_STEPS * LEAST_STEPS[_kind(given)], MOST_PASSES * one_pass)
+    steps = given.get("steps_per_epoch") or one_pass
+    fitting = min(int(left / (steps * times.step + times.validation)), most // steps)
+    if "steps_per_epoch" in given:
+        return (fitting, steps) if fitting > 0 else (1, 0)
+    epochs = min(MOST_EPOCHS, max(LEAST_EPOCHS, fitting))
+    if times.validation:
+        epochs = min(epochs, int(left * VALIDATION_FRACTION / times.validation))
+    epochs = max(1, epochs)
+    if epochs != fitting:
+        steps = int(min(most / epochs, (left / epochs - times.validation) / times.step))
+    return epochs, max(0, steps)
+
+
+def _fewer_pixels(facts: Facts, kind: str, size: list[int], factor: float) -> float | None:
+    """A limit of the pixels with which the images become smaller; None if they cannot."""
+    pixels = size[0] * size[1] * factor
+    while math.prod(_image_size(facts, kind, pixels)[0]) >= math.prod(size):
+        pixels *= 0.9
+        if pixels < MULTIPLE**2:
+            return None
+    return pixels
+
+
+def _image_size(facts: Facts, kind: str, pixels: float | None) -> tuple[list[int], str]:
+    """The largest size that trains in reasonable time, at the images' aspect ratio."""
+    most = pixels or PIXELS[kind][facts.gpu]
     scale = min(1.0, math.sqrt(most / (facts.height * facts.width)))
     sides = [
         max(MULTIPLE * 2, round(side * scale / MULTIPLE) * MULTIPLE)
         for side in (facts.height, facts.width)
     ]
-    where = "a GPU" if facts.gpu else "processors"
-    if scale == 1.0:
+    where = "a GPU" if facts.gpu else "CPUs"
+    if sides == [facts.height, facts.width]:
         return sides, f"the size of the images ({facts.height}x{facts.width})"
-    return sides, f"{facts.height}x{facts.width} reduced to what {where} train in minutes"
+    if scale == 1.0:
+        return sides, f"{facts.height}x{facts.width} in multiples of {MULTIPLE}, 32 or more"
+    time = "the time budget allows" if pixels else f"{where} can train in minutes"
+    return sides, f"{facts.height}x{facts.width} reduced to what {time}"
 
 
-def _batch_size(facts, kind):
-    """A power of two with which an epoch has enough steps."""
+def _batch_size(facts: Facts, kind: str) -> tuple[int, str]:
+    """A power of two that gives an epoch enough steps."""
     low, high = BATCHES[kind]
     if facts.gpu:
         high *= 4
@@ -131,15 +267,15 @@ def _batch_size(facts, kind):
     return batch, f"{math.ceil(facts.images / batch)} steps per epoch of {facts.images} images"
 
 
-def _steps_per_epoch(facts, kind, batch_size):
-    """One pass over the data, or several where a pass is too short to be worth a checkpoint."""
+def _steps_per_epoch(facts: Facts, kind: str, batch_size: int) -> tuple[int, str]:
+    """One pass over the data, or several if a pass is too short for a checkpoint."""
     steps, least = math.ceil(facts.images / batch_size), math.ceil(LEAST_STEPS[kind] / MOST_EPOCHS)
     if steps >= least:
         return 0, "one pass over the data"
-    return least, f"a pass has only {steps} steps"
+    return least, f"one pass has only {steps} steps"
 
 
-def _epochs(kind, steps):
+def _epochs(kind: str, steps: int) -> tuple[int, str]:
     """Enough updates for a model that starts from random weights."""
     epochs = min(MOST_EPOCHS, max(LEAST_EPOCHS, math.ceil(LEAST_STEPS[kind] / steps)))
     return epochs, f"{epochs * steps} steps in all"

@@ -1,10 +1,10 @@
-"""Exact resume: one committed folder per epoch, and everything random a function of (seed, epoch).
+"""Exact resume: one committed folder per epoch, and all randomness derived from (seed, epoch).
 
 A commit is one rename of a complete, synced folder, so a kill at any moment leaves the state after
-the last finished epoch. What Keras' own callbacks forget (plateau and patience counters, best
-score, dropout seeds, history) is in the state or follows from (seed, epoch). `best.keras` and
-`history.csv` are copies of what the state knows; `restore.repair` sets them right after a
-kill between the commit and the copies.
+the last finished epoch. What Keras' own callbacks do not save (plateau and patience counters, best
+score, dropout seeds, history) is in the state or derived from (seed, epoch). `best.keras` and
+`history.csv` are copies of data in the state; `restore.repair` updates them after a kill between
+the commit and the copies.
 """
 
 import contextlib
@@ -27,23 +27,23 @@ from kerasdl.runs.runfolder import committed, epoch_folder
 
 
 class RunState(keras.callbacks.Callback):
-    """Commits the whole state of a run after each epoch; must be the last callback of `fit`.
+    """Commits the complete state of a run after each epoch; must be the last callback of `fit`.
 
     `epoch = run_state.restore(model)`, then `model.fit(..., initial_epoch=epoch, shuffle=False,
     callbacks=[..., reduce_lr, early_stopping, run_state])`.
 
     Args:
-        folder: The claimed `RunFolder`.
+        folder: The acquired `RunFolder`.
         seed: Seed of the run.
-        monitor: Name in the logs that decides which epoch is best.
+        monitor: Name in the logs that determines the best epoch.
         mode: "min" or "max".
-        callbacks: The callbacks of `CALLBACK_FIELDS` whose state is kept.
-        set_epoch: Called with the index of each epoch before its first batch is made.
-        keep: How many of the newest states stay on disk.
-        average: An `Averaging` whose weights are kept and are the best model's.
-        epochs: Epochs of the whole run, if `fit` trains a part of them.
-        keep_best: Whether the best model is looked for.
-        group: The `Group` that trains together; one of its processes writes.
+        callbacks: The callbacks of `CALLBACK_FIELDS` whose state is saved.
+        set_epoch: Called with the index of each epoch before its first batch is built.
+        keep: Number of most recent states to keep on disk.
+        average: An `Averaging` whose weights are saved and become the best model.
+        epochs: Total number of epochs, if `fit` trains only some of them.
+        keep_best: Whether to save the best model.
+        group: The `Group` of this run; its main process writes.
     """
 
     def __init__(
@@ -63,9 +63,9 @@ class RunState(keras.callbacks.Callback):
         super().__init__()
         for callback in callbacks:
             if type(callback).__name__ not in CALLBACK_FIELDS:
-                raise TypeError(f"the fields of {type(callback).__name__} are not known")
+                raise TypeError(f"the state of {type(callback).__name__} is not supported")
             if getattr(callback, "restore_best_weights", False):
-                raise ValueError("restore_best_weights is not kept; use best.keras")
+                raise ValueError("restore_best_weights is not supported; use best.keras")
         if mode not in ("min", "max"):
             raise ValueError(f"mode must be 'min' or 'max', received {mode!r}")
         self.folder = folder
@@ -87,14 +87,13 @@ class RunState(keras.callbacks.Callback):
         self._started = 0.0
 
     def restore(self, model):
-        """Puts the newest whole state into the compiled model; returns the first epoch to train.
+        """Loads the newest valid state into the compiled model; returns the first epoch to train.
 
-        A damaged state is set aside as `damaged-epoch-N` and the one before it is used.
+        A damaged state is renamed to `damaged-epoch-N` and the previous one is used.
 
         Raises:
-            ModelFileError: If no state is whole although there are some, or a later kerasdl
-                wrote one.
-            WriteError: If the folder cannot be written.
+            ModelFileError: None of the existing states is valid, or a later kerasdl wrote one.
+            WriteError: The folder cannot be written.
         """
         return self.group.main_first(lambda: self._restore(model))
 
@@ -127,7 +126,7 @@ class RunState(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         if self._restored is None:
             raise RuntimeError("call restore(model) before fit")
-        # The other callbacks have just reset themselves, because this one is the last.
+        # The other callbacks have already reset themselves, because this one is last.
         stored_callbacks = self._restored.get("callbacks", ())
         for callback, stored in zip(self.callbacks, stored_callbacks, strict=bool(self._restored)):
             for name, value in stored["fields"].items():
@@ -141,7 +140,7 @@ class RunState(keras.callbacks.Callback):
             variable.assign(
                 numpy.array(state, dtype=keras.backend.standardize_dtype(variable.dtype))
             )
-        # The rate this epoch is trained with; at its end a callback may have lowered it already.
+        # The rate this epoch is trained with; by its end a callback may have lowered it.
         # Rounded as float32 prints it: 0.1, not 0.10000000149.
         self._learning_rate = float(f"{resume.number(self.model.optimizer.learning_rate):.7g}")
         self._started = time.monotonic()
@@ -154,10 +153,10 @@ class RunState(keras.callbacks.Callback):
         self.rows = [*self.rows, {**row, **logs}]
         if self.monitor not in logs:
             raise ConfigError(
-                f"the monitor '{self.monitor}' is not in the logs", fix=f"there: {', '.join(logs)}"
+                f"the monitor '{self.monitor}' is not in the logs", fix=f"known: {', '.join(logs)}"
             )
         for callback in self.callbacks:
-            # A NaN taken for the best value could never be improved on.
+            # If NaN became the best value, nothing could improve on it.
             if callback.best is not None and math.isnan(callback.best):
                 callback.best = None
         improved = self.keep_best and resume.better(logs[self.monitor], self.best, self.mode)
@@ -171,7 +170,7 @@ class RunState(keras.callbacks.Callback):
         self.group.run_on_main(lambda: self._write(epoch + 1, improved))
 
     def _write(self, number, improved):
-        """Commits the state after `number` epochs, then makes the copies of what it knows."""
+        """Commits the state after `number` epochs, then updates the copies."""
         self._commit(number)
         if improved:
             with self._averaged():
@@ -192,7 +191,7 @@ class RunState(keras.callbacks.Callback):
             raise TrainingFailed(
                 f"the weights are not finite after epoch {number}",
                 self.folder.path,
-                "the epoch before is kept; try a smaller --learning-rate",
+                "the previous epoch is kept; try a smaller --learning-rate",
             )
         try:
             temporary.mkdir()
@@ -212,11 +211,11 @@ class RunState(keras.callbacks.Callback):
             needed = 3 * sum(weight.nbytes for weight in weights)
             raise files.cannot_write(temporary, error, needed) from error
         finally:
-            with contextlib.suppress(OSError):  # the cause is told already; a start removes it
+            with contextlib.suppress(OSError):  # reported already; removed at the next start
                 files.remove(temporary)
 
     def _averaged(self):
-        """A block in which the model has the weights of the model to be kept."""
+        """A context in which the model has the weights to be saved."""
         return contextlib.nullcontext() if self.average is None else self.average.in_place()
 
     def _state(self, number):
@@ -249,7 +248,7 @@ def derived_seed(*numbers):
 
 
 def _seed_variables(model):
-    """States of all the model's seed generators, in the order of its layers."""
+    """States of all seed generators of the model, in layer order."""
     return [
         variable
         for variable in model.non_trainable_variables

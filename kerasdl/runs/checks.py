@@ -1,7 +1,8 @@
-"""Checks of a configuration: types, ranges, and values that have to go together."""
+"""Checks of a configuration: types, ranges, and combinations of values."""
 
 import math
 import operator
+import re
 import typing
 
 from kerasdl import losses, models
@@ -15,10 +16,12 @@ if typing.TYPE_CHECKING:
 
 
 def typed(key: str, value: typing.Any, kind: typing.Any) -> typing.Any:
-    """Value converted to the type of its field, where nothing is lost by it."""
+    """Value converted to the type of its field, if that is lossless."""
     origin = typing.get_origin(kind) or kind
     if origin is tuple:
         return _sequence(key, value, typing.get_args(kind)[0])
+    if key == "time_budget" and isinstance(value, str):
+        return _seconds(key, value)
     if origin is float and type(value) is int:
         return float(value)
     if origin is float and isinstance(value, str):
@@ -49,6 +52,16 @@ def _sequence(key: str, value: typing.Any, kind: type) -> tuple[typing.Any, ...]
     raise ConfigError(f"'{key}' must be {expected}, received {value!r}")
 
 
+def _seconds(key: str, text: str) -> float:
+    """Seconds of "1h30m", "10m", "90s" or "600"."""
+    number = r"(\d+(?:\.\d+)?)"
+    found = re.fullmatch(rf"(?:{number}h)?(?:{number}m)?(?:{number}s?)?", text.strip().lower())
+    if not found or not any(found.groups()):
+        raise ConfigError(f"'{key}' must be a time, such as 10m, 1h30m or 90s, received {text!r}")
+    hours, minutes, seconds = (float(part or 0) for part in found.groups())
+    return 3600 * hours + 60 * minutes + seconds
+
+
 def _noun(kind: type, many: bool = False) -> str:
     names = {
         int: ("an integer", "integers"),
@@ -61,13 +74,13 @@ def _noun(kind: type, many: bool = False) -> str:
 
 
 def check_range(name: str, value: typing.Any, key: "Key", default: typing.Any) -> None:
-    """Raises ConfigError for a value that its key's declaration does not allow.
+    """Raises ConfigError for a value that its key does not allow.
 
     Args:
         name: Name of the key.
         value: Its value.
         key: Its `kerasdl.runs.config.Key`.
-        default: The value that is always allowed: empty where the task has nothing to choose.
+        default: The value that is always allowed, even empty.
     """
     if key.choices is not None and value not in key.choices and value != default:
         raise suggest(name, value, list(key.choices))
@@ -82,11 +95,11 @@ def check_range(name: str, value: typing.Any, key: "Key", default: typing.Any) -
         each = value if isinstance(value, tuple) else (value,)
         if limit is not None and any(wrong(number, limit) for number in each):
             shown = "x".join(map(str, value)) if isinstance(value, tuple) else value
-            raise ConfigError(f"'{name}' must be {words} {limit:g}, received {shown}")
+            raise ConfigError(f"'{name}' must be {words} {limit:.10g}, received {shown}")
 
 
 def check_together(config: "Config") -> None:
-    """Raises ConfigError for values that do not go together with the task or with each other."""
+    """Raises ConfigError for values that are inconsistent with the task or with each other."""
     task, model = TASKS[config.task], MODELS[config.model]
     if task.name not in model.tasks:
         able = [name for name, spec in MODELS.items() if task.name in spec.tasks]
@@ -97,16 +110,14 @@ def check_together(config: "Config") -> None:
             raise suggest(f"option of model '{config.model}'", option, known)
     if config.target and config.target not in task.targets:
         able = [name for name, spec in TASKS.items() if spec.targets]
-        raise ConfigError(
-            f"'target' is for {', '.join(able)}, the task is {task.name}", fix="unset it"
-        )
+        raise ConfigError(f"'target' is for {', '.join(able)}, not {task.name}", fix="unset it")
     _check_loss(config, task, model)
     if config.freeze and not config.weights:
         raise ConfigError("'freeze' without weights", fix="--weights RUN, FILE or imagenet")
 
 
 def _check_loss(config: "Config", task: TaskSpec, model: ModelSpec) -> None:
-    """Raises ConfigError for a loss that does not fit, or options it does not take."""
+    """Raises ConfigError for a loss that does not match, or options it does not take."""
     compared = task.compared(config.target)
     fitting = losses.fitting(compared)
     if config.loss not in fitting:
@@ -118,21 +129,21 @@ def _check_loss(config: "Config", task: TaskSpec, model: ModelSpec) -> None:
             )
         raise suggest(f"loss for {task.name}", config.loss, fitting)
     loss = LOSSES[config.loss]
-    if loss.outputs and model.most_outputs and loss.outputs > model.most_outputs:
+    if loss.outputs and model.max_outputs and loss.outputs > model.max_outputs:
         raise ConfigError(
             f"loss '{config.loss}' has {loss.outputs} outputs, {config.model} at most "
-            f"{model.most_outputs}, as its last kernel grows with their square",
+            f"{model.max_outputs}, as its last kernel grows with their square",
             fix="--model unet, or another loss",
         )
     if config.label_smoothing and "label_smoothing" not in loss.takes:
         raise ConfigError(
-            f"'label_smoothing' has no meaning for loss '{config.loss}'",
+            f"'label_smoothing' does not apply to loss '{config.loss}'",
             fix="label_smoothing = 0, or loss = 'crossentropy'",
         )
     if config.class_weights != "none":
         if loss.weights is not None:
             raise ConfigError(
-                f"loss '{config.loss}' finds its own weights", fix="unset class_weights"
+                f"loss '{config.loss}' computes its own weights", fix="unset class_weights"
             )
         if "class_weights" not in loss.takes:
             raise ConfigError(

@@ -7,34 +7,37 @@ a flag. Flags, `--help`, the checks and docs/configuration.md all come from the 
 import dataclasses
 import tomllib
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import tomli_w
 
+from kerasdl import data
 from kerasdl.backend import BACKENDS, PRECISIONS
 from kerasdl.core import extensions
 from kerasdl.core.errors import ConfigError, suggest
 from kerasdl.losses import LOSSES
+from kerasdl.metrics import METRICS
 from kerasdl.models import MODELS
 from kerasdl.runs import checks, recipes
 from kerasdl.tasks import TASKS, resolve_task
 
 JIT_COMPILE = ("auto", "on", "off")
+TARGETS = tuple(dict.fromkeys(target for spec in TASKS.values() for target in spec.targets))
 
 
 @dataclasses.dataclass(frozen=True)
 class Key:
-    """What is declared about a key of the configuration besides its type and default.
+    """The declaration of a configuration key, besides its type and default.
 
     Attributes:
         help: What it sets, in one sentence.
         group: Heading under which docs/configuration.md lists it.
-        choices: Values it may have; a registry stands for its names, None for any value.
-        low, high: Least and largest value; `above` and `below` leave the limit itself out.
-        flag: Whether `kerasdl train` has a flag of that name besides `--set`.
-        metavar: What a value looks like, for `--help`.
-        resumable: Whether it may differ when a run is resumed: it changes how long or how fast a
-            run trains, never what an epoch computes.
+        choices: Allowed values; a registry means its names, None any value.
+        low, high: Smallest and largest value; `above` and `below` exclude the limit.
+        flag: Whether `kerasdl train` has a flag besides `--set`; text: the name of that flag.
+        metavar: What a value looks like, for `--help`; a function where extensions add to it.
+        resumable: Whether it may change when a run is resumed: it affects how long or how fast a
+        run trains, never what an epoch computes.
     """
 
     help: str
@@ -44,9 +47,13 @@ class Key:
     high: float | None = None
     above: float | None = None
     below: float | None = None
-    flag: bool = False
-    metavar: str = ""
+    flag: bool | str = False
+    metavar: str | Callable[[], str] = ""
     resumable: bool = False
+
+    def option(self, name: str) -> str:
+        """The flag of the key `name`, such as "--image-size"."""
+        return f"--{self.flag if isinstance(self.flag, str) else name.replace('_', '-')}"
 
 
 def _key(default: typing.Any, text: str, group: str, **facts: typing.Any) -> typing.Any:
@@ -61,21 +68,21 @@ def _key(default: typing.Any, text: str, group: str, **facts: typing.Any) -> typ
 class Config:
     """The configuration of one run; flat, typed, complete and checked.
 
-    A key that is not given has the value of the recipe, or the default: those of the study are
-    SGD, learning rate 0.1, weight decay 1e-5, batches of 128, 20 epochs, learning rate x 0.1 when
-    the validation loss stops falling. Keys left empty ("") follow from the task.
+    A key that is not given has the recipe's value, or the default. The defaults are those of the
+    study: SGD, learning rate 0.1, weight decay 1e-5, batches of 128, 20 epochs, learning rate x 0.1
+    when the validation loss stops falling. Keys left empty ("") depend on the task.
 
     Attributes:
-        given: Names of the keys that were set; the recipe decides the others.
+        given: Names of the keys that were set; the recipe sets the others.
 
     Raises:
-        ConfigError: A value has the wrong type or range, or two keys do not go together.
+        ConfigError: A value has the wrong type or range, or two keys are inconsistent.
 
     Example: `kerasdl.Config(task="segmentation", model="fcn8", epochs=5)`.
     """
 
     if typing.TYPE_CHECKING:
-        given: frozenset[str]  # for type checkers only: it is no key, so no field either
+        given: frozenset[str]  # for type checkers only: not a key, so not a field
 
     task: str = _key("classification", "Task.", "Model", choices=TASKS)
     recipe: str = _key(
@@ -88,18 +95,18 @@ class Config:
     )
     extensions: tuple[str, ...] = _key(
         (), "Python files or modules that register further models, losses, metrics and data.",
-        "Model", metavar="FILE|MODULE",
+        "Model", metavar="FILE|MODULE", resumable=True,
     )  # fmt: skip
     weights: str = _key(
         "", "Weights to start from: a run, a .keras file, or imagenet.", "Model",
         flag=True, metavar="RUN|FILE|imagenet",
     )  # fmt: skip
     freeze: bool = _key(
-        False, "Leave the layers that the weights filled as they are.", "Model", flag=True
+        False, "Freeze the layers that were initialized from the weights.", "Model", flag=True
     )
     data: str = _key(
-        "scenes", "Data: scenes (embedded), a folder, a .npz file, or tfds:NAME.", "Data",
-        flag=True, metavar="DATA",
+        "scenes", "Data set; scenes are embedded.", "Data",
+        flag=True, metavar=lambda: "|".join(data.forms()),
     )  # fmt: skip
     image_size: tuple[int, int] = _key(
         (64, 64),
@@ -111,41 +118,46 @@ class Config:
         high=8192,
     )
     resize: str = _key(
-        "", "How images come to that size: crop keeps the aspect ratio; empty: by task.", "Data",
+        "", "How images are resized: crop keeps the aspect ratio; empty: by task.", "Data",
         choices=("crop", "stretch"),
     )  # fmt: skip
     train_size: int = _key(
-        0, "Most training images; 0: all (scenes: their own default).", "Data", low=0
+        0, "Maximum number of training images; 0: all (scenes: their own default).", "Data", low=0
     )
-    validation_size: int = _key(0, "Most validation images; 0: all.", "Data", low=0)
-    test_size: int = _key(0, "Most test images; 0: all.", "Data", low=0)
+    validation_size: int = _key(0, "Maximum number of validation images; 0: all.", "Data", low=0)
+    test_size: int = _key(0, "Maximum number of test images; 0: all.", "Data", low=0)
     validation_split: float = _key(
-        0.1, "Fraction of the training images, where the data have no validation split.", "Data",
+        0.1, "Fraction of the training images, if the data have no validation split.", "Data",
         low=0, below=1,
     )  # fmt: skip
     test_split: float = _key(
-        0.1, "Fraction of the images, where the data have no split at all.", "Data", low=0, below=1
+        0.1, "Fraction of the images, if the data have no splits.", "Data", low=0, below=1
     )
     ignore_labels: tuple[int, ...] = _key(
-        (), "Mask values to ignore, besides those the data name.", "Data"
+        (), "Mask values to ignore, besides those the data declare.", "Data"
     )
     augment: str = _key(
         "auto", "Augmentation: auto is what suits the task.", "Data", choices=("auto", "none")
     )
     augment_args: dict[str, typing.Any] = _key(
-        {}, "Strengths of augmentation that differ from the task's, see docs/data.md.", "Data"
+        {}, "Augmentation strengths that differ from the task's, see docs/data.md.", "Data"
     )
-    skip_invalid: bool = _key(False, "Leave out files that cannot be read.", "Data")
+    skip_invalid: bool = _key(False, "Skip files that cannot be read.", "Data")
     download: bool = _key(
         False, "Whether a tfds: data set may be downloaded and prepared.", "Data", resumable=True
     )
     epochs: int = _key(20, "Number of epochs.", "Training", low=1, flag=True, resumable=True)
+    time_budget: float = _key(
+        0.0, "Time that a training with the recipe auto may take, such as 10m, 1h30m, 90s or "
+        "seconds; 0: any. Decides the number of epochs.", "Training",
+        low=0, flag="time", metavar="TIME",
+    )  # fmt: skip
     steps_per_epoch: int = _key(
         0, "Steps of an epoch; 0: one pass over the data.", "Training", low=0
     )
     batch_size: int = _key(128, "Images per step.", "Training", low=1, flag=True)
     learning_rate: float = _key(
-        0.1, "Learning rate at the start; with onecycle and cosine the highest.", "Training",
+        0.1, "Initial learning rate; with onecycle and cosine the peak.", "Training",
         above=0, flag=True,
     )  # fmt: skip
     lr_schedule: str = _key(
@@ -153,7 +165,7 @@ class Config:
         "it with every step.", "Training", choices=recipes.SCHEDULES,
     )  # fmt: skip
     warmup_epochs: float = _key(
-        0.0, "Epochs of the linear rise that onecycle and cosine begin with.", "Training", low=0
+        0.0, "Epochs of linear warm-up with onecycle and cosine.", "Training", low=0
     )
     momentum: float = _key(0.9, "Momentum of SGD.", "Training", low=0, below=1)
     nesterov: bool = _key(False, "Nesterov's momentum.", "Training")
@@ -161,29 +173,32 @@ class Config:
         1e-5, "Weight decay, added to the gradient as in PyTorch's SGD.", "Training", low=0, below=1
     )
     decay_norm_and_bias: bool = _key(
-        True, "Whether biases and normalization decay as kernels do.", "Training"
+        True, "Whether weight decay applies to biases and normalization too.", "Training"
     )
     ema_decay: float = _key(
-        0.0, "Decay per step of the averaged weights that become the model; 0: off.", "Training",
+        0.0, "Decay per step of the moving average of the weights; 0: off.", "Training",
         low=0, below=1,
     )  # fmt: skip
     progressive_sizes: tuple[int, ...] = _key(
-        (), "Smaller sizes to train at first, in percent of image_size.", "Training"
+        (), "Smaller sizes to start training with, in percent of image_size.", "Training"
     )
-    monitor: str = _key("val_loss", "Value that decides which epoch is the best.", "Training")
+    monitor: str = _key(
+        "val_loss", "Value of history.csv that determines the best epoch.", "Training",
+        flag=True, metavar=lambda: f"[val_]{'|'.join(METRICS)}",
+    )  # fmt: skip
     plateau_factor: float = _key(
-        0.1, "Factor of the learning rate on a plateau.", "Training", above=0, below=1
+        0.1, "Factor for the learning rate on a plateau.", "Training", above=0, below=1
     )
     plateau_patience: int = _key(
-        2, "Epochs without improvement before the rate falls.", "Training", low=1
+        2, "Epochs without improvement before the rate drops.", "Training", low=1
     )
     early_stopping_patience: int = _key(
         0, "Epochs without improvement before training ends; 0: never.", "Training", low=0
     )
-    loss: str = _key("", "Loss; empty: the task's default.", "Loss", choices=LOSSES)
+    loss: str = _key("", "Loss; empty: the task's default.", "Loss", choices=LOSSES, flag=True)
     target: str = _key(
         "", "Colorization: rgb, or ab, which keeps the lightness of the input; empty: rgb.", "Loss",
-        choices=("rgb", "ab"), flag=True,
+        choices=TARGETS, flag=True,
     )  # fmt: skip
     label_smoothing: float = _key(
         0.0, "Fraction of the target spread over all classes, in training only.", "Loss",
@@ -193,10 +208,8 @@ class Config:
         "none", "none, auto (by frequency), or a TOML file: class name = weight.", "Loss",
         flag=True, metavar="none|auto|FILE",
     )  # fmt: skip
-    test_time_flip: bool = _key(
-        False, "Whether predictions are means over an image and its mirror image.", "Loss"
-    )
-    seed: int = _key(0, "Seed of everything random.", "Machine", low=0, flag=True)
+    test_time_flip: bool = _key(False, "Average predictions over each image and its flip.", "Loss")
+    seed: int = _key(0, "Random seed.", "Machine", low=0, high=2**32 - 1, flag=True)
     backend: str = _key(
         "auto", "Backend; auto: KERAS_BACKEND, else what `kerasdl benchmark` recommends, else the "
         "first installed.", "Machine", choices=("auto", *BACKENDS),
@@ -206,17 +219,17 @@ class Config:
         choices=PRECISIONS, flag=True,
     )  # fmt: skip
     jit_compile: str = _key(
-        "auto", "Compile the step as a whole; auto leaves it to Keras.", "Machine",
+        "auto", "Compile the whole training step; auto leaves it to Keras.", "Machine",
         choices=JIT_COMPILE,
     )  # fmt: skip
     distribute: str = _key(
-        "none", "data: all devices and processes share each batch.", "Machine",
+        "none", "data: split each batch over all devices and processes.", "Machine",
         choices=("none", "data"), flag=True,
     )  # fmt: skip
     deterministic: bool = _key(True, "Same seed, same result, bit for bit.", "Machine")
-    workers: int = _key(2, "Threads that read images.", "Machine", low=1, resumable=True)
+    workers: int = _key(2, "Number of threads that read images.", "Machine", low=1, resumable=True)
     cache_megabytes: int = _key(
-        4096, "Memory for decoded images.", "Machine", low=0, resumable=True
+        4096, "Memory for decoded images, in MB.", "Machine", low=0, resumable=True
     )
 
     def __init__(self, **values: typing.Any):
@@ -230,7 +243,7 @@ class Config:
 
 
 def keys() -> dict[str, Key]:
-    """What is declared about each key, by its name."""
+    """The declaration of each key, by name."""
     return {field.name: field.metadata["key"] for field in dataclasses.fields(Config)}
 
 
@@ -240,7 +253,7 @@ RESUMABLE_KEYS = tuple(name for name, key in keys().items() if key.resumable)
 def override(values: Mapping[str, typing.Any], assignments: Iterable[str]) -> dict[str, typing.Any]:
     """Applies `key=value` strings (`table.key=value` for tables) to a mapping and returns it.
 
-    The value is read as TOML; what is not TOML is taken as text, so that `model=unet` works.
+    The value is read as TOML; anything else is taken as text, so that `model=unet` works.
     """
     merged = {key: dict(item) if isinstance(item, dict) else item for key, item in values.items()}
     for assignment in assignments:
@@ -263,7 +276,7 @@ def override(values: Mapping[str, typing.Any], assignments: Iterable[str]) -> di
 
 
 def can_extend(config: Config) -> bool:
-    """Whether epochs can be added to a run: not if all of them follow from their number."""
+    """Whether epochs can be added to a run: not if the schedule depends on their number."""
     return config.lr_schedule == "plateau" and not config.progressive_sizes
 
 
@@ -274,32 +287,30 @@ def as_dict(config: Config) -> dict[str, typing.Any]:
 
 
 def dump(config: Config) -> str:
-    """The configuration as TOML text; `Config(**tomllib.loads(text))` gives it back."""
+    """The configuration as TOML text; `Config(**tomllib.loads(text))` restores it."""
     return tomli_w.dumps(as_dict(config))
 
 
 def changed(config: Config, **values: typing.Any) -> Config:
-    """The configuration with some values replaced, checked again."""
+    """The configuration with some values replaced, and checked again."""
     made = Config(**{**as_dict(config), **values})
     object.__setattr__(made, "given", config.given | set(values))
     return made
 
 
 def _completed(values: Mapping[str, typing.Any]) -> dict[str, typing.Any]:
-    """All keys with their values: those given, typed; then the recipe's; then the defaults."""
+    """All keys with their values: given (and typed), else the recipe's, else the default."""
     types = {field.name: field.type for field in dataclasses.fields(Config)}
     for key in values:
         if key not in types:
             raise suggest("configuration key", key, types)
-    values = dict(values)
-    # First, because what they register may be named by the other keys.
-    values["extensions"] = extensions.load(
-        checks.typed("extensions", values.get("extensions", ()), types["extensions"])
-    )
-    values["recipe"] = checks.typed("recipe", values.get("recipe", ""), str)
-    if not values["recipe"]:
-        values["recipe"] = "study" if values.get("data", Config.data) == Config.data else "auto"
-    values["task"] = resolve_task(checks.typed("task", values.get("task", Config.task), str))
+    values = {key: checks.typed(key, value, types[key]) for key, value in values.items()}
+    # First, because other keys may name what they register.
+    values["extensions"] = extensions.load(values.get("extensions", ()))
+    values.setdefault("data", Config.data)
+    if not values.get("recipe"):
+        values["recipe"] = "study" if values["data"] == Config.data else "auto"
+    values["task"] = resolve_task(values.get("task", Config.task))
     task = TASKS[values["task"]]
     if not values.get("model"):
         values["model"] = task.default_model

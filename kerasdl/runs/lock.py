@@ -18,8 +18,8 @@ _NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL)
 logger = logging.getLogger("kerasdl")
 
 
-def take(path):
-    """The lock of the folder, taken. Raises WriteError naming the process that has it."""
+def acquire(path):
+    """Acquires the lock of a folder. Raises WriteError naming the process that holds it."""
     file = path / names.LOCK
     try:
         try:
@@ -31,7 +31,7 @@ def take(path):
             if isinstance(error, OSError) and error.errno not in _NO_LOCKS:
                 raise files.cannot_write(file, error) from error
             logger.warning(
-                "this file system has no locks: %s (an ordinary file stands for the lock)", path
+                "this file system has no locks: %s (using a plain lock file instead)", path
             )
             lock = filelock.SoftFileLock(f"{file}.soft", timeout=0)
             lock.acquire()
@@ -43,7 +43,7 @@ def take(path):
 
 
 def holder():
-    """Who holds the lock from now on, for the file that tells it."""
+    """Describes this process as the holder of the lock, for `running.json`."""
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     return {"pid": os.getpid(), "host": socket.gethostname(), "started": now}
 

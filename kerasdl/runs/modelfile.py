@@ -1,8 +1,8 @@
-"""Model files: Keras can open them anywhere; kerasdl itself reads nothing but arrays from them.
+"""Model files: plain Keras can open them; kerasdl itself reads only arrays from them.
 
-A `.keras` file names the classes that Keras is to build, and ways around Keras' `safe_mode` have
-been found again and again. So kerasdl never looks at that part: `model.json` beside the file says
-which of kerasdl's models it is, the builder of that model makes it, and the file gives its weights.
+A `.keras` file names the classes for Keras to instantiate, and Keras' `safe_mode` has been bypassed
+repeatedly. So kerasdl ignores that part: `model.json` next to the file says which model it is, the
+builder of that model builds it, and only the weights are read from the file.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ from kerasdl.metrics.colors.targets import OUTPUTS
 from kerasdl.runs import names, sidecar
 
 WEIGHTS = "model.weights.h5"
-# Largest size of each member of the archive.
+# Maximum size of each archive member.
 MEMBERS = {"metadata.json": 64 * 2**10, "config.json": 5 * 2**20, WEIGHTS: 4 * 2**30}
 MAX_RATIO = 100  # uncompressed to compressed; Keras itself stores without compression
 MAX_OBJECTS = 100_000  # groups and arrays in the weights
@@ -37,10 +37,10 @@ def save_inference_model(model, path):
 
     Args:
         model: A built functional model.
-        path: Ends in `.keras`.
+        path: A path ending in `.keras`.
 
     Raises:
-        WriteError: If the file cannot be written; an old file then stays as it was.
+        WriteError: The file cannot be written; an old file is then unchanged.
     """
     # A new model around the same layers shares their weights and has no compiled parts.
     inference = keras.Model(model.input, model.output, name=model.name)
@@ -49,17 +49,17 @@ def save_inference_model(model, path):
 
 
 def open_model(path, precision=None):
-    """Builds the model that the `model.json` beside a file describes, with the file's weights.
+    """Builds the model described by the `model.json` next to a file, with the file's weights.
 
     Args:
         path: A local `.keras` file.
-        precision: Dtype policy to build it with; None: the one it was trained with.
+        precision: Dtype policy to build it with; None: that of the training.
 
     Returns:
         The uncompiled model, and the content of `model.json`.
 
     Raises:
-        ModelFileError: If the file is missing, damaged, foreign or unsafe.
+        ModelFileError: The file is missing, damaged, foreign or unsafe.
     """
     path = _local_file(path)
     with _arrays(path) as arrays:
@@ -75,34 +75,34 @@ def open_model(path, precision=None):
 
 
 def load_weights(model, path):
-    """Puts the weights in a `.keras` file into a model of the same structure.
+    """Loads the weights in a `.keras` file into a model of the same structure.
 
     Raises:
-        ModelFileError: If the file is missing, damaged, foreign or unsafe, or of another model.
+        ModelFileError: The file is missing, damaged, foreign or unsafe, or of another model.
     """
     with _arrays(_local_file(path)):
         pass  # checked
     try:
         with warnings.catch_warnings():
-            # Keras only warns of layers that it leaves as they are.
+            # Keras only warns about layers that it does not load.
             warnings.simplefilter("error", UserWarning)
-            # Around the same layers, without the optimizer, which Keras would load as well.
+            # A model of the same layers without the optimizer, which Keras would load as well.
             keras.Model(model.input, model.output).load_weights(path)
     except Exception as error:  # damaged or crafted HDF5 can make Keras and h5py raise anything
         raise ModelFileError(
-            f"the weights are not those of {model.name} ({_first_line(error)})", path
+            f"the weights do not match {model.name} ({_first_line(error)})", path
         ) from error
     for variable in model.weights:
         _require_finite(keras.ops.convert_to_numpy(variable), variable.path, path)
 
 
 def read_weights(path):
-    """The weights in a `.keras` file by the name of their layer: {name: [array, ...]}.
+    """The weights in a `.keras` file by layer name: {name: [array, ...]}.
 
-    Layers within layers are left out.
+    Nested layers are left out.
 
     Raises:
-        ModelFileError: If the file is missing, damaged, foreign or unsafe.
+        ModelFileError: The file is missing, damaged, foreign or unsafe.
     """
     path = _local_file(path)
     found = {}
@@ -123,7 +123,7 @@ def check_archive(path):
     """Checks members, sizes and checksums of a `.keras` file without unpacking it.
 
     Raises:
-        ModelFileError: If anything differs from what Keras writes.
+        ModelFileError: Anything differs from what Keras writes.
     """
     with _archive(path) as archive:
         members = archive.infolist()
@@ -135,7 +135,7 @@ def check_archive(path):
             if member.file_size > MEMBERS[member.filename]:
                 raise ModelFileError(
                     f"{member.filename} declares {member.file_size} bytes, "
-                    f"allowed are {MEMBERS[member.filename]}",
+                    f"at most {MEMBERS[member.filename]} allowed",
                     path,
                 )
             if member.file_size > MAX_RATIO * max(member.compress_size, 1):
@@ -147,7 +147,7 @@ def check_archive(path):
 
 @contextlib.contextmanager
 def _archive(path):
-    """The file as an open archive; errors of reading it become ModelFileError."""
+    """The file as an open archive; read errors become ModelFileError."""
     try:
         with zipfile.ZipFile(path) as archive:
             yield archive
@@ -164,8 +164,8 @@ def _archive(path):
 def _arrays(path):
     """All arrays in the weights of a `.keras` file, as open HDF5 datasets, after every check.
 
-    Links, arrays in other files and arrays that declare more than the file holds are refused:
-    Keras refuses most of them too, but not before it has taken up to 4 GiB for one of the last.
+    Links, arrays in other files and arrays that declare more data than the file holds are rejected.
+    Keras rejects most of them too, but only after allocating up to 4 GiB for the latter.
     """
     check_archive(path)
     with _archive(path) as archive:
@@ -181,7 +181,7 @@ def _arrays(path):
         yield arrays
 
 
-def _plain_arrays(content, most_bytes):
+def _plain_arrays(content, max_bytes):
     """The datasets of an HDF5 file. Raises ValueError for anything but plain groups and arrays."""
     arrays, groups, objects = [], [content], 0
     while groups:
@@ -200,15 +200,15 @@ def _plain_arrays(content, most_bytes):
             if item.external or item.is_virtual or item.dtype.kind not in "biuf":
                 raise ValueError(f"{item.name} is not an array in this file")
             arrays.append(item)
-    if sum(array.size * array.dtype.itemsize for array in arrays) > most_bytes:
+    if sum(array.size * array.dtype.itemsize for array in arrays) > max_bytes:
         raise ValueError("they declare more bytes than the file has")
     return arrays
 
 
-def _build(facts, most_weights, path):
-    """The model of a `model.json`, with no more weights than that. Raises ModelFileError."""
+def _build(facts, max_weights, path):
+    """Builds the model of a `model.json`, up to a number of weights. Raises ModelFileError."""
     try:
-        with _at_most(most_weights):
+        with _at_most(max_weights):
             return models.build(
                 facts["model"],
                 (*facts["image_size"], facts["channels"]),
@@ -217,9 +217,9 @@ def _build(facts, most_weights, path):
             )
     except _TooLarge as error:
         raise ModelFileError(
-            f"{names.SIDECAR} describes a model of more weights than the {most_weights} here", path
+            f"{names.SIDECAR} describes more weights than the {max_weights} in the file", path
         ) from error
-    except Exception as error:  # whatever a builder makes of options that no one would write
+    except Exception as error:  # builders raise anything for absurd options
         reason = error.what if isinstance(error, KerasdlError) else _first_line(error)
         raise ModelFileError(
             f"the model that {names.SIDECAR} describes cannot be built ({reason})", path
@@ -232,9 +232,9 @@ class _TooLarge(Exception):
 
 @contextlib.contextmanager
 def _at_most(weights):
-    """Within the block, layers of this thread get no more weights than that: else `_TooLarge`.
+    """Limits the number of weights of layers built within the block. Raises `_TooLarge`.
 
-    Counted before the memory is taken, layer by layer, so it holds for every builder.
+    Counted layer by layer before memory is allocated, so it holds for every builder.
     """
     original = keras.layers.Layer.add_weight
     thread, left = threading.get_ident(), weights
@@ -253,7 +253,7 @@ def _at_most(weights):
 
 @contextlib.contextmanager
 def _policy(name):
-    """Within the block, layers are built with that dtype policy."""
+    """Builds layers within the block with a dtype policy."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(name)
     try:
@@ -263,14 +263,14 @@ def _policy(name):
 
 
 def _require_finite(values, name, path):
-    """The values. Raises ModelFileError if one is not finite."""
+    """Returns the values. Raises ModelFileError if one is not finite."""
     if not numpy.isfinite(values).all():
         raise ModelFileError(f"the weights are not finite in {name}", path)
     return values
 
 
 def _local_file(path):
-    """The path, if it is a regular local `.keras` file."""
+    """Returns the path if it is a regular local `.keras` file."""
     text = str(path)
     if "://" in text or text.startswith("hf:"):
         raise ModelFileError("only local files are opened", text, "download it first")

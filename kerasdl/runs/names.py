@@ -1,11 +1,11 @@
 """Names of the files in a run folder."""
 
-# What makes a folder a run folder, and what was trained on.
+# Configuration, data and environment; the first two make a folder a run folder.
 CONFIG = "config.toml"  # the resolved configuration
 DATA = "data.json"  # fingerprint of the data, number of samples per split
-SPLITS = "splits.json"  # which file is in which split, which were skipped
+SPLITS = "splits.json"  # files per split, skipped files
 ENVIRONMENT = "environment.json"  # backend, versions, machine
-INIT_WEIGHTS = "init_weights.json"  # layers that began with the weights of another model
+INIT_WEIGHTS = "init_weights.json"  # layers initialized from another model
 
 # Training; a checkpoint is one folder below CHECKPOINTS.
 LOCK = "lock"
@@ -13,23 +13,23 @@ HOLDER = "running.json"  # the process that holds the lock
 CHECKPOINTS = "checkpoints"
 STATE = "state.json"
 STATE_MODEL = "model.keras"
-STATE_AVERAGE = "average.keras"  # the averaged weights, where the run keeps them
+STATE_AVERAGE = "average.keras"  # the averaged weights, if any
 HISTORY = "history.csv"
 
 # The best model.
 BEST_MODEL = "best.keras"
 BEST_RECORD = "best.json"  # epoch, monitored value and checksum of the best model
-SIDECAR = "model.json"  # what a model file does not say: task, classes, how to build the model
+SIDECAR = "model.json"  # metadata of the model: task, classes, how to build it
 
-# For people; METRICS is written last and says that the run is finished.
+# Results; METRICS is written last and marks the run as finished.
 METRICS = "metrics.json"
 REPORT = "report.html"
-REPORT_DATA = "report.json"  # what the report shows beside the metrics
+REPORT_DATA = "report.json"  # what the report shows besides the metrics
 FIGURES = "figures"
 CARD = "README.md"
 
-# All of them, in the order in which `--overwrite` removes them: what makes it a run folder goes
-# last, so that a folder cleared by half can be cleared again.
+# All of them, in the order in which `--overwrite` removes them: those that make it a run folder
+# come last, so that an interrupted removal can be repeated.
 ALL = (
     CHECKPOINTS,
     BEST_MODEL,

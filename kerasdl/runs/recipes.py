@@ -1,11 +1,12 @@
 """Recipes: named sets of defaults for the keys that the user did not set.
 
 - `study` sets nothing: the defaults of `Config` are those of the study. It is the default for the
-  embedded scenes.
-- `auto` follows from the data and the machine, see `kerasdl.runs.auto`. It is the default for every
+embedded scenes.
+- `auto` derives settings from the data and the machine, see `kerasdl.runs.auto`. It is the default
+for every
   other data set.
-- `fast` is what is known to bring small convolutional models to their score in few epochs; each
-  piece is one key, and setting that key takes the piece out.
+- `fast` combines what is known to train small convolutional models in few epochs; each piece is one
+key, and setting that key replaces the piece.
 
 docs/recipes.md names the keys, the sources and what was measured.
 """
@@ -35,29 +36,29 @@ FAST = {
     "ema_decay": 0.99,
     "test_time_flip": True,
 }
-EPOCHS = 6  # at the full size; more, in the same time, where smaller sizes come first
-SIZES = (50, 75)  # percent; those at which the network's coarsest map keeps
-LEAST_MAP = 2  # pixels on a side. Below that a size teaches little, see docs/recipes.md.
-WARMUP_SHARE = 0.2  # of the epochs
-# The highest rate grows with the batch (Goyal et al. 2017, section 2.1), from He et al. 2016,
+EPOCHS = 6  # at the full size; more, in the same time, with smaller sizes first
+SIZES = (50, 75)  # percent, if the model's coarsest feature map keeps
+MIN_MAP_SIDE = 2  # pixels per side; smaller sizes teach little, see docs/recipes.md
+WARMUP_FRACTION = 0.2  # of the epochs
+# The peak rate scales with the batch size (Goyal et al. 2017, section 2.1), from He et al. 2016,
 # section 4.2, for small images: 0.1 for 128.
 RATE, RATE_BATCH_SIZE = 0.1, 128
 LABEL_SMOOTHING = 0.1
-# What is hidden has to be seen on another day: in short trainings erasing costs accuracy.
+# Erased parts must be seen in another epoch: in short trainings erasing costs accuracy.
 ERASE, ERASE_FROM_EPOCHS = 0.25, 20
 
 
 def complete(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values with those of their recipe beneath: what is set stays.
+    """Completes values with those of their recipe; values that are set are kept.
 
     Args:
-        values: Mapping of keys to values, `task` resolved; `recipe` names the recipe.
+        values: Mapping of keys to values, `task` resolved, `data` set; `recipe` names the recipe.
 
     Returns:
-        A new mapping. Values that are wrong are left for the configuration's own checks.
+        A new mapping. Invalid values are left for the configuration's own checks.
     """
     if values["recipe"] == "auto":
-        # The rest follows from the data, see `kerasdl.runs.auto`.
+        # The rest depends on the data, see `kerasdl.runs.auto`.
         return {"precision": "auto", **values}
     if values["recipe"] != "fast":
         return dict(values)
@@ -68,17 +69,17 @@ def complete(values: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(batch_size, int):
         found.setdefault("learning_rate", RATE * batch_size / RATE_BATCH_SIZE)
     if found["lr_schedule"] in ("onecycle", "cosine") and isinstance(found["epochs"], int):
-        found.setdefault("warmup_epochs", WARMUP_SHARE * found["epochs"])
+        found.setdefault("warmup_epochs", WARMUP_FRACTION * found["epochs"])
     task, augmented = TASKS[found["task"]], found.get("augment") != "none"
     loss = LOSSES.get(found.get("loss") or task.default_loss.get("", ""))
     if task.annotation == "label" and loss and "label_smoothing" in loss.takes:
         found.setdefault("label_smoothing", LABEL_SMOOTHING)
     arguments = found.get("augment_args", {})
     if augmented and isinstance(arguments, dict):
-        # The embedded images are drawn with everything anywhere: what moves them, or changes
-        # their light, only takes longer to learn.
-        drawn = task.drawn_augmentation if data.is_drawn(str(found.get("data", "scenes"))) else {}
-        # A run with a plateau can be given more epochs later, which must change nothing else.
+        # The built-in images already vary in position and light: augmenting them only slows down
+        # learning.
+        drawn = task.scenes_augmentation if data.is_drawn(str(found["data"])) else {}
+        # A run with a plateau schedule can be extended later, which must change nothing else.
         long = isinstance(found["epochs"], int) and found["epochs"] >= ERASE_FROM_EPOCHS
         erases = task.erases and long and found["lr_schedule"] != "plateau"
         erasing = {"random_erasing": ERASE} if erases else {}
@@ -89,31 +90,31 @@ def complete(values: Mapping[str, Any]) -> dict[str, Any]:
 def _sizes(values: Mapping[str, Any]) -> list[int]:
     """The sizes, in percent, that come before the full one."""
     if values.get("early_stopping_patience"):
-        return []  # a stop before the full size would leave no model
+        return []  # stopping before the full size would leave no model
     sides = re.findall(r"\d+", str(values.get("image_size", 64)))  # 64, [64, 48] or "64x48"
     sides = [int(side) for side in sides] or [0]
     options = values.get("model_args", {})
     options = options if isinstance(options, dict) else {}
     if values["model"] not in MODELS:
-        return []  # the configuration will refuse it
-    least = LEAST_MAP * models.stride(values["model"], options, sides)
+        return []  # rejected by the configuration
+    least = MIN_MAP_SIDE * models.stride(values["model"], options, sides)
     return [size for size in SIZES if min(sides) * size >= 100 * least]
 
 
 def _epochs(sizes: object) -> int:
-    """As many as take the time of `EPOCHS` at the full size; time goes with the pixels."""
+    """Number of epochs that takes as long as `EPOCHS` at full size; time scales with pixels."""
     sizes = [sizes] if isinstance(sizes, int) else sizes
     if not isinstance(sizes, (list, tuple)) or not all(isinstance(size, int) for size in sizes):
-        return EPOCHS  # the configuration will refuse it
+        return EPOCHS  # rejected by the configuration
     fractions = [(size / 100) ** 2 for size in (*sizes, 100)]
     return round(EPOCHS * len(fractions) / sum(fractions))
 
 
 def check(config: "Config") -> None:
-    """Raises ConfigError for pieces of a recipe that do not go together."""
+    """Raises ConfigError for inconsistent settings of a recipe."""
     if config.lr_schedule == "plateau" and config.warmup_epochs:
         raise ConfigError(
-            "'warmup_epochs' is for a schedule per step, 'plateau' has none",
+            "'warmup_epochs' needs a per-step schedule, not 'plateau'",
             fix="lr_schedule = 'onecycle' or 'cosine', or warmup_epochs = 0",
         )
     if config.lr_schedule != "plateau" and config.warmup_epochs >= config.epochs:
@@ -121,13 +122,22 @@ def check(config: "Config") -> None:
             f"'warmup_epochs' must be below 'epochs' = {config.epochs}, "
             f"received {config.warmup_epochs:g}"
         )
+    if config.time_budget and config.recipe != "auto":
+        raise ConfigError(
+            f"'time_budget' is for the recipe auto, the recipe is {config.recipe}",
+            fix="--recipe auto, or --epochs in place of --time",
+        )
+    if config.time_budget and config.distribute != "none":
+        raise ConfigError(
+            "'time_budget' is measured on one device", fix="distribute = 'none', or set epochs"
+        )
     sizes = config.progressive_sizes
     if list(sizes) != sorted(set(sizes)) or any(not 10 <= size < 100 for size in sizes):
         raise ConfigError(
-            f"'progressive_sizes' must be rising percentages of 10 to 99, received {list(sizes)}"
+            f"'progressive_sizes' must increase, from 10 to 99 percent, received {list(sizes)}"
         )
     if sizes and config.early_stopping_patience:
         raise ConfigError(
-            "'early_stopping_patience' could end a run before it sees the full size",
+            "'early_stopping_patience' could end a run before it reaches the full size",
             fix="progressive_sizes = [], or early_stopping_patience = 0",
         )

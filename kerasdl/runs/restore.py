@@ -1,4 +1,4 @@
-"""Reading a run state back: the newest whole one, and the copies made from it set right."""
+"""Restores the newest valid checkpoint and repairs the copies made from it."""
 
 import contextlib
 import csv
@@ -18,10 +18,10 @@ from kerasdl.core.errors import ModelFileError
 from kerasdl.runs import modelfile, names
 from kerasdl.runs.runfolder import committed, epoch_folder
 
-# Raised whenever an older kerasdl could misread a state.
+# Incremented whenever an older kerasdl could misread a state.
 STATE_FORMAT = 1
 
-# Everything these callbacks change while training, as of Keras 3.15; a test pins it.
+# Everything these callbacks modify during training, as of Keras 3.15; checked by a test.
 CALLBACK_FIELDS = {
     "ReduceLROnPlateau": ("best", "wait", "cooldown_counter"),
     "EarlyStopping": ("best", "wait", "stopped_epoch", "best_epoch"),
@@ -36,12 +36,12 @@ class NewerState(ModelFileError):
 
 
 def load_latest_valid(checkpoints, model, callbacks=(), average=None):
-    """Loads the newest whole state into the model and its average, if there is one.
+    """Loads the newest valid state into the model and its average, if there is a state.
 
-    The damaged ones above it are set aside.
+    Damaged newer states are renamed.
 
     Args:
-        checkpoints: Where the committed states are.
+        checkpoints: Folder of the committed states.
         model: The compiled model.
         callbacks: Class names of the callbacks whose fields the state must have.
         average: The averaged weights of the model, or None.
@@ -57,7 +57,7 @@ def load_latest_valid(checkpoints, model, callbacks=(), average=None):
             break
         except NewerState:
             raise
-        except Exception as error:  # whatever a damaged file can make zipfile, h5py, Keras raise
+        except Exception as error:  # damaged files make zipfile, h5py and Keras raise anything
             damaged.append((candidate, error))
     else:
         if candidates:
@@ -75,7 +75,7 @@ def load_latest_valid(checkpoints, model, callbacks=(), average=None):
         except OSError as failure:
             raise files.cannot_write(path, failure) from failure
         logger.warning(
-            "damaged state: %s (%s; set aside as %s, going on from epoch %d)",
+            "damaged state: %s (%s; renamed to %s, resuming after epoch %d)",
             path,
             _first_line(error),
             aside.name,
@@ -85,9 +85,9 @@ def load_latest_valid(checkpoints, model, callbacks=(), average=None):
 
 
 def complete(folder):
-    """True if the newest state is whole and of a finished run, and so are the copies made from it.
+    """Whether the newest state is valid and finished, and the copies made from it are up to date.
 
-    Otherwise the run has something left to do: `load_latest_valid` and `repair` find out what.
+    Otherwise `load_latest_valid` and `repair` have work to do.
 
     Raises:
         ModelFileError: A later kerasdl wrote the state.
@@ -109,15 +109,15 @@ def complete(folder):
 
 
 def repair(folder, state, model, mode="min"):
-    """Brings best.keras, best.json and history.csv in line with the state, if they are not.
+    """Updates best.keras, best.json and history.csv if they do not match the state.
 
-    Files that agree already are not touched. Call it for a finished run, too: the kill may have
-    come between the last commit and the copies made from it.
+    Matching files are not touched. Also call it for a finished run: it may have been killed between
+    the last commit and the copies.
 
     Args:
-        folder: The claimed `RunFolder`.
-        state: The state to follow.
-        model: A model of the run; it has its own weights again afterwards.
+        folder: The acquired `RunFolder`.
+        state: The state to match.
+        model: A model of the run; its weights are restored afterwards.
         mode: "min" or "max", the direction of the monitored value.
 
     Returns:
@@ -127,7 +127,7 @@ def repair(folder, state, model, mode="min"):
     best = state["best"]
     record = _read_best_record(folder)
     if record is not None and record["epoch"] > state["epoch"]:
-        # The newest state was damaged and is trained again; its model is here and whole.
+        # The newest state was damaged and its epoch is trained again; its best model is intact.
         if better(record["value"], best, mode):
             return {"epoch": record["epoch"], "value": record["value"]}
     if best is None or (record is not None and record["epoch"] == best["epoch"]):
@@ -144,7 +144,7 @@ def repair(folder, state, model, mode="min"):
             _write_best_record(folder, best)
         return best
     logger.warning(
-        "the best model (epoch %d) is gone or damaged: %s (the next epoch counts as best)",
+        "the best model (epoch %d) is missing or damaged: %s (the next epoch becomes the best)",
         best["epoch"],
         folder.file(names.BEST_MODEL),
     )
@@ -153,8 +153,8 @@ def repair(folder, state, model, mode="min"):
 
 @contextlib.contextmanager
 def _weights_of(path, model):
-    """Within the block the model has the weights of a file. Raises ModelFileError."""
-    # Copies: torch would hand out the memory itself.
+    """Gives the model the weights of a file within the block. Raises ModelFileError."""
+    # Copies: torch would return a view of its memory.
     own = [numpy.array(value) for value in model.get_weights()]
     try:
         modelfile.load_weights(model, path)
@@ -164,20 +164,20 @@ def _weights_of(path, model):
 
 
 def write_best(folder, model, best):
-    """Puts best.keras in place, then says which epoch it is; a kill between is repaired."""
+    """Writes best.keras, then its record; `repair` handles a kill in between."""
     modelfile.save_inference_model(model, folder.file(names.BEST_MODEL))
     _write_best_record(folder, best)
 
 
 def write_history(folder, rows):
-    """history.csv: one header, one row per epoch; rewritten from the state, never appended."""
+    """history.csv: one header, one row per epoch; rewritten from the state, never appended to."""
     text = _history_text(rows)
     if not _history_is(folder, text):
         folder.write_text(names.HISTORY, text)
 
 
 def better(value, best, mode):
-    """True if a value is finite and improves on the best one so far."""
+    """Whether a value is finite and improves on the best so far."""
     if not math.isfinite(value):
         return False
     if best is None:
@@ -186,14 +186,14 @@ def better(value, best, mode):
 
 
 def note_changes(state, replicas=1):
-    """Says what makes the continuation no longer bit-exact."""
+    """Warns about changes after which resuming is not bit-exact."""
     before = state.get("replicas", 1)
     if before != replicas:
-        logger.warning("replicas %s -> %s: going on, but not exactly", before, replicas)
+        logger.warning("replicas %s -> %s: resuming, but not bit-exactly", before, replicas)
     for name, now in versions().items():
         before = state["versions"].get(name)
         if name != "kerasdl" and before != now:
-            logger.warning("%s %s -> %s: going on, but not exactly", name, before, now)
+            logger.warning("%s %s -> %s: resuming, but not bit-exactly", name, before, now)
 
 
 def versions():
@@ -209,17 +209,17 @@ def number(value):
 
 
 def _load(folder, model, callbacks, average):
-    """Reads one state and loads its weights and optimizer; raises if anything is amiss."""
+    """Reads one state and loads its weights and optimizer; raises if anything is invalid."""
     state = _read_state(folder)
     stored = [entry["class"] for entry in state["callbacks"]]
     if stored != list(callbacks):
-        raise ModelFileError(f"the state is one of other callbacks ({', '.join(stored)})", folder)
+        raise ModelFileError(f"the state belongs to other callbacks ({', '.join(stored)})", folder)
     weights = folder / names.STATE_MODEL
     modelfile.check_archive(weights)
-    model.load_weights(weights)  # arrays only, those of the optimizer too
+    model.load_weights(weights)  # only arrays, including the optimizer's
     iterations = int(number(model.optimizer.iterations))
     if iterations != state["iterations"]:
-        # Keras skips an optimizer that does not fit and goes on with a fresh one.
+        # Keras skips an optimizer that does not match and continues with a fresh one.
         raise ModelFileError(
             f"the optimizer is at step {iterations}, the state says {state['iterations']}", folder
         )
@@ -243,16 +243,16 @@ def _read_state(folder):
                 path,
                 "upgrade kerasdl",
             )
-        whole = _fits(state, int(folder.name.removeprefix("epoch-")))
+        valid = _fits(state, int(folder.name.removeprefix("epoch-")))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ModelFileError(f"damaged state ({_first_line(error)})", path) from error
-    if not whole:
-        raise ModelFileError("damaged state (fields do not fit together)", path)
+    if not valid:
+        raise ModelFileError("damaged state (inconsistent fields)", path)
     return state
 
 
 def _fits(state, epoch):
-    """Whether a state's fields have their types and agree; may raise what wrong types raise."""
+    """Whether a state's fields are consistent; wrong types may raise."""
     best = state["best"]
     return (
         state["epoch"] == epoch
@@ -267,7 +267,7 @@ def _fits(state, epoch):
 
 
 def _is_kept(name, fields):
-    """Whether these are the fields of a callback; nothing else may be set on one."""
+    """Whether these are exactly the fields of a callback; nothing else may be set on it."""
     return set(fields) == set(CALLBACK_FIELDS[name]) and all(
         value is None or _is_number(value) for value in fields.values()
     )
@@ -278,7 +278,7 @@ def _is_number(value):
 
 
 def _read_best_record(folder):
-    """Content of best.json if best.keras is the file that it describes, else None."""
+    """Content of best.json if best.keras matches it, else None."""
     try:
         record = json.loads(folder.file(names.BEST_RECORD).read_text(encoding="utf-8"))
         same = files.sha256(folder.file(names.BEST_MODEL)) == record["sha256"]

@@ -1,4 +1,4 @@
-"""One reader of run folders, without Keras, and the finders of runs below a folder."""
+"""The reader of run folders, without Keras, and functions that find runs below a folder."""
 
 import collections.abc
 import csv
@@ -7,13 +7,16 @@ import json
 import logging
 import os
 import pathlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kerasdl.core import extensions, files
 from kerasdl.core.errors import ConfigError, KerasdlError, ModelFileError
+from kerasdl.runs import checks, names, sidecar
 from kerasdl.runs import config as configuration
-from kerasdl.runs import names, sidecar
 from kerasdl.tasks import resolve_task
+
+if TYPE_CHECKING:
+    import keras
 
 ROOT = pathlib.Path("saved_models")
 
@@ -23,8 +26,7 @@ logger = logging.getLogger("kerasdl")
 class Run:
     """A run folder, read on demand; a path-like object, and `run / name` is a file in it.
 
-    Each file is read once, when first asked for. Reading raises ModelFileError where the file is
-    missing or damaged.
+    Each file is read once, on first access. Raises ModelFileError if a file is missing or damaged.
 
     Args:
         path: The folder; it need not exist.
@@ -47,18 +49,25 @@ class Run:
 
     @functools.cached_property
     def config(self) -> configuration.Config:
-        """The resolved configuration. Raises ConfigError where it is damaged."""
+        """The resolved configuration. Raises ConfigError if it is damaged."""
         path = self.path / names.CONFIG
         if not path.exists():
             raise ModelFileError(f"not a run folder, {names.CONFIG} is missing", self.path)
         values = files.read_toml(path)
-        extensions.require_outside(values.get("extensions", ()), self.path)
+        named = checks.typed("extensions", values.get("extensions", ()), tuple[str, ...])
+        extensions.require_outside(named, self.path)
         return configuration.Config(**values)
 
     @functools.cached_property
     def metrics(self) -> dict[str, Any]:
         """The metrics document: scores of the best model, their definitions, a baseline."""
-        return self._json(names.METRICS)
+        document = self._json(names.METRICS)
+        scores, task = document.get("scores"), document.get("task")
+        if not isinstance(scores, dict) or not isinstance(task, str):
+            raise ModelFileError(
+                "damaged file (no task or no scores)", self.path / names.METRICS, "--overwrite"
+            )
+        return document
 
     @property
     def scores(self) -> dict[str, float | None]:
@@ -85,6 +94,11 @@ class Run:
             raise ModelFileError(f"damaged file ({error})", path) from error
 
     @property
+    def samples(self) -> dict[str, int]:
+        """Number of images of each split."""
+        return self._json(names.DATA).get("samples", {})
+
+    @property
     def class_names(self) -> tuple[str, ...]:
         """Class names in the order of the model's outputs; empty without classes."""
         return tuple(self.sidecar.get("class_names") or ())
@@ -96,7 +110,7 @@ class Run:
 
     @property
     def backend(self) -> str | None:
-        """The backend of the training; None where that is not known."""
+        """The backend of the training; None if unknown."""
         try:
             return self.environment.get("backend")
         except ModelFileError:
@@ -104,16 +118,27 @@ class Run:
 
     @functools.cached_property
     def sidecar(self) -> dict[str, Any]:
-        """What the model file does not say: task, classes, how to build the model."""
+        """Metadata of the model: task, classes, how to build it."""
         return sidecar.read(self.path)
 
     @property
     def finished(self) -> bool:
-        """Whether the metrics, which are written last, are there and whole."""
+        """Whether the metrics, which are written last, exist and are valid."""
         try:
             return isinstance(self.metrics, dict)
         except ModelFileError:
             return False
+
+    def require_consistent(self) -> None:
+        """Raises ModelFileError unless configuration and model.json describe the same model."""
+        for key in ("task", "model", "image_size"):
+            stored, built = getattr(self.config, key), self.sidecar[key]
+            if (list(stored) if isinstance(stored, tuple) else stored) != built:
+                raise ModelFileError(
+                    f"{names.CONFIG} and {names.SIDECAR} differ in {key}: {stored}, {built}",
+                    self.path,
+                    "restore the file that was changed",
+                )
 
     @property
     def best_model(self) -> pathlib.Path:
@@ -121,17 +146,17 @@ class Run:
         path = self.path / names.BEST_MODEL
         if not path.exists():
             raise ModelFileError(
-                "the run has no best model yet", self.path, "train it to the end first"
+                "the run has no best model yet", self.path, "finish its training first"
             )
         return path
 
-    def open_model(self):
+    def open_model(self) -> "keras.Model":
         """The best model, a `keras.Model` that is not compiled; see `modelfile.open_model`."""
         from kerasdl.runs import modelfile
 
         return modelfile.open_model(self.best_model)[0]
 
-    def _json(self, name):
+    def _json(self, name: str) -> dict[str, Any]:
         path = self.path / name
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
@@ -143,21 +168,21 @@ class Run:
             raise ModelFileError("damaged file (not a JSON object)", path)
         return content
 
-    def _unfinished(self, name):
+    def _unfinished(self, name: str) -> ModelFileError:
         return ModelFileError(
-            f"the run is not finished, {name} is missing", self.path, "train it to the end"
+            f"the run is not finished, {name} is missing", self.path, "finish its training"
         )
 
 
 def is_run(path: str | os.PathLike) -> bool:
     """Whether a folder is that of a run."""
-    # Many programs have a config.toml; data.json beside it tells that it is one of ours.
+    # Many programs have a config.toml; only ours have a data.json next to it.
     path = pathlib.Path(path)
     return (path / names.CONFIG).exists() and (path / names.DATA).exists()
 
 
-def below(path: str | os.PathLike) -> collections.abc.Iterator[pathlib.Path]:
-    """The folder itself if it is a run's, else the run folders below it, by name."""
+def below(path: str | os.PathLike[str]) -> collections.abc.Iterator[pathlib.Path]:
+    """The folder itself if it is a run folder, else the run folders below it, by name."""
     for folder, children, _ in os.walk(path):
         children.sort(key=lambda name: [(len(part), part) for part in name.split("-")])
         if is_run(folder):
@@ -172,18 +197,18 @@ def find(paths: collections.abc.Iterable[str | os.PathLike]) -> list[pathlib.Pat
         paths: Folders.
 
     Returns:
-        Run folders in the order given, those below one folder by name, each once.
+        Run folders in the order given, those below one folder by name, without duplicates.
 
     Raises:
         ModelFileError: There is no run in a folder, or none that is finished.
     """
-    found = {}
+    found: dict[pathlib.Path, pathlib.Path] = {}
     for path in map(pathlib.Path, paths):
         if not path.is_dir():
             raise ModelFileError("no such run folder", path)
         runs = list(below(path))
         if not runs:
-            raise ModelFileError("there is no run in this folder", path)
+            raise ModelFileError("no run in this folder", path)
         finished = [run for run in runs if Run(run).finished]
         if not finished:
             raise Run(runs[0])._unfinished(names.METRICS)
@@ -191,7 +216,7 @@ def find(paths: collections.abc.Iterable[str | os.PathLike]) -> list[pathlib.Pat
             if run in finished:
                 found.setdefault(run.resolve(), run)
             else:
-                logger.warning("not finished, left out: %s", run)
+                logger.warning("not finished, skipped: %s", run)
     return list(found.values())
 
 
@@ -205,12 +230,12 @@ def newest(task: str, root: str | os.PathLike = ROOT) -> pathlib.Path:
     finished = []
     for run in map(Run, below(root)):
         try:
-            if run.finished and run.best_model and run.config.task == task:
+            if run.finished and run.best_model and run.metrics["task"] == task:
                 finished.append(((run / names.METRICS).stat().st_mtime, run.path))
         except KerasdlError as error:
-            logger.debug("left out: %s", error)
+            logger.debug("skipped: %s", error)
     if not finished:
         raise ConfigError(
-            f"no finished run of {task}", root, f"kerasdl train {task}, or name one with --run"
+            f"no finished run of {task}", root, f"kerasdl train {task}, or choose one with --run"
         )
     return max(finished)[1]

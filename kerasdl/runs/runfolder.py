@@ -1,4 +1,4 @@
-"""The folder of one run: claimed by one process, compared with the configuration, written safely.
+"""The folder of one run: locked by one process, checked against the configuration.
 
 `kerasdl.runs.names` lists its files; `kerasdl.runs.checkpoint` describes the checkpoints.
 """
@@ -16,9 +16,10 @@ from kerasdl.core.errors import ConfigError, DataError, KerasdlError, WriteError
 from kerasdl.runs import config as configuration
 from kerasdl.runs import lock as runlock
 from kerasdl.runs import names
+from kerasdl.runs.run import Run
 
-# A continuation may use another backend or other devices; it is then no longer exact, which is
-# said, not refused.
+# A resumed run may use another backend or other devices; it is then not bit-exact, which is a
+# warning, not an error.
 NOTED_KEYS = ("backend", "distribute")
 
 # Bytes of a checkpoint per parameter: float32 weight and two optimizer slots (Adam).
@@ -30,7 +31,7 @@ logger = logging.getLogger("kerasdl")
 
 
 class RunFolder:
-    """A claimed run folder; a context manager that frees the folder at its end.
+    """An acquired run folder; a context manager that releases it at its end.
 
     Attributes:
         path: The folder.
@@ -59,19 +60,19 @@ class RunFolder:
         self.write_text(name, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
 
     def require_space(self, num_parameters):
-        """Raises WriteError if the disk cannot hold the checkpoints of a model of that size."""
+        """Raises WriteError if the disk has no space for checkpoints of a model of that size."""
         needed = CHECKPOINTS_NEEDED * CHECKPOINT_BYTES_PER_PARAMETER * num_parameters
         free = shutil.disk_usage(self.path).free
         if free < needed:
             raise WriteError(
-                f"too little space: {needed / 1e6:.0f} MB needed, {free / 1e6:.0f} MB free",
+                f"not enough space: {needed / 1e6:.0f} MB needed, {free / 1e6:.0f} MB free",
                 self.path,
                 "free some space, or choose another disk with --out",
             )
 
     def close(self):
-        """Frees the folder for other processes."""
-        with contextlib.suppress(OSError):  # it only tells who has the lock
+        """Releases the folder for other processes."""
+        with contextlib.suppress(OSError):  # it only names the lock's holder
             files.remove(self.path / names.HOLDER)
         self._lock.release()
 
@@ -83,7 +84,7 @@ class RunFolder:
 
 
 class ReadOnlyRunFolder(RunFolder):
-    """The folder of a run that another process has claimed: it is read, never written."""
+    """The folder of a run that another process has acquired: read, never written."""
 
     def __init__(self, path, config):
         super().__init__(path, config, lock=None)
@@ -107,35 +108,34 @@ def acquire(
     allow_data_change=False,
     data_path=None,
 ):
-    """Takes a run folder for this process: makes it, locks it, compares what is there.
+    """Acquires a run folder for this process: creates it, locks it, checks its content.
 
     Args:
-        path: The folder; it and its parents are made if missing.
+        path: The folder; it and its parents are created if missing.
         config: Configuration of the run; `kerasdl.runs.config.RESUMABLE_KEYS` may differ from the
             stored one, except that the number of epochs may only grow.
         fingerprint: Hash over the data's list of samples.
         num_samples: Mapping of split names to their number of samples, for messages.
-        overwrite: Remove the run that is there (only what kerasdl wrote) and start over.
-        allow_data_change: Continue although the data differ from those of the start.
-        data_path: Folder of the data, if they are files; the run may not lie inside it.
+        overwrite: Remove the run that is there (only the files kerasdl wrote) and start over.
+        allow_data_change: Resume although the data differ from those at the start.
+        data_path: Folder of the data, if they are files; the run must not be inside it.
 
     Returns:
         A `RunFolder`, to be used as a context manager.
 
     Raises:
-        ConfigError: If the folder holds another configuration or files of someone else, or lies
-            inside the data.
-        DataError: If the data changed since the run was started.
-        WriteError: If the folder cannot be written or another process uses it.
+        ConfigError: The folder holds another configuration or foreign files, or is inside the data.
+        DataError: The data changed since the run was started.
+        WriteError: The folder cannot be written or another process uses it.
     """
     path = pathlib.Path(path)
     if data_path is not None and path.resolve().is_relative_to(pathlib.Path(data_path).resolve()):
         raise ConfigError(
-            "the output lies inside the data", path, "choose a folder outside with --out"
+            "the output folder is inside the data", path, "choose a folder outside with --out"
         )
     _make(path)
     _refuse_foreign_files(path)
-    lock = runlock.take(path)
+    lock = runlock.acquire(path)
     try:
         if overwrite:
             _clear(path)
@@ -147,7 +147,7 @@ def acquire(
             (names.DATA, json.dumps(data, indent=1) + "\n"),
             (names.CONFIG, configuration.dump(config)),
         ):
-            # A file that is right already is left alone, so a finished run stays untouched.
+            # Files that are up to date are not rewritten, so a finished run stays untouched.
             if _read_text(path / name) != text:
                 folder.write_text(name, text)
         folder.write_json(names.HOLDER, runlock.holder())
@@ -158,7 +158,7 @@ def acquire(
 
 
 def committed(checkpoints):
-    """Folders of the committed epochs, newest first, by number (never by time)."""
+    """Folders of the committed epochs, newest first, by number, not by time."""
     try:
         found = os.listdir(checkpoints)
     except (FileNotFoundError, NotADirectoryError):
@@ -176,7 +176,7 @@ def epoch_folder(checkpoints, number):
 
 
 def epoch_number(path):
-    """Number of finished epochs in the state of that folder: the reverse of `epoch_folder`."""
+    """Number of finished epochs in the state of that folder: the inverse of `epoch_folder`."""
     return int(pathlib.Path(path).name.removeprefix("epoch-"))
 
 
@@ -189,12 +189,12 @@ def training_status(checkpoints, epochs):
         state = json.loads(_read_text(folders[0] / names.STATE) or "")
         finished = state["stopped_by"] == "early_stopping" or state["epoch"] >= epochs
     except (ValueError, KeyError, TypeError, RecursionError):
-        return "resume"  # damaged: the one before it decides, once it is loaded
+        return "resume"  # damaged: decided when the previous one is loaded
     return "finished" if finished else "resume"
 
 
 def _make(path):
-    """Makes the folder and proves that files can be made in it."""
+    """Creates the folder and checks that it is writable."""
     if path.exists() and not path.is_dir():
         raise WriteError("the output is a file", path, "choose a folder with --out")
     try:
@@ -210,8 +210,8 @@ def _make(path):
 
 
 def _refuse_foreign_files(path):
-    """A folder that is not of a run must hold nothing but traces of a claim cut short."""
-    # Many programs have a config.toml; data.json and the states tell that this one is ours.
+    """A folder without a run must be empty except for traces of an interrupted `acquire`."""
+    # Many programs have a config.toml; only ours have data.json and checkpoints next to it.
     with_config = (path / names.CONFIG).exists()
     with_data = '"fingerprint"' in (_read_text(path / names.DATA) or "")
     if with_config + with_data + bool(committed(path / names.CHECKPOINTS)) >= 2:
@@ -222,7 +222,7 @@ def _refuse_foreign_files(path):
     )
     if foreign:
         raise ConfigError(
-            f"the output folder holds files that are not of a run, such as '{foreign[0]}'",
+            f"the output folder holds files that do not belong to a run, such as '{foreign[0]}'",
             path,
             "choose an empty or new folder with --out",
         )
@@ -240,19 +240,19 @@ def _clear(path):
 def compare_config(path, config):
     """Raises ConfigError that lists the keys in which the stored configuration differs.
 
-    A folder without a configuration, or none at all, agrees with any, and so does a run that never
-    finished an epoch: what was refused at its start can be corrected.
+    A missing folder or configuration matches any, and so does a run that never finished an epoch,
+    so that a rejected configuration can be corrected.
     """
     path = pathlib.Path(path)
     file = path / names.CONFIG
     if not file.exists():
         if committed(path / names.CHECKPOINTS):
             raise ConfigError(
-                "the run's configuration is gone", file, "put it back, or start over: --overwrite"
+                "the run's configuration is missing", file, "restore it, or start over: --overwrite"
             )
         return
     try:
-        stored = configuration.as_dict(configuration.Config(**files.read_toml(file)))
+        stored = configuration.as_dict(Run(path).config)
     except KerasdlError as error:
         raise ConfigError(
             f"the run's configuration is damaged: {error.what}", file, "start over: --overwrite"
@@ -288,9 +288,9 @@ def _compare_data(path, data, allow_change):
         return
     if before is None:
         raise DataError(
-            "the record of the run's data is gone or damaged",
+            "the record of the run's data is missing or damaged",
             path / names.DATA,
-            "if they are the same: --allow-data-change, else start over with --overwrite",
+            "if the data are the same: --allow-data-change, else start over with --overwrite",
         )
     after = data["samples"]
     counts = ", ".join(
@@ -299,7 +299,7 @@ def _compare_data(path, data, allow_change):
     raise DataError(
         f"the data changed since this run was started{f', samples: {counts}' if counts else ''}",
         path,
-        "continue all the same with --allow-data-change, or start over with --overwrite",
+        "resume anyway with --allow-data-change, or start over with --overwrite",
     )
 
 

@@ -1,6 +1,6 @@
-"""`model.json`: what a model file does not say, as plain facts, and how to build its model again.
+"""`model.json`: metadata of a model file, as plain values, from which its model is rebuilt.
 
-`kerasdl.runs.modelfile` builds what it describes, so nothing in it is believed unchecked.
+`kerasdl.runs.modelfile` builds what it describes, so everything in it is checked.
 """
 
 import json
@@ -13,25 +13,25 @@ from kerasdl.core.errors import ModelFileError
 from kerasdl.runs import names
 from kerasdl.tasks import TASKS
 
-# Raised whenever an older kerasdl could misread the file.
+# Incremented whenever an older kerasdl could misread the file.
 FORMAT = 1
 MAX_BYTES = 2**20
-MAX_OPTION = 4096  # a number in the options of a model: filters, depth, levels
-MAX_OPTIONS = 64  # options of a model, and items of one
+MAX_OPTION = 4096  # maximum number in the options of a model: filters, depth, levels
+MAX_OPTIONS = 64  # maximum number of options of a model, and of items of one
 
 
 def write(path, sidecar):
-    """Writes `model.json`: what a model file does not say, and how to build its model again.
+    """Writes `model.json`, the metadata from which a model is rebuilt.
 
     Args:
-        path: The model file, or the folder it lies in.
-        sidecar: Mapping of plain JSON types: `task`, `model`, `model_args` with nothing left to
-            be decided, `outputs`, `channels`, `image_size` and `precision` of the model are
-            required; `class_names`, `palette`, `ignore_labels`, `target` where the task has them.
+        path: The model file, or its folder.
+        sidecar: Mapping of plain JSON types: `task`, `model`, `model_args` fully resolved,
+        `outputs`, `channels`, `image_size` and `precision` of the model are
+            required; `class_names`, `palette`, `ignore_labels`, `target` if the task has them.
 
     Raises:
-        ModelFileError: If the content is not what `open_model` would accept.
-        WriteError: If the file cannot be written.
+        ModelFileError: `open_model` would not accept the content.
+        WriteError: The file cannot be written.
     """
     path = _path(path)
     sidecar = {"format": FORMAT, **sidecar}
@@ -55,9 +55,9 @@ def read(path):
         sidecar = json.loads(content)
     except FileNotFoundError:
         raise ModelFileError(
-            f"no {names.SIDECAR} beside the model, so it is not known what to build",
+            f"no {names.SIDECAR} next to the model, so it cannot be built",
             path,
-            "copy it together with the model",
+            "copy it along with the model",
         ) from None
     except (OSError, ValueError, RecursionError) as error:
         raise ModelFileError(f"damaged ({error})", path) from error
@@ -66,20 +66,20 @@ def read(path):
 
 
 def _check(sidecar, path):
-    """Raises ModelFileError for the first entry of a sidecar that is missing or misshapen."""
+    """Raises ModelFileError for the first entry that is missing or invalid."""
     if not isinstance(sidecar, dict):
         raise ModelFileError("not a JSON object", path)
     written = sidecar.get("format")
     if type(written) is not int or written < 1:
-        raise ModelFileError("'format' is missing", path, "kerasdl train writes it again")
+        raise ModelFileError("'format' is missing", path, "kerasdl train rewrites it")
     if written > FORMAT:
         raise ModelFileError("written by a later kerasdl", path, "upgrade kerasdl")
     for key, check in _REQUIRED.items():
         if not check(sidecar.get(key)):
-            raise ModelFileError(f"'{key}' is missing or has not the expected form", path)
+            raise ModelFileError(f"'{key}' is missing or invalid", path)
     for key, check in _OPTIONAL.items():
         if key in sidecar and not check(sidecar[key]):
-            raise ModelFileError(f"'{key}' has not the expected form", path)
+            raise ModelFileError(f"'{key}' is invalid", path)
     outputs, classes = sidecar["outputs"], sidecar.get("class_names")
     if classes and outputs != len(classes):
         raise ModelFileError(f"{outputs} outputs, but {len(classes)} class names", path)
@@ -107,7 +107,7 @@ def _is_options(value):
 
 
 def _is_option(value):
-    """Whether a builder may be given that value: text, a bounded number, a short list of these."""
+    """Whether a value may be passed to a builder: text, a bounded number, a short list of these."""
     if isinstance(value, list | tuple):
         return len(value) <= MAX_OPTIONS and all(
             not isinstance(item, list | tuple) and _is_option(item) for item in value
@@ -121,7 +121,7 @@ def _one_of(choices):
     return lambda value: isinstance(value, str) and value in choices
 
 
-# Entry -> check of its value. Bounds are generous: the number of weights has its own check.
+# Entry -> check of its value. Bounds are generous: the number of weights is checked separately.
 _REQUIRED = {
     "task": _one_of(TASKS),
     "model": _one_of(models.MODELS),

@@ -1,7 +1,7 @@
-"""Tasks: what data one takes, what a model puts out for it, what counts as good.
+"""Tasks: what data they take, what a model outputs, how predictions are scored.
 
-`TASKS` says everything about each task that can be said without Keras; `get` gives the functions
-that compute with it, a `Task`. A task is a value, not a class hierarchy.
+`TASKS` describes each task without Keras; `of` returns the functions that compute it, a `Task`. A
+task is a value, not a class hierarchy.
 """
 
 import dataclasses
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy
 
     from kerasdl.data.base import Dataset
-    from kerasdl.tasks.prediction import Found, Names, Settings
+    from kerasdl.tasks.prediction import ImagePrediction, Names, Settings
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,24 +26,25 @@ class TaskSpec:
 
     Attributes:
         name: Name on the command line and in files.
-        alias: The verb that means the same, as in `kerasdl predict segment`.
-        task: The `Task` that computes.
-        annotation: What its samples need beside the image: "label", "mask" or "none".
-        default_model: Name of the model where none is given.
-        default_loss: Name of the loss where none is given, by target.
-        headline: Names of the metrics that sum up a run, the most important first.
-        baseline: What the baseline scores are of, in words.
+        alias: The equivalent verb, as in `kerasdl predict segment`.
+        task: Function (config) -> the `Task` that computes.
+        annotation: What its samples need besides the image: "label", "mask" or "none".
+        default_model: Default model.
+        default_loss: Default loss, by target.
+        headline: Names of the metrics that summarize a run, the most important first.
+        baseline: Description of the baseline.
         hub_tag: Pipeline tag of a model card on a hub.
-        limits: What a model card says about the limits of such models.
+        limits: Text of a model card on the limitations of such models.
+        usage: Python of a model card, by target, from `model` and image.png to what is found;
+            `{target_size}` is an argument of `keras.utils.load_img`.
         resize: How images come to the training size by default: "crop" or "stretch".
-        targets: What a model may put out; the first is the default. Empty: there is no choice.
+        targets: Possible model outputs; the first is the default. Empty: there is only one.
         augmentation: Strengths of augmentation that differ from off.
-        drawn_augmentation: Those that differ again for the embedded scenes, which are drawn with
-            everything anywhere.
-        erases: Whether the recipe `fast` hides parts of the images in long trainings.
-        default_out: Folder for predictions where none is given; "": predictions are text.
-        variant_label: What a model's label says of it that has nothing left out, such as
-            " with skips".
+        scenes_augmentation: Overrides for the embedded scenes, which already place everything
+        anywhere.
+        erases: Whether the recipe `fast` uses random erasing in long trainings.
+        default_out: Default folder for predictions; "": predictions are text.
+        variant_label: Suffix of the label of a model with nothing removed, such as " with skips".
     """
 
     name: str
@@ -56,28 +57,29 @@ class TaskSpec:
     baseline: str
     hub_tag: str
     limits: str
+    usage: Mapping[str, str]
     resize: str = "crop"
     targets: tuple[str, ...] = ()
     augmentation: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    drawn_augmentation: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    scenes_augmentation: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     erases: bool = False
     default_out: str = ""
     variant_label: str = ""
 
     @property
     def classes(self) -> bool:
-        """Whether its samples belong to classes."""
+        """Whether its targets are classes."""
         return self.annotation != "none"
 
     def compared(self, target: str = "") -> str:
-        """What a loss of this task compares: "label", "mask", or the target in force."""
+        """What a loss of this task compares: "label", "mask", or the selected target."""
         if self.targets:
             return target or self.targets[0]
         return self.annotation
 
 
 class Choice(Protocol):
-    """What a task depends on; a configuration has it."""
+    """The part of a configuration that a task depends on."""
 
     @property
     def task(self) -> str: ...
@@ -90,7 +92,7 @@ class Choice(Protocol):
 
 
 class Scorer(Protocol):
-    """Scores over all the samples it was updated with."""
+    """Scores of all samples seen so far."""
 
     def update(self, y: Tensor, outputs: Tensor, /) -> None:
         """Adds a batch."""
@@ -101,26 +103,26 @@ class Scorer(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """What a task computes, for one configuration.
+    """The functions of a task, for one configuration.
 
     Attributes:
-        spec: The facts about it.
+        spec: Its `TaskSpec`.
         target: What a loss compares: "label", "mask", "rgb" or "ab".
         channels: Channels of the model's input.
         outputs: Function (dataset) -> number of outputs of the model.
-        prepare: Function (images, labels, masks) -> (x, y), a batch as the model takes it.
+        prepare: Function (images, labels, masks) -> (x, y), a batch for the model.
         metrics: Function (dataset) -> Keras metrics for `model.compile`.
         scorer: Function (dataset, loss) -> `Scorer`.
         sample_score: Function (y, outputs, dataset) -> one score per sample, higher is better.
         captions: Function (y, outputs, dataset) -> one line of text per sample.
         render: Function (x, y, outputs, dataset) -> uint8 RGB images of input, truth and
-            prediction, each (B, H, W, 3), as far as they are images.
-        predict: Function (outputs, pixels, names, settings) -> `kerasdl.tasks.prediction.Found`
-            for one image uint8 (H, W, 3) and the model's outputs for it.
-        decode: Function (y, outputs) -> (truth, prediction) as metrics per image take them.
-        own_size: Whether a prediction has the size of the image, so that the model sees the image
-            with its own aspect ratio.
-        files: Kind of file that a prediction writes -> what its name ends with.
+            prediction, each (B, H, W, 3); parts that are not images are left out.
+        predict: Function (outputs, pixels, names, settings) ->
+            `kerasdl.tasks.prediction.ImagePrediction` for one image uint8 (H, W, 3).
+        decode: Function (y, outputs) -> (truth, prediction) for per-image metrics.
+        own_size: Whether a prediction has the size of the image, so that the model gets the image
+        at its own aspect ratio.
+        files: Kind of file that a prediction writes -> suffix of its name.
     """
 
     spec: TaskSpec
@@ -133,7 +135,7 @@ class Task:
     sample_score: "Callable[[numpy.ndarray, Tensor, Dataset], numpy.ndarray]"
     captions: "Callable[[numpy.ndarray, Tensor, Dataset], list[str]]"
     render: "Callable[[numpy.ndarray, numpy.ndarray, Tensor, Dataset], tuple[numpy.ndarray, ...]]"
-    predict: "Callable[[Tensor, numpy.ndarray, Names, Settings], Found]"
+    predict: "Callable[[Tensor, numpy.ndarray, Names, Settings], ImagePrediction]"
     decode: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] = lambda y, outputs: (y, outputs)
     own_size: bool = True
     files: Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -154,6 +156,26 @@ def of(config: Choice) -> Task:
     return load(TASKS.require(config.task).task)(config)
 
 
+_IMAGE = 'image = keras.utils.load_img("image.png"{target_size})\n'
+_LOGITS = _IMAGE + 'logits = model.predict(numpy.asarray(image, "float32")[None] / 255)[0]\n'
+_RGB = (
+    _IMAGE
+    + """\
+rgb = numpy.asarray(image, "float32") / 255
+gray = rgb @ numpy.array([0.299, 0.587, 0.114], "float32")
+colored = model.predict(gray[None, :, :, None])[0].clip(0, 1)  # RGB, 0 to 1
+"""
+)
+_AB = (
+    "import skimage.color\n\n"
+    + _IMAGE
+    + """\
+lab = skimage.color.rgb2lab(numpy.asarray(image, "float32") / 255)
+lab[..., 1:] = model.predict(lab[None, ..., :1] / 100)[0] * 100  # the lightness stays
+colored = skimage.color.lab2rgb(lab)  # RGB, 0 to 1
+"""
+)
+
 TASKS: Registry[TaskSpec] = Registry(
     "task",
     (
@@ -167,10 +189,11 @@ TASKS: Registry[TaskSpec] = Registry(
             headline=("accuracy", "loss"),
             baseline="most frequent class",
             hub_tag="image-classification",
-            limits="It knows only the classes above and names one of them whatever the image "
-            "shows; its probabilities are as good as the calibration in report.html.",
+            limits="It only knows the classes above and predicts one of them whatever the image "
+            "shows; its probabilities are as reliable as the calibration in report.html shows.",
+            usage={"": _LOGITS + "best = logits.argmax()  # class index"},
             augmentation={"flip": True, "crop": 0.125},
-            drawn_augmentation={"flip": False, "crop": 0.0},
+            scenes_augmentation={"flip": False, "crop": 0.0},
             erases=True,
         ),
         TaskSpec(
@@ -183,12 +206,13 @@ TASKS: Registry[TaskSpec] = Registry(
             headline=("mean_iou", "pixel_accuracy"),
             baseline="most frequent class",
             hub_tag="image-segmentation",
-            limits="It knows only the classes above; small or thin objects are missed first, see "
+            limits="It only knows the classes above; small or thin objects are missed first, see "
             "the IoU per class in report.html.",
+            usage={"": _LOGITS + "classes = logits.argmax(axis=-1)  # class index of each pixel"},
             # A mask can be scaled back whatever its shape was; a cropped label or color is lost.
             resize="stretch",
             augmentation={"flip": True, "crop": 0.125, "brightness": 0.1, "contrast": 0.1},
-            drawn_augmentation={"crop": 0.0, "brightness": 0.0, "contrast": 0.0},
+            scenes_augmentation={"crop": 0.0, "brightness": 0.0, "contrast": 0.0},
             default_out="predictions",
         ),
         TaskSpec(
@@ -202,11 +226,12 @@ TASKS: Registry[TaskSpec] = Registry(
             baseline="gray image",
             hub_tag="image-to-image",
             limits="It guesses plausible colors, not the true ones: what the gray image does not "
-            "show is lost. PSNR and SSIM hardly see color, so read the chroma error beside that of "
-            "the gray image.",
+            "show is lost. PSNR and SSIM hardly measure color, so compare the chroma error to that "
+            "of the gray image.",
+            usage={"rgb": _RGB, "ab": _AB},
             targets=("rgb", "ab"),
             augmentation={"flip": True, "crop": 0.125},
-            drawn_augmentation={"crop": 0.0},
+            scenes_augmentation={"crop": 0.0},
             default_out="predictions",
             variant_label=" with skips",
         ),

@@ -1,4 +1,4 @@
-"""Which class an image belongs to: accuracy, loss, calibration; softmax only outside training."""
+"""Classification: accuracy, loss, calibration. Models output logits; softmax is applied here."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from kerasdl.core.types import Tensor
 from kerasdl.data.base import Dataset
 from kerasdl.metrics import classification as measures
 from kerasdl.tasks import TASKS, Choice, Task
-from kerasdl.tasks.prediction import Found, Names, Settings
+from kerasdl.tasks.prediction import ImagePrediction, Names, Settings
 from kerasdl.tasks.scoring import MeanLoss, to_unit
 
 
@@ -21,7 +21,7 @@ def prepare(
 
 
 def metrics(dataset: Dataset) -> list[keras.metrics.Metric]:
-    """Accuracy, and top-5 accuracy where there are more than five classes."""
+    """Accuracy, and top-5 accuracy for more than five classes."""
     found = [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
     if len(dataset.class_names) > 5:
         found.append(keras.metrics.SparseTopKCategoricalAccuracy(k=5, name="top5_accuracy"))
@@ -29,34 +29,36 @@ def metrics(dataset: Dataset) -> list[keras.metrics.Metric]:
 
 
 class Scorer:
-    """Collects labels and probabilities; `result` scores them all at once."""
+    """Collects labels and logits; `result` scores them all at once."""
 
     def __init__(self, dataset: Dataset, loss: keras.losses.Loss):
         self.class_names = dataset.class_names
         self.loss = MeanLoss(loss)
         self.labels: list[numpy.ndarray] = []
-        self.probabilities: list[numpy.ndarray] = []
+        self.logits: list[numpy.ndarray] = []
 
     def update(self, labels: Tensor, logits: Tensor) -> None:
         """Adds a batch: labels (B,), logits (B, C)."""
         self.loss.update(labels, logits)
         self.labels.append(numpy.asarray(labels))
-        self.probabilities.append(probabilities(logits))
+        self.logits.append(keras.ops.convert_to_numpy(logits))
 
     def result(self) -> tuple[dict[str, float], dict[str, float], dict[str, Any]]:
-        """Scores, the baseline that always names the most frequent class, and the details."""
+        """Scores, the baseline that always predicts the most frequent class, and details."""
         labels = numpy.concatenate(self.labels)
-        predicted = numpy.concatenate(self.probabilities)
+        # Ranked by their logits: in float32 many small probabilities are the same 0.
+        logits = numpy.concatenate(self.logits)
+        predicted = probabilities(logits)
         classes = len(self.class_names)
-        pairs = labels.astype("int64") * classes + predicted.argmax(axis=1)
+        pairs = labels.astype("int64") * classes + logits.argmax(axis=1)
         matrix = numpy.bincount(pairs, minlength=classes**2).reshape(classes, classes)
         scores = {
-            "accuracy": measures.accuracy(labels, predicted),
+            "accuracy": measures.accuracy(labels, logits),
             "loss": self.loss.result(),
             "calibration_error": measures.calibration_error(labels, predicted),
         }
         if classes > 5:
-            scores["top5_accuracy"] = measures.top_k_accuracy(labels, predicted)
+            scores["top5_accuracy"] = measures.top_k_accuracy(labels, logits)
         recall = measures.per_class_accuracy(matrix)
         for name, value in zip(self.class_names, recall, strict=True):
             scores[f"accuracy/{name}"] = value
@@ -79,7 +81,7 @@ def sample_score(labels: numpy.ndarray, logits: Tensor, dataset: Dataset) -> num
 
 
 def captions(labels: numpy.ndarray, logits: Tensor, dataset: Dataset) -> list[str]:
-    """One line per image: the truth, and what was predicted with which probability."""
+    """One line per image: the truth, the prediction and its probability."""
     predicted = probabilities(logits)
     names = dataset.class_names
     lines = []
@@ -93,16 +95,20 @@ def captions(labels: numpy.ndarray, logits: Tensor, dataset: Dataset) -> list[st
 def render(
     x: numpy.ndarray, y: numpy.ndarray, logits: Tensor, dataset: Dataset
 ) -> tuple[numpy.ndarray, ...]:
-    """The input alone: a class is a word, not an image."""
+    """Only the input: a class is not an image."""
     return (numpy.round(x * 255).astype("uint8"),)
 
 
-def predict(logits: Tensor, pixels: numpy.ndarray, names: Names, settings: Settings) -> Found:
+def predict(
+    logits: Tensor, pixels: numpy.ndarray, names: Names, settings: Settings
+) -> ImagePrediction:
     """The most probable classes with their probabilities."""
     found = probabilities(logits[None])[0]
     best = numpy.argsort(-found, kind="stable")[: settings.top]
     classes = tuple((names.classes[i], float(found[i])) for i in best)
-    return Found(", ".join(f"{name} {value:.1%}" for name, value in classes), classes=classes)
+    return ImagePrediction(
+        ", ".join(f"{name} {value:.1%}" for name, value in classes), classes=classes
+    )
 
 
 TASK = Task(

@@ -1,8 +1,8 @@
-"""Which colors a gray image had: PSNR and SSIM, and scores that really see color.
+"""Colorization: PSNR and SSIM, and scores that measure color.
 
-What the network puts out is the target of the configuration: "rgb", colors and lightness at once,
-or "ab", the chroma that is put under the lightness of the input; see `metrics.colors.targets` and
-docs/colorization.md. The scores are those of the RGB image, so they compare across targets.
+The configuration's target is what the model outputs: "rgb", or "ab", the chroma that is combined
+with the lightness of the input; see `metrics.colors.targets` and docs/colorization.md. Scores are
+computed on the RGB image, so they are comparable across targets.
 """
 
 import functools
@@ -23,7 +23,7 @@ from kerasdl.metrics.colors.targets import LAB_SCALE, OUTPUTS, chroma, truth_and
 from kerasdl.metrics.psnr import psnr
 from kerasdl.metrics.ssim import ssim
 from kerasdl.tasks import TASKS, Choice, Task
-from kerasdl.tasks.prediction import Found, Names, Settings, upsample
+from kerasdl.tasks.prediction import ImagePrediction, Names, Settings, upsample
 from kerasdl.tasks.scoring import MeanLoss, to_unit
 
 
@@ -45,7 +45,7 @@ def prepare(
 
 
 def predicted_chroma(outputs: Tensor, target: str = "rgb") -> numpy.ndarray:
-    """a and b of CIELAB that the network's outputs say, float32 (..., 2), a NumPy array."""
+    """a and b of CIELAB from the model's outputs, a float32 NumPy array (..., 2)."""
     outputs = numpy.asarray(outputs, dtype="float32")
     if target == "rgb":
         return to_lab(numpy.clip(outputs, 0.0, 1.0))[..., 1:]
@@ -69,7 +69,7 @@ class Scorer:
         self.predicted, self.baseline = _ImageScores(), _ImageScores()
 
     def update(self, y: Tensor, outputs: Tensor) -> None:
-        """Adds a batch: truth (B, H, W, 3) and outputs of the network."""
+        """Adds a batch: truth (B, H, W, 3) and model outputs."""
         self.loss.update(y, outputs)
         truth, prediction = as_images(y, outputs, self.target)
         self.predicted.update(truth, prediction)
@@ -122,7 +122,7 @@ def render(
 ) -> tuple[numpy.ndarray, ...]:
     """Gray input, true colors and predicted colors."""
     truth, prediction = as_images(y, outputs, target)
-    if target == "ab":  # lightness as an image: the gray that has it
+    if target == "ab":  # show the lightness as a gray image
         x = as_images(y, numpy.zeros((*y.shape[:-1], 2)), target)[1][..., :1]
     shown = (numpy.repeat(x, 3, axis=-1), truth, prediction)
     return tuple(to_bytes(numpy.clip(part, 0.0, 1.0)) for part in shown)
@@ -133,16 +133,18 @@ def to_bytes(images: ArrayLike) -> numpy.ndarray:
     return numpy.round(numpy.asarray(images, dtype="float32") * 255).astype("uint8")
 
 
-def predict(outputs: Tensor, pixels: numpy.ndarray, names: Names, settings: Settings) -> Found:
-    """Predicted chroma under the lightness of the image at its full sharpness.
+def predict(
+    outputs: Tensor, pixels: numpy.ndarray, names: Names, settings: Settings
+) -> ImagePrediction:
+    """Predicted chroma, upsampled, with the lightness of the image at its full resolution.
 
-    Colors that sRGB does not have at that lightness become as saturated as sRGB has them.
+    Colors out of the sRGB gamut are desaturated until they fit.
     """
     ab = upsample(predicted_chroma(outputs, settings.target), pixels.shape[:2])
     lightness = to_lab(to_unit(pixels))[..., :1]
     lab = fit_gamut(numpy.concatenate([lightness, settings.saturation * ab], axis=-1))
     image = to_bytes(keras.ops.convert_to_numpy(lab_to_rgb(lab)).clip(0.0, 1.0))
-    return Found("colorized", image=image, images={"image": PIL.Image.fromarray(image)})
+    return ImagePrediction("colorized", image=image, images={"image": PIL.Image.fromarray(image)})
 
 
 def task(config: Choice) -> Task:

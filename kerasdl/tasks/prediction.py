@@ -1,4 +1,4 @@
-"""What a task says of one image, and the tools that the tasks share for it."""
+"""The prediction for one image, and helpers that the tasks share."""
 
 import dataclasses
 
@@ -18,11 +18,11 @@ class Names:
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """What the user asks of predictions.
+    """Settings of predictions.
 
     Attributes:
-        target: What the model puts out, see `kerasdl.metrics.colors.targets`.
-        top: Classification: how many classes to name.
+        target: What the model outputs, see `kerasdl.metrics.colors.targets`.
+        top: Classification: number of classes to list.
         saturation: Colorization: factor of the predicted chroma.
     """
 
@@ -32,11 +32,11 @@ class Settings:
 
 
 @dataclasses.dataclass(frozen=True)
-class Found:
-    """What the model says of one image; what does not belong to its task is None.
+class ImagePrediction:
+    """The prediction for one image; fields of other tasks are None.
 
     Attributes:
-        text: One line for people.
+        text: One line of text.
         classes: Classification: (class name, probability), most probable first.
         mask: Segmentation: class indices uint8 (height, width) at the image's own size.
         fractions: Segmentation: fraction of the pixels per class found, largest first.

@@ -1,4 +1,4 @@
-"""What the tasks' scorers share."""
+"""Helpers for the tasks' scorers."""
 
 import keras
 import numpy

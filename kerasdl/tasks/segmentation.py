@@ -1,4 +1,4 @@
-"""Which class every pixel belongs to: mean IoU; softmax only outside training."""
+"""Segmentation: mean IoU and pixel accuracy, from logits."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from kerasdl.core.types import Tensor
 from kerasdl.data.base import Dataset
 from kerasdl.metrics.confusion import MeanIoU, confusion_matrix, scores_from_confusion
 from kerasdl.tasks import TASKS, Choice, Task
-from kerasdl.tasks.prediction import OVERLAY, Found, Names, Settings, upsample
+from kerasdl.tasks.prediction import OVERLAY, ImagePrediction, Names, Settings, upsample
 from kerasdl.tasks.scoring import MeanLoss, to_unit
 
 
@@ -40,7 +40,7 @@ class Scorer:
         )
 
     def result(self) -> tuple[dict[str, float], dict[str, float], dict[str, Any]]:
-        """Scores, the baseline that paints everything in the most frequent class, the matrix."""
+        """Scores, the baseline that predicts the most frequent class everywhere, and the matrix."""
         scores = {**scores_from_confusion(self.matrix, self.class_names)}
         scores["loss"] = self.loss.result()
         constant = numpy.zeros_like(self.matrix)
@@ -52,16 +52,16 @@ class Scorer:
 
 
 def sample_score(masks: numpy.ndarray, logits: Tensor, dataset: Dataset) -> numpy.ndarray:
-    """Share of the valid pixels that are right, per image; 1 if there are none."""
+    """Fraction of the valid pixels predicted correctly, per image; 0 if there are none."""
     masks = numpy.asarray(masks)
     valid = ~numpy.isin(masks, dataset.ignore_labels)
-    right = (numpy.asarray(logits).argmax(axis=-1) == masks) & valid
-    return right.sum(axis=(1, 2)) / numpy.maximum(valid.sum(axis=(1, 2)), 1)
+    wrong = (numpy.asarray(logits).argmax(axis=-1) != masks) & valid
+    return 1 - wrong.sum(axis=(1, 2)) / numpy.maximum(valid.sum(axis=(1, 2)), 1)
 
 
 def captions(masks: numpy.ndarray, logits: Tensor, dataset: Dataset) -> list[str]:
     """One line per image: its pixel accuracy."""
-    return [f"{score:.1%} of pixels right" for score in sample_score(masks, logits, dataset)]
+    return [f"{score:.1%} of pixels correct" for score in sample_score(masks, logits, dataset)]
 
 
 def render(
@@ -74,15 +74,17 @@ def render(
 
 
 def paint(mask: ArrayLike, dataset: Dataset) -> numpy.ndarray:
-    """Class indices (..., H, W) as RGB uint8 (..., H, W, 3); white where no class is."""
+    """Class indices (..., H, W) as RGB uint8 (..., H, W, 3); other labels are white."""
     table = numpy.full((256, 3), 255, dtype="uint8")
     table[: len(dataset.palette)] = dataset.palette
     return table[numpy.asarray(mask)]
 
 
-def predict(logits: Tensor, pixels: numpy.ndarray, names: Names, settings: Settings) -> Found:
-    """The mask at the image's own size, the fraction of each class, the mask over the image."""
-    # Logits, not classes, are upsampled: edges stay smooth and no class is invented.
+def predict(
+    logits: Tensor, pixels: numpy.ndarray, names: Names, settings: Settings
+) -> ImagePrediction:
+    """The mask at the image's own size, the fraction of each class, and an overlay."""
+    # Logits, not classes, are upsampled: edges stay smooth and no spurious class appears.
     logits = upsample(numpy.asarray(logits, dtype="float32"), pixels.shape[:2])
     mask = logits.argmax(axis=-1).astype("uint8")
     counts = numpy.bincount(mask.ravel(), minlength=len(names.classes)) / mask.size
@@ -93,7 +95,9 @@ def predict(logits: Tensor, pixels: numpy.ndarray, names: Names, settings: Setti
     mixed = pixels * (1 - OVERLAY) + names.palette[mask] * OVERLAY
     overlay = PIL.Image.fromarray(numpy.round(mixed).astype("uint8"))
     text = ", ".join(f"{name} {value:.1%}" for name, value in list(fractions.items())[:5])
-    return Found(text, mask=mask, fractions=fractions, images={"mask": stored, "overlay": overlay})
+    return ImagePrediction(
+        text, mask=mask, fractions=fractions, images={"mask": stored, "overlay": overlay}
+    )
 
 
 TASK = Task(

@@ -1,4 +1,4 @@
-"""What the recipe `auto` makes of a data set on this machine, shown before anything is trained."""
+"""The settings that the recipe `auto` chooses for a data set on this machine, without training."""
 
 import dataclasses
 
@@ -21,16 +21,18 @@ class Plan:
     Attributes:
         config: The complete configuration.
         given: Keys that the user set.
-        facts: What the rules knew.
-        decisions: What they decided.
+        facts: Input of the rules.
+        decisions: Output of the rules.
         measured: See `kerasdl.engine.planning.measure`.
+        seconds: Time of the whole training.
     """
 
     config: Config
     given: frozenset[str]
     facts: auto.Facts
     decisions: list[auto.Decision]
-    measured: dict[str, float]
+    measured: auto.Times
+    seconds: float
 
 
 def plan(config: Config) -> Plan:
@@ -38,21 +40,21 @@ def plan(config: Config) -> Plan:
     engine = backend.choose(config.backend, config.deterministic)
     from kerasdl.engine import datasets, planning
 
-    dataset = datasets.load(config)
-
-    resolved = precision.resolve(config.precision, engine)
-    backend.prepare(config.seed, resolved, config.deterministic)
+    dataset, given = datasets.load(config), config.given
+    config = changed(config, precision=precision.resolve(config.precision, engine))
     annotation = TASKS[config.task].annotation
     facts = planning.facts_of(dataset, annotation, engine)
     settled, decisions = planning.settle(config, dataset, engine)
-    settled = changed(settled, precision=resolved)
-    return Plan(settled, config.given, facts, decisions, planning.measure(settled, dataset))
+    measured = planning.measure(settled, dataset)
+    steps = auto.steps_per_epoch(as_dict(settled), facts.images)
+    seconds = measured.seconds(settled.epochs, steps)
+    return Plan(settled, given, facts, decisions, measured, seconds)
 
 
 def toml(found: Plan) -> str:
     """Configuration file: what was set and what was decided."""
-    decided = {each.key for each in found.decisions}
-    keys = {"task", "model", "recipe"} | found.given | decided
+    # All keys of the recipe, so that nothing is decided anew where the file is used.
+    keys = {"task", "model", "recipe"} | found.given | set(auto.KEYS)
     return tomli_w.dumps(
         {key: value for key, value in as_dict(found.config).items() if key in keys}
     )
@@ -63,8 +65,8 @@ def document(found: Plan) -> dict:
     return {
         "facts": dataclasses.asdict(found.facts),
         "decisions": [dataclasses.asdict(each) for each in found.decisions],
-        "measured": found.measured,
-        "seconds": _seconds(found),
+        "measured": dataclasses.asdict(found.measured),
+        "seconds": found.seconds,
         "config": as_dict(found.config),
     }
 
@@ -87,14 +89,11 @@ def show(found: Plan) -> None:
         value = "x".join(map(str, each.value)) if each.key == "image_size" else str(each.value)
         table.add_row(each.key, value, rich.markup.escape(each.reason))
     console.print(table)
-    measured = found.measured
+    measured, epochs = found.measured, found.config.epochs
+    rest = measured.start + measured.end
     console.print(
-        f"{names.duration(measured['epoch'])} per epoch without validation, "
-        f"{names.duration(_seconds(found))} for {found.config.epochs} epochs, "
-        f"{measured['memory'] / 2**30:.1f} GiB, {found.config.precision}",
+        f"{names.duration((found.seconds - rest) / epochs)} per epoch with validation, "
+        f"{names.duration(found.seconds)} for {epochs} epochs and the scores, "
+        f"{measured.memory / 2**30:.1f} GiB, {found.config.precision}",
         highlight=False,
     )
-
-
-def _seconds(found):
-    return found.measured["first_step"] + found.measured["epoch"] * found.config.epochs

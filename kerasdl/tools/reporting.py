@@ -1,4 +1,4 @@
-"""`kerasdl report`: one page for a run, or for runs beside each other, from their folders."""
+"""`kerasdl report`: a page about one run or comparing several, from their folders."""
 
 import json
 import logging
@@ -7,8 +7,9 @@ import pathlib
 from kerasdl.core.errors import ConfigError, KerasdlError
 from kerasdl.report import document as rundocument
 from kerasdl.report import stored
+from kerasdl.report.runs import with_distinct_labels
 from kerasdl.runs import names
-from kerasdl.runs import run as runs
+from kerasdl.runs.run import Run, find
 
 MARK = b'<meta name="generator" content="kerasdl">'
 
@@ -20,21 +21,22 @@ def report(paths, out=None, title=None, details=True, command=None, backend_name
 
     Args:
         paths: Run folders, or folders with runs below them.
-        out: The HTML file; if None, report.html in the folder of the one run, else here.
+        out: The HTML file; if None, report.html in the folder of a single run, else in the current
+        folder.
         title: Heading of a page of several runs.
-        details: Whether a page of several runs has a section for each network.
-        command: What a page of several runs is told to be made by.
-        backend_name: Backend, for runs whose images have to be found first.
+        details: Whether a page of several runs has a section for each model.
+        command: Command shown on a page of several runs.
+        backend_name: Backend, for runs whose example images must be computed first.
 
     Returns:
-        The page's path, and the run documents with their folder as `run`, several told apart.
+        The page's path, and the run documents with their folder as `run`, with distinct labels.
 
     Raises:
         ModelFileError: A folder holds no finished run.
-        ConfigError: The page would replace a file that is not a page of kerasdl.
+        ConfigError: The page would replace a file that is not a page by kerasdl.
         WriteError: The page cannot be written.
     """
-    folders = runs.find(paths)
+    folders = find(paths)
     single = len(folders) == 1
     out = pathlib.Path(out or (folders[0] / names.REPORT if single else names.REPORT))
     _refuse_foreign(out)
@@ -45,23 +47,23 @@ def report(paths, out=None, title=None, details=True, command=None, backend_name
         html.write_run_report(out, documents[0])
         _add_comparison(out, folders[0])
     else:
-        documents = runs.told_apart(documents)
-        title = title or f"{len(documents)} runs beside each other"
+        documents = with_distinct_labels(documents)
+        title = title or f"Comparison of {len(documents)} runs"
         html.write_group_report(out, documents, title, details, command)
     return out, documents
 
 
 def _add_comparison(page, folder):
-    """The section that `kerasdl compare backends` had put into the page, from what it left."""
+    """Adds the section of `kerasdl compare backends` again, from its stored document."""
     path = folder / "compare" / "compare.json"
     if path.exists():
-        from kerasdl.report import comparison_page
+        from kerasdl.report import backend_comparison_page
 
-        comparison_page.insert(page, json.loads(path.read_text(encoding="utf-8")))
+        backend_comparison_page.insert(page, json.loads(path.read_text(encoding="utf-8")))
 
 
 def _document(folder, backend_name):
-    """The run document; images that the folder does not hold are looked for in the data."""
+    """The run document; images missing from the folder are computed from the data."""
     if not (folder / names.REPORT_DATA).exists():
         try:
             _examine(folder, backend_name)
@@ -71,25 +73,25 @@ def _document(folder, backend_name):
 
 
 def _examine(folder, backend_name):
-    """Scores the run's model again for what earlier versions did not keep: report.json."""
+    """Scores the run's model again to write report.json, which earlier versions did not."""
     from kerasdl import backend, tasks
     from kerasdl.engine import datasets
 
-    config = runs.Run(folder).config
+    config = Run(folder).config
     dataset = datasets.load(config)
     known = json.loads((folder / names.DATA).read_text(encoding="utf-8")).get("fingerprint")
     if known != dataset.fingerprint:
-        raise ConfigError("the data are not those of the run", config.data)
+        raise ConfigError("the data differ from those of the run", config.data)
     backend.choose(backend_name)
     from kerasdl.engine import publishing
 
-    logger.info("looking for the best and worst images: %s", folder)
+    logger.info("finding the best and worst images: %s", folder)
     _, extras = publishing.examine(folder, config, tasks.of(config), dataset)
     stored.write(folder, extras)
 
 
 def _refuse_foreign(path):
-    """Raises ConfigError if the file is there and no page of kerasdl."""
+    """Raises ConfigError if the file exists and is not a page by kerasdl."""
     try:
         with path.open("rb") as stream:
             if MARK in stream.read(4096):
@@ -98,4 +100,4 @@ def _refuse_foreign(path):
         return
     except IsADirectoryError:
         raise ConfigError("the page would replace a folder", path, "name a file") from None
-    raise ConfigError("not a page of kerasdl, so not replaced", path, "choose another --out")
+    raise ConfigError("not a page by kerasdl, so not replaced", path, "choose another --out")

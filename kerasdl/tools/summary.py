@@ -1,4 +1,4 @@
-"""What each network costs: parameters and multiply-accumulate operations."""
+"""The size of each model: parameters and multiply-accumulate operations."""
 
 import math
 
@@ -21,7 +21,7 @@ def summary(image_size, outputs):
     Returns:
         Dicts with `model`, `label`, `tasks`, `parameters` (trainable), `macs` (multiply-accumulate
         operations of the convolutions and dense layers for one image), `output_stride` (input
-        pixels, along a side, per pixel of the coarsest feature map) and `options` (name -> values).
+        pixels per side per pixel of the coarsest feature map) and `options` (name -> values).
     """
     rows = []
     for name, spec in MODELS.items():

@@ -1,8 +1,8 @@
-"""Worker processes: one backend each, JSON lines over pipes, and how they ended in one line.
+"""Worker processes: one backend each, JSON lines over pipes, one-line errors.
 
 `Worker("module:function", job, backend)` starts a process that calls the function with the job and
-sends what the generator that it returns yields: the first answer at once, each further one when it
-is asked for. A worker whose parent is gone ends, whatever it is computing.
+sends what the returned generator yields: the first result at once, each further one on request. A
+worker whose parent has died exits, whatever it is computing.
 """
 
 import contextlib
@@ -21,30 +21,30 @@ import kerasdl
 from kerasdl.core import registry
 from kerasdl.core.errors import KerasdlError
 
-# Memory that is only set aside, not used, would hide what a backend needs on a GPU.
+# Preallocated memory would hide what a backend needs on a GPU.
 SETTINGS = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
 
 
 class WorkerFailed(Exception):
-    """A worker gave no answer; the text is one line."""
+    """A worker gave no result; the text is one line."""
 
 
 class WorkerTimeout(WorkerFailed):
-    """A worker took too long and was ended."""
+    """A worker took too long and was terminated."""
 
 
 class Worker:
-    """A process that works with one backend; a context manager that ends it.
+    """A process that works with one backend; a context manager that terminates it.
 
     Args:
-        work: Function as "module:function", job -> iterable of JSON-able mappings. An answer with
-            the key "error" is a failure.
-        job: What the function gets, JSON-able.
+        work: Function as "module:function", job -> iterable of mappings of JSON types. A result
+            with the key "error" is a failure.
+        job: Argument of the function, JSON types.
         backend: Value of KERAS_BACKEND in the process.
-        timeout: Most seconds for one answer, or None.
+        timeout: Maximum seconds per result, or None.
 
     Raises:
-        WorkerFailed: No process can be started.
+        WorkerFailed: The process cannot be started.
     """
 
     def __init__(self, work: str, job, backend: str, timeout: float | None = None):
@@ -60,9 +60,9 @@ class Worker:
                 env=_environment(backend),
             )
         except OSError as error:
-            raise WorkerFailed(f"no process can be started ({error.strerror})") from error
-        self._answers = queue.SimpleQueue()
-        # A pipe cannot be read with a time limit on every system, a queue can.
+            raise WorkerFailed(f"the process cannot be started ({error.strerror})") from error
+        self._results = queue.SimpleQueue()
+        # Not every system can read a pipe with a timeout, but a queue can.
         threading.Thread(target=self._receive, daemon=True).start()
         self._send(json.dumps({"work": work, "job": job}))
 
@@ -73,31 +73,31 @@ class Worker:
         self.close()
 
     def read(self) -> dict:
-        """The next answer.
+        """The next result.
 
         Raises:
             WorkerFailed: The worker failed or died.
             WorkerTimeout: It took longer than the time limit.
         """
         try:
-            line = self._answers.get(timeout=self.timeout)
+            line = self._results.get(timeout=self.timeout)
         except queue.Empty:
             self.close()
             raise WorkerTimeout(f"took longer than {self.timeout} s") from None
         if not line:
             raise WorkerFailed(self._how_it_ended())
-        answer = json.loads(line)
-        if "error" in answer:
-            raise WorkerFailed(answer["error"])
-        return answer
+        result = json.loads(line)
+        if "error" in result:
+            raise WorkerFailed(result["error"])
+        return result
 
     def turn(self) -> dict:
-        """Has the worker compute its next answer and reads it; raises as `read` does."""
+        """Requests the worker's next result and reads it; raises as `read` does."""
         self._send("")
         return self.read()
 
     def close(self) -> None:
-        """Ends the process. May be called twice."""
+        """Terminates the process. May be called twice."""
         with contextlib.suppress(OSError):
             self._process.stdin.close()
         self._process.kill()
@@ -105,15 +105,15 @@ class Worker:
         self._log.close()
 
     def _send(self, line):
-        with contextlib.suppress(OSError):  # a dead worker: the next `read` says how it ended
+        with contextlib.suppress(OSError):  # a dead worker: the next `read` reports how it ended
             self._process.stdin.write(line + "\n")
             self._process.stdin.flush()
 
     def _receive(self):
         with contextlib.suppress(ValueError):  # closed while reading
             for line in self._process.stdout:
-                self._answers.put(line)
-        self._answers.put("")
+                self._results.put(line)
+        self._results.put("")
 
     def _how_it_ended(self):
         code = self._process.wait()
@@ -127,7 +127,7 @@ class Worker:
 
 @contextlib.contextmanager
 def sigterm_as_exit():
-    """Makes SIGTERM a SystemExit within the block, so that workers and folders are cleaned up."""
+    """Turns SIGTERM into SystemExit within the block, so that cleanup runs."""
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread may set handlers
         return
@@ -139,8 +139,8 @@ def sigterm_as_exit():
 
 
 def _environment(backend):
-    """The environment of a worker: this one, the backend, and where kerasdl lies."""
-    # The program may have been started from a folder that Python does not search by itself.
+    """The environment of a worker: this one, the backend, and the path of kerasdl."""
+    # kerasdl may have been imported from a folder that is not on Python's default path.
     root = str(pathlib.Path(kerasdl.__file__).parents[1])
     path = os.environ.get("PYTHONPATH")
     return {
@@ -153,32 +153,32 @@ def _environment(backend):
 
 def _main():
     """The worker's side."""
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # what the frameworks print is no answer
+    results = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # keep what the frameworks print out of the results
     lines = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(lines,), daemon=True).start()
 
-    def say(answer):
-        answers.write(json.dumps(answer) + "\n")
-        answers.flush()
+    def send(result):
+        results.write(json.dumps(result) + "\n")
+        results.flush()
 
     order = json.loads(lines.get())
     try:
-        for answer in registry.load(order["work"])(order["job"]):
-            say(answer)
+        for result in registry.load(order["work"])(order["job"]):
+            send(result)
             lines.get()
     except KerasdlError as error:
-        say({"error": str(error)})
+        send({"error": str(error)})
     except BaseException as error:
         traceback.print_exc()
         reason = (str(error).strip() or "no reason given").splitlines()[0]
-        say({"error": f"{type(error).__name__}: {reason}"})
+        send({"error": f"{type(error).__name__}: {reason}"})
 
 
 def _listen(lines):
     for line in sys.stdin:
         lines.put(line)
-    os._exit(0)  # the parent has what it wants, or is gone
+    os._exit(0)  # the parent is done, or dead
 
 
 if __name__ == "__main__":

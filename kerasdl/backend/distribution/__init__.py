@@ -1,9 +1,9 @@
 """One training on several devices or processes.
 
-`start` gives the `Group` of this process. A group knows how many replicas share a batch, which
-part of it this process computes, and which process writes. Whatever the engine, a step on all of
-them is the step of a single process on the same global batch: losses, batch norm and metrics are
-taken over all of its samples. The engines are one file each and are imported when they are used.
+`start` yields the `Group` of this process. A group knows how many replicas share a batch, which
+part of it this process computes, and which process writes. On every backend a distributed step
+equals the step of a single process on the same global batch: losses, batch norm and metrics are
+computed over all of its samples. Each backend has its own module, imported on use.
 """
 
 import contextlib
@@ -22,36 +22,36 @@ ENGINES = {
 
 logger = logging.getLogger("kerasdl")
 
-_follows = False
+_is_worker = False
 _inside = ALONE
 
 
 @contextlib.contextmanager
 def start(mode, backend):
-    """The group of this process, for the life of a training.
+    """The group of this process, for the duration of a training.
 
     Args:
         mode: "none" or "data".
-        backend: The backend in use. Nothing may have been computed with it yet.
+        backend: The backend in use. It must not have computed anything yet.
 
     Raises:
-        ConfigError: The processes were not started as the backend needs it.
+        ConfigError: The processes were not started the way the backend needs.
     """
-    global _follows
+    global _is_worker
     if mode == "none":
         if backend == "torch" and int(os.environ.get("WORLD_SIZE", 1)) > 1:
             raise ConfigError(
-                f"torchrun started {os.environ['WORLD_SIZE']} processes, but nothing is shared",
+                f"torchrun started {os.environ['WORLD_SIZE']} processes, but 'distribute' is off",
                 fix="add --distribute data, or start without torchrun",
             )
         yield ALONE
         return
     group = importlib.import_module(ENGINES[backend]).start()
-    _follows = not group.is_main
-    if _follows:
-        logger.setLevel(logging.ERROR)  # one voice is enough
+    _is_worker = not group.is_main
+    if _is_worker:
+        logger.setLevel(logging.ERROR)  # only the main process logs
     elif group.replicas == 1:
-        logger.warning("there is one device only, so 'distribute' changes nothing")
+        logger.warning("there is only one device, so 'distribute' has no effect")
     else:
         logger.info("%d replicas in %d processes share each batch", group.replicas, group.processes)
     try:
@@ -64,7 +64,7 @@ def start(mode, backend):
 
 @contextlib.contextmanager
 def scope(group):
-    """Where the network of a group is built, compiled and fitted."""
+    """Context in which the model of a group is built, compiled and fitted."""
     global _inside
     _inside = group
     try:
@@ -75,7 +75,7 @@ def scope(group):
 
 
 def total(values):
-    """Sums over the replicas of a step, with gradients; the values themselves outside of `scope`.
+    """Sums over the replicas of a step, with gradients; the values themselves outside `scope`.
 
     Args:
         values: List of float tensors, of the same shapes on all replicas.
@@ -83,9 +83,9 @@ def total(values):
     return _inside.total(values)
 
 
-def follows():
-    """True if another process writes and speaks for the run that this process took part in."""
-    return _follows
+def is_worker():
+    """Whether another process writes and logs for the run of this process."""
+    return _is_worker
 
 
-__all__ = ["ALONE", "Group", "follows", "scope", "start", "total"]
+__all__ = ["ALONE", "Group", "is_worker", "scope", "start", "total"]

@@ -1,4 +1,4 @@
-"""What `model.fit` reads from batches, on each backend."""
+"""The data set passed to `model.fit`, on each backend."""
 
 import keras
 
@@ -8,7 +8,7 @@ from kerasdl.backend import machine
 def feed(batches):
     """The batches themselves; on TensorFlow a `tf.data.Dataset` of them.
 
-    Keras 3.15 makes such a data set too, but a tuned one: see `untuned`.
+    Keras 3.15 would build one as well, but with autotuning: see `untuned`.
 
     Args:
         batches: `kerasdl.data.pipeline.batches.Batches`.
@@ -18,8 +18,8 @@ def feed(batches):
     import tensorflow
 
     def read():
-        # Here and not earlier: the operation that calls this has just told the C library to return
-        # freed memory again, which costs a fifth of the speed or more.
+        # Not earlier: the TensorFlow op that calls this resets the C library to return freed
+        # memory, which costs a fifth of the speed or more.
         machine.keep_freed_memory()
         for index in range(len(batches)):
             yield batches[index]
@@ -30,19 +30,18 @@ def feed(batches):
 
 
 def signature(batches):
-    """The `tf.TensorSpec` of each part of a batch; the number of samples is left open."""
+    """The `tf.TensorSpec` of each part of a batch; the batch dimension is unknown."""
     import tensorflow
 
     return tuple(tensorflow.TensorSpec((None, *part.shape[1:]), part.dtype) for part in batches[0])
 
 
 def untuned(dataset):
-    """A `tf.data.Dataset` that tunes nothing while it runs.
+    """A `tf.data.Dataset` without autotuning.
 
-    tf.data 2.21 tunes in a thread that sleeps between its rounds, up to as long as the iterator
-    has lived, and now and then sleeps on when the iterator ends. Whoever drops the iterator waits
-    for it: after an epoch of 20 seconds, 16 more. There is nothing to tune here: the threads of
-    `Batches` do the work.
+    tf.data 2.21 autotunes in a thread that sleeps between rounds, for up to the iterator's age, and
+    sometimes misses the iterator's end. Deleting the iterator then waits for it: 16 seconds after
+    an epoch of 20. There is nothing to tune here: the threads of `Batches` do the work.
     """
     import tensorflow
 

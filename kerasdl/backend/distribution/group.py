@@ -1,4 +1,4 @@
-"""What a training asks of the devices and processes that share it."""
+"""What training needs from the devices and processes that it runs on."""
 
 import contextlib
 import zlib
@@ -6,8 +6,8 @@ import zlib
 from kerasdl.core.errors import ConfigError, KerasdlError
 
 
-class LeaderFailed(KerasdlError):
-    """The process that writes has failed; its own message says why. Same exit code."""
+class MainProcessFailed(KerasdlError):
+    """The main process failed; its own message says why. The exit code is the same."""
 
     def __init__(self, exit_code):
         super().__init__(f"process 0 ended with exit code {exit_code}", fix="see its message")
@@ -15,14 +15,14 @@ class LeaderFailed(KerasdlError):
 
 
 class Group:
-    """The replicas that train one network together; this base class is a single one.
+    """The replicas that train one model together; this base class is a single replica.
 
     Attributes:
         replicas: Number of devices, over all processes, that share a batch.
         processes: Number of processes.
-        rank: Number of this process; process 0 writes.
-        training: Arguments of `Batches` for this process' share of the training batches.
-        validation: The same for validation, where no sample may be left out.
+        rank: Index of this process; process 0 writes.
+        training: Arguments of `Batches` for this process' part of the training batches.
+        validation: The same for validation, where no sample may be dropped.
     """
 
     replicas = 1
@@ -31,7 +31,7 @@ class Group:
 
     @property
     def is_main(self):
-        """Whether this process writes files and speaks."""
+        """Whether this process writes files and logs."""
         return self.rank == 0
 
     @property
@@ -48,11 +48,11 @@ class Group:
         return {}
 
     def scope(self):
-        """Context in which the network is built, compiled and fitted."""
+        """Context in which the model is built, compiled and fitted."""
         return contextlib.nullcontext()
 
     def prepare_model(self, model):
-        """Ties the replicas of a compiled model together."""
+        """Synchronizes the replicas of a compiled model."""
 
     def wrap_dataset(self, batches):
         """What `model.fit` reads in place of the batches."""
@@ -61,7 +61,7 @@ class Group:
         return feeding.feed(batches)
 
     def watch(self, stop, batches, validation):
-        """The first callbacks of `fit`: they end it on all processes at the same batch.
+        """The first callbacks of `fit`: they stop all processes at the same batch.
 
         Args:
             stop: The `kerasdl.backend.signals.StopOnSignal` of this process.
@@ -82,10 +82,10 @@ class Group:
         """Leaves the group."""
 
     def run_on_main(self, action):
-        """Lets process 0 act while the others wait; they get None. Its failure is theirs.
+        """Runs the action on process 0 while the others wait; they get None. A failure ends all.
 
         Raises:
-            LeaderFailed: On the others, if the action raised.
+            MainProcessFailed: On the others, if the action raised.
         """
         if self.processes == 1:
             return action()
@@ -100,16 +100,16 @@ class Group:
         if failure is not None:
             raise failure
         if code:
-            raise LeaderFailed(code)
+            raise MainProcessFailed(code)
         return result
 
     def main_first(self, action):
-        """Lets process 0 act first and then the others; each gets its own result."""
+        """Runs the action on process 0 first, then on the others; each gets its own result."""
         result = self.run_on_main(action)
         return result if self.is_main else action()
 
     def require_same(self, epoch, weights, fingerprint):
-        """Compares what the processes start from.
+        """Checks that all processes start from the same state.
 
         Raises:
             ConfigError: They do not see the same run folder or the same data.
@@ -127,7 +127,7 @@ class Group:
                 raise ConfigError(
                     f"the processes do not have the same {what}",
                     fix="give all of them the same command, data, and a run folder on a disk "
-                    "that all can read",
+                    "that all of them can read",
                 )
 
 

@@ -1,7 +1,7 @@
 """JAX: one process per machine, all of its devices; several machines through `jax.distributed`.
 
-The compiled step sees the global batch, so that losses, batch norm, dropout and metrics are those
-of a single device by construction.
+The compiled step sees the global batch, so losses, batch norm, dropout and metrics equal those of a
+single device by construction.
 """
 
 import os
@@ -10,7 +10,7 @@ import types
 import keras
 
 from kerasdl.backend.distribution.group import Group
-from kerasdl.backend.distribution.together import EndTogether
+from kerasdl.backend.distribution.together import StopTogether
 from kerasdl.core.errors import ConfigError
 
 VARIABLES = ("JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
@@ -58,7 +58,7 @@ class Devices(Group):
         return Placed(batches, self._distribution)
 
     def watch(self, stop, batches, validation):
-        return [stop] if self.processes == 1 else [EndTogether(self, stop)]
+        return [stop] if self.processes == 1 else [StopTogether(self, stop)]
 
     def sum(self, numbers):
         if self.processes == 1:
@@ -71,10 +71,10 @@ class Devices(Group):
 
 
 class DataParallel(keras.distribution.DataParallel):
-    """Data parallelism in which a batch that the devices cannot share goes to all of them.
+    """Data parallelism that replicates a batch which does not divide evenly over the devices.
 
     Keras 3.15 takes the layout of the first batch for all batches of an epoch, so that a smaller
-    last batch fails. The layout given here is one that is asked again for every batch.
+    last batch fails. The layout returned here is evaluated again for every batch.
     """
 
     def __init__(self, **options):
@@ -82,13 +82,13 @@ class DataParallel(keras.distribution.DataParallel):
         self.shared = True
 
     def get_data_layout(self, data_shape):
-        # Asked once per epoch, for what is then asked again for every batch.
+        # Called once per epoch; the layout it returns is evaluated for every batch.
         axes = [self.batch_dim_name] + [None] * (len(data_shape) - 1)
         return types.SimpleNamespace(backend_layout=Layout(axes, self))
 
 
 class Layout(keras.distribution.TensorLayout):
-    """Shares of a batch, or all of it on every device, as the distribution says at the moment."""
+    """A batch split over the devices or replicated, as the distribution currently says."""
 
     def __init__(self, axes, distribution):
         super().__init__(axes, distribution.device_mesh)
@@ -101,7 +101,7 @@ class Layout(keras.distribution.TensorLayout):
 
 
 class Placed(keras.utils.PyDataset):
-    """Batches, each with the word whether the devices share it; read in one thread, in order."""
+    """Batches that set whether each is split over the devices; read in one thread, in order."""
 
     def __init__(self, batches, distribution):
         super().__init__(workers=1)

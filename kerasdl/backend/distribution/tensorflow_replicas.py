@@ -9,12 +9,12 @@ import keras
 from kerasdl.backend import machine
 from kerasdl.backend.distribution import feeding
 from kerasdl.backend.distribution.group import Group
-from kerasdl.backend.distribution.together import EndTogether, synchronize_norms
+from kerasdl.backend.distribution.together import StopTogether, synchronize_norms
 from kerasdl.core.errors import ConfigError, DataError
 
 
 def start():
-    """The group of all GPUs (of all logical processors where there is no GPU).
+    """The group of all GPUs (of all logical CPU devices if there is no GPU).
 
     Raises:
         ConfigError: TF_CONFIG cannot be read.
@@ -24,7 +24,7 @@ def start():
     try:
         workers = json.loads(os.environ.get("TF_CONFIG") or "{}").get("cluster", {}).get("worker")
     except (ValueError, AttributeError):
-        raise ConfigError("TF_CONFIG is not the JSON that TensorFlow describes") from None
+        raise ConfigError("TF_CONFIG is not the JSON that TensorFlow expects") from None
     if workers and len(workers) > 1:
         return Replicas(tensorflow.distribute.MultiWorkerMirroredStrategy())
     kind = "GPU" if tensorflow.config.list_physical_devices("GPU") else "CPU"
@@ -36,7 +36,7 @@ class Replicas(Group):
     """Replicas of a `tf.distribute` strategy.
 
     Args:
-        strategy: A flipped strategy, of one or several workers.
+        strategy: A mirrored strategy, with one or several workers.
     """
 
     def __init__(self, strategy):
@@ -63,10 +63,10 @@ class Replicas(Group):
         synchronize_norms(model, self)
 
     def wrap_dataset(self, batches):
-        """The batches cut into one share per replica of this process, in turns.
+        """The batches split into one part per replica of this process, in turn.
 
-        The strategy would cut them itself, but gives some replicas no sample where a batch is
-        small; a convolution of no image fails in TensorFlow's oneDNN kernels.
+        The strategy would split them itself, but leaves replicas without samples when a batch is
+        small; convolving an empty batch fails in TensorFlow's oneDNN kernels.
         """
         import tensorflow
 
@@ -77,7 +77,7 @@ class Replicas(Group):
             )
         here = self.replicas // self.processes
 
-        def fractions():
+        def parts():
             machine.keep_freed_memory()  # see `feeding.feed`
             for index in range(len(batches)):
                 batch = batches[index]
@@ -89,7 +89,7 @@ class Replicas(Group):
             self._strategy.distribute_datasets_from_function(
                 lambda context: feeding.untuned(
                     tensorflow.data.Dataset.from_generator(
-                        fractions, output_signature=signature
+                        parts, output_signature=signature
                     ).prefetch(here)
                 )
             ),
@@ -97,7 +97,7 @@ class Replicas(Group):
         )
 
     def watch(self, stop, batches, validation):
-        return [stop if self.processes == 1 else EndTogether(self, stop)]
+        return [stop if self.processes == 1 else StopTogether(self, stop)]
 
     def total(self, values):
         import tensorflow

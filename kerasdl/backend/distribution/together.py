@@ -1,4 +1,4 @@
-"""What the engines share: batch norm over all replicas, and ends that all processes agree on."""
+"""Shared by the backends: batch norm over all replicas, and stopping all processes together."""
 
 import keras
 
@@ -8,9 +8,9 @@ from kerasdl.backend.signals import SIGNALS, Stopped
 def synchronize_norms(model, group):
     """Makes batch norm use the mean and variance of the global batch.
 
-    mean = sum_r mean_r / R, variance = sum_r mean_r(x^2) / R - mean^2 over R replicas of equal
-    share, with gradients through both. The attribute of Keras' layer would do it on TensorFlow
-    only, and would be saved: other backends then refuse the file.
+    mean = sum_r mean_r / R, variance = sum_r mean_r(x^2) / R - mean^2 over R replicas with equal
+    parts of the batch, with gradients through both. Keras' `synchronized` works on TensorFlow only,
+    and would be saved: other backends then reject the file.
     """
     for layer in _layers(model):
         if isinstance(layer, keras.layers.BatchNormalization):
@@ -36,16 +36,16 @@ def _layers(model):
             yield from _layers(layer)
 
 
-class EndTogether(keras.callbacks.Callback):
-    """Stands for `StopOnSignal` and the loss of each process, so that all end at one batch.
+class StopTogether(keras.callbacks.Callback):
+    """Replaces `StopOnSignal`, so that all processes stop at the same batch.
 
-    A process that ended alone would leave the others waiting for it within a step. After each
-    batch the processes therefore exchange whether a signal came, and the mean of their losses: a
-    loss that is not finite on one is not finite on all.
+    A process that stopped alone would leave the others waiting within a step. After each batch the
+    processes therefore exchange whether a signal arrived, and the mean of their losses: a loss that
+    is not finite on one is then not finite on all.
 
     Args:
         group: The `Group`.
-        stop: The `StopOnSignal` of this process; its handler is in force, its checks are not.
+        stop: The `StopOnSignal` of this process; its handler is used, its checks are not.
     """
 
     def __init__(self, group, stop):

@@ -1,8 +1,8 @@
 """torch: one process per device, started by `torchrun`; gradients are averaged before each update.
 
-Keras 3.15 has no distribution on torch, and `DistributedDataParallel(model)` has no `fit`. What is
-left is plain `model.fit` in each process, whose optimizer averages the gradients over the processes
-before it applies them.
+Keras 3.15 has no distribution on torch, and `DistributedDataParallel(model)` has no `fit`. So each
+process runs plain `model.fit` with an optimizer that averages the gradients over the processes
+before applying them.
 """
 
 import contextlib
@@ -13,7 +13,7 @@ import keras
 import numpy
 
 from kerasdl.backend.distribution.group import Group
-from kerasdl.backend.distribution.together import EndTogether, synchronize_norms
+from kerasdl.backend.distribution.together import StopTogether, synchronize_norms
 from kerasdl.core.errors import ConfigError, TrainingFailed
 
 # Process 0 may have to download the data while the others wait.
@@ -21,7 +21,7 @@ LONGEST_WAIT = datetime.timedelta(hours=6)
 
 
 def start():
-    """The group of the processes that torchrun started.
+    """The group of processes started by torchrun.
 
     Raises:
         ConfigError: Not started by torchrun, or with more processes than there are GPUs.
@@ -38,7 +38,7 @@ def start():
         local = int(os.environ.get("LOCAL_RANK", 0))
         if local >= torch.cuda.device_count():
             raise ConfigError(
-                f"process {local} of this machine has no GPU, there are "
+                f"process {local} of this machine has no GPU; GPUs available: "
                 f"{torch.cuda.device_count()}",
                 fix="torchrun --nproc-per-node gpu",
             )
@@ -79,13 +79,13 @@ class Processes(Group):
         optimizer.apply = apply_average
 
     def watch(self, stop, batches, validation):
-        return [EndTogether(self, stop), MergeMetrics(self, batches, validation)]
+        return [StopTogether(self, stop), MergeMetrics(self, batches, validation)]
 
     def total(self, values):
         import torch
 
         values = [keras.ops.convert_to_tensor(value) for value in values]
-        if values[0].device.type == "meta":  # Keras builds the model without computing
+        if values[0].device.type == "meta":  # Keras builds the model symbolically
             return values
         flat = self._sum_with_gradient(torch.cat([value.reshape(-1) for value in values]))
         parts = torch.split(flat, [value.numel() for value in values])
@@ -94,7 +94,7 @@ class Processes(Group):
     def sum(self, numbers):
         import torch
 
-        # Gathered and added in the order of the ranks, so that all get the same bits.
+        # Gathered and added in the order of the ranks, so that the result is bit-identical on all.
         own = torch.tensor(numbers, dtype=torch.float64, device=self._device)
         parts = [torch.empty_like(own) for _ in range(self.processes)]
         with _peers():
@@ -104,7 +104,7 @@ class Processes(Group):
     def close(self, failed=False):
         import torch
 
-        # After a failure, leaving in good order would wait for the others.
+        # After a failure, an orderly shutdown would wait for the others.
         if not failed:
             torch.distributed.destroy_process_group()
 
@@ -121,10 +121,10 @@ class Processes(Group):
 
 
 class MergeMetrics(keras.callbacks.Callback):
-    """Adds up the metrics of the processes after the last batch, before Keras reads them.
+    """Sums the metrics over the processes after the last batch, before Keras reads them.
 
-    Variables of metrics are sums over samples; those that are not say so with their
-    `aggregation`, and are left alone.
+    Metric variables are sums over samples; those that are not declare it in their `aggregation` and
+    are left unchanged.
     """
 
     def __init__(self, group, batches, validation):
@@ -157,18 +157,18 @@ class MergeMetrics(keras.callbacks.Callback):
 
 @contextlib.contextmanager
 def _peers():
-    """Turns the error of a lost connection into one line."""
+    """Turns a connection error into a one-line error."""
     try:
         yield
     except RuntimeError as error:
         raise TrainingFailed(
             "another process of this run ended early",
-            fix="see its message; the last finished epoch is kept, repeat the command to go on",
+            fix="see its message; the last finished epoch is kept, repeat the command to resume",
         ) from error
 
 
 def _sum_with_gradient():
-    """Function that adds a tensor up over the processes; its gradient is added up likewise."""
+    """Function that sums a tensor over the processes; its gradient is summed as well."""
     import torch
 
     class Sum(torch.autograd.Function):

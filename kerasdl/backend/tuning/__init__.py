@@ -1,14 +1,14 @@
-"""The same training, faster: what Keras' layers do slowly on a backend, done otherwise.
+"""Faster training with the same results: replacements for slow code in Keras' layers.
 
-No value changes but by rounding, no file changes, and nothing is added to the network: methods of
-single layers are exchanged for the time of the process. docs/backends.md has what each is worth.
+Values change only by rounding, files do not change, and no layer is added: methods of single layers
+are replaced for the lifetime of the process. docs/backends.md lists the speedups.
 """
 
 import keras
 
 
 def tune(model):
-    """Prepares a compiled model, whose optimizer is built, for training on this backend."""
+    """Tunes a compiled model with a built optimizer for training on this backend."""
     backend = keras.config.backend()
     if backend == "torch":
         from kerasdl.backend.tuning import torch_graph, torch_layers
@@ -20,21 +20,20 @@ def tune(model):
     elif backend == "tensorflow":
         from kerasdl.backend.tuning import tensorflow_layers
 
-        own = tensorflow_layers.CALLS_ON_PROCESSORS if _on_processors() else tensorflow_layers.CALLS
+        own = tensorflow_layers.CPU_CALLS if _on_cpu() else tensorflow_layers.CALLS
         exchange(model, own)
-    elif backend == "jax" and _on_processors():
+    elif backend == "jax" and _on_cpu():
         from kerasdl.backend.tuning import jax_layers
 
         exchange(model, jax_layers.CALLS)
 
 
 def exchange(model, calls):
-    """Gives layers, those of networks within too, another method `call`.
+    """Replaces the method `call` of layers, including those of nested models.
 
     Args:
-        model: The network.
-        calls: Mapping of a class of layers to a function that takes a layer and its method and
-            returns the method that takes its place.
+        model: The model.
+        calls: Mapping of a layer class to a function (layer, call) -> replacement for `call`.
     """
     for layer in model.layers:
         if isinstance(layer, keras.Model):
@@ -43,7 +42,7 @@ def exchange(model, calls):
             layer.call = calls[type(layer)](layer, layer.call)
 
 
-def _on_processors():
+def _on_cpu():
     if keras.config.backend() == "tensorflow":
         import tensorflow
 

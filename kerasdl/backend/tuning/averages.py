@@ -1,4 +1,4 @@
-"""A moving average of all weights in one call of the backend."""
+"""A moving average of all weights in one backend call."""
 
 import keras
 
@@ -6,8 +6,8 @@ import keras
 def mover(averages, weights):
     """Function (fraction) that adds fraction (weight - average) to each average.
 
-    It calls the backend once, not three times for each of the hundred arrays of a network, which
-    would take as long as a small step of training.
+    It calls the backend once instead of three times for each of about a hundred arrays, which would
+    take as long as a small training step.
     """
     if keras.config.backend() == "jax":
         import jax

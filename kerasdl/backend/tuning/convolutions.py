@@ -1,4 +1,4 @@
-"""Which convolutions can be computed otherwise than by Keras, and their sizes."""
+"""Which convolutions can bypass Keras, and their sizes."""
 
 
 def borders(layer):
@@ -23,6 +23,6 @@ def borders(layer):
 
 
 def output_sides(sides, padding, kernel_size, strides):
-    """(rows, columns) that a convolution puts out for (height, width) and zeros on each side."""
+    """(rows, columns) of a convolution's output for (height, width) and zeros on each side."""
     axes = zip(sides, padding, kernel_size, strides, strict=True)
     return tuple((side + 2 * zeros - size) // step + 1 for side, zeros, size, step in axes)

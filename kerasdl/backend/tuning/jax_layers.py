@@ -1,4 +1,4 @@
-"""JAX on processors: the kernel gradient of a transposed convolution."""
+"""JAX on CPU: the kernel gradient of a transposed convolution."""
 
 import keras
 
@@ -9,7 +9,7 @@ def transposed_convolution(layer, call):
     With y = T(x, k) and the convolution C(z, k) of which T is the adjoint in the first argument,
     <z, T(x, k)> = <C(z, k), x>. So dk is the kernel gradient of C at z = dy for the cotangent x.
     JAX derives it from T instead, as a convolution of the dilated x with a kernel as large as the
-    image, which XLA does not compute well on a processor: seconds where this takes milliseconds.
+    image, which is slow in XLA on CPU: seconds where this takes milliseconds.
     """
     import jax
 

@@ -1,4 +1,4 @@
-"""TensorFlow: batch norm by its one operation, gradients of large kernels by matrix products."""
+"""TensorFlow: fused batch norm, gradients of large kernels by matrix products."""
 
 import math
 
@@ -6,15 +6,15 @@ import keras
 
 from kerasdl.backend.tuning.convolutions import borders, output_sides
 
-# The product is used where the input has at least as many channels for each pixel of the output.
+# The product is used where the input has at least this many channels per output pixel.
 CHANNELS_PER_PIXEL = 16
 
 
 def convolution(layer, call):
-    """`Conv2D.call` whose gradient of the kernel is a matrix product where the map is small.
+    """`Conv2D.call` with the kernel gradient as a matrix product where the feature map is small.
 
-    TensorFlow turns that gradient from oneDNN's order into its own, which takes longer than to
-    compute it where the kernel is much larger than the map. For processors.
+    TensorFlow reorders that gradient from oneDNN's layout into its own, which takes longer than
+    computing it where the kernel is much larger than the map. For CPUs.
     """
     padding = borders(layer)
     if padding is None or math.prod(layer.kernel_size) == 1:
@@ -71,21 +71,21 @@ def _with_product(inputs, kernel, layer, padding, map_size):
 
         return tensorflow.nn.conv2d(inputs, kernel, layer.strides, method), gradients
 
-    # `custom_gradient` wants tensors, and Keras may give a variable of TensorFlow.
+    # `custom_gradient` needs tensors, and Keras may pass a TensorFlow variable.
     return convolve(inputs, tensorflow.convert_to_tensor(kernel))
 
 
 def fused_norm(layer, call):
     """`BatchNormalization.call` by FusedBatchNorm in training; else Keras' own.
 
-    TensorFlow's graph optimizer joins it with the rectifier that follows.
+    TensorFlow's graph optimizer fuses it with the ReLU that follows.
     """
     import tensorflow
 
     plain = layer.scale and layer.center and not layer.renorm and layer.axis in (-1, 3)
 
     def fused(inputs, training=None, mask=None):
-        # Several replicas exchange their moments in the method that Keras' call asks.
+        # Replicas exchange their moments in a method that Keras' own `call` uses.
         own = not plain or mask is not None or "_moments" in vars(layer)
         kinds = (tensorflow.float32, tensorflow.bfloat16, tensorflow.float16)
         if own or not training or not layer.trainable or inputs.dtype not in kinds:
@@ -100,7 +100,7 @@ def fused_norm(layer, call):
             is_training=True,
         )
         values = tensorflow.cast(tensorflow.size(inputs) // tensorflow.size(mean), mean.dtype)
-        variance *= (values - 1.0) / values  # Keras keeps the biased one
+        variance *= (values - 1.0) / values  # Keras stores the biased variance
         rest = 1.0 - layer.momentum
         for moving, batch in ((layer.moving_mean, mean), (layer.moving_variance, variance)):
             moving.assign(moving * layer.momentum + batch * rest)
@@ -110,4 +110,4 @@ def fused_norm(layer, call):
 
 
 CALLS = {keras.layers.BatchNormalization: fused_norm}
-CALLS_ON_PROCESSORS = {**CALLS, keras.layers.Conv2D: convolution}
+CPU_CALLS = {**CALLS, keras.layers.Conv2D: convolution}

@@ -1,9 +1,9 @@
-"""torch: a network's forward pass as one row of PyTorch calls, without Keras' work for each layer.
+"""torch: a model's forward pass as a list of PyTorch calls, without Keras' per-layer overhead.
 
-Keras converts, checks and names the inputs of every layer at every step, some 0.3 ms a layer. That
-is nothing beside a large convolution on a processor, but most of the step on a GPU. In the row the
-tensors also keep PyTorch's shape (batch, channels, height, width), paddings become part of
-convolutions, rectifiers work in place, and all moving statistics are updated at once.
+Keras converts, checks and names the inputs of every layer at every step, about 0.3 ms per layer.
+That is negligible next to a large convolution on CPU, but most of the step on a GPU. The tensors
+also keep PyTorch's shape (batch, channels, height, width), paddings become part of convolutions,
+ReLUs work in place, and all moving statistics are updated at once.
 """
 
 import keras
@@ -13,37 +13,37 @@ from kerasdl.backend.tuning.convolutions import borders
 
 
 def forward(model, call):
-    """`call` of a functional model with the layers that kerasdl builds from.
+    """`call` of a functional model made of the layers that kerasdl uses.
 
     Args:
         model: The model, its kernels arranged by `torch_layers.arrange_kernels`.
         call: Its method `call`.
 
     Returns:
-        A function (inputs, training, mask) that computes the same, or `call` itself where the
-        network has anything this module does not know.
+        A function (inputs, training, mask) that computes the same, or `call` itself if the model
+        has a layer or option that this module does not support.
     """
     try:
-        row = _Row(model)
+        program = _Program(model)
     except _Unknown:
         return call
 
     def planned(inputs, training=None, mask=None):
-        # Keras finds out shapes on the device "meta", where the layers' own tensors are not.
+        # Keras infers shapes on the "meta" device, where the layers' own tensors are not.
         device = getattr(getattr(inputs, "device", None), "type", None)
         if mask is not None or device == "meta" or getattr(inputs, "ndim", 0) != 4:
             return call(inputs, training=training, mask=mask)
-        return row(keras.ops.convert_to_tensor(inputs, model.inputs[0].dtype), bool(training))
+        return program(keras.ops.convert_to_tensor(inputs, model.inputs[0].dtype), bool(training))
 
     return planned
 
 
 class _Unknown(Exception):
-    """A layer, or an option of one, that has no place in the row."""
+    """An unsupported layer or layer option."""
 
 
-class _Row:
-    """The steps of a network: (function, numbers of its inputs, those that nobody needs later)."""
+class _Program:
+    """The steps of a model: (function, indices of its inputs, inputs not used later)."""
 
     def __init__(self, model):
         if len(model.inputs) != 1 or len(model.outputs) != 1:
@@ -78,7 +78,7 @@ class _Row:
             numbers[id(layer.output)] = len(self.steps)
         self.last = numbers[id(model.outputs[0])]
         uses = [number for _, sources in self.steps for number in sources] + [self.last]
-        # Tensors are let go after their last use, as in any program.
+        # Tensors are released after their last use.
         last_use = {number: index for index, number in enumerate(uses)}
         position = 0
         for index, (function, sources) in enumerate(self.steps):
@@ -97,15 +97,15 @@ class _Row:
         return found.permute(0, 2, 3, 1) if found.ndim == 4 else found
 
     def _move_statistics(self, training):
-        """Moves the statistics of all norms of the step towards those of the batch."""
+        """Moves the statistics of all batch norms towards those of the batch."""
         norms = [norm for norm in self.norms if training and norm.layer.trainable]
         if not norms:
             return
         import torch
 
         with torch.no_grad():
-            # PyTorch gives the unbiased variance, Keras keeps the biased one. Not in place: the
-            # gradient, still to come, checks that nobody has touched these.
+            # PyTorch returns the unbiased variance, Keras stores the biased one. Not in place: the
+            # backward pass checks that these are unmodified.
             variances = torch._foreach_mul([n.variance for n in norms], [n.biased for n in norms])
             moving = [n.layer.moving_mean.value for n in norms]
             moving += [n.layer.moving_variance.value for n in norms]
@@ -138,7 +138,7 @@ class _Norm:
         if layer.axis not in (-1, 3) or not layer.scale or not layer.center or layer.renorm:
             raise _Unknown
         if "_moments" in vars(layer):
-            raise _Unknown  # several processes exchange their moments in Keras' method
+            raise _Unknown  # replicas exchange their moments in Keras' own method
         self.layer = layer
         self.gamma, self.beta = layer.gamma.value, layer.beta.value
         self.dtype = _dtype(layer)
@@ -154,13 +154,13 @@ class _Norm:
                 x, mean, variance, self.gamma, self.beta, False, 0.0, layer.epsilon
             )
         values = x.numel() // x.shape[1]
-        if values < 2:  # has no unbiased variance, and PyTorch refuses it; x - mean is 0
+        if values < 2:  # no unbiased variance, and PyTorch rejects it; x - mean is 0
             self.mean, self.biased = x.detach().float().flatten(), 1.0
             self.variance = torch.zeros_like(self.mean)
             rest = x * 0 * self.gamma[:, None, None] + self.beta[:, None, None]
             return rest.to(self.dtype)
         self.biased = (values - 1) / values
-        # New ones each time: what a batch that was not finite leaves in them would stay.
+        # New tensors each time: non-finite values of one batch would otherwise persist.
         self.mean, self.variance = torch.zeros_like(self.gamma), torch.ones_like(self.gamma)
         return torch.nn.functional.batch_norm(
             x, self.mean, self.variance, self.gamma, self.beta, True, 1.0, layer.epsilon
@@ -168,7 +168,7 @@ class _Norm:
 
 
 class _Weighted:
-    """A layer with a kernel and perhaps a bias, in the precision of the layer."""
+    """A layer with a kernel and an optional bias, in the layer's precision."""
 
     def __init__(self, layer, function, padding=None):
         if getattr(layer, "data_format", "channels_last") != "channels_last":
@@ -176,7 +176,7 @@ class _Weighted:
         if layer.activation not in _ACTIVATIONS:
             raise _Unknown
         self.activation = _ACTIVATIONS[layer.activation]
-        # The tensors themselves: training writes into them and never exchanges them.
+        # The tensors themselves: training writes into them and never replaces them.
         self.kernel = layer.kernel.value
         self.bias = layer.bias.value if layer.use_bias else None
         self.dtype, self.function = _dtype(layer), function

@@ -1,8 +1,8 @@
 """torch: convolutions and pooling without copies of their input, and PyTorch's own batch norm.
 
 Keras' tensors have the channels last in their shape, PyTorch's first in the shape and, in the
-order that is fast on processors, last in memory. From one to the other is only a view. Keras copies
-every input into PyTorch's other order, and for a convolution back again.
+order that is fast on processors, last in memory. Converting between them only needs a view, but
+Keras copies every input to channels first, and back again for a convolution.
 """
 
 import keras
@@ -12,11 +12,11 @@ from kerasdl.backend.tuning.convolutions import borders
 
 
 def arrange_kernels(model):
-    """Stores kernels and their momenta in the order in which torch computes; no value changes.
+    """Stores kernels and their momenta in torch's memory layout; no value changes.
 
-    Keras' kernels are (height, width, inputs, outputs). PyTorch wants (outputs, inputs, height,
-    width), channels last in memory, and Keras turns every kernel at every step and its gradient
-    back. Kept in memory in PyTorch's order from the start, turning them is only a view.
+    Keras' kernels are (height, width, inputs, outputs). PyTorch needs (outputs, inputs, height,
+    width), channels last in memory, and Keras transposes every kernel at every step and its
+    gradient back. Stored in PyTorch's layout from the start, the transpose is only a view.
     """
     kernels = {
         id(layer.kernel)
@@ -50,7 +50,7 @@ def convolution(layer, call):
 
 
 def transposed_convolution(layer, call):
-    """`Conv2DTranspose.call` on a view of its input; only where nothing of the output is cut."""
+    """`Conv2DTranspose.call` on a view of its input; only where the output is not cropped."""
     import torch
 
     regular = (
@@ -91,13 +91,13 @@ def pooling(layer, call):
 
 
 def fused_norm(layer, call):
-    """`BatchNormalization.call` by PyTorch's one operation where Keras has some ten."""
+    """`BatchNormalization.call` by PyTorch's fused operation instead of Keras' ten or so."""
     import torch
 
     def fused(inputs, training=None, mask=None):
         values = inputs.numel() // inputs.shape[layer.axis]
         plain = layer.scale and layer.center and not layer.renorm and mask is None
-        # Several processes exchange their moments in the method that Keras' call asks.
+        # Replicas exchange their moments in a method that Keras' own `call` uses.
         if not plain or values < 2 or "_moments" in vars(layer):
             return call(inputs, training=training, mask=mask)
         x = inputs.to(torch.promote_types(inputs.dtype, torch.float32)).movedim(layer.axis, 1)
@@ -110,7 +110,8 @@ def fused_norm(layer, call):
             x = torch.nn.functional.batch_norm(
                 x, batch_mean, batch_variance, gamma, beta, True, 1.0, layer.epsilon
             )
-            batch_variance = batch_variance * ((values - 1) / values)  # Keras keeps the biased one
+            # Keras stores the biased variance.
+            batch_variance = batch_variance * ((values - 1) / values)
             rest = 1.0 - layer.momentum
             layer.moving_mean.assign(mean * layer.momentum + batch_mean * rest)
             layer.moving_variance.assign(variance * layer.momentum + batch_variance * rest)

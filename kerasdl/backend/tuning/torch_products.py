@@ -1,6 +1,6 @@
-"""torch: a convolution on a small map whose gradient of the kernel is a matrix product.
+"""torch: convolutions on small feature maps, with the kernel gradient as a matrix product.
 
-Where the kernel is much larger than the map, PyTorch's own (oneDNN's, on processors) takes two to
+Where the kernel is much larger than the map, PyTorch's own gradient (oneDNN on CPU) takes two to
 four times as long: 512 channels on 2x2 pixels, as in the last stage of ResNet-18.
 """
 
@@ -8,16 +8,16 @@ import functools
 
 from kerasdl.backend.tuning.convolutions import output_sides
 
-# The product is used where the input has at least as many channels for each pixel of the output.
+# The product is used where the input has at least this many channels per output pixel.
 CHANNELS_PER_PIXEL = 32
 
 
 def conv2d(x, kernel, bias, strides, padding):
-    """`torch.nn.functional.conv2d`; the gradient of the kernel is computed in the faster way."""
+    """`torch.nn.functional.conv2d`; the kernel gradient is computed the faster way."""
     import torch
 
     plain = (
-        torch.compiler.is_compiling()  # cannot look into an operation with a gradient of its own
+        torch.compiler.is_compiling()  # cannot trace an operation with a custom gradient
         or x.device.type != "cpu"
         or not kernel.requires_grad
         or kernel.shape[2:] == (1, 1)
@@ -33,7 +33,7 @@ def conv2d(x, kernel, bias, strides, padding):
 
 @functools.cache
 def _function():
-    """The operation with its gradient, made here because torch may be imported only now."""
+    """The operation with its gradient, defined here because torch is imported lazily."""
     import torch
 
     class Convolution(torch.autograd.Function):

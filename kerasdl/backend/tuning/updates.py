@@ -1,8 +1,8 @@
-"""A step of gradient descent in fewer passes over the weights; what it computes stays the same.
+"""The same optimizer step in fewer passes over the weights.
 
-The step waits for memory. With momentum and weight decay Keras' formulas read or
-write arrays as large as all weights 11 times on torch and 15 times on TensorFlow, these functions
-5 (7 with Nesterov's momentum) and 8 (10) times.
+The step is bound by memory bandwidth. With momentum and weight decay Keras' formulas read or write
+all weights 11 times on torch and 15 times on TensorFlow, these functions 5 (7 with Nesterov
+momentum) and 8 (10) times.
 """
 
 
@@ -14,12 +14,12 @@ def torch_momentum(gradients, variables, momenta, rate, momentum, decays, nester
         rate: The learning rate, a number or a tensor of one.
         momentum: Above 0.
         decays: List of numbers, one per variable.
-        nesterov: Whether the second formula for v holds, Nesterov's momentum.
+        nesterov: Whether to use Nesterov momentum, the second formula for v.
 
     Returns:
-        Whether it was done. Not on a GPU, where reading the rate would make every step wait, not
-        for other tensors than float32, and not under `torch.compile`, which joins Keras' formulas
-        itself: then nothing has changed.
+        Whether the update was applied. It is not on a GPU, where reading the rate would synchronize
+        every step, for tensors other than float32, or under `torch.compile`, which fuses Keras'
+        formulas itself; nothing is changed then.
     """
     import torch
 
@@ -28,7 +28,7 @@ def torch_momentum(gradients, variables, momenta, rate, momentum, decays, nester
     tensors = (*gradients, *variables, *momenta)
     if any(each.device.type != "cpu" or each.dtype != torch.float32 for each in tensors):
         return False
-    # Element by element: any order of the axes will do if it is the same for all three.
+    # Elementwise: any memory layout will do if it is the same for all three.
     dense = torch.ops.aten.is_non_overlapping_and_dense
     for variable, slot in zip(variables, momenta, strict=True):
         if not dense(variable) or slot.stride() != variable.stride():
@@ -89,7 +89,7 @@ def torch_decayed(gradients, variables, decays):
 
 
 def _flat(tensor):
-    """The elements as they lie in memory; PyTorch's operation copies what is in another order."""
+    """The elements in memory order; PyTorch's operation copies any other layout."""
     return tensor.as_strided((tensor.numel(),), (1,))
 
 
@@ -105,7 +105,8 @@ def tensorflow_momentum(gradient, variable, momenta, rate, momentum, decay, nest
         nesterov: As above.
 
     Returns:
-        Whether it was done. Not for variables of several replicas: then nothing has changed.
+        Whether the update was applied. Not for variables of several replicas; nothing is changed
+        then.
     """
     import tensorflow
 
@@ -117,7 +118,7 @@ def tensorflow_momentum(gradient, variable, momenta, rate, momentum, decay, nest
     ):
         return False
     rate = tensorflow.cast(rate, variable.dtype)
-    if decay and (nesterov or momentum < 1e-6):  # by which it would be divided
+    if decay and (nesterov or momentum < 1e-6):  # the decay would be divided by it
         gradient += decay * variable
     elif decay:
         # momentum (m - rate decay / momentum v) - rate g = momentum m - rate (g + decay v)

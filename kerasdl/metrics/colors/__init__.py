@@ -1,3 +1,4 @@
-"""Color science as pure functions: CIELAB and sRGB, Zhang's bins, and how a network's outputs
-become an image. Losses, metrics and tasks share it; it knows none of them.
+"""Color science as pure functions: CIELAB and sRGB, Zhang's bins, and decoding a model's outputs.
+
+Used by losses, metrics and tasks; depends on none of them.
 """

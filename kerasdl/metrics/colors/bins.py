@@ -1,7 +1,7 @@
 """The 313 colors of Zhang, Isola and Efros 2016, "Colorful Image Colorization" (arXiv 1603.08511).
 
-Colorization as classification: the ab plane of CIELAB is cut into bins of 10x10, the network
-gives one logit per bin, and the color of a pixel is an annealed mean of the bins.
+Colorization as classification: the ab plane of CIELAB is divided into bins of 10x10, the model
+outputs one logit per bin, and the color of a pixel is an annealed mean of the bins.
 """
 
 from typing import Any, Protocol
@@ -16,11 +16,11 @@ from kerasdl.metrics.colors.lab import to_lab
 GRID = 10  # width of a bin
 NEIGHBORS = 5  # bins that a true color is spread over
 SIGMA = 5.0  # of that spread, and of the smoothing of the colors' frequencies
-UNIFORM_SHARE = 0.5  # lambda of the paper: 0 weighs by rarity alone, 1 not at all
+UNIFORM_FRACTION = 0.5  # lambda of the paper: 0 weighs by rarity alone, 1 not at all
 TEMPERATURE = 0.38  # of the annealed mean
-COUNTED_AT_ONCE = 64  # images whose colors are counted in one piece
+COUNT_BATCH = 64  # images whose colors are counted together
 
-# Lowest and highest b of the bins with that a. The authors publish the list, not its rule. The
+# Lowest and highest b of the bins with each a. The authors publish the list, not the rule. The
 # corners of all grid squares that sRGB touches are 309 of the 313; (40, 90), (100, -90),
 # (100, -10) and (100, 0) lie beyond (tests/test_colors.py).
 ROWS = {
@@ -55,9 +55,9 @@ _TABLE[tuple(((BINS - _FIRST) / GRID).astype(int).T)] = numpy.arange(len(BINS))
 
 
 def nearest(ab: ArrayLike) -> numpy.ndarray:
-    """Number of the nearest bin of each color, shape (...), from ab of shape (..., 2), NumPy.
+    """Index of the nearest bin of each color, shape (...), from ab of shape (..., 2), NumPy.
 
-    A color of sRGB lies in a grid square whose four corners are bins, so rounding finds it.
+    An sRGB color lies in a grid square whose four corners are bins, so rounding finds it.
     """
     cells = numpy.rint((numpy.asarray(ab) - _FIRST) / GRID).astype(int)
     return _TABLE[cells[..., 0], cells[..., 1]]
@@ -66,14 +66,14 @@ def nearest(ab: ArrayLike) -> numpy.ndarray:
 def soft_encoding(ab: Tensor) -> tuple[Tensor, Tensor]:
     """The five nearest bins of each color and their fractions.
 
-    Shares are Gaussian: exp(-d^2 / (2 sigma^2)), d the distance to the bin, sigma 5, scaled to
-    the sum 1. Section 2.1 of the paper.
+    Fractions are Gaussian: exp(-d^2 / (2 sigma^2)), d the distance to the bin, sigma 5, normalized
+    to sum 1. Section 2.1 of the paper.
 
     Args:
         ab: Colors, shape (..., 2), in units of CIELAB.
 
     Returns:
-        `(bins, shares)`: int32 and float32, shape (..., 5), the nearest first.
+        `(bins, fractions)`: int32 and float32, shape (..., 5), the nearest first.
     """
     ops = keras.ops
     ab = ops.cast(ab, "float32")
@@ -104,7 +104,7 @@ def annealed_mean(logits: Tensor, temperature: float = TEMPERATURE) -> Tensor:
 def smoothed_frequencies(counts: ArrayLike) -> numpy.ndarray:
     """Frequencies of the bins after Gaussian smoothing over the ab plane (sigma 5), sum 1.
 
-    Each bin gives its share away to all bins, itself included, by their distance.
+    Each bin's frequency is spread over all bins, itself included, by distance.
     """
     distances = ((BINS[:, None] - BINS[None]) ** 2).sum(axis=-1).astype("float64")
     kernel = numpy.exp(-distances / (2 * SIGMA**2))
@@ -114,10 +114,10 @@ def smoothed_frequencies(counts: ArrayLike) -> numpy.ndarray:
 
 
 def rebalancing_weights(counts: ArrayLike) -> numpy.ndarray:
-    """Weights that make rare colors count: w_q ~ 1 / ((1 - lambda) p_q + lambda / 313).
+    """Weights that emphasize rare colors: w_q ~ 1 / ((1 - lambda) p_q + lambda / 313).
 
     p are the smoothed frequencies of the training pixels, lambda = 0.5, and the weights are
-    scaled so that sum_q p_q w_q = 1. Equations 3 and 4 of the paper, there with the colors of
+    scaled so that sum_q p_q w_q = 1. Equations 3 and 4 of the paper, which uses the colors of
     ImageNet.
 
     Args:
@@ -127,12 +127,12 @@ def rebalancing_weights(counts: ArrayLike) -> numpy.ndarray:
         float64 array (313,).
     """
     frequencies = smoothed_frequencies(counts)
-    weights = 1 / ((1 - UNIFORM_SHARE) * frequencies + UNIFORM_SHARE / len(BINS))
+    weights = 1 / ((1 - UNIFORM_FRACTION) * frequencies + UNIFORM_FRACTION / len(BINS))
     return weights / (frequencies * weights).sum()
 
 
 class Images(Protocol):
-    """Training images by number."""
+    """Training images by index."""
 
     def __len__(self) -> int: ...
 
@@ -143,8 +143,8 @@ class Images(Protocol):
 def training_weights(source: Images) -> numpy.ndarray:
     """Weights of the 313 color bins from the training images; see `rebalancing_weights`."""
     counts = numpy.zeros(len(BINS), dtype="int64")
-    for start in range(0, len(source), COUNTED_AT_ONCE):
-        images, _, _ = source.take(numpy.arange(start, min(start + COUNTED_AT_ONCE, len(source))))
+    for start in range(0, len(source), COUNT_BATCH):
+        images, _, _ = source.take(numpy.arange(start, min(start + COUNT_BATCH, len(source))))
         found = nearest(to_lab(numpy.multiply(images, numpy.float32(1 / 255)))[..., 1:])
         counts += numpy.bincount(found.ravel(), minlength=len(counts))
     return rebalancing_weights(counts)

@@ -1,8 +1,8 @@
 """sRGB and CIELAB, converted with `keras.ops` on any backend, without a layer.
 
-White point D65, 2 degree observer; constants and the treatment of colors that do not exist are
-those of scikit-image, so that scores can be checked with it. Source: IEC 61966-2-1 (sRGB),
-CIE 15:2004 (CIELAB).
+White point D65, 2 degree observer; constants and the handling of impossible colors match
+scikit-image, so that scores can be checked against it. Source: IEC 61966-2-1 (sRGB), CIE 15:2004
+(CIELAB).
 """
 
 import keras
@@ -21,7 +21,7 @@ XYZ_OF_RGB = numpy.array(
 )
 RGB_OF_XYZ = numpy.linalg.inv(XYZ_OF_RGB)
 LUMA = numpy.array([0.299, 0.587, 0.114], dtype="float32")  # Rec. 601, as JPEG and Pillow
-HALVINGS = 10  # of the chroma's scale in `fit_gamut`: 1/1024 of the chroma
+BISECTIONS = 10  # bisection steps of the chroma in `fit_gamut`: to 1/1024 of it
 
 
 def rgb_to_lab(rgb: Tensor) -> Tensor:
@@ -44,9 +44,9 @@ def lab_to_rgb(lab: Tensor) -> Tensor:
     ops = keras.ops
     lightness, a, b = _channels(ops.cast(lab, "float32"))
     y = (lightness + 16.0) / 116.0
-    # A negative Z is no light at all; scikit-image takes it as 0 too.
+    # A negative Z does not exist; scikit-image sets it to 0 too.
     f = ops.stack([y + a / 500.0, y, ops.maximum(y - b / 200.0, 0.0)], axis=-1)
-    # f where x > 0.008856, written for f itself.
+    # The threshold x > 0.008856 expressed in f.
     xyz = ops.where(f > 0.2068966, f * f * f, (f - 16 / 116) / 7.787)
     linear = _mixed(xyz, RGB_OF_XYZ * numpy.array(WHITE))
     return ops.where(linear > 0.0031308, 1.055 * _power(linear, 1 / 2.4) - 0.055, 12.92 * linear)
@@ -63,10 +63,10 @@ def to_lab(colors: numpy.ndarray) -> numpy.ndarray:
 
 
 def fit_gamut(lab: numpy.ndarray) -> numpy.ndarray:
-    """CIELAB colors that sRGB can show: the same lightness and hue, chroma as large as possible.
+    """Maps CIELAB colors into the sRGB gamut: same lightness and hue, largest possible chroma.
 
-    Colors that sRGB has are left alone; of the others, a and b are scaled down until red, green
-    and blue lie in [0, 1]. Clipping RGB instead would change the lightness.
+    Colors in the gamut are unchanged; for the others, a and b are scaled down until red, green and
+    blue lie in [0, 1]. Clipping RGB instead would change the lightness.
 
     Args:
         lab: NumPy array (..., 3), L in [0, 100].
@@ -79,7 +79,7 @@ def fit_gamut(lab: numpy.ndarray) -> numpy.ndarray:
     colors = fitted[outside]
     if len(colors):
         low, high = numpy.zeros(len(colors), "float32"), numpy.ones(len(colors), "float32")
-        for _ in range(HALVINGS):
+        for _ in range(BISECTIONS):
             middle = (low + high) / 2
             inside = _shown(_scaled(colors, middle))
             low, high = numpy.where(inside, middle, low), numpy.where(inside, high, middle)
@@ -88,7 +88,7 @@ def fit_gamut(lab: numpy.ndarray) -> numpy.ndarray:
 
 
 def _shown(lab: numpy.ndarray) -> numpy.ndarray:
-    """Which colors sRGB has, up to half a step of 8 bits."""
+    """Which colors lie in the sRGB gamut, up to half an 8-bit step."""
     rgb = keras.ops.convert_to_numpy(lab_to_rgb(lab))
     return ((rgb >= -0.5 / 255) & (rgb <= 1 + 0.5 / 255)).all(axis=-1)
 
@@ -102,12 +102,12 @@ def _channels(colors: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _mixed(colors: Tensor, matrix: numpy.ndarray) -> Tensor:
-    """Matrix times color, as sums: a matrix product has 10 bits only on some GPUs."""
+    """Matrix times color, as sums: a matrix product has only 10 bits on some GPUs."""
     first, second, third = _channels(colors)
     rows = [float(p) * first + float(q) * second + float(r) * third for p, q, r in matrix]
     return keras.ops.stack(rows, axis=-1)
 
 
 def _power(base: Tensor, exponent: float) -> Tensor:
-    # A negative base belongs to the other branch of a `where`; it must not make a NaN here.
+    # A negative base belongs to the other branch of a `where`; it must not produce NaN here.
     return keras.ops.power(keras.ops.maximum(base, 0.0), exponent)

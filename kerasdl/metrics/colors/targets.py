@@ -1,4 +1,4 @@
-"""What a network for colorization puts out, as an image.
+"""Decodes the outputs of a colorization model into images.
 
 | target | input x | truth y | outputs |
 |---|---|---|---|
@@ -13,7 +13,7 @@ from kerasdl.metrics.colors.bins import BINS, annealed_mean
 from kerasdl.metrics.colors.lab import lab_to_rgb
 
 LAB_SCALE = 100.0  # CIELAB divided by this is about as large as RGB in [0, 1]
-# Numbers of outputs that a network for each target may have.
+# Possible numbers of model outputs for each target.
 OUTPUTS = {"rgb": (3,), "ab": (2, len(BINS))}
 
 
@@ -27,8 +27,8 @@ def chroma(outputs: Tensor) -> Tensor:
 def truth_and_prediction(y_true: Tensor, outputs: Tensor, target: str) -> tuple[Tensor, Tensor]:
     """True and predicted images, RGB float32 (..., H, W, 3).
 
-    Target ab takes the lightness from the truth, which is the network's input. The prediction is
-    not clipped: it lies outside [0, 1] where sRGB has no such color.
+    Target ab takes the lightness from the truth, which is the model's input. The prediction is
+    not clipped: it lies outside [0, 1] for colors out of gamut.
     """
     ops = keras.ops
     y_true = ops.cast(y_true, "float32")

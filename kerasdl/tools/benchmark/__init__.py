@@ -1,7 +1,7 @@
-"""How fast each backend trains each network on this machine, and which one is best.
+"""How fast each backend trains each model on this machine, and which one is best.
 
-Every cell of the measurement (network x batch x backend x precision x compilation) is a process of
-its own. The cells of one network and batch take turns (`processes`), block by block, so that what
-else the machine does slows all of them alike. A training loop of the user's own (`--reference`) can
-be one more. The measuring process imports no framework.
+Every cell (model x batch size x backend x precision x compilation) runs in its own process. The
+cells of one model and batch size take turns (`processes`), block by block, so that other load on
+the machine affects all of them equally. The user's own training loop (`--reference`) can be another
+cell. The main process imports no framework.
 """

@@ -1,4 +1,4 @@
-"""The cells of a benchmark: every combination of what is asked for, and what cannot be measured."""
+"""The cells of a benchmark: every combination of the requested values."""
 
 import dataclasses
 import itertools
@@ -26,7 +26,7 @@ class Cell:
 
     @property
     def is_reference(self):
-        """Whether it is not kerasdl that trains, but what "FILE.py:CLASS" names."""
+        """Whether it trains with the user's class "FILE.py:CLASS" instead of kerasdl."""
         return self.backend not in BACKENDS
 
     @property
@@ -36,18 +36,18 @@ class Cell:
 
 
 def plan(backend=(), model=(), batch_size=(), precision=(), jit_compile=(), reference=()):
-    """All cells, group by group; an empty axis takes its quick default.
+    """All cells, group by group; an empty axis has its quick default.
 
-    The defaults: every installed backend, `QUICK`, float32 and, where the machine has hardware
-    for it, mixed_bfloat16. A reference, "FILE.py:CLASS", is measured once per precision.
+    The defaults: every installed backend, `QUICK`, float32 and mixed_bfloat16 if the machine
+    supports it in hardware. A reference, "FILE.py:CLASS", is measured once per precision.
 
     Raises:
-        ConfigError: An unknown name, a number below 1, or a reference that is not there.
+        ConfigError: An unknown name, a number below 1, or a missing reference.
     """
     installed = backends.installed()
     names = tuple(backend) or tuple(installed)
     if not names:
-        backends.choose("auto")  # says how to install one
+        backends.choose("auto")  # raises with instructions to install one
     for name in names:
         backends.require_installed(name)
     models = tuple(model) or QUICK["models"]
@@ -79,8 +79,8 @@ def plan(backend=(), model=(), batch_size=(), precision=(), jit_compile=(), refe
 
 
 def quick_precisions():
-    """float32, and mixed_bfloat16 where this machine computes with it in hardware."""
-    fast = machine.graphics() or machine.bfloat16_in_hardware()
+    """float32, and mixed_bfloat16 if this machine supports it in hardware."""
+    fast = machine.gpus() or machine.bfloat16_in_hardware()
     return ("float32", "mixed_bfloat16") if fast else ("float32",)
 
 

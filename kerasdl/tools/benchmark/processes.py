@@ -7,30 +7,31 @@ import time
 
 from kerasdl import backend
 from kerasdl.backend import machine, memory
+from kerasdl.core import extensions
 from kerasdl.tools import workers
 
 
-def measure(cells, job, rounds, tell=lambda text: None, start=None):
+def measure(cells, job, rounds, log=lambda text: None, start=None):
     """Measures the cells of one group.
 
     Args:
         cells: Cells of the same group.
-        job: What is common to all: steps, image_size, seed, timeout.
+        job: What is common to all: steps, image_size, seed, timeout, extensions.
         rounds: How many blocks of steps each cell computes.
-        tell: Called with a text for the person who waits.
+        log: Called with progress messages.
         start: Function (cell, job) -> object with `read`, `turn` and `close`, as
             `kerasdl.tools.workers.Worker`.
 
     Returns:
-        One mapping per cell: the cell's fields, and either `error`, one line, or `first`,
-        what the process said after its first step, and `blocks`, what it said after each block.
+        One mapping per cell: the cell's fields, and either `error`, one line, or `first`, the
+        result of the first step, and `blocks`, the result of each block.
     """
     start = start or _start
     results = [dict(dataclasses.asdict(cell), blocks=[]) for cell in cells]
     running = {}
     with contextlib.ExitStack() as stack:
         for number, cell in enumerate(cells):
-            tell(f"{cell.model}, batch {cell.batch_size}: starting {cell.backend} {cell.precision}")
+            log(f"{cell.model}, batch {cell.batch_size}: starting {cell.backend} {cell.precision}")
             try:
                 worker = start(cell, job)
                 stack.callback(worker.close)
@@ -39,9 +40,9 @@ def measure(cells, job, rounds, tell=lambda text: None, start=None):
             except workers.WorkerFailed as error:
                 results[number]["error"] = str(error)
         for turn in range(rounds):
-            # Back and forth, so that a drift of the machine hits the first like the last.
+            # In alternating order, so that drift affects all cells equally.
             for number in sorted(running, reverse=bool(turn % 2)):
-                tell(f"{cells[number].model}: round {turn + 1} of {rounds}")
+                log(f"{cells[number].model}: round {turn + 1} of {rounds}")
                 try:
                     results[number]["blocks"].append(running[number].turn())
                 except workers.WorkerFailed as error:
@@ -51,7 +52,7 @@ def measure(cells, job, rounds, tell=lambda text: None, start=None):
 
 
 def _start(cell, job):
-    # A reference reads its batches with kerasdl, which needs some backend for Keras.
+    # A reference reads its batches with kerasdl, which needs a Keras backend.
     name = "torch" if cell.is_reference else cell.backend
     job = {**job, **dataclasses.asdict(cell)}
     return workers.Worker("kerasdl.tools.benchmark.processes:work", job, name, job["timeout"])
@@ -59,6 +60,7 @@ def _start(cell, job):
 
 def work(job):
     """The worker's side: an answer after the first step, and one after each block of steps."""
+    extensions.load(job["extensions"])  # the model may be theirs
     began = time.perf_counter()
     backend.choose("auto")
     from kerasdl.tools.benchmark import subject
@@ -71,7 +73,7 @@ def work(job):
     yield {
         "import_seconds": imported - began,
         "first_step_seconds": time.perf_counter() - ready,
-        "cores": machine.processors(),
+        "cores": machine.num_cores(),
         "parameters": measured.parameters,
         "peak_bytes": _peak_bytes(),
     }
@@ -90,6 +92,6 @@ def _reference(text):
 
 
 def _peak_bytes():
-    """Of the first GPU if the backend computes on one, else of the process."""
+    """Peak of the first GPU if the backend uses one, else of the process."""
     on_device = memory.device_peak_bytes()
     return memory.peak_bytes() if on_device is None else on_device

@@ -1,4 +1,4 @@
-"""What the blocks of steps say: images per second, ratios, the recommendation."""
+"""Results from the blocks of steps: images per second, ratios, the recommendation."""
 
 import datetime
 import math
@@ -7,21 +7,21 @@ import statistics
 from kerasdl.backend import BACKENDS, machine
 
 WORTH_ROUNDING = 1.1  # bfloat16 is recommended where it is faster than float32 by this factor
-TIE = 1.03  # backends closer than this are equally fast; the first of BACKENDS is then taken
+TIE = 1.03  # backends closer than this are equally fast; the first of BACKENDS is chosen
 ADVISED = ("float32", "mixed_bfloat16")
 
 
 def summarize(measured):
-    """Adds the numbers people read to the cells of one group.
+    """Adds the reported numbers to the cells of one group.
 
     Per step, images per second = batch size / seconds: `best`, `median`, and `low` and `high`,
     the quartiles. `waiting` is the fraction of the time spent waiting for data. `ratio_median` is
-    the median over the rounds of (median step of the cell that is compared with / median step of
-    this cell, in the same round), `ratio_best` the ratio of the best steps. Compared is with the
-    faster reference in the same precision, or without any with the first backend: `ratio_to`.
+    the median over the rounds of (median step of the cell compared with / median step of this cell,
+    in the same round), `ratio_best` the ratio of the best steps. `ratio_to` names the cell compared
+    with: the faster reference at the same precision, or else the first backend.
 
     Args:
-        measured: What `processes.measure` gave.
+        measured: The result of `processes.measure`.
 
     Returns:
         The same mappings with these keys, and without `blocks` and `first`.
@@ -63,19 +63,19 @@ def summarize(measured):
 def recommend(rows, installed):
     """The entry for `kerasdl.backend.recommendation`, from rows with and without `error`.
 
-    A backend counts with `jit_compile` as it is by default and only where it was measured without
-    error in every group. Its precision is mixed_bfloat16 if the geometric mean over the groups
-    of its speed-up over float32 is `WORTH_ROUNDING` or more. The recommended backend is the one
-    with the highest geometric mean of images per second in its precision.
+    A backend counts with the default `jit_compile`, and only if it was measured without error in
+    every group. Its precision is mixed_bfloat16 if the geometric mean over the groups of its
+    speed-up over float32 is `WORTH_ROUNDING` or more. The recommended backend is the one with the
+    highest geometric mean of images per second in its precision.
 
     Args:
-        rows: What `summarize` gave, all groups together.
+        rows: The results of `summarize` for all groups.
         installed: Names of the installed backends.
 
     Returns:
         {"backend": name or None, "precisions": {backend: precision}, "machine", "measured"};
-        the backend is None unless all installed ones were measured, and a precision is there only
-        where both were.
+        the backend is None unless all installed ones were measured; a precision is included only if
+        both were measured.
     """
     groups = sorted({(row["model"], row["batch_size"]) for row in rows})
     speeds = {}
@@ -115,7 +115,7 @@ def recommend(rows, installed):
 
 
 def _compared_with(measured, precision):
-    """The faster reference of that precision; the first backend if there is none."""
+    """The faster reference at that precision, or else the first backend."""
     good = [cell for cell in measured if cell["precision"] == precision and "error" not in cell]
     references = [cell for cell in good if cell["backend"] not in BACKENDS]
     return min(references, key=_best_seconds, default=good[0])

@@ -11,15 +11,15 @@ from kerasdl.core.errors import TrainingFailed
 from kerasdl.tools.benchmark import cells, processes, results, show
 
 
-def benchmark(axes, job, rounds, keep=True, tell=None, start=None):
+def benchmark(axes, job, rounds, keep=True, log=None, start=None):
     """Measures all cells and recommends a backend and a precision for each.
 
     Args:
         axes: Arguments of `kerasdl.tools.benchmark.cells.plan`.
-        job: steps, image_size, seed and timeout.
+        job: steps, image_size, seed, timeout and extensions.
         rounds: Blocks of steps per cell.
-        keep: Whether to keep the recommendation for `auto`.
-        tell: Called with a text for the person who waits, or None.
+        keep: Whether to store the recommendation for `auto`.
+        log: Called with progress messages, or None.
         start: See `kerasdl.tools.benchmark.processes.measure`.
 
     Returns:
@@ -27,14 +27,14 @@ def benchmark(axes, job, rounds, keep=True, tell=None, start=None):
         "kept" is the path of the file or None.
 
     Raises:
-        ConfigError: An axis has a value that is not known.
+        ConfigError: An axis has an unknown value.
         TrainingFailed: No cell could be measured.
-        WriteError: The recommendation cannot be kept.
+        WriteError: The recommendation cannot be stored.
     """
     planned = cells.plan(**axes)
     rows = []
     for _, group in itertools.groupby(planned, key=lambda cell: cell.group):
-        measured = processes.measure(list(group), job, rounds, tell or (lambda text: None), start)
+        measured = processes.measure(list(group), job, rounds, log or (lambda text: None), start)
         rows += results.summarize(measured)
     if all("error" in row for row in rows):
         raise TrainingFailed(f"nothing could be measured: {show.failures(rows)[0]}")

@@ -10,10 +10,10 @@ COLUMNS = ("backend", "median", "quartiles", "best", "ratio", "best", "first s",
 
 
 def table(rows, image_size):
-    """The rows of one network and batch size as a table, the fastest first.
+    """The rows of one model and batch size as a table, fastest first.
 
     Args:
-        rows: What `kerasdl.tools.benchmark.results.summarize` gave.
+        rows: The result of `kerasdl.tools.benchmark.results.summarize`.
         image_size: (height, width).
     """
     model, batch_size = rows[0]["model"], rows[0]["batch_size"]
@@ -50,7 +50,7 @@ def cells(row):
 
 
 def label(row):
-    """A cell in words: "torch float32", "tensorflow bfloat16 jit", "Loop float32"."""
+    """A cell as text: "torch float32", "tensorflow bfloat16 jit", "Loop float32"."""
     words = [_name(row["backend"]), PRECISION_NAMES.get(row["precision"], row["precision"])]
     if row["jit_compile"] != "auto":
         words.append({"on": "jit", "off": "no jit"}[row["jit_compile"]])
@@ -67,7 +67,7 @@ def failures(rows):
 
 
 def notes(rows):
-    """What the columns mean, and what a reader must know."""
+    """Notes on the columns."""
     lines = ["median, quartiles, best: images per second; first s: seconds of the first step"]
     compared = dict.fromkeys(_name(row["ratio_to"]) for row in rows if "ratio_to" in row)
     if compared:
@@ -75,13 +75,13 @@ def notes(rows):
             f"ratio, best: speed relative to {' or '.join(compared)}, same precision and rounds"
         )
     lines.append(
-        "MiB: most memory of the process, or of the GPU; wait: time spent waiting for data"
+        "MiB: peak memory of the process, or of the GPU; wait: time spent waiting for data"
     )
     return lines
 
 
 def advice(entry, file):
-    """What is recommended and where it is kept, as lines."""
+    """The recommendation and where it is stored, as lines."""
     lines = []
     if entry["backend"]:
         lines.append(f"recommended: --backend {entry['backend']}")
@@ -91,7 +91,7 @@ def advice(entry, file):
         else:
             lines.append(f"with --backend {backend}: --precision {precision}")
     if file is not None:
-        lines.append(f"kept for --backend auto --precision auto: {file}")
+        lines.append(f"stored for --backend auto --precision auto: {file}")
     return lines
 
 

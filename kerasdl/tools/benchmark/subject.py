@@ -1,6 +1,6 @@
-"""The network of a cell as kerasdl trains it: the same batches, optimizer, loss and `fit`.
+"""The model of a cell as kerasdl trains it: the same batches, optimizer, loss and `fit`.
 
-Metrics are left out, so that a plain loop without any can be measured beside it.
+Metrics are left out, so that it is comparable with a plain loop without metrics.
 """
 
 import time
@@ -16,11 +16,11 @@ from kerasdl.engine import datasets, evaluation, fitting, step
 from kerasdl.models import MODELS
 from kerasdl.runs import config as configuration
 
-PASS = 4  # batches of data, which repeat
+PASS = 4  # batches of data, repeated
 
 
 def settings(job):
-    """The configuration of a cell: its network on the embedded data."""
+    """The configuration of a cell: its model on the embedded data."""
     task = MODELS.require(job["model"]).tasks[0]
     kept = {key: job[key] for key in ("model", "batch_size", "precision", "jit_compile", "seed")}
     size = PASS * job["batch_size"]
@@ -46,7 +46,7 @@ def open_batches(config, dataset, steps):
 
 
 class Subject:
-    """A compiled network and its batches.
+    """A compiled model and its batches.
 
     Args:
         job: The cell's fields, steps, image_size and seed.
@@ -63,7 +63,7 @@ class Subject:
         self.batches = open_batches(config, self.dataset, job["steps"])
         self.epoch = 0
         source = self.batches.source
-        source.take(numpy.arange(len(source)))  # drawn now, so that no step waits for that
+        source.take(numpy.arange(len(source)))  # drawn now, so that no step waits for it
 
     def first_step(self):
         """Builds, compiles and trains the first block."""
@@ -76,7 +76,7 @@ class Subject:
         self.model.fit(feeding.feed(self.batches), steps_per_epoch=1, shuffle=False, verbose=0)
 
     def block(self):
-        """Seconds of each step of a block, and those that its steps waited for data."""
+        """Seconds of each step of a block, and seconds spent waiting for data."""
         self.epoch += 1
         self.batches.set_epoch(self.epoch)
         clock = StepClock(self.batches)
@@ -85,14 +85,14 @@ class Subject:
 
 
 class StepClock(keras.callbacks.Callback):
-    """Time between the ends of neighboring steps; the first step of a block is not counted.
+    """Time between the ends of consecutive steps; the first step of a block is not counted.
 
-    The loss of every step is read, so that none is still under way when its time is taken;
+    The loss of every step is read, so that the step is complete when its time is taken;
     `kerasdl train` reads it one step later and lets them overlap.
 
     Attributes:
-        seconds: One number per step but the first.
-        waited: Seconds that these steps waited for data.
+        seconds: One number per step except the first.
+        waited: Seconds these steps spent waiting for data.
     """
 
     def __init__(self, batches):

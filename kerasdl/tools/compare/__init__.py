@@ -1,5 +1,5 @@
-"""Backends beside each other: do their outputs agree, and which is fastest.
+"""Comparison of backends: do their outputs agree, and which is fastest.
 
-The comparing process computes with no backend. It writes the inputs once, lets one process per
-backend measure (`processes`, `measuring`), and compares what they leave (`differences`).
+The main process uses no backend. It writes the inputs once, runs one process per backend
+(`processes`, `measuring`), and compares their results (`differences`).
 """

@@ -1,17 +1,17 @@
 """`kerasdl compare backends`: measure in one process per backend, compare, publish.
 
-A *job* is what a worker reads: config (all keys), dataset (names, palette, ignored labels),
-model_file, build (whether to make that file first), inputs (.npz), backend, precision,
+A *job* is the input of a worker: config (all keys), dataset (names, palette, ignored labels),
+model_file, build (whether to create that file first), inputs (.npz), backend, precision,
 predictions (how often to time one), out (folder).
 
-The *document* is what compare.json holds:
+The *document* is the content of compare.json:
 
     kerasdl, command, verdict {agree, sentence, fastest}
     cases  [{name, task, model, model_args, data, split, samples, image_size, batch_size, steps,
-             variants {"jax": what the worker measured, or {"error"}},
-             pairs    [what `kerasdl.tools.compare.differences.pair` found]}]
+             variants {"jax": result of the worker, or {"error"}},
+             pairs    [results of `kerasdl.tools.compare.differences.pair`]}]
 
-A variant is called by its backend, and by backend and precision where that is not float32.
+A variant is named after its backend, plus its precision unless that is float32.
 """
 
 import json
@@ -27,12 +27,13 @@ from kerasdl import backend as backends
 from kerasdl.backend import PRECISIONS
 from kerasdl.core import files
 from kerasdl.core.errors import ConfigError, suggest
+from kerasdl.runs import names as run_names
 from kerasdl.tools import workers
 from kerasdl.tools.compare import cases as subjects
 from kerasdl.tools.compare import differences, processes, verdict
 
 PREDICTIONS = 12  # predictions of one batch
-COMPILING = 2  # steps at the start that may still compile
+COMPILING = 2  # first steps, which may still compile
 
 logger = logging.getLogger("kerasdl")
 
@@ -50,9 +51,9 @@ def chosen_backends(names=()):
 
 
 def chosen_precisions(names, config):
-    """float32 first, then the other precisions named, or that of the run if none are.
+    """float32 first, then the other precisions named, or that of the run if none are named.
 
-    "auto" stands for another precision on another backend, so here it adds none.
+    "auto" may resolve differently on each backend, so it adds none here.
     """
     names = tuple(names) or (config.precision,)
     for name in names:
@@ -62,19 +63,19 @@ def chosen_precisions(names, config):
 
 
 def compare(cases, names, precisions=(), samples=64, steps=12, tolerance=None, measure=None):
-    """Compares backends on some networks.
+    """Compares backends on some models.
 
     Args:
         cases: List of `kerasdl.tools.compare.cases.Case`.
         names: Backends.
-        precisions: Precisions beside float32; empty: those of the cases' configurations.
+        precisions: Precisions besides float32; empty: those of the cases' configurations.
         samples: Images to predict.
         steps: Steps of the short training.
-        tolerance: Replaces {"logits", "gradient_step"} of float32 or one of them.
+        tolerance: Overrides {"logits", "gradient_step"} of float32, or one of them.
         measure: Function (job, folder) -> (result, arrays); `processes.measure` if None.
 
     Returns:
-        The document, see the head of this module.
+        The document, see the module docstring.
 
     Raises:
         ConfigError: There is nothing to compare with.
@@ -86,7 +87,7 @@ def compare(cases, names, precisions=(), samples=64, steps=12, tolerance=None, m
                   for name in names]  # fmt: skip
         if len(chosen) < 2:
             raise ConfigError(
-                f"there is only {', '.join(names) or 'no backend'}, nothing to compare it with",
+                f"nothing to compare {', '.join(names) or 'no backend'} with",
                 fix="pip install another backend, or name a second precision with --precision",
             )
         documents.append(
@@ -149,17 +150,17 @@ def publish(document, out, run=None):
     """Writes compare.json, compare.png and report.html.
 
     Args:
-        document: What `compare` returned.
-        out: Folder; made if need be.
+        document: The result of `compare`.
+        out: Folder; created if missing.
         run: Run folder whose report gets the comparison as a section, or None.
 
     Returns:
         The path of the page.
 
     Raises:
-        WriteError: They cannot be written.
+        WriteError: A file cannot be written.
     """
-    from kerasdl.report import comparison_figures, comparison_page
+    from kerasdl.report import backend_comparison_figures, backend_comparison_page
 
     out = pathlib.Path(out)
     try:
@@ -167,15 +168,15 @@ def publish(document, out, run=None):
     except OSError as error:
         raise files.cannot_write(out, error) from error
     files.write_text(out / "compare.json", as_json(document) + "\n")
-    comparison_figures.comparison_figure(document, out / "compare.png")
-    page = comparison_page.write_page(out / "report.html", document)
+    backend_comparison_figures.comparison_figure(document, out / "compare.png")
+    page = backend_comparison_page.write_page(out / run_names.REPORT, document)
     if run is not None:
-        comparison_page.insert(pathlib.Path(run) / "report.html", document)
+        backend_comparison_page.insert(pathlib.Path(run) / run_names.REPORT, document)
     return page
 
 
 def as_json(document):
-    """The document as JSON text; what is not finite is null."""
+    """The document as JSON text; values that are not finite become null."""
     return json.dumps(_finite(document), ensure_ascii=False, indent=1, allow_nan=False)
 
 

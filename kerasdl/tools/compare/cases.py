@@ -1,4 +1,4 @@
-"""What is compared: the best model of a run, or freshly built networks on scenes."""
+"""What is compared: the best model of a run, or newly built models on scenes."""
 
 import dataclasses
 import pathlib
@@ -15,21 +15,21 @@ from kerasdl.runs import config as configuration
 from kerasdl.runs.run import Run
 
 # name on the command line -> what differs from the default configuration; all three tasks occur
-# What can be compared without a run: every model on the first task it can do, and one more.
+# What can be compared without a run: every model on its first task, and one more.
 PLAIN = {"unet-plain": {"task": "colorization", "model": "unet", "model_args": {"skips": "none"}}}
-# From random weights the recipe's rate of 0.1 on batches of 8 is chaotic: differences in the last
-# digit double with every step, and the curves would tell of that instead of the backends.
+# From random weights the recipe's rate of 0.1 on batches of 8 is chaotic: rounding differences
+# double with every step, and the curves would show that instead of the backends.
 FRESH = {"learning_rate": 0.01, "batch_size": 8}
 
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """One network at one size.
+    """One model at one size.
 
     Attributes:
-        name: Name for people.
+        name: Display name.
         config: Its `kerasdl.runs.config.Config`.
-        model_file: The `.keras` file of the run; None: to be built and saved once.
+        model_file: The `.keras` file of the run; None: built and saved once.
     """
 
     name: str
@@ -52,22 +52,23 @@ def of_run(run, assignments=(), batch_size=None):
 
 
 def subjects():
-    """Configuration keys of each subject that can be compared without a run."""
+    """Configuration keys of each model that can be compared without a run."""
     found = {name: {"task": spec.tasks[0], "model": name} for name, spec in MODELS.items()}
     return {**found, **PLAIN}
 
 
-def fresh(models="all", image_sizes=("64x64",), assignments=(), batch_size=None):
+def fresh(models="all", image_sizes=("64x64",), assignments=(), batch_size=None, extensions=()):
     """The cases of networks with random weights, each at each size.
 
     Args:
-        models: "all", or names out of `subjects`.
+        models: "all", or names from `subjects`.
         image_sizes: HEIGHTxWIDTH each.
-        assignments: `key=value` strings that replace configuration keys of all networks.
+        assignments: `key=value` strings that override configuration keys of all models.
         batch_size: Images per step; 8 if None.
+        extensions: Those that register models among `models`; the workers need them.
 
     Raises:
-        ConfigError: Unknown network, size or key.
+        ConfigError: Unknown model, size or key.
     """
     known = subjects()
     chosen = list(known) if models == "all" or list(models) == ["all"] else list(models)
@@ -76,7 +77,8 @@ def fresh(models="all", image_sizes=("64x64",), assignments=(), batch_size=None)
         if model not in known:
             raise suggest("model", model, ("all", *known))
         for size in image_sizes:
-            values = configuration.override({**FRESH, **known[model]}, assignments)
+            values = {**FRESH, **known[model], "extensions": list(extensions)}
+            values = configuration.override(values, assignments)
             values |= {"image_size": size, **({"batch_size": batch_size} if batch_size else {})}
             config = configuration.Config(**values)
             cases.append(Case(_name(config), config))
@@ -86,8 +88,8 @@ def fresh(models="all", image_sizes=("64x64",), assignments=(), batch_size=None)
 def write_inputs(case, path, samples, steps):
     """Stores the images that every backend gets: one .npz file for all of them.
 
-    The samples are drawn with the run's seed, without repetition as far as there are enough:
-    where files lie sorted by class, the first ones would be all of one class.
+    The samples are drawn with the run's seed, without repetition if there are enough: with files
+    sorted by class, the first ones would all be of one class.
 
     Args:
         case: The `Case`.
@@ -96,7 +98,7 @@ def write_inputs(case, path, samples, steps):
         steps: Training steps, one batch each.
 
     Returns:
-        What the workers need to know of the data set, as JSON types.
+        The metadata of the data set for the workers, as JSON types.
 
     Raises:
         DataError: There are no images.
@@ -131,7 +133,7 @@ def write_inputs(case, path, samples, steps):
 
 
 def _sized(case, samples, steps):
-    """The configuration with as few images as are needed, where the data are drawn by kerasdl."""
+    """The configuration with only as many images as needed, if kerasdl draws the data."""
     if case.model_file is not None or not data.is_drawn(case.config.data):
         return case.config
     values = configuration.as_dict(case.config)

@@ -1,4 +1,4 @@
-"""How far two backends are apart: arithmetic on what their workers left, no backend needed."""
+"""Differences between two backends: arithmetic on their workers' results, without a backend."""
 
 import itertools
 import math
@@ -8,8 +8,8 @@ import numpy
 
 from kerasdl.tasks import TASKS
 
-# Largest difference that is taken for rounding. Logits: of the largest one, or of 1 if they are
-# smaller. Gradient step: of its length. Lower precisions are compared with float32 on the same
+# Tolerance: largest difference attributed to rounding. Logits: of the largest one, or of 1 if they
+# are smaller. Gradient step: of its norm. Lower precisions are compared with float32 on the same
 # backend; their significands of 8 and 11 bits (bfloat16, float16) are rounded in every layer.
 TOLERANCES = {
     "float32": {"logits": 1e-4, "gradient_step": 1e-4},
@@ -22,8 +22,8 @@ def difference(a, b):
     """Largest and mean difference of two arrays, absolute and relative.
 
     largest = max |a - b|, mean = mean |a - b|; relative_largest = largest / max(|a|, |b|),
-    relative_mean = mean / mean of |a| and |b|. Element by element, relative differences would
-    only tell of values near zero. Where anything is not finite, all are infinite.
+    relative_mean = mean / mean of |a| and |b|. Element by element, relative differences would be
+    dominated by values near zero. If anything is not finite, all are infinite.
     """
     a, b = numpy.asarray(a, dtype="float64"), numpy.asarray(b, dtype="float64")
     if not (numpy.isfinite(a).all() and numpy.isfinite(b).all()):
@@ -52,7 +52,7 @@ def step_difference(a, b, names):
 
     Args:
         a: List of arrays, one per weight.
-        b: The same.
+        b: Same, of the other.
         names: Names of the weights.
     """
     squares = [
@@ -67,7 +67,7 @@ def step_difference(a, b, names):
     if not math.isfinite(length):
         total, relative = math.inf, math.inf
     else:
-        # A length of zero: no step was taken, which proves nothing.
+        # A norm of zero: no step was taken, which proves nothing.
         relative = total / length if length else math.inf
     worst = names[int(numpy.argmax(apart))] if apart and total and math.isfinite(total) else None
     return {"relative": relative, "largest": largest, "length": length, "most_in": worst}
@@ -98,11 +98,11 @@ def pair(case, first, second, tolerance):
     Args:
         case: Mapping with "task".
         first: (name, result, arrays) of one worker.
-        second: The same of another one.
+        second: Same, of another worker.
         tolerance: {"logits": ..., "gradient_step": ...}.
 
     Returns:
-        A mapping of plain types; infinite where something is not finite.
+        A mapping of JSON types; infinite where something is not finite.
     """
     (name, result, arrays), (other_name, other, other_arrays) = first, second
     logits = difference(arrays["outputs"], other_arrays["outputs"])
@@ -115,7 +115,7 @@ def pair(case, first, second, tolerance):
             _list(arrays, "exact"), _list(other_arrays, "exact"), result["weights"]
         )
     else:
-        step = own  # a lower precision beside float32
+        step = own  # a lower precision against float32
     moving = [
         difference(x, y)["relative_largest"]
         for x, y in zip(_list(arrays, "statistics"), _list(other_arrays, "statistics"), strict=True)
@@ -137,7 +137,8 @@ def pair(case, first, second, tolerance):
         "own_step": own,
         "statistics": max(moving, default=0.0),
         "scores": {
-            key: _apart(value, other["scores"].get(key)) for key, value in result["scores"].items()
+            key: _distance(value, other["scores"].get(key))
+            for key, value in result["scores"].items()
         },
         "losses": _curve(result["losses"], other["losses"]),
         "layers": layers,
@@ -150,12 +151,12 @@ def pair(case, first, second, tolerance):
 
 
 def pairs(case, variants, tolerance=None):
-    """Each backend with each other at float32, and each lower precision with its float32.
+    """Every pair of backends at float32, and each lower precision against float32 on its backend.
 
     Args:
         case: Mapping with "task".
         variants: List of (name, result, arrays), results with "backend" and "precision".
-        tolerance: Replaces parts of the tolerance for float32.
+        tolerance: Overrides parts of the tolerance for float32.
     """
     found = []
     for first, second in itertools.combinations(variants, 2):
@@ -189,7 +190,7 @@ def _square(values):
     return float(numpy.square(numpy.asarray(values, dtype="float64")).sum())
 
 
-def _apart(a, b):
+def _distance(a, b):
     return None if a is None or b is None else abs(a - b)
 
 

@@ -1,4 +1,4 @@
-"""One gradient step in float64, in which what backends compute can be told from how they round."""
+"""One gradient step in float64, which separates what backends compute from how they round."""
 
 import keras
 
@@ -8,18 +8,18 @@ from kerasdl.engine import step as training_step
 
 
 def step(model, config, loss, batch, weights):
-    """The momenta after one step of training with everything but the head in float64.
+    """The momenta after one training step with everything except the head in float64.
 
-    In float32 rounding decides about rectifiers whose input is almost zero and about pooling
-    windows with two almost equal values, and one of these in another way changes the step of a
-    small network by up to a hundredth. In float64 that does not happen.
+    In float32 rounding can flip a ReLU with an input near zero, or a pooling window with two nearly
+    equal values, and one flip changes the step of a small model by up to 1 %. In float64 that does
+    not happen.
 
     Args:
-        model: The network, at any precision.
+        model: The model, at any precision.
         config: Its configuration, with a momentum above 0.
         loss: Its loss.
         batch: (inputs, targets).
-        weights: Arrays, where the step begins.
+        weights: Arrays from which the step starts.
     """
     backend.allow_float64()
     keras.config.set_dtype_policy("float64")
@@ -36,8 +36,8 @@ def step(model, config, loss, batch, weights):
 def norm(layer, call):
     """`BatchNormalization.call` without moving statistics, in the precision of its input.
 
-    y = gamma (x - mean) / sqrt(variance + epsilon) + beta. Keras' own has float32 values in
-    between on JAX and torch, whatever the policy (report 14 in docs/upstream.md).
+    y = gamma (x - mean) / sqrt(variance + epsilon) + beta. Keras' own has float32 intermediates on
+    JAX and torch, whatever the policy (report 14 in docs/upstream.md).
     """
 
     def exact(inputs, training=None, mask=None):
@@ -47,7 +47,7 @@ def norm(layer, call):
                 axis for axis in range(len(inputs.shape)) if axis != layer.axis % len(inputs.shape)
             ]
             mean, variance = keras.ops.moments(inputs, axes)
-        # As a bare number it would be rounded to float32 first.
+        # A Python number would be rounded to float32 first.
         epsilon = keras.ops.convert_to_tensor(layer.epsilon, inputs.dtype)
         scale = layer.gamma / keras.ops.sqrt(variance + epsilon)
         return (inputs - mean) * scale + layer.beta

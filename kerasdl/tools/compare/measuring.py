@@ -1,6 +1,6 @@
-"""What one backend makes of a model: answers, scores, a gradient step, a short training, times.
+"""Measurements of a model on one backend: outputs, scores, a gradient step, a training, times.
 
-Imported in a worker's process, after its backend was chosen.
+Imported in a worker process, after its backend was chosen.
 """
 
 import dataclasses
@@ -18,15 +18,14 @@ from kerasdl.runs import modelfile, sidecar
 from kerasdl.tools.compare import exact
 
 LAYER_SAMPLES = 2  # images for which the output of every layer is kept
-LAYER_VALUES = 2**19  # most values kept per layer; of larger outputs an even choice
-# Changes no digit of a float32 step, but makes the optimizer keep the step by itself. Taken as the
-# difference of weights it would carry their rounding, which a small step of a trained network
-# drowns in.
+LAYER_VALUES = 2**19  # maximum values kept per layer; larger outputs are subsampled
+# Too small to change a float32 step, but makes the optimizer store the step. As a difference of
+# weights it would include their rounding errors, which exceed a small step of a trained model.
 LEAST_MOMENTUM = 1e-9
 
 
 def measure(job):
-    """All that is compared of one backend at one precision.
+    """Everything compared for one backend at one precision.
 
     Args:
         job: See `kerasdl.tools.compare.backends`.
@@ -55,7 +54,7 @@ def measure(job):
         for kind in ("test", "train")
     }
     loss = evaluation.loss_of(task, config, dataset)
-    result, arrays = _answers(model, task, dataset, loss, inputs["test"])
+    result, arrays = _outputs(model, task, dataset, loss, inputs["test"])
     loss = evaluation.loss_of(task, config, dataset, label_smoothing=config.label_smoothing)
     result["prediction_seconds"] = _times(
         lambda: model.predict_on_batch(inputs["test"][0][0]), job["predictions"]
@@ -86,8 +85,8 @@ def measure(job):
 def dithered(batches, seed):
     """The batches with noise of up to half a gray level, +-1/510, on their inputs.
 
-    Drawn images have areas of one color, where all values in a pooling window are equal but for
-    rounding, even in float64. The noise, below what 8 bits can hold, makes them differ.
+    Drawn images have areas of uniform color, where all values in a pooling window are equal up to
+    rounding, even in float64. The noise, below 8-bit resolution, breaks the ties.
     """
     generator = numpy.random.default_rng(seed)
     for x, y in batches:
@@ -102,16 +101,16 @@ def _batches(path, kind, size):
         yield tuple(None if part is None else part[start : start + size] for part in parts)
 
 
-def _answers(model, task, dataset, loss, batches):
-    """Outputs and scores of the untouched model; the time of its first prediction."""
+def _outputs(model, task, dataset, loss, batches):
+    """Outputs and scores of the unmodified model; the time of its first prediction."""
     scorer = task.scorer(dataset, loss)
     outputs, first = [], None
     for x, y in batches:
         started = time.perf_counter()
-        answer = numpy.asarray(model.predict_on_batch(x), dtype="float32")
+        batch_outputs = numpy.asarray(model.predict_on_batch(x), dtype="float32")
         first = first or time.perf_counter() - started
-        scorer.update(y, answer)
-        outputs.append(answer)
+        scorer.update(y, batch_outputs)
+        outputs.append(batch_outputs)
     scores = {name: _plain(value) for name, value in scorer.result()[0].items()}
     return {"scores": scores, "first_prediction_seconds": first}, {
         "outputs": numpy.concatenate(outputs)
@@ -119,12 +118,12 @@ def _answers(model, task, dataset, loss, batches):
 
 
 def _training(model, config, loss, batches):
-    """A short training from the model's weights; the first step of it in full."""
+    """A short training from the model's weights, with its first step in detail."""
     step.assemble(model, config, loss)
     step.tune(model)
     losses, seconds, arrays = [], [], {}
     for number, (x, y) in enumerate(batches):
-        # Keras would give the mean over all batches so far.
+        # Keras would return the mean over all batches so far.
         model.reset_metrics()
         started = time.perf_counter()
         losses.append(_plain(model.train_on_batch(x, y)))
@@ -142,7 +141,7 @@ def _training(model, config, loss, batches):
 
 
 def _layers(model, x):
-    """Names of the layers in the order of computation, and their outputs for few images."""
+    """Names of the layers in the order of computation, and their outputs for a few images."""
     layers = [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
     inside = keras.Model(model.inputs, [layer.output for layer in layers])
     outputs = inside.predict_on_batch(x)
@@ -151,13 +150,13 @@ def _layers(model, x):
     return [{"name": layer.name, "kind": type(layer).__name__} for layer in layers], kept
 
 
-def thinned(values, most=LAYER_VALUES):
-    """Flat float32 values, every k-th of them if there are more than `most`.
+def thinned(values, maximum=LAYER_VALUES):
+    """Flat float32 values, every k-th of them if there are more than `maximum`.
 
-    k is odd, so that with channels in the last place, a power of two mostly, all take their turn.
+    k is odd, so that all channels are sampled: their number is mostly a power of two.
     """
     values = numpy.asarray(values).astype("float32").ravel()
-    return values[:: -(-values.size // most) | 1]
+    return values[:: -(-values.size // maximum) | 1]
 
 
 def _times(function, repeats):
@@ -178,12 +177,12 @@ def _numbered(name, variables):
 
 
 def _plain(value):
-    """A float for JSON, which knows no NaN."""
+    """A float for JSON, which has no NaN."""
     return float(value) if numpy.isfinite(value) else None
 
 
 def _dataset(known):
-    """What is known of the data, without samples."""
+    """The metadata of the data set, without samples."""
     return Dataset(
         known["name"],
         {},

@@ -1,4 +1,4 @@
-"""One worker process after the other, so that they do not disturb each other's times."""
+"""Runs one worker process at a time, so that they do not affect each other's times."""
 
 import pathlib
 
@@ -9,15 +9,15 @@ from kerasdl.tools import workers
 
 
 def measure(job, folder):
-    """Has a process of its own do a job.
+    """Runs a job in its own process.
 
     Args:
         job: See `kerasdl.tools.compare.backends`.
-        folder: A folder for its arrays; made if need be.
+        folder: A folder for its arrays; created if missing.
 
     Returns:
-        The worker's result and the mapping of its arrays; the result has the one key "error" if
-        the worker failed, which is one line.
+        The worker's result and the mapping of its arrays; if the worker failed, the result has only
+        the key "error", one line.
     """
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -32,7 +32,7 @@ def measure(job, folder):
 
 
 def work(job):
-    """The worker's side: arrays go to the job's folder, the rest is the answer."""
+    """The worker's side: arrays go to the job's folder, the rest is the result."""
     backend.choose(job["backend"])
     from kerasdl.tools.compare import measuring
 

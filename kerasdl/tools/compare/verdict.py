@@ -1,4 +1,4 @@
-"""One sentence first: do the backends agree, and which one is fastest."""
+"""The verdict: do the backends agree, and which one is fastest."""
 
 import collections
 
@@ -11,7 +11,7 @@ def verdict(cases):
 
     Returns:
         {"agree": bool, "sentence": text, "fastest": {case name: [variant, ...]}}; several variants
-        are fastest where their times overlap.
+        are fastest if their times overlap.
     """
     pairs = [pair for case in cases for pair in case["pairs"]]
     failed = [
@@ -22,7 +22,10 @@ def verdict(cases):
     ]
     beyond = [(case["name"], pair) for case in cases for pair in case["pairs"] if pair["beyond"]]
     agree = bool(pairs) and not beyond and not failed
-    parts = [_agreement(cases, pairs)] if agree else failed + [_apart(*each) for each in beyond[:3]]
+    if agree:
+        parts = [_agreement(cases, pairs)]
+    else:
+        parts = failed + [_disagreement(*each) for each in beyond[:3]]
     if len(beyond) > 3:
         parts.append(f"{len(beyond) - 3} more pairs differ")
     found = {case["name"]: fastest(case["variants"]) for case in cases}
@@ -34,8 +37,8 @@ def verdict(cases):
 def fastest(variants):
     """Names of the variants with the shortest training step, the fastest first.
 
-    One whose faster half of the steps reaches into the slower half of the fastest one's is not
-    told apart from it.
+    A variant whose faster half of steps overlaps the slower half of the fastest one's counts as
+    equally fast.
     """
     times = {name: variant["step"] for name, variant in variants.items() if "error" not in variant}
     if not times:
@@ -45,41 +48,41 @@ def fastest(variants):
     return [name for name in order if name == order[0] or times[name]["low"] <= limit]
 
 
-def together(words):
+def join(texts):
     """ "a", "a and b", "a, b and c"."""
-    words = list(words)
-    if len(words) < 2:
-        return "".join(words)
-    return f"{', '.join(words[:-1])} and {words[-1]}"
+    texts = list(texts)
+    if len(texts) < 2:
+        return "".join(texts)
+    return f"{', '.join(texts[:-1])} and {texts[-1]}"
 
 
 def _agreement(cases, pairs):
     names = dict.fromkeys(name for case in cases for name in case["variants"])
-    where = f" on all {len(cases)} networks and sizes" if len(cases) > 1 else ""
+    where = f" on all {len(cases)} models and sizes" if len(cases) > 1 else ""
     between = [pair for pair in pairs if pair["tolerance"] == pairs[0]["tolerance"]]
     logits = max(pair["logits"]["scaled"] for pair in between)
     step = max(pair["gradient_step"]["relative"] for pair in between)
     allowed = between[0]["tolerance"]
     return (
-        f"{together(names)} agree{where}: outputs differ by {logits:.1e} at most (allowed "
+        f"{join(names)} agree{where}: outputs differ by at most {logits:.1e} (allowed "
         f"{allowed['logits']:.0e}), gradient steps by {step:.1e} ({allowed['gradient_step']:.0e})"
     )
 
 
-def _apart(name, pair):
-    told = []
+def _disagreement(name, pair):
+    parts = []
     if "logits" in pair["beyond"]:
         where = f", first in layer {pair['first_difference']}" if pair["first_difference"] else ""
-        told.append(
+        parts.append(
             f"outputs by {pair['logits']['scaled']:.1e} "
             f"(allowed {pair['tolerance']['logits']:.0e}{where})"
         )
     if "gradient_step" in pair["beyond"]:
-        told.append(
+        parts.append(
             f"gradient steps by {pair['gradient_step']['relative']:.1e} "
             f"(allowed {pair['tolerance']['gradient_step']:.0e})"
         )
-    return f"{pair['a']} and {pair['b']} DIFFER on {name}: {together(told)}"
+    return f"{pair['a']} and {pair['b']} DIFFER on {name}: {join(parts)}"
 
 
 def _speed(found, cases):
@@ -87,8 +90,8 @@ def _speed(found, cases):
         return ""
     if len(cases) > 1:
         counts = collections.Counter(name for names in found.values() for name in names[:1])
-        told = [f"{name} in {count} of {len(found)}" for name, count in counts.most_common()]
-        return f"fastest training step: {together(told)}"
+        wins = [f"{name} in {count} of {len(found)}" for name, count in counts.most_common()]
+        return f"fastest training step: {join(wins)}"
     (case,) = [case for case in cases if case["name"] in found]
     first, *equal = found[case["name"]]
     times = {
@@ -101,7 +104,7 @@ def _speed(found, cases):
         for name in sorted(times, key=times.get)
         if name != first and name not in equal
     ]
-    lead = f"{together([first, *equal])} {'are equally fast' if equal else 'is fastest'}"
+    lead = f"{join([first, *equal])} {'are equally fast' if equal else 'is fastest'}"
     if len(times) < 2:
         return ""
-    return f"{lead}, {together(others)}" if others else lead
+    return f"{lead}, {join(others)}" if others else lead

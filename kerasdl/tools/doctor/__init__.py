@@ -1,5 +1,5 @@
-"""Is this installation whole? Every backend is tried in a process of its own.
+"""Checks this installation; every backend is tried in its own process.
 
 A finding is a mapping with `about`, `state` ("ok", "note" or "broken"), `text` and `fix`, which is
-None where nothing can be done. The examining process imports no framework.
+None if nothing can be done. The main process imports no framework.
 """

@@ -1,4 +1,4 @@
-"""What can be told without starting a backend: versions, combinations, extras, folders."""
+"""Checks that need no backend: versions, combinations, extras, folders."""
 
 import importlib.metadata
 import importlib.util
@@ -17,7 +17,7 @@ from kerasdl.engine import run
 LEAST_PYTHON = (3, 11)
 LEAST_KERAS = (3, 15, 1)
 LEAST_FREE_BYTES = 2**30
-# extra -> modules that it brings, and what they make possible
+# extra -> modules that it installs, and what they enable
 EXTRAS = {
     "tensorflow": (("tensorflow",), "the TensorFlow backend"),
     "jax": (("jax",), "the JAX backend"),
@@ -27,6 +27,7 @@ EXTRAS = {
         "--data tfds:NAME, the data sets of TensorFlow Datasets",
     ),
     "keras-cv": (("keras_cv", "tensorflow"), "comparison with the ResNet-18 of keras-cv"),
+    "yolo": (("yaml",), "YOLO exports, whose classes are in a data.yaml"),
     "test": (("pytest", "sklearn"), "the tests"),
 }
 
@@ -37,7 +38,7 @@ def finding(about, state, text, fix=None):
 
 
 def has(module):
-    """Whether a module can be found; nothing is imported. A folder of that name is none."""
+    """Whether a module can be found; nothing is imported. Plain folders do not count."""
     try:
         spec = importlib.util.find_spec(module)
     except (ImportError, ValueError):
@@ -66,19 +67,19 @@ def python():
 
 
 def keras(version=version):
-    """Keras is there and new enough."""
+    """Whether Keras is installed and recent enough."""
     found = version("keras")
     fix = "pip install --upgrade 'keras>=3.15.1,<4'"
     if found is None:
         return [finding("Keras", "broken", "not installed", fix)]
     if numbers(found) < LEAST_KERAS:
-        return [finding("Keras", "broken", f"{found} computes transposed convolutions wrong on "
+        return [finding("Keras", "broken", f"{found} computes wrong transposed convolutions on "
                         "PyTorch and opens model files unsafely", fix)]  # fmt: skip
     return [finding("Keras", "ok", found)]
 
 
 def combinations(has=has, version=version, environment=os.environ):
-    """Packages and settings that are each fine and do not work together."""
+    """Packages and settings that conflict with each other."""
     found = []
     installed = [name for name in BACKENDS if has(name)]
     if not installed:
@@ -87,7 +88,7 @@ def combinations(has=has, version=version, environment=os.environ):
                              "'kerasdl[torch]'"))  # fmt: skip
     wanted = environment.get("KERAS_BACKEND")
     if wanted and wanted not in installed:
-        known = "not installed" if wanted in BACKENDS else "no backend of kerasdl"
+        known = "not installed" if wanted in BACKENDS else "not a backend of kerasdl"
         found.append(finding("KERAS_BACKEND", "broken", f"'{wanted}' is {known}",
                              f"unset it, or one of: {', '.join(installed) or 'none'}"))  # fmt: skip
     if has("keras_cv") and not has("tensorflow"):
@@ -95,7 +96,7 @@ def combinations(has=has, version=version, environment=os.environ):
                              "pip install 'kerasdl[keras-cv]', or uninstall it"))  # fmt: skip
     if has("tensorflow_datasets") and not has("importlib_resources"):
         found.append(finding("tensorflow-datasets", "broken",
-                             "needs importlib_resources and does not say so",
+                             "needs importlib_resources, an undeclared dependency",
                              "pip install importlib_resources"))  # fmt: skip
     pair = version("tensorflow"), version("tensorflow-cpu")
     if all(pair) and pair[0] != pair[1]:
@@ -110,7 +111,7 @@ def combinations(has=has, version=version, environment=os.environ):
 
 
 def extras(has=has):
-    """The optional packages, and what each that is missing would make possible."""
+    """The optional packages, and what each missing one would enable."""
     found = []
     for name, (modules, purpose) in EXTRAS.items():
         missing = [module for module in modules if not has(module)]
@@ -123,16 +124,16 @@ def extras(has=has):
 
 
 def folders(places=None):
-    """Folders that must be writable, and have some space."""
+    """Folders that must be writable and have free space."""
     places = places or {
-        "run folders": (run.ROOT, "work in a folder you may write to, or use --out"),
+        "run folders": (run.ROOT, "work in a writable folder, or use --out"),
         "temporary files": (pathlib.Path(tempfile.gettempdir()), "set TMPDIR"),
         "settings": (recommendation.path().parent, "set KERASDL_SETTINGS"),
     }
     found = []
     for about, (path, fix) in places.items():
         there = pathlib.Path(path).absolute()
-        while not there.exists():  # what is missing is made below the nearest folder there is
+        while not there.exists():  # missing folders are created below the nearest existing one
             there = there.parent
         probe = there / f"{files.TEMPORARY_PREFIX}doctor-{os.getpid()}"
         try:
@@ -149,7 +150,7 @@ def folders(places=None):
 
 
 def choice():
-    """What `--backend auto` stands for."""
+    """What `--backend auto` resolves to."""
     entry = recommendation.read()
     wanted = os.environ.get("KERAS_BACKEND")
     installed = backends.installed()

@@ -1,4 +1,4 @@
-"""`kerasdl doctor`: all checks, and every installed backend tried."""
+"""`kerasdl doctor`: all checks, and a trial of every installed backend."""
 
 import concurrent.futures
 import itertools
@@ -10,16 +10,16 @@ from kerasdl.backend import machine
 from kerasdl.tools import workers
 from kerasdl.tools.doctor import checks
 
-TOLERANCE = 1e-4  # of the largest answer, or of 1 if that is smaller
-TIMEOUT = 120  # seconds for a backend, many times what it takes
+TOLERANCE = 1e-4  # of the largest output, or of 1 if that is smaller
+TIMEOUT = 120  # seconds per backend, a generous limit
 AT_ONCE = 2
 
 
 def examine(attempt=None):
-    """Everything there is to find out.
+    """Runs all checks.
 
     Args:
-        attempt: Function backend -> what `kerasdl.tools.doctor.trial.trial` gives or {"error"}.
+        attempt: Function backend -> result of `kerasdl.tools.doctor.trial.trial`, or {"error"}.
 
     Returns:
         {"kerasdl", "machine", "findings", "broken": number of broken findings}.
@@ -40,18 +40,18 @@ def examine(attempt=None):
 
 
 def try_backend(name):
-    """Tries a backend in a process of its own."""
+    """Tries a backend in its own process."""
     try:
         with workers.Worker("kerasdl.tools.doctor.trial:work", name, name, TIMEOUT) as worker:
             return worker.read()
     except workers.WorkerTimeout as error:
-        return {"slow": f"{error}, so not tried to the end (is the machine busy?)"}
+        return {"slow": f"{error}, so the trial was stopped (is the machine busy?)"}
     except workers.WorkerFailed as error:
         return {"error": str(error)}
 
 
 def backend_findings(trials):
-    """One finding per backend: works on what, or why not."""
+    """One finding per backend: its devices, or why it does not work."""
     found = []
     for name, trial in trials.items():
         if "slow" in trial:
@@ -61,7 +61,7 @@ def backend_findings(trials):
                                         f"pip install --force-reinstall 'kerasdl[{name}]', or "
                                         f"uninstall it"))  # fmt: skip
         elif not all(math.isfinite(value) for value in (trial["loss"], *trial["after"])):
-            found.append(checks.finding(name, "broken", "a training step gives no finite numbers",
+            found.append(checks.finding(name, "broken", "a training step gives non-finite values",
                                         "kerasdl compare backends shows where"))  # fmt: skip
         else:
             versions = trial["versions"]
@@ -75,25 +75,25 @@ def backend_findings(trials):
 
 
 def agreement(trials):
-    """Whether all backends that work answer alike, before and after the same step of training."""
+    """Whether all working backends agree, before and after the same training step."""
     good = {name: trial for name, trial in trials.items() if "before" in trial}
     if len(good) < 2:
         return []
     worst = {"before": 0.0, "after": 0.0}
     for first, second in itertools.combinations(good.values(), 2):
         for key in worst:
-            worst[key] = max(worst[key], _apart(first[key], second[key]))
+            worst[key] = max(worst[key], _distance(first[key], second[key]))
     text = (
-        f"{', '.join(good)}: answers differ by {worst['before']:.0e}, "
+        f"{', '.join(good)}: outputs differ by {worst['before']:.0e}, "
         f"after a training step by {worst['after']:.0e}"
     )
     if max(worst.values()) <= TOLERANCE:
         return [checks.finding("agreement", "ok", text)]
-    return [checks.finding("agreement", "broken", f"{text}; allowed are {TOLERANCE:.0e}",
+    return [checks.finding("agreement", "broken", f"{text}; at most {TOLERANCE:.0e} is allowed",
                            "kerasdl compare backends shows where")]  # fmt: skip
 
 
-def _apart(a, b):
+def _distance(a, b):
     """Largest |a - b| / max(1, |a|, |b|), infinite for what is not finite."""
     if not all(map(math.isfinite, (*a, *b))):
         return math.inf

@@ -1,4 +1,4 @@
-"""The doctor's findings as a table in the terminal."""
+"""Findings as a table in the terminal."""
 
 import rich.box
 import rich.console
@@ -9,10 +9,10 @@ MARKS = {"ok": ("✓", "green"), "note": ("·", "yellow"), "broken": ("✗", "bo
 
 
 def show(document, console=None):
-    """Prints the findings and, in one sentence, what is to be done.
+    """Prints the findings and a one-line summary.
 
     Args:
-        document: What `kerasdl.tools.doctor.examination.examine` gave.
+        document: The result of `kerasdl.tools.doctor.examination.examine`.
         console: A `rich.console.Console`; standard output if None.
     """
     console = console or rich.console.Console(highlight=False)
@@ -36,6 +36,6 @@ def show(document, console=None):
     console.print(table)
     broken = document["broken"]
     if broken:
-        console.print(f"{broken} broken; what fixes it stands below each", style="bold red")
+        console.print(f"{broken} broken; see the fix below each", style="bold red")
     else:
-        console.print("all is well", style="green")
+        console.print("everything works", style="green")

@@ -1,4 +1,4 @@
-"""Tries one backend: imports it, runs a small network with fixed weights, trains it for a step."""
+"""Tries one backend: imports it, runs a small model with fixed weights, trains one step."""
 
 import time
 
@@ -13,7 +13,7 @@ def work(name):
 
 
 def trial(name):
-    """Devices, version, and what a U-Net answers before and after a step of training."""
+    """Devices, version, and a U-Net's outputs before and after one training step."""
     began = time.perf_counter()
     backend.choose(name)
     backend.prepare(0)
@@ -25,24 +25,24 @@ def trial(name):
     from kerasdl.runs import config as configuration
 
     imported = time.perf_counter()
-    network = models.build("unet", (SIZE, SIZE, 3), CLASSES, filters=4, depth=1)
+    model = models.build("unet", (SIZE, SIZE, 3), CLASSES, filters=4, depth=1)
     generator = numpy.random.default_rng(0)
-    network.set_weights(
+    model.set_weights(
         [
             generator.normal(0, 0.2, w.shape)
             if len(w.shape) > 1
             else generator.uniform(0.5, 1, w.shape)
-            for w in network.weights
+            for w in model.weights
         ]
     )
     x = generator.random((BATCH, SIZE, SIZE, 3), dtype="float32")
     y = generator.integers(0, CLASSES, (BATCH, SIZE, SIZE)).astype("int32")
-    before = numpy.asarray(network.predict_on_batch(x))
+    before = numpy.asarray(model.predict_on_batch(x))
     config = configuration.Config(**{"task": "segmentation"})
-    step.assemble(network, config, losses.build("crossentropy"))
-    step.tune(network)
-    loss = float(network.train_on_batch(x, y))
-    after = numpy.asarray(network.predict_on_batch(x))
+    step.assemble(model, config, losses.build("crossentropy"))
+    step.tune(model)
+    loss = float(model.train_on_batch(x, y))
+    after = numpy.asarray(model.predict_on_batch(x))
     environment = backend.environment()
     return {
         "versions": environment["versions"],

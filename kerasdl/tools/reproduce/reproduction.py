@@ -1,4 +1,4 @@
-"""`kerasdl reproduce`: every network of the report on one data set, its tables and figures anew."""
+"""`kerasdl reproduce`: trains every model of the study on one data set, with tables and figures."""
 
 import json
 import logging
@@ -11,19 +11,20 @@ from kerasdl import backend, tasks
 from kerasdl.core.errors import ConfigError
 from kerasdl.engine import run
 from kerasdl.runs import config as configuration
+from kerasdl.runs import names as run_names
 
-# What two processor cores train in minutes: 1000 images, and therefore small batches, without
-# which 20 epochs are too few steps. Epochs, optimizer, rate and its drops are the report's.
+# What two CPU cores train in minutes: 1000 images, and therefore small batches, without
+# which 20 epochs are too few steps. Epochs, optimizer, rate and its drops are the study's.
 SIZES = {"train_size": 1000, "validation_size": 200}
-# The report names no momentum. ResNet-18 does best without (with 0.9 it stays at chance on so few
-# steps), the networks that answer per pixel learn faster with it.
+# The study states no momentum. ResNet-18 does best without (with 0.9 it stays at chance on so few
+# steps), the dense prediction models learn faster with it.
 IMAGES = {"batch_size": 32, "momentum": 0.0}
-# Flipped images only: shifted ones have not been learnt after 20 epochs of so few steps.
+# Flips only: with shifts, 20 epochs of so few steps are not enough.
 PIXELS = {"batch_size": 12, "momentum": 0.9, "plateau_patience": 3}
 MASKS = {**PIXELS, "augment_args": {"crop": 0.0, "brightness": 0.0, "contrast": 0.0}}
 COLORS = {**PIXELS, "augment_args": {"crop": 0.0}}
 # name of the run folder -> what differs from the default configuration
-NETWORKS = {
+VARIANTS = {
     "resnet18": {"task": "classification", "model": "resnet18", **IMAGES},
     "unet": {"task": "segmentation", "model": "unet", **MASKS},
     "fcn8": {"task": "segmentation", "model": "fcn8", **MASKS},
@@ -37,21 +38,28 @@ NETWORKS = {
         **COLORS,
     },
 }
-QUICK = {"epochs": 5, "train_size": 400, "validation_size": 100, "test_size": 100}
-QUICK_NETWORKS = ("resnet18", "unet", "fcn32", "colors-skips", "colors-plain")
+# A demonstration, not the study: few images, and the recipe for them.
+QUICK = {
+    "recipe": "auto",
+    "epochs": 12,
+    "train_size": 400,
+    "validation_size": 100,
+    "test_size": 100,
+}
+QUICK_VARIANTS = ("resnet18", "unet", "fcn32", "colors-skips", "colors-plain")
 FIGURE_IMAGES = 5
 
 logger = logging.getLogger("kerasdl")
 
 
 def reproduce(out, quick=False, seeds=None, values=None, backend_name=None, quiet=False):
-    """Trains the report's networks and writes its tables and figures.
+    """Trains the study's models and writes its tables and figures.
 
     Args:
         out: Folder for the runs, the figures and report.html.
-        quick: Few images and epochs, the five networks of the report, one seed.
+        quick: Few images and epochs, the five models of the study, one seed.
         seeds: Number of seeds; 1 if quick, else 3.
-        values: Configuration keys that replace those of the recipe, for all networks.
+        values: Configuration keys that override the recipe, for all models.
         backend_name: Backend, see `kerasdl.backend.choose`.
         quiet: No progress.
 
@@ -59,29 +67,29 @@ def reproduce(out, quick=False, seeds=None, values=None, backend_name=None, quie
         The page's path and the list of scores documents.
 
     Raises:
-        KerasdlError: Of the training that failed.
+        KerasdlError: A training failed.
     """
     started = time.monotonic()
     out = pathlib.Path(out)
     values = dict(values or {})
     for key in ("task", "model", "model_args", "seed"):
         if key in values:
-            raise ConfigError(f"'{key}' is what reproduce itself varies", fix="leave it out")
+            raise ConfigError(f"'{key}' is varied by reproduce itself", fix="leave it out")
     name = backend.choose(backend_name or values.pop("backend", None) or "auto")
     seeds = seeds or (1 if quick else 3)
     folders = {}
     for seed in range(seeds):
-        for network in QUICK_NETWORKS if quick else NETWORKS:
-            config = _config(network, seed, quick, {**values, "backend": name})
-            folder = out / ("quick" if quick else f"seed-{seed}") / network
+        for variant in QUICK_VARIANTS if quick else VARIANTS:
+            config = _config(variant, seed, quick, {**values, "backend": name})
+            folder = out / ("quick" if quick else f"seed-{seed}") / variant
             if not quiet:
-                logger.info("%s, seed %d: %s", network, seed, folder)
-            folders[network, seed] = run.train(config, folder, quiet=quiet)
+                logger.info("%s, seed %d: %s", variant, seed, folder)
+            folders[variant, seed] = run.train(config, folder, quiet=quiet)
     return _publish(out, folders, quick, time.monotonic() - started)
 
 
 def show(documents):
-    """Prints the report's two tables, its own numbers beside ours, and what agrees."""
+    """Prints the study's two tables, with its numbers and ours, and the conclusions that agree."""
     import rich.console
 
     from kerasdl.report import study, tables
@@ -96,10 +104,13 @@ def show(documents):
             console.print(tables.as_rich(table))
 
 
-def _config(network, seed, quick, values):
-    """The configuration of one run; `values` win over the recipe, but not over the network."""
-    recipe = {**SIZES, **(QUICK if quick else {}), **NETWORKS[network], **values, "seed": seed}
-    return configuration.Config(**recipe)
+def _config(variant, seed, quick, values):
+    """The configuration of one run; `values` override the recipe, but not the model."""
+    what = VARIANTS[variant]
+    if quick:
+        what = {key: what[key] for key in ("task", "model", "model_args") if key in what}
+    recipe = {"recipe": "study", **SIZES, **(QUICK if quick else {}), **what, **values}
+    return configuration.Config(**{**recipe, "seed": seed})
 
 
 def _publish(out, folders, quick, seconds):
@@ -107,10 +118,10 @@ def _publish(out, folders, quick, seconds):
     from kerasdl.report import document as rundocument
     from kerasdl.report import figures, html, study, tables
 
-    first = {network: folder for (network, seed), folder in folders.items() if seed == 0}
+    first = {variant: folder for (variant, seed), folder in folders.items() if seed == 0}
     runs = [rundocument.read(folder) for folder in folders.values()]
     documents = [html.scores_of(document) for document in runs]
-    target = out / "figures"
+    target = out / run_names.FIGURES
     target.mkdir(parents=True, exist_ok=True)
     figures.training_curves(
         run.Run(first["resnet18"]).history, target / "figure1.png", title="ResNet-18"
@@ -146,11 +157,11 @@ def _publish(out, folders, quick, seconds):
     notes = []
     if quick:
         notes.append(
-            "A quick run: few images and epochs, to show that everything works. Its scores are "
+            "A quick run: few images and epochs, to check that everything works. Its scores are "
             "far below those of the full run, `kerasdl reproduce`."
         )
     page = html.write_reproduction_report(
-        out / "report.html",
+        out / run_names.REPORT,
         {
             "runs": runs,
             "figure2": figure2,
@@ -165,7 +176,7 @@ def _publish(out, folders, quick, seconds):
 
 
 def _images(task_name, folders, input_title):
-    """An image table: input and truth of the first test images, then each network's answer."""
+    """An image table: input and truth of the first test images, then each model's prediction."""
     from kerasdl.engine import datasets, evaluation
 
     task = tasks.of(configuration.Config(task=task_name))

@@ -1,11 +1,12 @@
-"""What a sweep leaves for people beside its runs: sweep.json, sweep.md, sweep.png, report.html."""
+"""The artifacts of a sweep besides its runs: sweep.json, sweep.md, sweep.png, report.html."""
 
 import dataclasses
 import json
 
 from kerasdl.core import files
-from kerasdl.report import comparisons, figures_compared, html, tables
 from kerasdl.report import document as rundocument
+from kerasdl.report import group_figures, html, paired_differences, tables
+from kerasdl.runs import names as run_names
 
 
 def publish(plan, finished, failures, command=None):
@@ -24,9 +25,9 @@ def publish(plan, finished, failures, command=None):
         document["scores"]["label"] = cell.label
         documents.append(document)
     scores = [html.scores_of(document) for document in documents]
-    found = comparisons.compare(scores)
-    shown = [comparisons.overview(scores), *comparisons.differences(found)]
-    notes = [f"Failed and left out: {each.label}, seed {each.seed}: {each.message}."
+    found = paired_differences.compare(scores)
+    shown = [paired_differences.overview(scores), *paired_differences.differences(found)]
+    notes = [f"Failed and excluded: {each.label}, seed {each.seed}: {each.message}."
              for each in failures]  # fmt: skip
     title = f"Sweep: {plan.task}, {', '.join(plan.cells[0].settings)}"
     document = {
@@ -39,7 +40,9 @@ def publish(plan, finished, failures, command=None):
                 "label": cell.label,
                 "settings": cell.settings,
                 "runs": [str(folder.relative_to(out)) for each, folder in finished if each is cell],
-                **comparisons.summary([each for each in scores if each["label"] == cell.label]),
+                **paired_differences.summary(
+                    [each for each in scores if each["label"] == cell.label]
+                ),
             }
             for cell in plan.cells
         ],
@@ -51,8 +54,8 @@ def publish(plan, finished, failures, command=None):
     markdown = [f"# {title}", f"    {command}" if command else "", *notes]
     markdown += [tables.as_markdown(table).strip() for table in shown]
     files.write_text(out / "sweep.md", "\n\n".join(part for part in markdown if part) + "\n")
-    figures_compared.dots(scores, out / "sweep.png")
+    group_figures.dots(scores, out / "sweep.png")
     html.write_group_report(
-        out / "report.html", documents, title, details=False, command=command, notes=notes
+        out / run_names.REPORT, documents, title, details=False, command=command, notes=notes
     )
     return document, shown

@@ -1,9 +1,9 @@
-"""The words of `--grid`: which values a sweep tries, and what the runs are called.
+"""Parses `--grid`: the values a sweep tries, and the names of its runs.
 
     KEY=VALUE,VALUE,...
 
-A value is read as TOML, else as text, as in `--set`; commas within brackets or quotes belong to it:
-`skips=all,none,[1,2]` is "all", "none" and [1, 2].
+A value is read as TOML, else as text, as in `--set`; commas within brackets or quotes do not
+separate: `skips=all,none,[1,2]` is "all", "none" and [1, 2].
 """
 
 import dataclasses
@@ -16,7 +16,7 @@ from kerasdl.core.errors import ConfigError
 
 
 def parse(assignments):
-    """{key: [value, ...]} from the words of `--grid`; a key given again adds its values.
+    """{key: [value, ...]} from the arguments of `--grid`; repeating a key adds values.
 
     Raises:
         ConfigError: An assignment is not of the form key=values, or a value is empty.
@@ -35,15 +35,15 @@ def parse(assignments):
 
 
 def values(key, text):
-    """The values that a text such as "all,none,[1,2]" stands for."""
+    """The values in a text such as "all,none,[1,2]"."""
     parts = _split(text)
     if "" in parts:
-        raise ConfigError(f"an empty value in the grid '{key}={text}'")
+        raise ConfigError(f"empty value in the grid '{key}={text}'")
     return [_value(part) for part in parts]
 
 
 def _split(text):
-    """Parts of a text between commas that stand outside of brackets and quotes."""
+    """Parts of a text between commas outside brackets and quotes."""
     parts, quote, depth, start = [], "", 0, 0
     for place, character in enumerate(text):
         if quote:
@@ -69,11 +69,11 @@ def _value(part):
 
 @dataclasses.dataclass(frozen=True)
 class Cell:
-    """One combination of the grid's values; its runs differ in the seed only.
+    """One combination of the grid's values; its runs differ only in the seed.
 
     Attributes:
         name: Name of its folder, such as "skips-none".
-        label: Name for people, such as "skips none".
+        label: Display name, such as "skips none".
         settings: {key as written: value}.
         values: Configuration keys and values, the seed left out.
     """
@@ -85,12 +85,12 @@ class Cell:
 
 
 def folder_name(settings):
-    """Folder of a cell: "skips-1-2_model-unet"; a hash is added where a value was shortened."""
+    """Folder of a cell: "skips-1-2_model-unet"; with a hash if a value was shortened."""
     parts = []
     for key, value in settings.items():
-        told = "-".join(map(str, value)) if isinstance(value, list) else str(value)
-        clean = re.sub(r"[^A-Za-z0-9.+-]+", "-", told).strip("-.")[:40]
-        if clean != told:
+        text = "-".join(map(str, value)) if isinstance(value, list) else str(value)
+        clean = re.sub(r"[^A-Za-z0-9.+-]+", "-", text).strip("-.")[:40]
+        if clean != text:
             exact = json.dumps(value, sort_keys=True, default=str)
             clean = f"{clean}-{hashlib.sha256(exact.encode()).hexdigest()[:6]}".lstrip("-")
         parts.append(f"{key.rpartition('.')[2]}-{clean}")

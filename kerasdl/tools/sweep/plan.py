@@ -1,4 +1,4 @@
-"""`kerasdl sweep`: the runs of a grid, each a run folder of its own, and what tells them apart."""
+"""`kerasdl sweep`: the runs of a grid, each in its own run folder, and their labels."""
 
 import contextlib
 import dataclasses
@@ -13,36 +13,37 @@ from kerasdl.engine import run
 from kerasdl.runs import config as configuration
 from kerasdl.tools.sweep import grid
 
-# What a grid cannot vary, and what does instead.
+# What a grid cannot vary, and why or what to use instead.
 RESERVED = {
-    "task": "one sweep is of one task",
+    "task": "a sweep has one task",
     "seed": "use --seeds",
     "backend": "one process, one backend: use --backend",
-    "workers": "it changes no result",
-    "cache_megabytes": "it changes no result",
+    "time_budget": "the runs of a sweep are compared, so set epochs",
+    "workers": "it does not affect results",
+    "cache_megabytes": "it does not affect results",
 }
-# Keys of which not all values go together: loss "chroma" is for target "ab" only.
+# Keys whose values depend on each other: loss "chroma" is for target "ab" only.
 TOGETHER = {"target", "loss", "model"}
 
 logger = logging.getLogger("kerasdl")
 
 
 class SweepFailed(KerasdlError):
-    """Some runs of a sweep failed; the exit code is that of the first of them."""
+    """Some runs of a sweep failed; the exit code is that of the first failure."""
 
     def __init__(self, failures, total):
         first = failures[0]
         super().__init__(
             f"{len(failures)} of {total} runs failed, the first: {first.message}",
             fix=("the others are in the tables; " if len(failures) < total else "")
-            + "repeat the command to try these again",
+            + "repeat the command to retry these",
         )
         self.exit_code = first.exit_code
 
 
 @dataclasses.dataclass(frozen=True)
 class Failure:
-    """A run of a sweep that came to no end."""
+    """A failed run of a sweep."""
 
     label: str
     seed: int
@@ -62,27 +63,29 @@ class Plan:
 
 
 def plan(common, assignments, num_seeds, out=None):
-    """The runs of a grid, checked as far as that is possible without training.
+    """The runs of a grid, checked as far as possible without training.
 
-    Every network of the grid is built once, because a typo found in the fifth hour is a dear one.
+    Every model of the grid is built once, because a typo found after five hours is costly.
 
     Args:
-        common: Configuration keys and values that all runs have in common, as the user set them;
-            a recipe completes them run by run. The seeds count up from theirs.
-        assignments: Words of `--grid`, see `kerasdl.tools.sweep.grid`.
+        common: Configuration keys and values common to all runs, as set by the user; the recipe
+        completes them for each run. Seeds count up from theirs.
+        assignments: Arguments of `--grid`, see `kerasdl.tools.sweep.grid`.
         num_seeds: Seeds per combination.
         out: Folder of the sweep; saved_models/sweep-<task>-<keys> if None.
 
     Raises:
-        ConfigError: An unknown key, a value out of its range, a network that cannot be built, or a
+        ConfigError: An unknown key, a value out of its range, a model that cannot be built, or a
             folder that holds a run with another configuration.
-        DataError, ModelFileError: The data or the backbone are not there.
+        DataError, ModelFileError: The data or the weights are missing.
     """
     base = configuration.Config(**common)
+    if base.time_budget:
+        raise ConfigError("a sweep has no 'time_budget'", fix=RESERVED["time_budget"])
     wanted = grid.parse(assignments)
     keys = {key: _full_key(key, base, wanted) for key in wanted}
     if len(set(keys.values())) < len(keys):
-        raise ConfigError("the grid names a key twice", fix=f"given: {', '.join(keys)}")
+        raise ConfigError("the grid names a key twice", fix=f"keys: {', '.join(keys)}")
     cells = _cells(base, common, wanted, keys, _settler(base))
     if out is None:
         short = "-".join(key.rpartition(".")[2] for key in wanted)
@@ -100,13 +103,13 @@ def plan(common, assignments, num_seeds, out=None):
 
 
 def train(plan, quiet=False):
-    """Trains all runs of a plan that are not finished; a run that fails does not end the others.
+    """Trains all runs of a plan that are not finished; a failed run does not stop the others.
 
     Returns:
         The folders of the finished runs as [(cell, folder), ...], and a list of `Failure`.
 
     Raises:
-        Stopped: A signal ended a run; the same plan goes on there.
+        Stopped: A signal stopped a run; the same plan resumes there.
     """
     finished, failures = [], []
     for number, (cell, config, folder) in enumerate(plan.runs, 1):
@@ -121,7 +124,7 @@ def train(plan, quiet=False):
                 run.train(config, folder, quiet=quiet)
             finished.append((cell, folder))
         except KerasdlError as error:
-            if error.exit_code >= 128:  # a signal is meant for the whole sweep
+            if error.exit_code >= 128:  # a signal stops the whole sweep
                 raise
             failures.append(Failure(cell.label, config.seed, str(error), error.exit_code))
         except Exception as error:
@@ -135,7 +138,7 @@ def train(plan, quiet=False):
 
 
 def _full_key(key, base, wanted):
-    """The configuration key that a word of the grid means: "skips" is "model_args.skips"."""
+    """The configuration key meant by a key of the grid: "skips" is "model_args.skips"."""
     if key in RESERVED:
         raise ConfigError(f"a grid cannot vary '{key}'", fix=RESERVED[key])
     fields = [field.name for field in dataclasses.fields(configuration.Config)]
@@ -160,9 +163,9 @@ def _full_key(key, base, wanted):
 
 
 def _cells(base, common, wanted, keys, settle):
-    """The combinations; an option that a network does not take is left out, equal ones are one.
+    """The combinations; an option that a model does not take is left out, duplicates are merged.
 
-    Where the grid varies keys that have to fit together, combinations that do not are left out.
+    Inconsistent combinations of dependent keys are left out.
     """
     cells, seen, left_out = [], [], None
     for combination in itertools.product(*wanted.values()):
@@ -190,7 +193,7 @@ def _cells(base, common, wanted, keys, settle):
             if len(TOGETHER & set(keys.values())) < 2:
                 raise
             left_out = error
-            logger.info("left out: %s: %s", _label(settings, values), error.what)
+            logger.info("skipped: %s: %s", _label(settings, values), error.what)
             continue
         if values in seen:
             continue
@@ -202,18 +205,18 @@ def _cells(base, common, wanted, keys, settle):
         raise left_out
     labels = [cell.label for cell in cells]
     cells = [
-        # "all" and [1, 2] of a network with two levels are told apart as they were written.
+        # "all" and [1, 2] of a model with two levels are distinguished as written.
         cell if labels.count(cell.label) == 1 else dataclasses.replace(cell, label=cell.name)
         for cell in cells
     ]
     twice = {cell.name for cell in cells if [each.name for each in cells].count(cell.name) > 1}
     if twice:
-        raise ConfigError(f"two combinations of the grid are called '{min(twice)}'")
+        raise ConfigError(f"two combinations of the grid have the name '{min(twice)}'")
     return tuple(cells)
 
 
 def _settler(base):
-    """Function Config -> Config that lets the recipe `auto` decide by the data, read once."""
+    """Function Config -> Config that applies the recipe `auto` to the data, which are read once."""
     if base.recipe != "auto":
         return lambda config: config
     from kerasdl.engine import datasets, planning
@@ -223,7 +226,7 @@ def _settler(base):
 
 
 def _taken(model, options):
-    """The options of the base configuration that a network takes."""
+    """The options of the base configuration that a model takes."""
     known = models.option_names(model)
     return {key: value for key, value in options.items() if key in known}
 
@@ -231,22 +234,22 @@ def _taken(model, options):
 def _label(settings, values):
     from kerasdl.report import runs
 
-    told = []
+    parts = []
     for key, value in settings.items():
         name = key.rpartition(".")[2]
         if name == "skips" and isinstance(value, list):
             text = models.skip_levels(value, values["model_args"].get("depth", 4))
         elif name == "model":
-            told.append(models.label(value))
+            parts.append(models.label(value))
             continue
         else:
             text = runs.text(value)
-        told.append(f"{name} {text}")
-    return ", ".join(told)
+        parts.append(f"{name} {text}")
+    return ", ".join(parts)
 
 
 def _check(runs):
-    """Raises ConfigError for what would fail for certain, before anything is trained."""
+    """Raises ConfigError for runs that would certainly fail, before any training."""
     from kerasdl import data
     from kerasdl.engine import datasets, transfer
     from kerasdl.runs import runfolder
@@ -257,18 +260,18 @@ def _check(runs):
         task = tasks.of(config)
         data.require(config.data)
         transfer.require(config.weights)
-        # Which masks are left out may be known from the data only.
+        # The ignored mask values may be known from the data only.
         datasets.augmentation(config, config.ignore_labels or (255,))
-        network = (config.model, config.model_args, config.image_size)
-        if network not in built:
-            built.append(network)
+        model = (config.model, config.model_args, config.image_size)
+        if model not in built:
+            built.append(model)
             size = (*config.image_size, task.channels)
             models.build(config.model, size, 2, **config.model_args)
 
 
 @contextlib.contextmanager
 def _fresh():
-    """Every run finds Keras as a process of its own would, and leaves no network in memory."""
+    """Resets Keras for each run, as in a new process, and frees its models."""
     import keras
 
     keras.utils.clear_session()
@@ -281,7 +284,7 @@ def _fresh():
 
 @contextlib.contextmanager
 def _silent(silent):
-    """Without the notes of a run that has been finished before."""
+    """Suppresses the log messages of a run that was already finished."""
     level = logger.level
     if silent:
         logger.setLevel(logging.ERROR)

@@ -130,11 +130,10 @@ class _Document:
                 key: (int(image["height"]), int(image["width"]))
                 for key, image in self.images.items()
             }
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
             self.sound = False
-            reading.error(
-                f"image or category without {error}", name, "export the annotations again"
-            )
+            what = f"image or category that cannot be read ({type(error).__name__}: {error})"
+            reading.error(what, name, "export the annotations again")
 
     def drawn(self, regions, broken):
         """`annotated.Drawn` of every image whose file is there and whose annotations are sound."""
@@ -162,12 +161,13 @@ class _Document:
     def _categories(self):
         """Name per id, in the order of the ids; without the unused root that Roboflow adds."""
         listed = sorted(self.content["categories"], key=lambda category: category["id"])
-        used = {item.get("category_id") for item in self.content["annotations"]}
+        found = (item for item in self.content["annotations"] if isinstance(item, dict))
+        used = {str(item.get("category_id")) for item in found}
         parents = {category.get("supercategory") for category in listed}
         return {
             category["id"]: str(category["name"])
             for category in listed
-            if category["id"] in used
+            if str(category["id"]) in used
             or category["name"] not in parents
             or category.get("supercategory") == category["name"]
         }
@@ -175,14 +175,20 @@ class _Document:
     def collect(self):
         """(area, label, shape) per image id, and the ids of images with a broken annotation."""
         regions, broken = collections.defaultdict(list), set()
-        for item in self.content["annotations"]:
+        for place, item in enumerate(self.content["annotations"]):
             try:
                 self._add_region(item, regions)
+                continue
             except DataError as error:
+                problem = error
+            except (AttributeError, TypeError, ValueError, OverflowError) as error:
+                problem = DataError(f"cannot be read ({type(error).__name__})")
+            item = item if isinstance(item, dict) else {}
+            with contextlib.suppress(TypeError):  # an id that is a list
                 broken.add(item.get("image_id"))
-                what = f"annotation {item.get('id')}: {error.what}"
-                fix = error.fix or "correct or remove the annotation"
-                self.reading.error(what, self.name, fix, skippable=True)
+            what = f"annotation {item.get('id', f'at place {place}')}: {problem.what}"
+            fix = problem.fix or "correct or remove the annotation"
+            self.reading.error(what, self.name, fix, skippable=True)
         return regions, broken
 
     def _add_region(self, item, regions):

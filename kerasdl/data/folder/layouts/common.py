@@ -5,6 +5,7 @@ import csv
 import dataclasses
 import functools
 import json
+import math
 import os
 
 import numpy
@@ -15,6 +16,7 @@ from kerasdl.data.folder.layouts import SPLITS, Entry, Reading
 from kerasdl.data.inspect.findings import Finding, counted, listing, printable
 
 MOST_DEPTH = 2  # folders above the one that a data set starts in, such as VOCdevkit/VOC2012
+_MOST_VALUES = 10**6  # of a list in a MATLAB file
 HEAD = 65536  # bytes of a document that tell what it is
 
 
@@ -160,12 +162,15 @@ def read_mat(path, key: str):
     """An array of a MATLAB file, flat. Raises DataError naming the file."""
     from scipy import io
 
+    fix = "download the file again"
     try:
-        return numpy.ravel(io.loadmat(path, variable_names=[key])[key])
-    except KeyError:
-        raise DataError(f"no array '{key}'", path, "download the file again") from None
+        sizes = {name: math.prod(shape) for name, shape, _ in io.whosmat(path)}
+        # A damaged file may claim any size.
+        if 0 < sizes.get(key, 0) <= _MOST_VALUES:
+            return numpy.ravel(io.loadmat(path, variable_names=[key])[key])
     except Exception as error:  # the parser raises what it meets
-        raise DataError(f"not a MATLAB file: {error}", path, "download the file again") from error
+        raise DataError(f"not a MATLAB file: {error}", path, fix) from error
+    raise DataError(f"no array '{key}' of a sensible size", path, fix)
 
 
 def _read_text(reading, name):

@@ -81,7 +81,7 @@ def parse(content: bytes) -> ElementTree.Element:
     checker.StartDoctypeDeclHandler = refuse
     try:
         checker.Parse(content, True)
-    except xml.parsers.expat.ExpatError as error:
+    except (xml.parsers.expat.ExpatError, LookupError, ValueError) as error:
         raise DataError(f"not a valid XML file: {error}") from error
     document = ElementTree.fromstring(content)
     if document.find("track") is not None:

@@ -29,6 +29,10 @@ def read(location, annotation):
     except DataError as error:
         reading.error(error.what, error.path, error.fix)
         return reading
+    if numbers.min() < 1 or numbers.max() > len(numbers):
+        what = f"labels from {numbers.min()} to {numbers.max()} for {len(numbers)} images"
+        reading.error(what, common.join(base, FLOWERS[0]), "download the file again")
+        return reading
     for split, members in ids.items():
         files = {number: common.join(base, f"jpg/image_{number:05d}.jpg") for number in members}
         missing = [file for file in files.values() if not common.has(tree.images, file)]

@@ -111,6 +111,8 @@ def _chosen(annotations):
 
     None where there is none.
     """
+    if not isinstance(annotations, list):
+        raise DataError("annotations that are no list")
     kept = [one for one in annotations if isinstance(one, dict) and not one.get("was_cancelled")]
     chosen = [one for one in kept if one.get("ground_truth")] or kept
     if not chosen:
@@ -138,6 +140,8 @@ def _file_name(value):
 def _regions(results):
     """Size of the image, (label, shape) of its regions, and the number of boxes and points."""
     regions, left_out, size = [], 0, None
+    if not isinstance(results, list):
+        raise DataError("results that are no list")
     for number, result in enumerate(results):
         try:
             value = result["value"]

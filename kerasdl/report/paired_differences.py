@@ -1,20 +1,20 @@
-"""Networks or settings beside each other over several seeds: mean, spread and paired tests."""
+"""Comparison of models or settings over several seeds: mean, spread and paired tests."""
 
 import math
 from typing import NamedTuple
 
 from kerasdl.report import names, paired, tables
 
-# What must be equal for scores to be compared pair by pair.
+# What must be equal for scores to be compared in pairs.
 SCORED_ON = ("data", "split", "samples", "image_size")
 
 
 class Difference(NamedTuple):
-    """One score of one group of runs against the group that is the reference.
+    """One score of a group of runs against the reference group.
 
     Attributes:
         label: The group.
-        reference: The group it is compared with.
+        reference: The reference group.
         score: Name of the score.
         pairs, mean, deviation, low, high, p_t, p_wilcoxon: See `paired.Paired`.
         p_holm: `p_t` corrected for the number of groups compared in this score.
@@ -40,8 +40,8 @@ def compare(documents):
         documents: Scores documents of one task; runs with one label are a group.
 
     Returns:
-        List of `Difference`, score by score; empty where no seed is shared, or where the runs were
-        scored on different images or at different sizes.
+        List of `Difference`, score by score; empty if no seed is shared, or if the runs were scored
+        on different images or at different sizes.
     """
     if _scored_differently(documents):
         return []
@@ -68,7 +68,7 @@ def overview(documents, caption=None):
 
     Args:
         documents: Scores documents of one task.
-        caption: What stands above it; task, data and split if None.
+        caption: Caption; task, data and split if None.
     """
     groups = tables.group(documents)
     first = documents[0]
@@ -94,7 +94,7 @@ def overview(documents, caption=None):
     different = _scored_differently(documents)
     if different:
         listed = ", ".join(key.replace("_", " ") for key in different)
-        notes.append(f"Not compared pair by pair: the runs were scored on different {listed}.")
+        notes.append(f"No paired comparison: the runs were scored on different {listed}.")
     return tables.Table(caption, columns, tuple(rows), tuple(notes))
 
 
@@ -145,7 +145,7 @@ def p_text(p):
 
 
 def _by_seed(documents):
-    """{seed: scores}; a seed that occurs twice tells no pair and is left out."""
+    """{seed: scores}; a seed that occurs twice gives no pair and is left out."""
     seeds = [document.get("seed") for document in documents]
     return {
         seed: document["scores"]
@@ -160,7 +160,7 @@ def _scored_differently(documents):
 
 
 def _shared_seeds(ours, reference, score):
-    """The scores of two groups with the seeds that both have."""
+    """The scores of two groups for the seeds they share."""
     seeds = sorted(set(ours) & set(reference))
     return [ours[seed].get(score) for seed in seeds], [reference[seed].get(score) for seed in seeds]
 
@@ -176,19 +176,19 @@ def _signed(name, value):
 
 
 def _notes(found, pairs, tested, with_wilcoxon):
-    told = " or ".join(map(str, pairs))
+    counts = " or ".join(map(str, pairs))
     if not tested:
-        return (f"{told} pair: one run each tells nothing of the spread, so there is no test.",)
+        return (f"{counts} pair: one run each does not show the spread, so there is no test.",)
     compared = max(
         sum(each.score == name and each.pairs > 1 for each in found)
         for name in {each.score for each in found}
     )
     notes = [
-        f"{told} pairs (seeds). Percentages differ in points. Interval: Student's t. "
+        f"{counts} pairs (seeds). Percentages differ in percentage points. Interval: Student's t. "
         "p: paired t-test, two-sided."
         + (
-            f" Corrected for {compared} comparisons per score: the intervals hold together "
-            "(Bonferroni), p-values by Holm."
+            f" Corrected for {compared} comparisons per score: the intervals hold simultaneously "
+            "(Bonferroni), p-values by Holm's method."
             if compared > 1
             else ""
         )
@@ -198,6 +198,6 @@ def _notes(found, pairs, tested, with_wilcoxon):
         notes.append(
             f"With so few pairs a p-value is weak evidence: the t-test assumes normal differences, "
             f"and Wilcoxon's test, which does not, cannot fall below {floor:.2g}. "
-            "Read the interval."
+            "Rely on the interval."
         )
     return tuple(notes)

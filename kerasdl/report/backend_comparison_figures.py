@@ -10,9 +10,9 @@ FLOOR = 1e-9  # where differences of exactly zero are drawn on a logarithmic axi
 
 
 def comparison_figure(document, path, theme=canvas.LIGHT):
-    """All of a comparison in one figure.
+    """One figure with the whole comparison.
 
-    One network: loss curves, differences per layer, times. Several: agreement and times of each.
+    One model: loss curves, differences per layer, times. Several: agreement and times of each.
 
     Args:
         document: Content of compare.json, see `kerasdl.tools.compare.backends`.
@@ -38,7 +38,7 @@ def comparison_figure(document, path, theme=canvas.LIGHT):
 
 
 def losses_figure(case, path, theme=canvas.LIGHT):
-    """Loss of each step of the short training, one curve per variant over each other."""
+    """Loss of each step of the short training, one curve per variant."""
     drawing = canvas.figure(3.3, 2.7, theme)
     _losses(drawing.add_subplot(), case, theme)
     canvas.save(drawing, path)
@@ -59,7 +59,7 @@ def times_figure(cases, path, theme=canvas.LIGHT):
 
 
 def agreement_figure(cases, path, theme=canvas.LIGHT):
-    """Largest difference of outputs and of gradient steps per case, beside what is allowed."""
+    """Largest difference of outputs and gradient steps per case, with the tolerance."""
     drawing = canvas.figure(4.6, _height(cases), theme)
     _agreement(drawing.add_subplot(), cases, theme)
     canvas.save(drawing, path)
@@ -109,10 +109,10 @@ def _layers(axes, case, theme):
     axes.set_yscale("log")
     canvas.style(axes, theme)
     canvas.title(axes, "Difference per layer", theme)
-    axes.set_xlabel("layer, input to output; dashed: allowed")
+    axes.set_xlabel("layer, input to output; dashed: tolerance")
     axes.minorticks_off()
     low, high = axes.get_ylim()
-    axes.set_ylim(low, high * 30)  # room for the legend above the dashed line
+    axes.set_ylim(low, high * 30)  # space for the legend above the dashed line
     _legend(axes, theme)
 
 
@@ -157,12 +157,12 @@ def _agreement(axes, cases, theme):
     axes.minorticks_off()
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0e}"))
     canvas.style(axes, theme, grid="x")
-    canvas.title(axes, "Largest difference; dashed: allowed", theme, pad=8)
+    canvas.title(axes, "Largest difference; dashed: tolerance", theme, pad=8)
     _legend(axes, theme, below=True, columns=2)
 
 
 def worst(case):
-    """(outputs, gradient step): the largest difference of any pair that shares the tolerance."""
+    """(outputs, gradient step): the largest difference of any pair with the same tolerance."""
     pairs = [pair for pair in case["pairs"] if pair["tolerance"] == case["pairs"][0]["tolerance"]]
     if not pairs:
         return math.nan, math.nan
@@ -180,12 +180,12 @@ def _allowed(case):
 
 
 def _drawn(value):
-    """A difference where a logarithmic axis can show it; nothing where it is not finite."""
+    """A difference clipped for a logarithmic axis; NaN where it is not finite."""
     return max(value, FLOOR) if value is not None and math.isfinite(value) else math.nan
 
 
 def _width(place, count):
-    """The curves lie over each other, so the first is broad and the last is thin."""
+    """Line width: the curves overlap, so the first is thick and the last thin."""
     return 1.2 + 2.2 * (count - 1 - place) / max(1, count - 1)
 
 

@@ -2,7 +2,7 @@
 
 import math
 
-from kerasdl.report import comparison_figures as figures
+from kerasdl.report import backend_comparison_figures as figures
 from kerasdl.report import names, tables
 
 
@@ -23,7 +23,7 @@ def agreement(case):
         for pair in case["pairs"]
     ]
     columns = ("backends", "outputs", "absolute", "mean", "gradient step", "as trained",
-               "same answer (%)", "first difference", "agrees")  # fmt: skip
+               "same output (%)", "first difference", "agrees")  # fmt: skip
     return tables.Table("Differences", columns, tuple(rows), (_allowed([case]),))
 
 
@@ -48,8 +48,8 @@ def agreement_of_many(cases):
                 "yes" if all(pair["agrees"] for pair in pairs) else "no",
             )
         )
-    columns = ("network", "outputs", "absolute", "gradient step", "as trained",
-               "same answer (%)", "first difference", "agrees")  # fmt: skip
+    columns = ("model", "outputs", "absolute", "gradient step", "as trained",
+               "same output (%)", "first difference", "agrees")  # fmt: skip
     notes = ("Worst of all pairs of backends.", _allowed(cases))
     return tables.Table("Differences", columns, tuple(rows), notes)
 
@@ -100,7 +100,7 @@ def speed_of_many(cases):
         )
     batches = ", ".join(str(each) for each in sorted({case["batch_size"] for case in cases}))
     note = f"Median of warm steps, {batches} images each."
-    return tables.Table("Training step (ms)", ("network", *variants), tuple(rows), (note,))
+    return tables.Table("Training step (ms)", ("model", *variants), tuple(rows), (note,))
 
 
 def scores(case):
@@ -138,7 +138,7 @@ def power(value):
 
 
 def fraction(value):
-    """A share in percent; 100 only if there is no exception."""
+    """A fraction in percent; 100 only if it is exactly 1."""
     return f"{math.floor(10_000 * value) / 100:.2f}"
 
 
@@ -154,7 +154,7 @@ def megabytes(value):
 
 
 def overview(cases):
-    """The two tables that tell of all cases."""
+    """The two tables about all cases."""
     if len(cases) == 1:
         return [agreement(cases[0]), speed(cases[0])]
     return [agreement_of_many(cases), speed_of_many(cases)]
@@ -163,14 +163,14 @@ def overview(cases):
 def _allowed(cases):
     """Sentence on the tolerances of the pairs."""
     known = {tuple(pair["tolerance"].items()) for case in cases for pair in case["pairs"]}
-    told = [
+    tolerances = [
         f"outputs {dict(each)['logits']:.0e}, gradient step {dict(each)['gradient_step']:.0e}"
         for each in sorted(known)
     ]
-    if not told:
+    if not tolerances:
         return "Nothing could be compared."
-    lower = " (a lower precision beside float32)" if len(told) > 1 else ""
-    return f"Allowed: {'; '.join(told)}{lower}."
+    lower = " (a lower precision against float32)" if len(tolerances) > 1 else ""
+    return f"Allowed: {'; '.join(tolerances)}{lower}."
 
 
 def or_infinite(value):

@@ -1,4 +1,4 @@
-"""Groups of runs beside each other: every run a dot, with mean and standard deviation."""
+"""Comparison of groups of runs: every run a dot, with mean and standard deviation."""
 
 from matplotlib.ticker import MaxNLocator
 
@@ -12,7 +12,7 @@ def dots(documents, path, theme=canvas.LIGHT, scores=None):
         documents: Scores documents of one task; runs with one label are a group.
         path: A path or a binary stream.
         theme: Colors of the page.
-        scores: Names of the scores; those that head the task's reports if None.
+        scores: Names of the scores; the task's headline scores if None.
     """
     groups = tables.group(documents)
     scores = scores or shown(documents)
@@ -59,6 +59,6 @@ def _group(axes, place, documents, name, theme):
 
 
 def shown(documents):
-    """The scores that head the reports of the documents' task, as far as they were measured."""
+    """The headline scores of the documents' task that were measured."""
     present = {name for document in documents for name in document["scores"]}
     return [name for name in names.headline(documents[0]["task"]) if name in present]

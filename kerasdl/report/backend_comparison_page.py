@@ -4,36 +4,36 @@ import pathlib
 from typing import NamedTuple
 
 from kerasdl.core import files
-from kerasdl.report import comparison, embed, exhibits, html, names, runs
-from kerasdl.report import comparison_figures as figures
-from kerasdl.report.comparison import or_infinite, power
+from kerasdl.report import backend_comparison, embed, exhibits, html, names, runs
+from kerasdl.report import backend_comparison_figures as figures
+from kerasdl.report.backend_comparison import or_infinite, power
 
-# What stands around the section in a run's report, so that it can be renewed.
+# Markers around the section in a run's report, so that it can be replaced.
 BEGIN, END = "<!-- comparison of backends: begin -->", "<!-- comparison of backends: end -->"
 
 
 DEFINITIONS = (
-    ("outputs", "Largest difference of the network's outputs (logits, or colors), divided by the "
-     "largest output, or by 1 if that is smaller. Compared with what is allowed."),
-    ("mean", "Mean absolute difference of the outputs, divided by their mean size."),
-    ("gradient step", "Difference of one step of the optimizer from the same weights on the same "
-     "batch, computed in float64: length of the difference over all weights, divided by the length "
+    ("outputs", "Largest difference of the model's outputs (logits, or colors), divided by the "
+     "largest output, or by 1 if that is smaller. Compared with the tolerance."),
+    ("mean", "Mean absolute difference of the outputs, divided by their mean absolute value."),
+    ("gradient step", "Difference of one optimizer step from the same weights on the same "
+     "batch, computed in float64: norm of the difference over all weights, divided by the norm "
      "of the step. A lower precision is compared as it trains."),
-    ("as trained", "The same at the precision of the training. A rectifier at zero or a tie in a "
+    ("as trained", "The same at the precision of the training. A ReLU at zero or a tie in a "
      "pooling window, decided by rounding, can change it by a thousandth; it is not judged."),
-    ("same answer", "Share of equal classes (of images or pixels), or of equal colors in 8 "
+    ("same output", "Fraction of equal classes (of images or pixels), or of equal colors in 8 "
      "bits."),
     ("first difference", "The first layer, from input to output, whose output differs by more than "
-     "what is allowed, relative to the largest value in it."),
+     "the tolerance, relative to its largest value."),
     ("step", "Time of one warm training step: forward, backward, update; median and quartiles."),
-    ("first step", "Time of the first training step, with all that is compiled for it."),
+    ("first step", "Time of the first training step, including compilation."),
     ("prediction", "Time of one warm prediction of a batch; median and quartiles."),
-    ("memory", "Most memory of the backend's process, the imported libraries included."),
+    ("memory", "Peak memory of the backend's process, including the imported libraries."),
 )  # fmt: skip
 
 
 class CaseSection(NamedTuple):
-    """What a page shows of one network at one size."""
+    """What a page shows of one model at one size."""
 
     name: str
     facts: list
@@ -51,8 +51,8 @@ def write_page(path, document):
     }
     return html.write(
         path,
-        "comparison.html.j2",
-        title="Backends beside each other",
+        "backend_comparison.html.j2",
+        title="Comparison of backends",
         comparison=_section(document),
         definitions=DEFINITIONS,
         command=document["command"],
@@ -61,9 +61,9 @@ def write_page(path, document):
 
 
 def insert(path, document):
-    """Puts the comparison into a run's report as a section, in place of an older one.
+    """Inserts the comparison into a run's report as a section, replacing an older one.
 
-    Nothing happens to a page that has no place for it.
+    Does nothing if the page has no markers for it.
 
     Raises:
         WriteError: The file cannot be written.
@@ -76,27 +76,29 @@ def insert(path, document):
     _, end, after = rest.partition(END)
     if not begin or not end:
         return
-    text = html.render("comparison_section.html.j2", comparison=_section(document))
+    text = html.render("backend_comparison_section.html.j2", comparison=_section(document))
     files.write_text(path, f"{before}{BEGIN}\n{text}{END}{after}")
 
 
 def _section(document):
-    """The document as the templates take it."""
+    """The document as the templates need it."""
     cases = document["cases"]
     several = [case for case in cases if figures.timed(case)] if len(cases) > 1 else []
     charts = []
     if several:
-        told = "; ".join(
+        worst = "; ".join(
             f"{case['name']}: outputs {power(a)}, gradient step {power(b)}"
             for case in several
             for a, b in [figures.worst(case)]
         )
-        charts.append(embed.chart(figures.agreement_figure, f"Differences. {told}.", cases=several))
+        charts.append(
+            embed.chart(figures.agreement_figure, f"Differences: {worst}.", cases=several)
+        )
         charts.append(embed.chart(figures.times_figure, _times_alt(several), cases=several))
     return {
         "agree": document["verdict"]["agree"],
         "sentence": document["verdict"]["sentence"],
-        "tables": comparison.overview(cases),
+        "tables": backend_comparison.overview(cases),
         "charts": charts,
         "cases": [_case(case, alone=len(cases) == 1) for case in cases],
     }
@@ -110,9 +112,9 @@ def _case(case, alone):
         ("steps", str(case["steps"])),
     ]
     variants = figures.timed(case)
-    shown = [comparison.scores(case)] if variants else []
+    shown = [backend_comparison.scores(case)] if variants else []
     if not alone:
-        shown = [comparison.agreement(case), comparison.speed(case), *shown]
+        shown = [backend_comparison.agreement(case), backend_comparison.speed(case), *shown]
     charts = []
     if variants:
         final = "; ".join(
@@ -141,14 +143,14 @@ def _caption(case):
         return "Nothing could be compared."
     worst = max((pair for pair in case["pairs"]), key=lambda pair: or_infinite(pair["losses"]))
     return (
-        f"The losses of {worst['a']} and {worst['b']} are furthest apart: "
-        f"{power(worst['losses'])} of their size at most. Rounding grows from step to step, so "
-        "later steps say less."
+        f"The losses of {worst['a']} and {worst['b']} differ most, "
+        f"by {power(worst['losses'])} of the loss at most. Rounding errors grow with every step, "
+        "so later steps are less informative."
     )
 
 
 def _times_alt(cases):
-    told = "; ".join(
+    times = "; ".join(
         f"{case['name']}: "
         + ", ".join(
             f"{name} {1000 * each['step']['median']:.0f} ms"
@@ -156,7 +158,7 @@ def _times_alt(cases):
         )
         for case in cases
     )
-    return f"Time of a training step. {told}."
+    return f"Time of a training step. {times}."
 
 
 def _relative(layer):
