@@ -54,7 +54,7 @@ def divide(entries, config, path):
 def limit(entries, most, seed):
     """At most `most` entries (0: all), chosen by the seed, in their old order."""
     if not most or len(entries) <= most:
-        return list(entries)
+        return entries
     chosen = numpy.random.default_rng([seed, len(entries)]).permutation(len(entries))[:most]
     return [entries[index] for index in sorted(chosen)]
 
@@ -69,14 +69,13 @@ def _dealt(entries, seed):
     groups = collections.defaultdict(list)
     for entry in entries:
         groups[entry.label or 0].append(entry)
-    ordered, places, labels = [], [], []
+    ordered, places = [], []
     for label in sorted(groups):
         members = sorted(groups[label], key=_name)
         ordered += [members[index] for index in generator.permutation(len(members))]
         places.append((numpy.arange(len(members)) + 0.5) / len(members))
-        labels.append(numpy.full(len(members), label))
-    order = numpy.lexsort((numpy.concatenate(labels), numpy.concatenate(places)))
-    return [ordered[index] for index in order]
+    order = numpy.argsort(numpy.concatenate(places), kind="stable")  # equals stay by label
+    return [ordered[index] for index in order.tolist()]
 
 
 def _name(entry):

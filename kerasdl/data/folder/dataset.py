@@ -30,7 +30,7 @@ class FolderSplit:
     """
 
     def __init__(self, entries, rule=None, skipped=()):
-        self.entries = list(entries)
+        self.entries = entries
         self.rule = rule
         self.skipped = tuple(skipped)
 

@@ -215,7 +215,8 @@ def outside_findings(found, rule):
         what, cause, fix = masks.explain_values(everything, rule)
         if len(sound) > len(gray) and "ignore_label" not in fix:
             cause = f"the other {counted(len(sound), 'mask')} hold only known values"
-            fix = "correct these, or name all classes, or list the values in mask_values"
+            other = fix if rule.values else "name all classes, or list the values in mask_values"
+            fix = f"correct these, or {other}"
         yield Finding("error", _several(what, gray), gray[0].path, cause, fix, "mask-values")
 
 

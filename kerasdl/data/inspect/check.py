@@ -118,7 +118,8 @@ def check_folder(location, annotation, config, quick, dataset=None):
         return examine_files(split, entry, rule, not quick, index in valued)
 
     records = _parallel(examine, sorted(looked | valued))
-    if annotation == "mask" and not quick and rule.classes is None:
+    described = rule.values or rule.colors
+    if annotation == "mask" and rule.classes is None and (described or not quick):
         found = [record.mask for record in records if record.mask]
         finding = mask_scan.count_finding(found, rule)
         findings += [finding] if finding else []

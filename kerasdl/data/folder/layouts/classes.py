@@ -16,8 +16,13 @@ EXPECTED = "expected one folder per class, or train/, val/, test/ with one folde
 def add_classes(reading, file, folders):
     """Fills in the samples: the first folder below the split names the class."""
     tree = reading.tree
-    tops = [f"{folder}/" if folder else "" for folder in folders.values()]
-    if any(mask_folder(tree, top + IMAGE_FOLDERS[0]) is not None for top in tops):
+    usual = [
+        f"{folder}/{name}" if folder else name
+        for folder in folders.values()
+        for name in tree.children(folder)
+        if name.lower() in IMAGE_FOLDERS
+    ]
+    if any(tree.count(name) and mask_folder(tree, name) is not None for name in usual):
         reading.error(
             "images and masks, not class folders",
             "",

@@ -1,0 +1,177 @@
+"""docs/data.md: every line that the check advises is on it, and pasted it does what it says."""
+
+import pathlib
+import re
+import tomllib
+
+import numpy
+import PIL.Image
+import pytest
+from data_fixtures import image, load, save
+from test_real_world import check, disc, discs, errors, lines_of, palette_png, paste, refused
+
+from kerasdl.data.folder import dataset_file
+
+PAGE = (pathlib.Path(__file__).parent.parent / "docs" / "data.md").read_text(encoding="utf-8")
+
+
+def form(line):
+    """A line without its values: numbers, texts and the number of repetitions are left out."""
+    line = re.sub(r'"[^"]*"', "S", re.sub(r"\b\d+\b", "N", re.sub(r'"#[0-9a-f]{6}"', "C", line)))
+    previous = None
+    while previous != line:
+        previous = line
+        line = re.sub(r"([NCS](?: = [NS])?), \1\b", r"\1", line)
+    return line
+
+
+ADVICE = {form(code) for code in re.findall(r"`([a-z_]+ = [^`]+)`", PAGE)}
+
+
+def drawn(values, root, **options):
+    """Discs whose index masks are stored as certain values."""
+    table = numpy.array(values, "uint8")
+    return discs(root, draw=lambda index: table[disc(index)], **options)
+
+
+def black_and_white(root):
+    drawn([0, 255], root)
+
+
+def from_one(root):
+    drawn([1, 2], root)
+    paste(root, 'names = ["a", "b"]')
+
+
+def spread(root):
+    drawn([0, 128], root)
+    paste(root, 'names = ["a", "b"]')
+
+
+def void(root):
+    def draw(index):
+        mask = disc(index)
+        mask[0] = 255
+        return mask
+
+    discs(root, draw=draw)
+
+
+def colors(root):
+    table = numpy.array([[0, 0, 0], [128, 0, 0]], "uint8")
+    discs(root, draw=lambda index: table[disc(index)])
+
+
+def smoothed(root):
+    def draw(index):
+        small = PIL.Image.fromarray(disc(index, inside=255))
+        return small.resize((128, 96), PIL.Image.Resampling.BILINEAR).resize((64, 48), 3)
+
+    discs(root, draw=draw)
+
+
+def palettes(root):
+    discs(root)
+    for index in range(12):
+        order = [0, 0, 0, 255, 255, 255] if index % 2 else [255, 255, 255, 0, 0, 0]
+        indices = disc(index) if index % 2 else 1 - disc(index)
+        palette_png(indices, order, root / "masks" / f"{index}.png")
+
+
+def alpha(root):
+    def draw(index):
+        white = PIL.Image.new("RGB", (64, 48), "white")
+        white.putalpha(PIL.Image.fromarray(disc(index, inside=255)))
+        return white
+
+    discs(root, draw=draw)
+
+
+def left_out(root):
+    drawn([0, 7], root)
+    paste(root, "mask_values = { 0 = 0, 7 = 1 }")
+    stray = disc(3) * numpy.uint8(7)
+    stray[0] = 37
+    save(stray, root / "masks" / "3.png")
+
+
+def several(root):
+    discs(root, masks="masks")
+    for index in range(12):
+        save(disc(index + 50), root / "manual" / f"{index}.png")
+
+
+def one_named_as_masks(root):
+    discs(root, "pictures", "annotation")
+
+
+CASES = (
+    *(black_and_white, from_one, spread, void, colors, smoothed, palettes, alpha, left_out),
+    *(several, one_named_as_masks),
+)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
+def test_every_line_of_advice_is_on_the_page_and_helps(tmp_path, case):
+    case(tmp_path)
+    task = "classification" if case is one_named_as_masks else "segmentation"
+    for _ in range(3):
+        report = check(tmp_path, task)
+        if not report.failed:
+            break
+        fix = refused(tmp_path, task).fix
+        lines = lines_of(fix) or re.findall(r'\d+ = "ignore"', fix)
+        assert lines, fix
+        assert {form(line) for line in lines} <= ADVICE | {"N = S"}, lines
+        if case is left_out:
+            text = (tmp_path / "dataset.toml").read_text()
+            (tmp_path / "dataset.toml").write_text(text.replace(" }", f", {lines[0]} }}"))
+        elif case is one_named_as_masks:
+            paste(tmp_path, *lines[:2])
+            task = "segmentation"
+        else:
+            paste(tmp_path, lines[0])
+    assert not errors(check(tmp_path, task))
+    dataset = load(tmp_path, task, validation_split=0.0, test_split=0.0)
+    split = dataset.splits["train"]
+    assert len(dataset.class_names) == 2 and len(split) == 12
+    for index in range(len(split)):
+        number = int(pathlib.Path(split.name(index)).stem)
+        expected = disc(number)
+        if case is several and "manual" in (tmp_path / "dataset.toml").read_text():
+            expected = disc(number + 50)
+        found = split[index].mask
+        counted = ~numpy.isin(found, dataset.ignore_labels)
+        if case is smoothed:
+            assert (found == expected).mean() > 0.98
+        else:
+            assert (found == expected)[counted].all() and counted.mean() > 0.9
+
+
+def test_the_examples_of_the_page_are_read(tmp_path):
+    section = PAGE.partition("## dataset.toml")[2].partition("### What `data check`")[0]
+    blocks = re.findall(r"(?:^    .*\n)+", section, re.M)
+    keys = set()
+    for block in blocks:
+        if " = " not in block:
+            continue
+        lines = [line.strip() for line in block.splitlines()]
+        for line in lines:
+            (key,) = tomllib.loads(line)
+            keys.add(key)
+            text = 'names = ["background", "cat"]\n' if key != "names" else ""
+            (tmp_path / "dataset.toml").write_text(text + line + "\n")
+            dataset_file.read(tmp_path)
+    same_there = {"nc", "path", "label_mapping", "license", "source"}
+    assert keys | same_there == set(dataset_file.KEYS)
+    assert all(f"`{key}`" in PAGE for key in same_there)
+
+
+def test_images_of_the_page_exist():
+    for name in re.findall(r"\]\((?!http)([^)#]+)", PAGE):
+        assert (pathlib.Path(__file__).parent.parent / "docs" / name).exists(), name
+
+
+def test_photographs_are_no_masks(tmp_path):
+    discs(tmp_path, draw=lambda index: image(index + 40, 48, 64))
+    assert check(tmp_path, "segmentation").failed
