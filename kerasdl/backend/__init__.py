@@ -1,7 +1,6 @@
 """Choosing and setting up the Keras backend, before Keras is imported."""
 
 import contextlib
-import importlib.metadata
 import importlib.util
 import json
 import logging
@@ -239,6 +238,8 @@ def allow_float64():
 
 def environment():
     """What a result depends on besides configuration and data, as JSON types."""
+    import importlib.metadata  # here, because it takes a fifth of the start of `--help`
+
     import keras
 
     versions = {}
