@@ -12,7 +12,10 @@ a loss or a metric does, on the backend of KERAS_BACKEND.
 """
 
 import importlib
+import re
 from typing import TYPE_CHECKING, TypeVar
+
+from kerasdl.core.registry import attributes
 
 if TYPE_CHECKING:
     from kerasdl import data as data
@@ -33,18 +36,23 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_LAZY = {
-    "Run": "kerasdl.engine.run",
-    "train": "kerasdl.engine.run",
-    "evaluate": "kerasdl.engine.run",
-    "predict": "kerasdl.engine.run",
-    "Config": "kerasdl.runs.config",
-    "ModelSpec": "kerasdl.models",
-    "Option": "kerasdl.models",
-    "LossSpec": "kerasdl.losses",
-    "MetricSpec": "kerasdl.metrics",
-    "SourceSpec": "kerasdl.data",
-}
+_LAZY = (
+    "kerasdl.engine.run:Run",
+    "kerasdl.engine.run:train",
+    "kerasdl.engine.run:evaluate",
+    "kerasdl.engine.run:predict",
+    "kerasdl.runs.config:Config",
+    "kerasdl.models:ModelSpec",
+    "kerasdl.models:Option",
+    "kerasdl.losses:LossSpec",
+    "kerasdl.metrics:MetricSpec",
+    "kerasdl.data:SourceSpec",
+    "kerasdl.models",
+    "kerasdl.losses",
+    "kerasdl.metrics",
+    "kerasdl.tasks",
+    "kerasdl.data",
+)
 # Registry -> the class of its entries.
 _REGISTRIES = {
     "kerasdl.models": ("MODELS", "ModelSpec"),
@@ -52,11 +60,10 @@ _REGISTRIES = {
     "kerasdl.metrics": ("METRICS", "MetricSpec"),
     "kerasdl.data": ("SOURCES", "SourceSpec"),
 }
-_PACKAGES = ("models", "losses", "metrics", "tasks", "data")
 
 Entry = TypeVar("Entry", "ModelSpec", "LossSpec", "MetricSpec", "SourceSpec")
 
-__all__ = [*_LAZY, *_PACKAGES, "__version__", "register"]
+__all__ = [*(re.split("[.:]", each)[-1] for each in _LAZY), "__version__", "register"]
 
 
 def register(entry: Entry) -> Entry:
@@ -91,14 +98,4 @@ def register(entry: Entry) -> Entry:
 
 
 if not TYPE_CHECKING:  # with a `__getattr__`, every misspelled name would pass as well
-
-    def __getattr__(name):
-        if name in _PACKAGES:
-            return importlib.import_module(f"kerasdl.{name}")
-        if name in _LAZY:
-            return getattr(importlib.import_module(_LAZY[name]), name)
-        raise AttributeError(f"module 'kerasdl' has no attribute '{name}'")
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *_LAZY, *_PACKAGES])
+    __getattr__, __dir__ = attributes(__name__, _LAZY)

@@ -267,6 +267,13 @@ def test_target_and_saturation_on_the_command_line(runs, tmp_path, capsys):
     assert ended.value.code in (0, None)
     written = numpy.asarray(Image.open(tmp_path / "out" / "photo.png"))
     assert (written == written[..., :1]).all()
+    (listed,) = json.loads((tmp_path / "out" / "predictions.json").read_text())
+    assert listed["files"] == {"image": str(tmp_path / "out" / "photo.png")}
+    (tmp_path / "photo.png").write_bytes(b"no image")
+    with pytest.raises(SystemExit) as ended:
+        main([*line[:-1], str(tmp_path / "again")])
+    assert ended.value.code == 3
+    assert not (tmp_path / "again").exists()  # an empty result would be in the way of the next try
     with pytest.raises(SystemExit) as ended:
         main(["config", "show", "colorize", "--target", "ab"])
     assert ended.value.code in (0, None)

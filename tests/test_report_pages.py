@@ -227,6 +227,14 @@ def test_the_card_tells_no_folder_of_this_machine():
     assert "photos" in text and "body" in text and "/home" not in text
 
 
+def test_a_page_tells_no_folder_of_this_machine(tmp_path):
+    document = run_document()
+    document["config"] |= {"data": "/home/me/photos", "extensions": ["/home/me/own.py", "b.c"]}
+    page = check_page(html.write_run_report(tmp_path, document))
+    assert "data photos" in page.text and "extensions own.py, b.c" in page.text
+    assert "/home" not in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
 def test_runs_that_differ_in_much_have_short_labels_and_a_table_of_rows():
     def document(recipe, seed, **values):
         config = {"recipe": recipe, "seed": seed, **values}

@@ -46,7 +46,7 @@ def predict(task, images, run, out, overwrite, top, saturation, backend, as_json
     run = chosen_run(task, run, backend)
     out = out or TASKS[task].default_out or None
     found = engine.predict(run, list(images), out, overwrite, top, saturation)
-    if out is not None:
+    if out is not None and any(each.error is None for each in found):
         from kerasdl.engine.prediction import write_index
 
         write_index(found, out)

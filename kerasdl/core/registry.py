@@ -5,6 +5,8 @@ reference, "module:attribute", and imported on first use.
 """
 
 import importlib
+import re
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Protocol, TypeAlias, TypeVar
 
@@ -66,5 +68,25 @@ def load(reference: Reference) -> Any:
     """Resolves a reference: a callable is returned as is, "module:attribute" is imported."""
     if not isinstance(reference, str):
         return reference
-    module, _, attribute = reference.partition(":")
-    return getattr(importlib.import_module(module), attribute)
+    name, _, attribute = reference.partition(":")
+    module = importlib.import_module(name)
+    return getattr(module, attribute) if attribute else module
+
+
+def attributes(
+    module: str, references: Iterable[str]
+) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """`__getattr__` and `__dir__` of a module whose attributes are imported on first use.
+
+    Args:
+        module: Name of the module.
+        references: "module:attribute" or "package.module"; the last part is the attribute's name.
+    """
+    known = {re.split("[.:]", reference)[-1]: reference for reference in references}
+
+    def get(name: str) -> Any:
+        if name not in known:
+            raise AttributeError(f"module '{module}' has no attribute '{name}'")
+        return load(known[name])
+
+    return get, lambda: sorted([*vars(sys.modules[module]), *known])

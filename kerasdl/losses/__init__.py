@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from kerasdl.core.errors import ConfigError, suggest
-from kerasdl.core.registry import Reference, Registry, load
+from kerasdl.core.registry import Reference, Registry, attributes, load
 
 if TYPE_CHECKING:
     import keras
@@ -159,24 +159,15 @@ def build(
     return load(spec.builder)(**{key: given[key] for key in spec.takes})
 
 
-_CLASSES = {
-    "SparseCrossentropy": "kerasdl.losses.crossentropy",
-    "SparseFocal": "kerasdl.losses.focal",
-    "SparseDice": "kerasdl.losses.dice",
-    "Sum": "kerasdl.losses.dice",
-    "ABError": "kerasdl.losses.color",
-    "BinsCrossentropy": "kerasdl.losses.color",
-    "Huber": "kerasdl.losses.color",
-}
-
+_CLASSES = (
+    "kerasdl.losses.crossentropy:SparseCrossentropy",
+    "kerasdl.losses.focal:SparseFocal",
+    "kerasdl.losses.dice:SparseDice",
+    "kerasdl.losses.dice:Sum",
+    "kerasdl.losses.color:ABError",
+    "kerasdl.losses.color:BinsCrossentropy",
+    "kerasdl.losses.color:Huber",
+)
 
 if not TYPE_CHECKING:  # a `__getattr__` would hide misspelled names from mypy
-
-    def __getattr__(name):
-        if name in _CLASSES:
-            return load(f"{_CLASSES[name]}:{name}")
-        raise AttributeError(f"module 'kerasdl.losses' has no attribute '{name}'")
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *_CLASSES])
+    __getattr__, __dir__ = attributes(__name__, _CLASSES)

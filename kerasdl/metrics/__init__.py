@@ -9,7 +9,7 @@ import math
 from typing import TYPE_CHECKING
 
 from kerasdl.core.errors import suggest
-from kerasdl.core.registry import Reference, Registry, load
+from kerasdl.core.registry import Reference, Registry, attributes
 
 if TYPE_CHECKING:
     from kerasdl.metrics.base import ImageMean as ImageMean
@@ -194,21 +194,12 @@ def number(name: str, value: float | None, unit: bool = False) -> str:
     return f"{text} {shown.unit}" if unit and shown.unit else text
 
 
-_CLASSES = {
-    "MeanIoU": "kerasdl.metrics.confusion",
-    "PSNR": "kerasdl.metrics.psnr",
-    "SSIM": "kerasdl.metrics.ssim",
-    "ImageMean": "kerasdl.metrics.base",
-}
-
+_CLASSES = (
+    "kerasdl.metrics.confusion:MeanIoU",
+    "kerasdl.metrics.psnr:PSNR",
+    "kerasdl.metrics.ssim:SSIM",
+    "kerasdl.metrics.base:ImageMean",
+)
 
 if not TYPE_CHECKING:  # a `__getattr__` would hide misspelled names from mypy
-
-    def __getattr__(name):
-        if name in _CLASSES:
-            return load(f"{_CLASSES[name]}:{name}")
-        raise AttributeError(f"module 'kerasdl.metrics' has no attribute '{name}'")
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *_CLASSES])
+    __getattr__, __dir__ = attributes(__name__, _CLASSES)

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kerasdl.core.errors import ConfigError, suggest
-from kerasdl.core.registry import Reference, Registry, load
+from kerasdl.core.registry import Reference, Registry, attributes, load
 
 if TYPE_CHECKING:
     import keras
@@ -256,19 +256,7 @@ def has_variants(name: str) -> bool:
 
 
 # Builders as attributes, imported on first use: `kerasdl.models.unet(...)`.
-_BUILDERS = {
-    spec.builder.rpartition(":")[2]: spec.builder
-    for spec in MODELS.values()
-    if isinstance(spec.builder, str)
-}
+_BUILDERS = [spec.builder for spec in MODELS.values() if isinstance(spec.builder, str)]
 
 if not TYPE_CHECKING:  # a `__getattr__` would hide misspelled names from mypy
-
-    def __getattr__(name):
-        if name in _BUILDERS:
-            return load(_BUILDERS[name])
-        raise AttributeError(f"module 'kerasdl.models' has no attribute '{name}'")
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *_BUILDERS])
+    __getattr__, __dir__ = attributes(__name__, _BUILDERS)

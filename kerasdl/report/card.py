@@ -1,6 +1,5 @@
 """The model card: README.md of a run folder, with the front matter that model hubs read."""
 
-import os
 import pathlib
 import re
 
@@ -79,7 +78,7 @@ def model_card(document, run_name):
         class_names=list(scores.get("class_names") or ()),
         limits=task.limits,
         command=document.get("command"),
-        source=_shared(document.get("source")),
+        source=runs.without_folder(document.get("source")),
         license=document.get("license"),
         parameters=document.get("parameters"),
         size=size,
@@ -101,11 +100,6 @@ def quoted(text):
     """Text as a double-quoted YAML scalar."""
     escaped = str(text).replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ")
     return f'"{escaped}"'
-
-
-def _shared(source):
-    """The source of the data, without local folders."""
-    return pathlib.Path(source).name if source and os.path.isabs(source) else source
 
 
 def _table(scores, listed):
@@ -140,9 +134,7 @@ def _training(document, config, scores):
         if key == "target" and not TASKS[scores["task"]].targets:
             continue
         if config.get(key, "") != "":
-            # A card may be published: no local paths.
-            value = pathlib.Path(config[key]).name if key == "weights" else config[key]
-            pairs.append((label, runs.text(value)))
+            pairs.append((label, runs.text(runs.without_folder(config[key]))))
     if scores.get("seed") is not None:
         pairs.append(("seed", str(scores["seed"])))
     backend = document.get("backend") or config.get("backend")

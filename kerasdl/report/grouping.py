@@ -149,7 +149,10 @@ def differences(documents):
     for document in documents:
         scores = runs.scores_of(document)
         values = dict(runs.flat(document.get("config") or {}))
-        cells = (names.run_label(scores), *(values.get(key, names.ABSENT) for key in keys))
+        cells = (
+            names.run_label(scores),
+            *(runs.without_folder(values.get(key, names.ABSENT)) for key in keys),
+        )
         rows.setdefault(cells, []).append(scores.get("seed"))
     several = any(len(seeds) > 1 for seeds in rows.values())
     columns = ("runs" if several else "run", *keys)

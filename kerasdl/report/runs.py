@@ -1,5 +1,7 @@
 """Run documents: grouping, labels, differing configuration keys."""
 
+import os
+
 from kerasdl.report import names
 
 # Keys that are already part of a run's name, or do not affect what it computes.
@@ -110,3 +112,10 @@ def text(value):
     if value is None or value == "" or value == {}:
         return names.ABSENT
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def without_folder(value):
+    """A configuration value; of absolute paths only the last part, because pages are passed on."""
+    if isinstance(value, list | tuple):
+        return [without_folder(item) for item in value]
+    return os.path.basename(value) if isinstance(value, str) and os.path.isabs(value) else value

@@ -173,9 +173,11 @@ def _per_class_note(document):
 
 
 def config_rows(config, defaults):
-    """[(key, value, whether it differs from the default), ...]."""
+    """[(key, value, whether it differs from the default), ...], without folders."""
     usual = dict(runs.flat(defaults))
     return [
         (key, value, bool(usual) and usual.get(key, names.ABSENT) != value)
-        for key, value in runs.flat(config)
+        for key, value in runs.flat(
+            {key: runs.without_folder(value) for key, value in config.items()}
+        )
     ]

@@ -158,7 +158,7 @@ def _publish(out, folders, quick, seconds):
     if quick:
         notes.append(
             "A quick run: few images and epochs, to check that everything works. Its scores are "
-            "far below those of the full run, `kerasdl reproduce`."
+            "far below those of a full run (kerasdl reproduce)."
         )
     page = html.write_reproduction_report(
         out / run_names.REPORT,
