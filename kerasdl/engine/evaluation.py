@@ -51,7 +51,7 @@ def source_of(dataset, split, task, config):
 
 
 def loss_of(task, config, dataset, class_weights=None, label_smoothing=0.0):
-    """The loss a configuration names; smoothed labels train only."""
+    """The loss a configuration names; weights and smoothing are for training and `val_loss`."""
     ignore = dataset.ignore_labels if task.masks else ()
     return losses.build(config.loss, ignore, class_weights, label_smoothing, task.target)
 

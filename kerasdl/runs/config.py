@@ -201,7 +201,7 @@ class Config:
         choices=TARGETS, flag=True,
     )  # fmt: skip
     label_smoothing: float = _key(
-        0.0, "Fraction of the target spread over all classes, in training only.", "Loss",
+        0.0, "Fraction of the target spread over all classes in training and val_loss.", "Loss",
         low=0, below=1,
     )  # fmt: skip
     class_weights: str = _key(
