@@ -1,6 +1,8 @@
 """The recipe `auto`: settings from facts about data and machine, by hand."""
 
+import json
 import math
+import tomllib
 
 import pytest
 from data_fixtures import mask_folder
@@ -247,3 +249,31 @@ def test_a_plan_of_a_run_without_a_finished_epoch_stays_too(tmp_path):
     # What was wrong at its start can be corrected, which makes another plan.
     assert planning._decided_before(Config(**{**values, "batch_size": 8}), folder) is None
     assert planning._decided_before(Config(**{**values, "time_budget": 30}), folder) is None
+
+
+def test_plan_tells_what_train_would_do(tmp_path, monkeypatch, capsys):
+    from kerasdl.cli.main import main
+    from kerasdl.engine import datasets, planning
+
+    def planned(*words):
+        with pytest.raises(SystemExit) as ended:
+            main(["plan", "segmentation", *words])
+        assert ended.value.code in (0, None)
+        return capsys.readouterr().out
+
+    monkeypatch.setattr(planning, "measure", lambda *_: auto.Times(1.0, 0.5, 2.0, 3.0, 2**30))
+    photos = str(mask_folder(tmp_path / "photos", 12, names=("ground", "thing")))
+    table = planned("--data", photos, "--set", "test_split=0")
+    dataset = datasets.load(config := Config(task="segmentation", data=photos, test_split=0))
+    settled, decisions = planning.settle(config, dataset, "any")
+    assert decisions and all(each.key in table for each in decisions)
+    steps = settled.steps_per_epoch
+    assert steps and f"{2 + 0.5 * steps:.0f} s per epoch with validation" in table
+
+    listed = tomllib.loads(planned("--data", photos, "--set", "test_split=0", "--toml"))
+    assert as_dict(Config(**listed)) == as_dict(settled)
+    # The scenes are trained with the study's settings unless a recipe is named.
+    values = json.loads(planned("--json", "--set", "train_size=20"))
+    assert values["decisions"] == [] and values["config"]["recipe"] == "study"
+    # One step of 128 covers the 20 images; 1 + 20 * (0.5 + 2) + 3 seconds.
+    assert values["seconds"] == 54.0

@@ -25,7 +25,7 @@ from kerasdl.runs import config as configuration
 def plan(task, config_file, assignments, backend, as_toml, as_json, **flags):
     """Show the configuration and duration of a training on this machine.
 
-    The recipe `auto` decides what is not set; a few steps are measured. Nothing is written.
+    The recipe decides what is not set; a few steps are measured. Nothing is written.
 
     \b
     Examples:
@@ -34,7 +34,7 @@ def plan(task, config_file, assignments, backend, as_toml, as_json, **flags):
     """
     from kerasdl.tools import planner
 
-    values = {"recipe": "auto", **given(task, config_file, assignments, backend, flags)}
+    values = given(task, config_file, assignments, backend, flags)
     found = planner.plan(configuration.Config(**values))
     if as_toml:
         click.echo(planner.toml(found), nl=False)

@@ -1,4 +1,4 @@
-"""The settings that the recipe `auto` chooses for a data set on this machine, without training."""
+"""The settings and the duration of a training on this machine, without training."""
 
 import dataclasses
 
@@ -88,7 +88,10 @@ def show(found: Plan) -> None:
     for each in found.decisions:
         value = "x".join(map(str, each.value)) if each.key == "image_size" else str(each.value)
         table.add_row(each.key, value, rich.markup.escape(each.reason))
-    console.print(table)
+    if found.decisions:
+        console.print(table)
+    else:
+        console.print(f"recipe {found.config.recipe}: settings as `kerasdl config show` lists them")
     measured, epochs = found.measured, found.config.epochs
     rest = measured.start + measured.end
     console.print(
