@@ -77,8 +77,8 @@ def main():
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("transfer-camvid"))
     parser.add_argument("--seeds", type=int, default=3)
     arguments = parser.parse_args()
-    backbone = arguments.backbone or arguments.out / "weights"
-    if arguments.backbone is None:
+    backbone = arguments.weights or arguments.out / "weights"
+    if arguments.weights is None:
         kerasdl.train(kerasdl.Config(**BACKBONE), backbone, quiet=True)
     document = json.loads((backbone / "metrics.json").read_text())
     print("backbone:", document["scores"]["accuracy"], flush=True)
