@@ -60,7 +60,7 @@ def test_table_1_puts_mean_and_deviation_beside_the_report():
     documents.append(scores("segmentation", "unet", mean_iou=0.9))
     documents.append(scores("segmentation", "fcn8", mean_iou=0.85))
     table = study.classification_and_segmentation(documents)
-    assert table.columns == ("model", "score", "report", "kerasdl", "baseline")
+    assert table.columns == ("model", "score", "study", "kerasdl", "baseline")
     # Sample standard deviation of 96 and 98: sqrt((1 + 1) / 1) = 1.41.
     assert table.rows[0] == ("ResNet-18", "accuracy (%) ↑", "95", "97.00 ± 1.41", "10.00")
     assert table.rows[1] == ("ResNet-18", "loss ↓", "0.1776", "0.1000 ± 0.0000", "–")

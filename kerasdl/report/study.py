@@ -49,7 +49,7 @@ def classification_and_segmentation(documents):
     )
     return tables.Table(
         "Table 1. Classification and segmentation, test split",
-        ("model", "score", "report", "kerasdl", "baseline"),
+        ("model", "score", "study", "kerasdl", "baseline"),
         tuple(rows),
         notes if rows else (),
     )
@@ -115,7 +115,7 @@ def statements(documents):
     ]
     return tables.Table(
         "Table 3. The study's conclusions",
-        ("statement", "report", "kerasdl", "agrees"),
+        ("statement", "study", "kerasdl", "agrees"),
         tuple(rows),
         ("Means over the runs are compared; tables 1 and 2 show their spread.",) if rows else (),
     )
