@@ -1,10 +1,10 @@
-"""What a pretrained backbone brings to FCN-8s on CamVid, reduced to what two cores can train.
+"""What pretrained weights bring to FCN-8s on CamVid, reduced to what two cores can train.
 
     KERAS_BACKEND=tensorflow TF_NUM_INTRAOP_THREADS=1 taskset -c 1 \\
         python benchmarks/transfer_camvid.py --camvid camvid --out transfer --seeds 3
 
 Trains ResNet-18 on scenes once, or uses the run given with `--weights`, then FCN-8s on a part of
-CamVid from scratch, from that backbone, and with it frozen. Repeat the command to resume. Writes a
+CamVid from scratch, from these weights, and with them frozen. Repeat the command to resume. Writes a
 table in Markdown and one JSON file.
 """
 
@@ -17,7 +17,7 @@ import kerasdl
 from kerasdl.core import files
 from kerasdl.runs import config as configuration
 
-BACKBONE = {
+CLASSIFIER = {
     "task": "classification",
     "recipe": "fast",
     "data": "scenes",
@@ -45,12 +45,12 @@ REDUCED = {
 }
 
 
-def variants(backbone, origin):
-    """Name -> what differs from `REDUCED`; `origin` names what the backbone was trained on."""
+def variants(weights, origin):
+    """Name -> what differs from `REDUCED`; `origin` names what the weights were trained on."""
     return {
         "from scratch": {},
-        f"from {origin}": {"weights": str(backbone)},
-        f"from {origin}, frozen": {"weights": str(backbone), "freeze": True},
+        f"from {origin}": {"weights": str(weights)},
+        f"from {origin}, frozen": {"weights": str(weights), "freeze": True},
     }
 
 
@@ -73,18 +73,18 @@ def main():
     parser.add_argument(
         "--weights", type=pathlib.Path, help="run to start from; else one is trained"
     )
-    parser.add_argument("--origin", default="scenes", help="what the backbone was trained on")
+    parser.add_argument("--origin", default="scenes", help="what the weights were trained on")
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("transfer-camvid"))
     parser.add_argument("--seeds", type=int, default=3)
     arguments = parser.parse_args()
-    backbone = arguments.backbone or arguments.out / "weights"
-    if arguments.backbone is None:
-        kerasdl.train(kerasdl.Config(**BACKBONE), backbone, quiet=True)
-    document = json.loads((backbone / "metrics.json").read_text())
-    print("backbone:", document["scores"]["accuracy"], flush=True)
+    weights = arguments.weights or arguments.out / "weights"
+    if arguments.weights is None:
+        kerasdl.train(kerasdl.Config(**CLASSIFIER), weights, quiet=True)
+    document = json.loads((weights / "metrics.json").read_text())
+    print("weights:", document["scores"]["accuracy"], flush=True)
     results = {}
     for seed in range(arguments.seeds):
-        for name, values in variants(backbone, arguments.origin).items():
+        for name, values in variants(weights, arguments.origin).items():
             folder = arguments.out / f"seed-{seed}" / name.replace(",", "").replace(" ", "-")
             config = kerasdl.Config(**REDUCED, **values, data=str(arguments.camvid), seed=seed)
             kerasdl.train(config, folder, quiet=True)
@@ -98,7 +98,7 @@ def main():
             json.dumps(
                 {
                     "weights": {
-                        **configuration.as_dict(kerasdl.Run(backbone).config),
+                        **configuration.as_dict(kerasdl.Run(weights).config),
                         "accuracy": document["scores"]["accuracy"],
                     },
                     "reduced": REDUCED,

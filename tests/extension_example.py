@@ -1,4 +1,4 @@
-"""A model, a loss, a metric and a data source of one's own; shown in docs/extending.md."""
+"""Your own model, loss, metric and data source; shown in docs/extending.md."""
 
 import numpy
 
