@@ -27,7 +27,6 @@ class ImageTable(NamedTuple):
 
     columns: list
     rows: list
-    row_titles: list
     legend: list
 
 
@@ -80,16 +79,15 @@ def image_table(table):
     """An image table (see html.py) with its images as data URIs; None stays None."""
     if not table:
         return None
-    titles = list(table.get("row_titles") or ())
     rows = [
         [
-            embed.image(pixels, f"{column}, {titles[place] if titles else f'row {place + 1}'}")
+            embed.image(pixels, f"{column}, row {place}")
             for column, pixels in zip(table["columns"], row, strict=True)
         ]
-        for place, row in enumerate(table["rows"])
+        for place, row in enumerate(table["rows"], 1)
     ]
     legend = [(name, css(color)) for name, color in table.get("legend") or ()]
-    return ImageTable(list(table["columns"]), rows, titles, legend)
+    return ImageTable(list(table["columns"]), rows, legend)
 
 
 def css(color):

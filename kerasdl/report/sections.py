@@ -104,8 +104,6 @@ def facts(document, scores, time="time"):
         pairs.append(("parameters", f"{document['parameters']:,}"))
     if document.get("seconds"):
         pairs.append((time, names.duration(document["seconds"])))
-    if document.get("finished"):
-        pairs.append(("finished", document["finished"]))
     pairs.append(("kerasdl", first.get("kerasdl", names.ABSENT)))
     return pairs
 
