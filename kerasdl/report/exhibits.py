@@ -95,22 +95,11 @@ def css(color):
     return f"rgb({red} {green} {blue})"
 
 
-def per_class(document):
-    """Value per class and its name: IoU or accuracy if scored; else nothing."""
-    for kind, title in (("iou/", "IoU per class"), ("accuracy/", "Accuracy per class")):
-        found = {
-            name.removeprefix(kind): value
-            for name, value in document["scores"].items()
-            if name.startswith(kind)
-        }
-        if found:
-            return found, title
-    return {}, ""
-
-
-def bars(values, title):
+def bars(values, score):
+    """Chart of a score per class, from {class: value} and the score's label."""
     if not values:
         return None
+    title = f"{score[0].upper()}{score[1:]} per class"
     listed = ", ".join(
         f"{name} {names.number('accuracy', value)}" for name, value in values.items()
     )
