@@ -17,7 +17,7 @@ from data_fixtures import class_folder, image, save
 from kerasdl import backend, data
 from kerasdl.cli import main as cli
 from kerasdl.core import files
-from kerasdl.core.errors import DataError
+from kerasdl.core.errors import DataError, WriteError
 from kerasdl.data import images
 from kerasdl.data.folder import masks
 from kerasdl.data.inspect.findings import printable
@@ -203,3 +203,9 @@ def test_folders_of_a_set_without_its_annotations_are_no_classes(tmp_path):
 def test_location_of_what_is_no_path():
     assert Location("~/x").path == pathlib.Path("~/x").expanduser()
     assert data.locate("scenes").shown == "scenes"
+
+
+def test_sheet_below_a_file_is_a_write_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(WriteError, match="cannot write"):
+        list(datashow.show({"task": "segmentation"}, count=1, out=tmp_path / "file" / "a.png"))

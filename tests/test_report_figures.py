@@ -77,12 +77,12 @@ def image30(value):
     return numpy.full((30, 30, 3), value, "uint8")
 
 
-def test_image_grid_with_titles_and_legend_is_larger(tmp_path):
+def test_image_grid_with_legend_is_larger(tmp_path):
     legend = [("tree", (0, 158, 115)), ("house", (213, 94, 0))]
     path = tmp_path / "grid.png"
-    figures.image_grid([[image30(9)]], ["a"], path, row_titles=["first"], legend=legend)
+    figures.image_grid([[image30(9)]], ["a"], path, legend=legend)
     pixels = opened(path)
-    assert pixels.shape[1] == 90 + 150
+    assert pixels.shape[:2] == (26 + 150 + 22 * 2 + 6, 150)
     assert (pixels == (0, 158, 115)).all(axis=-1).sum() == 144  # a swatch of 12 x 12
 
 

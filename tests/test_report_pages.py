@@ -112,7 +112,7 @@ def test_reproduction_report(tmp_path):
         {
             "runs": documents,
             "figure2": {**figure, "legend": legend},
-            "figure3": {**figure, "row_titles": list("abcde")},
+            "figure3": figure,
             "notes": ["Quick run."],
             "command": "kerasdl reproduce",
         },

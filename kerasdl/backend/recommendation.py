@@ -58,10 +58,7 @@ def write(entry):
         machines = dict(document["machines"])
     except (OSError, ValueError, KeyError, TypeError):
         machines = {}
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise files.cannot_write(file, error) from error
+    files.make_folder(file.parent)
     machines[machine.description()] = entry
-    files.write_text(file, json.dumps({"machines": machines}, indent=1, ensure_ascii=False) + "\n")
+    files.write_json(file, {"machines": machines})
     return file

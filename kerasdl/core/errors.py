@@ -67,6 +67,11 @@ class WriteError(KerasdlError):
     exit_code = 6
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of an exception's text, or its class if it has none."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
 def suggest(kind: str, name: object, choices: Iterable[str]) -> ConfigError:
     """Error for an unknown name, with the closest known one.
 

@@ -7,6 +7,7 @@ leave the new name pointing to lost data.
 import contextlib
 import errno
 import hashlib
+import json
 import os
 import pathlib
 import shutil
@@ -96,6 +97,11 @@ def write_text(path: Path, text: str) -> None:
     """Writes a UTF-8 text file atomically. Raises WriteError."""
     with replacing(path, len(text)) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="")
+
+
+def write_json(path: Path, value: object) -> None:
+    """Writes a JSON file atomically. Raises WriteError."""
+    write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
 
 
 def sha256(path: Path) -> str:

@@ -4,7 +4,6 @@ import contextlib
 import math
 import os
 import pathlib
-import resource
 import statistics
 import tempfile
 import time
@@ -15,7 +14,7 @@ import keras
 import numpy
 
 from kerasdl import backend, tasks
-from kerasdl.backend import precision
+from kerasdl.backend import memory, precision
 from kerasdl.backend.distribution import ALONE
 from kerasdl.core.errors import ConfigError, KerasdlError
 from kerasdl.data.base import Dataset
@@ -166,7 +165,7 @@ def measure(config: Config, dataset: Dataset) -> auto.Times:
         validation=validated + MODEL_FILES * saving,
         end=first + scored * test * (1 + config.test_time_flip) + REPORT_SECONDS,
         took=time.perf_counter() - began,
-        memory=float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024),
+        memory=float(memory.peak_bytes() or 0),
     )
 
 

@@ -1,6 +1,5 @@
 """The artifacts of a finished run: metrics.json, report.html, figures and the model card."""
 
-import json
 import logging
 import pathlib
 
@@ -41,9 +40,7 @@ def finish(path, config, task, dataset):
     html.write_run_report(path, document)
     card.write_model_card(path, document)
     # Last, because its presence marks the run as complete.
-    files.write_text(
-        path / names.METRICS, json.dumps(found.document, indent=1, ensure_ascii=False) + "\n"
-    )
+    files.write_json(path / names.METRICS, found.document)
     return found.document
 
 

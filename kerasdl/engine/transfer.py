@@ -7,7 +7,7 @@ import pathlib
 
 from kerasdl.core import files
 from kerasdl.core.errors import ConfigError, ModelFileError
-from kerasdl.models import imagenet
+from kerasdl.models import MODELS, imagenet
 from kerasdl.runs import modelfile, names
 from kerasdl.runs.run import Run
 
@@ -46,7 +46,7 @@ def start(model, config, folder):
     if not copied:
         raise ConfigError(
             f"the weights have no layer that {config.model} could use", config.weights,
-            "models with a shared body: resnet18, fcn32, fcn16, fcn8, unet-resnet18",
+            f"models with a shared body: {', '.join(n for n, m in MODELS.items() if m.residual)}",
         )  # fmt: skip
     logger.info("initial weights: %d of %d layers from %s", len(copied), len(body), config.weights)
     for name, theirs, ours in refused:

@@ -6,8 +6,8 @@ from numpy.typing import ArrayLike
 from kerasdl.core.errors import DataError
 
 
-def balanced_class_weights(counts: ArrayLike, totals: ArrayLike | None = None) -> numpy.ndarray:
-    """Median-frequency weights: w[c] = median(f) / f[c], f[c] = counts[c] / totals[c].
+def balanced_class_weights(counts: ArrayLike) -> numpy.ndarray:
+    """Median-frequency weights: w[c] = median(f) / f[c], f[c] = counts[c] / sum of counts.
 
     Rare classes weigh more, the class of median frequency weighs 1. Classes that do not occur
     have weight 0 and are left out of the median: there is nothing to learn them from, so any other
@@ -15,9 +15,6 @@ def balanced_class_weights(counts: ArrayLike, totals: ArrayLike | None = None) -
 
     Args:
         counts: Pixels (or samples) of each class, shape (C,), integers.
-        totals: All pixels of the images in which the class occurs, shape (C,), as in the
-            paper. None: the sum of `counts`, which makes the weights inversely proportional to
-            the counts.
 
     Returns:
         float64 array (C,).
@@ -27,14 +24,13 @@ def balanced_class_weights(counts: ArrayLike, totals: ArrayLike | None = None) -
 
     Example: counts (10, 20, 70) give (2, 1, 0.2857).
     Source: Eigen and Fergus 2015, "Predicting Depth, Surface Normals and Semantic Labels",
-    section 6.2 (there for semantic labels).
+    section 6.2 (there the frequency is that in the images in which the class occurs).
     """
     counts = numpy.asarray(counts, dtype="float64")
     if not (counts > 0).any():
         raise DataError("class weights cannot be computed: no label belongs to any class")
-    totals = numpy.full_like(counts, counts.sum()) if totals is None else numpy.asarray(totals)
     present = counts > 0
-    frequency = counts[present] / totals[present]
+    frequency = counts[present] / counts.sum()
     weights = numpy.zeros_like(counts)
     weights[present] = numpy.median(frequency) / frequency
     return weights

@@ -66,12 +66,9 @@ def calibration_error(labels: ArrayLike, probabilities: ArrayLike, bins: int = 1
 
     Source: Guo et al. 2017, "On Calibration of Modern Neural Networks", equation 3.
     """
-    labels, probabilities = _checked(labels, probabilities)
-    confidence = probabilities.max(axis=1).astype("float64")
-    right = (probabilities.argmax(axis=1) == labels).astype("float64")
-    index = numpy.clip(numpy.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
-    gaps = numpy.bincount(index, weights=right - confidence, minlength=bins)
-    return float(numpy.abs(gaps).sum() / len(labels))
+    filled = calibration_bins(labels, probabilities, bins)
+    gaps = sum(each["count"] * abs(each["accuracy"] - each["confidence"]) for each in filled)
+    return gaps / sum(each["count"] for each in filled)
 
 
 def calibration_bins(

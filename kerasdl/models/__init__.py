@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from kerasdl.models.u_net import unet_resnet18 as unet_resnet18
 
 SMALL_STEM_SIDE = 40  # up to this many pixels per side ResNet-18 uses the small stem
+STEM_STRIDES = {"imagenet": 32, "small": 8}  # output stride of the body with each stem
 MAX_DEPTH = 16
 
 
@@ -74,24 +75,23 @@ class ModelSpec:
     max_outputs: int | None = None
 
 
-def _stem(options: Mapping[str, Any], image_size: Sequence[int]) -> str:
-    """The stem of a ResNet-18 with these options, "auto" resolved."""
-    stem = options.get("stem", "auto")
+def stem_for(stem: str, image_size: Sequence[int]) -> str:
+    """The stem of a ResNet-18, "auto" resolved: small up to 40 pixels per side."""
     if stem != "auto":
         return stem
     return "small" if max(image_size) <= SMALL_STEM_SIDE else "imagenet"
 
 
 def _stem_resolved(options: Mapping[str, Any], image_size: Sequence[int]) -> dict[str, Any]:
-    return {**options, "stem": _stem(options, image_size)}
+    return {**options, "stem": stem_for(options.get("stem", "auto"), image_size)}
 
 
 def _classifier_stride(options: Mapping[str, Any], image_size: Sequence[int]) -> int:
-    return 8 if _stem(options, image_size) == "small" else 32
+    return _body_stride(_stem_resolved(options, image_size), image_size)
 
 
-def _fcn_stride(options: Mapping[str, Any], image_size: Sequence[int]) -> int:
-    return 8 if options.get("stem") == "small" else 32
+def _body_stride(options: Mapping[str, Any], image_size: Sequence[int]) -> int:
+    return STEM_STRIDES["small" if options.get("stem") == "small" else "imagenet"]
 
 
 def _unet_stride(options: Mapping[str, Any], image_size: Sequence[int]) -> int:
@@ -138,7 +138,7 @@ def _fcn(stride: int) -> ModelSpec:
         builder=f"kerasdl.models.fcn:fcn{stride}",
         tasks=_DENSE,
         options=(_FCN_STEM,),
-        stride=_fcn_stride,
+        stride=_body_stride,
         residual=True,
         # The last kernel grows with the square of the outputs.
         max_outputs=256,
@@ -189,7 +189,7 @@ MODELS: Registry[ModelSpec] = Registry(
                 Option("filters", "1 or more", "Filters of the decoder at full size."),
                 _FCN_STEM,
             ),
-            stride=_fcn_stride,
+            stride=_body_stride,
             describe=_skips_label,
             residual=True,
         ),

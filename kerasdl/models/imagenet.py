@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy
 
 from kerasdl import models
-from kerasdl.core.errors import ConfigError
+from kerasdl.core.errors import ConfigError, first_line
 
 if TYPE_CHECKING:
     import keras
@@ -36,9 +36,10 @@ def resnet18() -> "keras.Model":
     try:
         backbone = keras_hub.models.Backbone.from_preset(PRESET)
     except Exception as error:  # the network, the hub client and Keras raise anything
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ConfigError(
-            f"the ImageNet weights cannot be fetched: {reason}", PRESET, f"go online, or {FALLBACK}"
+            f"the ImageNet weights cannot be fetched: {first_line(error)}",
+            PRESET,
+            f"go online, or {FALLBACK}",
         ) from error
     return convert(backbone)
 

@@ -12,12 +12,11 @@ from collections.abc import Sequence
 import keras
 
 from kerasdl.core.errors import ConfigError
+from kerasdl.models import STEM_STRIDES, stem_for
 from kerasdl.models.blocks import convolution_norm, require_count
 
 STAGE_FILTERS = (64, 128, 256, 512)
 STAGE_BLOCKS = (2, 2, 2, 2)
-SMALL_STEM_SIDE = 40  # up to this many pixels per side "auto" is the small stem
-STEMS = ("auto", "imagenet", "small")
 
 
 def resnet18(
@@ -36,31 +35,30 @@ def resnet18(
         `keras.Model`: (batch, height, width, channels) to logits (batch, outputs), float32.
     """
     inputs = keras.Input(input_shape, name="image")
-    x = residual_stages(inputs, stem, filters)["stage4"]
+    x = residual_stages(inputs, stem_for(stem, input_shape[:2]), filters)["stage4"]
     x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
     logits = keras.layers.Dense(outputs, dtype="float32", name="logits")(x)
     return keras.Model(inputs, logits, name="resnet18")
 
 
 def residual_stages(
-    inputs: keras.KerasTensor, stem: str = "auto", filters: int = 64
+    inputs: keras.KerasTensor, stem: str, filters: int = 64
 ) -> dict[str, keras.KerasTensor]:
     """The convolutional body of ResNet-18.
 
     Args:
         inputs: Tensor (batch, height, width, channels).
-        stem: See `resnet18`.
+        stem: "imagenet" or "small", see `resnet18`.
         filters: See `resnet18`.
 
     Returns:
         Features by name. With the ImageNet stem `stage1` ... `stage4` have 1/4, 1/8, 1/16 and
         1/32 of the input's height and width (rounded up); with the small stem 1, 1/2, 1/4, 1/8.
     """
-    if stem not in STEMS:
-        raise ConfigError(f"option 'stem' must be one of {', '.join(STEMS)}, received {stem!r}")
+    if stem not in STEM_STRIDES:
+        known = ", ".join(STEM_STRIDES)
+        raise ConfigError(f"option 'stem' must be one of {known}, received {stem!r}")
     require_count("filters", filters)
-    if stem == "auto":
-        stem = stem_for(inputs.shape[1:3])
     features = {}
     if stem == "imagenet":
         x = convolution_norm(inputs, filters, 7, strides=2, name="stem")
@@ -76,11 +74,6 @@ def residual_stages(
             x = basic_block(x, width, strides, name=f"stage{stage}_block{block}")
         features[f"stage{stage}"] = x
     return features
-
-
-def stem_for(image_size: Sequence[int]) -> str:
-    """The stem that "auto" resolves to: small up to 40 pixels per side."""
-    return "small" if max(image_size) <= SMALL_STEM_SIDE else "imagenet"
 
 
 def basic_block(x: keras.KerasTensor, filters: int, strides: int, name: str) -> keras.KerasTensor:

@@ -25,6 +25,7 @@ from collections.abc import Sequence
 import keras
 
 from kerasdl.core.errors import ConfigError
+from kerasdl.models import STEM_STRIDES
 from kerasdl.models.blocks import convolution_norm, crop_back, pad_to_multiple, require_count
 from kerasdl.models.resnet import residual_stages
 
@@ -32,7 +33,6 @@ SKIPS = {
     "imagenet": ("stem", "stage1", "stage2", "stage3"),
     "small": ("stage1", "stage2", "stage3"),
 }
-STRIDES = {"imagenet": 32, "small": 8}
 
 
 def unet(
@@ -102,7 +102,7 @@ def unet_resnet18(
     require_count("filters", filters)
     kept = kept_skips(skips, len(SKIPS[stem]))
     inputs = keras.Input(input_shape, name="image")
-    padded, padding = pad_to_multiple(inputs, STRIDES[stem])
+    padded, padding = pad_to_multiple(inputs, STEM_STRIDES[stem])
     features = residual_stages(padded, stem)
     x = features["stage4"]
     for level in range(len(SKIPS[stem]), 0, -1):

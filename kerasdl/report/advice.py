@@ -8,7 +8,7 @@ import math
 
 from kerasdl.losses import LOSSES
 from kerasdl.metrics import direction, spec
-from kerasdl.report import history, names
+from kerasdl.report import history, names, runs
 from kerasdl.runs import auto
 from kerasdl.tasks import TASKS
 
@@ -90,13 +90,18 @@ def _collapsed(document):
         return ""
     what = f"only one of {len(support)} classes is found, {found[0]}" if found else (
         f"none of {len(support)} classes is found")  # fmt: skip
-    config = document.get("config") or {}
-    rate = config.get("learning_rate")
-    fix = [f"--learning-rate {rate / 10:g} (it was {rate:g})"] if rate else []
-    loss = LOSSES.get(config.get("loss", ""))
-    if config.get("class_weights") == "none" and loss and "class_weights" in loss.takes:
-        fix.insert(0, "--class-weights auto")
+    rate = (document.get("config") or {}).get("learning_rate")
+    fix = ["--class-weights auto"] if _could_weight(document) else []
+    if rate:
+        fix.append(f"--learning-rate {rate / 10:g} (it was {rate:g})")
     return f"the outputs collapsed: {what}; try {' or '.join(fix) or 'a lower learning rate'}"
+
+
+def _could_weight(document):
+    """Whether the loss takes class weights and got none."""
+    config = document.get("config") or {}
+    loss = LOSSES.get(config.get("loss", ""))
+    return config.get("class_weights") == "none" and loss and "class_weights" in loss.takes
 
 
 def _gray(document):
@@ -213,36 +218,20 @@ def _missed(document):
         return ""
     shown = ", ".join(missed[:LISTED])
     rest = f" and {len(missed) - LISTED} more" if len(missed) > LISTED else ""
-    config = document.get("config") or {}
-    loss = LOSSES.get(config.get("loss", ""))
-    unweighted = config.get("class_weights") == "none" and loss and "class_weights" in loss.takes
-    weights = ", or --class-weights auto" if unweighted else ""
+    weights = ", or --class-weights auto" if _could_weight(document) else ""
     return f"never found: {shown}{rest}; try more training images with {shown}{weights}"
 
 
 def _weak_class(document):
-    values, kind = _per_class(document)
+    values, kind = runs.per_class(document["scores"])
     enough = {name for name, _, _ in _support(document)}
-    values = {name: value for name, value in values.items() if name in enough}
+    values = {name: values[name] for name in values if name in enough and values[name] is not None}
     if len(values) < 2:
         return ""
     worst = min(values, key=values.get)
     if values[worst] >= WEAK * sum(values.values()) / len(values):
         return ""
     return f"more training images with {worst} ({kind} {100 * values[worst]:.1f} %)"
-
-
-def _per_class(document):
-    """{class: value} of IoU or accuracy, and what it is called."""
-    for kind in ("iou", "accuracy"):
-        values = {
-            name.partition("/")[2]: value
-            for name, value in document["scores"]["scores"].items()
-            if name.startswith(f"{kind}/") and value is not None
-        }
-        if values:
-            return values, spec(kind).label
-    return {}, ""
 
 
 def _larger(document):

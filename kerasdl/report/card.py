@@ -3,15 +3,11 @@
 import pathlib
 import re
 
-import jinja2
-
 from kerasdl.data import SOURCES
 from kerasdl.losses import LOSSES
-from kerasdl.report import canvas, names, runs, sections, tables
+from kerasdl.report import canvas, html, names, runs, sections, tables
 from kerasdl.runs import names as run_names
 from kerasdl.tasks import TASKS
-
-_TEMPLATES = pathlib.Path(__file__).parent / "templates"
 
 
 def write_model_card(folder, document):
@@ -19,9 +15,7 @@ def write_model_card(folder, document):
 
     Args:
         folder: Run folder.
-        document: Run document as in `html.py`; also reads `source` and `license` (of the data),
-            `model_license` (else "apache-2.0" for the embedded data and "other") and `image_size`
-            (height, width; else that of the configuration).
+        document: Run document as in `html.py`; also reads `source` and `license` (of the data).
 
     Raises:
         WriteError: The file cannot be written.
@@ -40,25 +34,18 @@ def model_card(document, run_name):
     """
     scores = runs.scores_of(document)
     config = document.get("config") or {}
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
-        autoescape=False,  # Markdown, not HTML
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = html.templates(autoescape=False)
     environment.filters["yaml"] = quoted
     environment.filters["text"] = tables.markdown_text
     label = names.run_label(scores)
     headlines = [name for name in scores["scores"] if "/" not in name]
     source = SOURCES.get(scores["data"])
-    size = document.get("image_size") or config.get("image_size")
+    size = config.get("image_size")
     loss = LOSSES.get(config.get("loss", ""))
     task = TASKS[scores["task"]]
     text = environment.get_template("card.md.j2").render(
         run_name=run_name,
-        model_license=document.get("model_license")
-        or (source.model_license if source else "other"),
+        model_license=source.model_license if source else "other",
         label=label,
         task=scores["task"],
         pipeline=task.hub_tag,

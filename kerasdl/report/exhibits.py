@@ -27,7 +27,6 @@ class ImageTable(NamedTuple):
 
     columns: list
     rows: list
-    row_titles: list
     legend: list
 
 
@@ -80,16 +79,15 @@ def image_table(table):
     """An image table (see html.py) with its images as data URIs; None stays None."""
     if not table:
         return None
-    titles = list(table.get("row_titles") or ())
     rows = [
         [
-            embed.image(pixels, f"{column}, {titles[place] if titles else f'row {place + 1}'}")
+            embed.image(pixels, f"{column}, row {place}")
             for column, pixels in zip(table["columns"], row, strict=True)
         ]
-        for place, row in enumerate(table["rows"])
+        for place, row in enumerate(table["rows"], 1)
     ]
     legend = [(name, css(color)) for name, color in table.get("legend") or ()]
-    return ImageTable(list(table["columns"]), rows, titles, legend)
+    return ImageTable(list(table["columns"]), rows, legend)
 
 
 def css(color):
@@ -97,22 +95,11 @@ def css(color):
     return f"rgb({red} {green} {blue})"
 
 
-def per_class(document):
-    """Value per class and its name: IoU or accuracy if scored; else nothing."""
-    for kind, title in (("iou/", "IoU per class"), ("accuracy/", "Accuracy per class")):
-        found = {
-            name.removeprefix(kind): value
-            for name, value in document["scores"].items()
-            if name.startswith(kind)
-        }
-        if found:
-            return found, title
-    return {}, ""
-
-
-def bars(values, title):
+def bars(values, score):
+    """Chart of a score per class, from {class: value} and the score's label."""
     if not values:
         return None
+    title = f"{score[0].upper()}{score[1:]} per class"
     listed = ", ".join(
         f"{name} {names.number('accuracy', value)}" for name, value in values.items()
     )

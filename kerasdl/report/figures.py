@@ -81,23 +81,21 @@ def training_curves_many(runs, path, panels=("loss", "score"), theme=canvas.LIGH
     canvas.save(drawing, path)
 
 
-def image_grid(rows, column_titles, path, row_titles=None, legend=None, theme=canvas.LIGHT):
+def image_grid(rows, column_titles, path, legend=None, theme=canvas.LIGHT):
     """Figures 2 and 3: a grid of images, upsampled by an integer factor without smoothing.
 
     Args:
         rows: Lists of images, uint8 RGB, shape (height, width, 3), all of one size.
         column_titles: One title per column.
         path: A path or a binary stream.
-        row_titles: One title per row, or None.
         legend: [(class name, (red, green, blue)), ...] to explain colors of masks, or None.
         theme: Colors of the page.
     """
     height, width = rows[0][0].shape[:2]
     factor = max(1, round(150 / width))
     height, width, gap = height * factor, width * factor, 6
-    left = 90 if row_titles else 0
-    total_width = left + len(column_titles) * (width + gap) - gap
-    per_line = max(1, (total_width - left) // 105)
+    total_width = len(column_titles) * (width + gap) - gap
+    per_line = max(1, total_width // 105)
     legend_lines = -(-len(legend) // per_line) if legend else 0
     bottom = 22 * legend_lines + (6 if legend else 0)
     total_height = 26 + len(rows) * (height + gap) - gap + bottom
@@ -107,25 +105,19 @@ def image_grid(rows, column_titles, path, row_titles=None, legend=None, theme=ca
     pixels[:] = [int(theme.page[place : place + 2], 16) for place in (1, 3, 5)]
     for row_number, row in enumerate(rows):
         top = 26 + row_number * (height + gap)
-        if row_titles:
-            middle = 1 - (top + height / 2) / total_height
-            drawing.text(
-                (left - 8) / total_width, middle, row_titles[row_number], ha="right", va="center",
-                fontsize=9, color=theme.muted,
-            )  # fmt: skip
         for column_number, image in enumerate(row):
-            start = left + column_number * (width + gap)
+            start = column_number * (width + gap)
             upsampled = numpy.repeat(numpy.repeat(image, factor, axis=0), factor, axis=1)
             pixels[top : top + height, start : start + width] = upsampled
     for column_number, text in enumerate(column_titles):
-        middle = left + column_number * (width + gap) + width / 2
+        middle = column_number * (width + gap) + width / 2
         drawing.text(
             middle / total_width, 1 - 12 / total_height, text, ha="center", va="center",
             fontsize=10, color=theme.ink,
         )  # fmt: skip
     for place, (name, color) in enumerate(legend or ()):
         line, column = divmod(place, per_line)
-        start, top = left + column * 105, total_height - bottom + 8 + 22 * line
+        start, top = column * 105, total_height - bottom + 8 + 22 * line
         pixels[top + 2 : top + 14, start : start + 12] = color
         drawing.text(
             (start + 18) / total_width, 1 - (top + 8) / total_height, name, va="center",

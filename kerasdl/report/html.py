@@ -14,7 +14,7 @@ A *run document* is a dict of what the run folder holds:
     environment    environment.json (dict, may be nested)
     samples        number of images of each split (dict), optional
     median_size    median height and width of the images (list), optional
-    backend, precision, command, finished (text), seconds (number), parameters (int), all optional
+    backend, precision, command, seconds (number), parameters (int), all optional
     calibration    [{low, high, count, confidence, accuracy}, ...], optional
     images       {columns: ["input", "truth", "prediction"],
                     best: [(title, [pixels, ...]), ...], worst: the same}, optional;
@@ -22,7 +22,7 @@ A *run document* is a dict of what the run folder holds:
     legend         [(class name, (red, green, blue)), ...], optional
 
 An *image table* (figures 2 and 3) is {columns: [titles], rows: [[pixels, ...], ...],
-row_titles: [texts] or absent, legend: as above or absent}.
+legend: as above or absent}.
 """
 
 import datetime
@@ -35,8 +35,6 @@ from kerasdl.report import canvas, exhibits, grouping, names, runs, sections, st
 from kerasdl.report.runs import scores_of
 from kerasdl.runs import names as run_names
 from kerasdl.tasks import TASKS
-
-_TEMPLATES = pathlib.Path(__file__).parent / "templates"
 
 
 def write_run_report(path, document):
@@ -62,8 +60,8 @@ def write_reproduction_report(path, document):
     Args:
         path: The HTML file.
         document: Dict with `runs` (run documents, one or several seeds per model),
-            `figure2` and `figure3` (image tables), and, all optional, `command`, `finished`,
-            `seconds`, `environment`, `notes` (sentences, such as that it was a quick run).
+            `figure2` and `figure3` (image tables), and, all optional, `command`, `seconds`,
+            `environment`, `notes` (sentences, such as that it was a quick run).
 
     Returns:
         The path.
@@ -159,15 +157,20 @@ def write(path, template, **context):
     return pathlib.Path(path)
 
 
-def render(template, **context):
-    """Renders a template of this package."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
-        autoescape=True,
+def templates(autoescape):
+    """The templates of this package, for HTML or (without escaping) Markdown."""
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(pathlib.Path(__file__).parent / "templates"),
+        autoescape=autoescape,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+
+def render(template, **context):
+    """Renders a template of this package."""
+    environment = templates(autoescape=True)
     environment.filters["slug"] = sections.slug
     environment.filters["glue"] = _glue
     written = datetime.datetime.now().astimezone().strftime("%Y-%m-%d %H:%M")

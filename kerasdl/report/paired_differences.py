@@ -106,7 +106,8 @@ def differences(found):
     tested = any(each.p_t is not None for each in found)
     with_wilcoxon = pairs[0] >= paired.WILCOXON_PAIRS
     rows = []
-    for each in sorted(found, key=lambda each: _place(found, each)):
+    labels = list(dict.fromkeys(each.label for each in found))
+    for each in sorted(found, key=lambda each: labels.index(each.label)):
         interval = names.ABSENT
         if each.low is not None:
             interval = f"{_signed(each.score, each.low)} to {_signed(each.score, each.high)}"
@@ -163,11 +164,6 @@ def _shared_seeds(ours, reference, score):
     """The scores of two groups for the seeds they share."""
     seeds = sorted(set(ours) & set(reference))
     return [ours[seed].get(score) for seed in seeds], [reference[seed].get(score) for seed in seeds]
-
-
-def _place(found, difference):
-    labels = list(dict.fromkeys(each.label for each in found))
-    return labels.index(difference.label)
 
 
 def _signed(name, value):

@@ -16,6 +16,18 @@ def scores_of(document):
     return {**known, **document["scores"]}
 
 
+def per_class(scores):
+    """{class: value} of a scores document and the label of the score; empty without any."""
+    values = scores["scores"]
+    kind = next((name.partition("/")[0] for name in values if "/" in name), "")
+    found = {
+        name.partition("/")[2]: value
+        for name, value in values.items()
+        if name.startswith(f"{kind}/")
+    }
+    return found, names.score(kind).label
+
+
 def grouped(documents):
     """Run documents by task and model, all seeds together: {(task, "U-Net"): [document, ...]}."""
     groups = {}

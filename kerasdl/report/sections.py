@@ -59,7 +59,7 @@ def run_section(documents):
         note += f" Class charts and images are from seed {scores[0].get('seed')}."
     times = [document["seconds"] for document in documents if document.get("seconds")]
     mean_time = {"seconds": sum(times) / len(times)} if times else {}
-    per_class, per_class_name = exhibits.per_class(scores[0])
+    per_class, score = runs.per_class(scores[0])
     return Section(
         label=names.run_label(scores[0]),
         task=task,
@@ -72,7 +72,7 @@ def run_section(documents):
         scores=_score_rows(scores),
         baseline_name=names.baseline(task),
         curves=exhibits.curves(documents),
-        bars=exhibits.bars(per_class, per_class_name),
+        bars=exhibits.bars(per_class, score),
         bars_note=_per_class_note(scores[0]) if per_class else "",
         confusion=exhibits.confusion(scores[0]),
         calibration=exhibits.calibration(first.get("calibration")),
@@ -104,8 +104,6 @@ def facts(document, scores, time="time"):
         pairs.append(("parameters", f"{document['parameters']:,}"))
     if document.get("seconds"):
         pairs.append((time, names.duration(document["seconds"])))
-    if document.get("finished"):
-        pairs.append(("finished", document["finished"]))
     pairs.append(("kerasdl", first.get("kerasdl", names.ABSENT)))
     return pairs
 

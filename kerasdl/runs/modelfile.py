@@ -21,7 +21,7 @@ import numpy
 
 from kerasdl import models
 from kerasdl.core import files
-from kerasdl.core.errors import KerasdlError, ModelFileError
+from kerasdl.core.errors import KerasdlError, ModelFileError, first_line
 from kerasdl.metrics.colors.targets import OUTPUTS
 from kerasdl.runs import names, sidecar
 
@@ -90,7 +90,7 @@ def load_weights(model, path):
             keras.Model(model.input, model.output).load_weights(path)
     except Exception as error:  # damaged or crafted HDF5 can make Keras and h5py raise anything
         raise ModelFileError(
-            f"the weights do not match {model.name} ({_first_line(error)})", path
+            f"the weights do not match {model.name} ({first_line(error)})", path
         ) from error
     for variable in model.weights:
         _require_finite(keras.ops.convert_to_numpy(variable), variable.path, path)
@@ -176,7 +176,7 @@ def _arrays(path):
             arrays = _plain_arrays(content, len(weights))
         except Exception as error:  # damaged or crafted HDF5 can make h5py raise anything
             raise ModelFileError(
-                f"the weights are not plain arrays ({_first_line(error)})", path
+                f"the weights are not plain arrays ({first_line(error)})", path
             ) from error
         yield arrays
 
@@ -220,7 +220,7 @@ def _build(facts, max_weights, path):
             f"{names.SIDECAR} describes more weights than the {max_weights} in the file", path
         ) from error
     except Exception as error:  # builders raise anything for absurd options
-        reason = error.what if isinstance(error, KerasdlError) else _first_line(error)
+        reason = error.what if isinstance(error, KerasdlError) else first_line(error)
         raise ModelFileError(
             f"the model that {names.SIDECAR} describes cannot be built ({reason})", path
         ) from error
@@ -286,7 +286,3 @@ def _local_file(path):
     if path.suffix != ".keras":
         raise ModelFileError("not a .keras file", path, "give a .keras file made by kerasdl")
     return path
-
-
-def _first_line(error):
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

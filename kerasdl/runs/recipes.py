@@ -3,16 +3,14 @@
 - `study` sets nothing: the defaults of `Config` are those of the study. It is the default for the
 embedded scenes.
 - `auto` derives settings from the data and the machine, see `kerasdl.runs.auto`. It is the default
-for every
-  other data set.
+for every other data set.
 - `fast` combines what is known to train small convolutional models in few epochs; each piece is one
 key, and setting that key replaces the piece.
 
 docs/recipes.md names the keys, the sources and what was measured.
 """
 
-import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kerasdl import data, models
@@ -52,10 +50,11 @@ def complete(values: Mapping[str, Any]) -> dict[str, Any]:
     """Completes values with those of their recipe; values that are set are kept.
 
     Args:
-        values: Mapping of keys to values, `task` resolved, `data` set; `recipe` names the recipe.
+        values: Mapping of keys to values of their types, `task` resolved, `model` and `data` set;
+            `recipe` names the recipe.
 
     Returns:
-        A new mapping. Invalid values are left for the configuration's own checks.
+        A new mapping. Values out of range are left for the configuration's own checks.
     """
     if values["recipe"] == "auto":
         # The rest depends on the data, see `kerasdl.runs.auto`.
@@ -66,24 +65,22 @@ def complete(values: Mapping[str, Any]) -> dict[str, Any]:
     found.setdefault("progressive_sizes", _sizes(found))
     found.setdefault("epochs", _epochs(found["progressive_sizes"]))
     batch_size = found.get("batch_size", RATE_BATCH_SIZE)
-    if isinstance(batch_size, int):
-        found.setdefault("learning_rate", RATE * batch_size / RATE_BATCH_SIZE)
-    if found["lr_schedule"] in ("onecycle", "cosine") and isinstance(found["epochs"], int):
+    found.setdefault("learning_rate", RATE * batch_size / RATE_BATCH_SIZE)
+    if found["lr_schedule"] != "plateau":
         found.setdefault("warmup_epochs", WARMUP_FRACTION * found["epochs"])
     task, augmented = TASKS[found["task"]], found.get("augment") != "none"
     loss = LOSSES.get(found.get("loss") or task.default_loss.get("", ""))
     if task.annotation == "label" and loss and "label_smoothing" in loss.takes:
         found.setdefault("label_smoothing", LABEL_SMOOTHING)
-    arguments = found.get("augment_args", {})
-    if augmented and isinstance(arguments, dict):
+    if augmented:
         # The built-in images already vary in position and light: augmenting them only slows down
         # learning.
-        drawn = task.scenes_augmentation if data.is_drawn(str(found["data"])) else {}
+        drawn = task.scenes_augmentation if data.is_drawn(found["data"]) else {}
         # A run with a plateau schedule can be extended later, which must change nothing else.
-        long = isinstance(found["epochs"], int) and found["epochs"] >= ERASE_FROM_EPOCHS
+        long = found["epochs"] >= ERASE_FROM_EPOCHS
         erases = task.erases and long and found["lr_schedule"] != "plateau"
         erasing = {"random_erasing": ERASE} if erases else {}
-        found["augment_args"] = {**drawn, **erasing, **arguments}
+        found["augment_args"] = {**drawn, **erasing, **found.get("augment_args", {})}
     return found
 
 
@@ -91,21 +88,15 @@ def _sizes(values: Mapping[str, Any]) -> list[int]:
     """The sizes, in percent, that come before the full one."""
     if values.get("early_stopping_patience"):
         return []  # stopping before the full size would leave no model
-    sides = re.findall(r"\d+", str(values.get("image_size", 64)))  # 64, [64, 48] or "64x48"
-    sides = [int(side) for side in sides] or [0]
-    options = values.get("model_args", {})
-    options = options if isinstance(options, dict) else {}
     if values["model"] not in MODELS:
         return []  # rejected by the configuration
-    least = MIN_MAP_SIDE * models.stride(values["model"], options, sides)
+    sides = values.get("image_size", (64, 64))
+    least = MIN_MAP_SIDE * models.stride(values["model"], values.get("model_args", {}), sides)
     return [size for size in SIZES if min(sides) * size >= 100 * least]
 
 
-def _epochs(sizes: object) -> int:
+def _epochs(sizes: Sequence[int]) -> int:
     """Number of epochs that takes as long as `EPOCHS` at full size; time scales with pixels."""
-    sizes = [sizes] if isinstance(sizes, int) else sizes
-    if not isinstance(sizes, (list, tuple)) or not all(isinstance(size, int) for size in sizes):
-        return EPOCHS  # rejected by the configuration
     fractions = [(size / 100) ** 2 for size in (*sizes, 100)]
     return round(EPOCHS * len(fractions) / sum(fractions))
 

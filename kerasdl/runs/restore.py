@@ -14,9 +14,9 @@ import numpy
 
 import kerasdl
 from kerasdl.core import files
-from kerasdl.core.errors import ModelFileError
+from kerasdl.core.errors import ModelFileError, first_line
 from kerasdl.runs import modelfile, names
-from kerasdl.runs.runfolder import committed, epoch_folder
+from kerasdl.runs.runfolder import committed, epoch_folder, epoch_number
 
 # Incremented whenever an older kerasdl could misread a state.
 STATE_FORMAT = 1
@@ -61,7 +61,7 @@ def load_latest_valid(checkpoints, model, callbacks=(), average=None):
             damaged.append((candidate, error))
     else:
         if candidates:
-            reasons = "; ".join(f"{path.name}: {_first_line(error)}" for path, error in damaged)
+            reasons = "; ".join(f"{path.name}: {first_line(error)}" for path, error in damaged)
             raise ModelFileError(
                 f"the run has no valid checkpoint ({reasons})",
                 checkpoints,
@@ -77,7 +77,7 @@ def load_latest_valid(checkpoints, model, callbacks=(), average=None):
         logger.warning(
             "damaged state: %s (%s; renamed to %s, resuming after epoch %d)",
             path,
-            _first_line(error),
+            first_line(error),
             aside.name,
             state["epoch"],
         )
@@ -243,9 +243,9 @@ def _read_state(folder):
                 path,
                 "upgrade kerasdl",
             )
-        valid = _fits(state, int(folder.name.removeprefix("epoch-")))
+        valid = _fits(state, epoch_number(folder))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ModelFileError(f"damaged state ({_first_line(error)})", path) from error
+        raise ModelFileError(f"damaged state ({first_line(error)})", path) from error
     if not valid:
         raise ModelFileError("damaged state (inconsistent fields)", path)
     return state
@@ -313,8 +313,3 @@ def _free_name(path):
         number += 1
         free = path.with_name(f"{path.name}-{number}")
     return free
-
-
-def _first_line(error):
-    text = str(error).strip() or type(error).__name__
-    return text.splitlines()[0]

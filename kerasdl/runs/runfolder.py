@@ -197,10 +197,7 @@ def _make(path):
     """Creates the folder and checks that it is writable."""
     if path.exists() and not path.is_dir():
         raise WriteError("the output is a file", path, "choose a folder with --out")
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise files.cannot_write(path, error) from error
+    files.make_folder(path)
     probe = path / (files.TEMPORARY_PREFIX + "probe")
     try:
         probe.write_bytes(b"kerasdl")

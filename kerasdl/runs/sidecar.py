@@ -26,8 +26,8 @@ def write(path, sidecar):
     Args:
         path: The model file, or its folder.
         sidecar: Mapping of plain JSON types: `task`, `model`, `model_args` fully resolved,
-        `outputs`, `channels`, `image_size` and `precision` of the model are
-            required; `class_names`, `palette`, `ignore_labels`, `target` if the task has them.
+            `outputs`, `channels`, `image_size` and `precision` of the model are required;
+            `class_names`, `palette`, `ignore_labels`, `target` if the task has them.
 
     Raises:
         ModelFileError: `open_model` would not accept the content.
@@ -36,7 +36,7 @@ def write(path, sidecar):
     path = _path(path)
     sidecar = {"format": FORMAT, **sidecar}
     _check(sidecar, path)
-    files.write_text(path, json.dumps(sidecar, indent=1, ensure_ascii=False) + "\n")
+    files.write_json(path, sidecar)
 
 
 def _path(path):

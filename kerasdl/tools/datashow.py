@@ -56,7 +56,7 @@ def show(values, split="train", count=64, masks=False, augmented=False, baseline
         dataset.class_names if masks else (),
     )
     path = pathlib.Path(out or f"{data.short_name(config.data)}-sheet.png")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    files.make_folder(path.parent)
     with files.replacing(path) as temporary:
         sheet.save(temporary, format="PNG", optimize=True)
     yield f"{path}: {min(count, len(shown))} of {len(dataset.splits[split])} {split} images"

@@ -27,6 +27,7 @@ from kerasdl import backend as backends
 from kerasdl.backend import PRECISIONS
 from kerasdl.core import files
 from kerasdl.core.errors import ConfigError, suggest
+from kerasdl.runs import config as configuration
 from kerasdl.runs import names as run_names
 from kerasdl.tools import workers
 from kerasdl.tools.compare import cases as subjects
@@ -124,7 +125,7 @@ def _compare_one(case, chosen, samples, steps, tolerance, measure):
             label = name if precision == "float32" else f"{name} {precision}"
             logger.info("%s: %s (%d of %d)", case.name, label, number, len(chosen))
             job = {
-                "config": subjects.configuration.as_dict(config),
+                "config": configuration.as_dict(config),
                 "dataset": dataset,
                 "model_file": str((case.model_file or built).resolve()),
                 "build": case.model_file is None and not built.exists(),
@@ -163,10 +164,7 @@ def publish(document, out, run=None):
     from kerasdl.report import backend_comparison_figures, backend_comparison_page
 
     out = pathlib.Path(out)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise files.cannot_write(out, error) from error
+    files.make_folder(out)
     files.write_text(out / "compare.json", as_json(document) + "\n")
     backend_comparison_figures.comparison_figure(document, out / "compare.png")
     page = backend_comparison_page.write_page(out / run_names.REPORT, document)
