@@ -125,13 +125,19 @@ def several(root):
         save(disc(index + 50), root / "manual" / f"{index}.png")
 
 
+def endings(root):
+    discs(root, mask_name="{}_a.png")
+    for index in range(12):
+        save(disc(index + 50), root / "masks" / f"{index}_b.png")
+
+
 def one_named_as_masks(root):
     discs(root, "pictures", "annotation")
 
 
 CASES = (
     *(black_and_white, from_one, spread, void, colors, smoothed, palettes, alpha, left_out),
-    *(mixed, edges, white_first, several, one_named_as_masks),
+    *(mixed, edges, white_first, several, endings, one_named_as_masks),
 )
 
 

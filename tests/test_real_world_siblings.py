@@ -3,7 +3,7 @@
 import numpy
 import PIL.Image
 import pytest
-from data_fixtures import save
+from data_fixtures import class_folder, load, save
 from test_real_world import (
     check,
     disc,
@@ -123,3 +123,92 @@ def test_an_ignored_value_is_never_the_index_of_a_class(tmp_path):
     assert not errors(check(tmp_path))
     known = numpy.mean([draw(index) == 2 for index in range(COUNT)])
     assert shares(tmp_path)[:2].tolist() == pytest.approx([1 - 4 / 48 - known, known])
+
+
+@pytest.mark.parametrize(
+    ("images", "masks", "endings"),
+    [
+        ("images", "masks", ("_gt", "_mask")),
+        ("images", "masks", ("_a", "_b")),
+        ("", "", ("_gt", "_mask")),
+        ("", "", ("_1st", "_2nd")),
+    ],
+)
+def test_several_masks_of_one_image_are_asked_about(tmp_path, images, masks, endings):
+    discs(tmp_path, images, masks, "{}" + endings[0] + ".png")
+    for index in range(COUNT):
+        save(disc(index + 50), tmp_path / masks / f"{index}{endings[1]}.png")
+    lines = lines_of(refused(tmp_path, "segmentation").fix)
+    assert lines == [f'mask_suffix = "{ending}"' for ending in endings]
+    assert share_of_discs(tmp_path, lines[0]) == pytest.approx(true_share())
+    other = numpy.mean([disc(index + 50) for index in range(COUNT)])
+    assert share_of_discs(tmp_path, lines[1]) == pytest.approx(other)
+
+
+@pytest.mark.parametrize("form", ["{}_{}", "{1}_{0}", "{1}{0}"])
+def test_splits_in_the_names_of_both_folders(tmp_path, form):
+    for place, split in enumerate(("train", "val")):
+        for index in range(6):
+            seed = 100 * place + index
+            save(photo(seed), tmp_path / form.format(split, "images") / f"{index}.jpg")
+            save(disc(seed), tmp_path / form.format(split, "masks") / f"{index}.png")
+    if form == "{1}{0}":
+        assert check(tmp_path, "segmentation").failed
+        return
+    dataset = load(tmp_path, "segmentation")
+    for place, split in enumerate(("train", "validation")):
+        for index in range(6):
+            found = dataset.splits[split][index].mask
+            assert (found == disc(100 * place + index)).all()
+
+
+def test_masks_beside_images_within_class_folders_are_left_out(tmp_path):
+    for name, seed in (("cat", 0), ("dog", 100)):
+        discs(tmp_path, f"{name}/images", f"{name}/masks")
+        for index in range(COUNT):
+            save(photo(seed + index), tmp_path / f"{name}/images/{index}.jpg")
+    report = check(tmp_path, "classification")
+    assert not errors(report) and report.statistics["samples"] == {"all": 24}
+    assert load(tmp_path).class_names == ("cat", "dog")
+    assert "cat/images/ and cat/masks/" in refused(tmp_path, "segmentation").fix
+
+
+@pytest.mark.parametrize("names", [("trainA", "testA"), ("train1", "train2"), ("TrainX", "valX")])
+def test_folders_named_after_splits_are_no_classes(tmp_path, names):
+    for place, name in enumerate(names):
+        for index in range(6):
+            save(photo(100 * place + index), tmp_path / name / f"{index}.jpg")
+    (line,) = lines_of(refused(tmp_path, "classification").fix)
+    paste(tmp_path, line)
+    assert not errors(check(tmp_path, "classification"))
+    assert load(tmp_path).class_names == tuple(sorted(names))
+
+
+@pytest.mark.parametrize("task", ["classification", "segmentation", "colorization"])
+@pytest.mark.parametrize("above", ["My archive ü", "a/b/c"])
+def test_the_only_folder_within_is_entered(tmp_path, task, above):
+    inner = tmp_path / above
+    if task == "classification":
+        class_folder(inner)
+    else:
+        discs(inner)
+    save(photo(0), tmp_path / "__MACOSX" / above / "images/0.jpg")
+    (tmp_path / "README.txt").write_text("photographs of discs")
+    assert not errors(check(tmp_path, task))
+    dataset = load(tmp_path, task)
+    assert sum(map(len, dataset.splits.values())) == 12
+    # What the advice says may be put beside the folder or into it.
+    line = 'names = ["dog", "cat"]' if task == "classification" else 'masks = "masks"'
+    for place in (tmp_path, inner):
+        paste(place, line)
+        assert not errors(check(tmp_path, task))
+        if task == "classification":
+            assert load(tmp_path).class_names == ("dog", "cat")
+        (place / "dataset.toml").unlink()
+
+
+def test_folders_named_beside_the_only_folder_are_seen_from_there(tmp_path):
+    discs(tmp_path, "set/pictures", "set/drawn")
+    paste(tmp_path, 'images = "set/pictures"', 'masks = "set/drawn"')
+    assert not errors(check(tmp_path, "segmentation"))
+    assert shares(tmp_path)[1] == pytest.approx(true_share())
