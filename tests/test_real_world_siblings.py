@@ -1,9 +1,15 @@
 """Siblings of the cases of test_real_world: the same kinds of faults, other instances."""
 
+import pathlib
+import re
+
+import layout_fixtures
+import layout_sets
 import numpy
 import PIL.Image
 import pytest
 from data_fixtures import class_folder, load, save
+from layout_fixtures import read
 from test_real_world import (
     check,
     disc,
@@ -212,3 +218,36 @@ def test_folders_named_beside_the_only_folder_are_seen_from_there(tmp_path):
     paste(tmp_path, 'images = "set/pictures"', 'masks = "set/drawn"')
     assert not errors(check(tmp_path, "segmentation"))
     assert shares(tmp_path)[1] == pytest.approx(true_share())
+
+
+@pytest.mark.parametrize("name", ["carvana", "isic", "drive", "beside"])
+def test_smoothed_masks_of_published_sets_lead_to_a_threshold(tmp_path, name):
+    root = getattr(layout_sets, name)(tmp_path)
+    truth = {}
+    for path in sorted(root.rglob("*")):
+        if path.is_file() and re.search(r"_mask|_segmentation|_manual1", path.name):
+            small = PIL.Image.open(path).convert("L")
+            smooth = small.resize((32, 24), PIL.Image.Resampling.BICUBIC).resize((16, 12), 2)
+            path.unlink()
+            truth[path.stem] = numpy.array(smooth) >= 100
+            save(smooth, path.with_suffix(".png"))
+    threshold = lines_of(refused(root, "segmentation").fix)
+    assert threshold == ["threshold = 128"]
+    before = read(root).class_names
+    paste(root, "threshold = 100")
+    assert not errors(check(root, "segmentation"))
+    reading = read(root)
+    assert reading.class_names == before
+    for part in reading.splits.values():
+        for entry in part:
+            single = [pathlib.Path(name).stem for name in entry.mask.files]
+            drawn = numpy.any([truth[stem] for stem in single], 0)
+            assert (entry.mask.read() == drawn).all()
+
+
+def test_values_of_black_and_white_masks_can_be_named(tmp_path):
+    layout_sets.isic(tmp_path)
+    paste(tmp_path, 'names = ["skin", "lesion"]', "mask_values = { 0 = 1, 255 = 0 }")
+    assert not errors(check(tmp_path, "segmentation"))
+    mask = load(tmp_path, "segmentation").splits["train"][0].mask
+    assert (mask == 1 - layout_fixtures.block(1)).all()
