@@ -246,3 +246,28 @@ def test_images_of_the_page_exist():
 def test_photographs_are_no_masks(tmp_path):
     discs(tmp_path, draw=lambda index: image(index + 40, 48, 64))
     assert check(tmp_path, "segmentation").failed
+
+
+def test_every_line_for_a_table_is_on_the_page_and_helps(tmp_path):
+    rows = [f"{index},p{index},{'cat' if index % 3 else 'dog'},{index % 2}" for index in range(12)]
+    for index in range(12):
+        save(image(index), tmp_path / "all" / f"p{index}.jpg")
+    (tmp_path / "list.csv").write_text("\n".join(["Number,Photo,Animal,Sex", *rows]))
+    pasted = []
+    for _ in range(2):
+        lines = lines_of(refused(tmp_path, "classification").fix)
+        assert {form(line) for line in lines} <= ADVICE
+        lines = [line for line in lines if line not in ('label_column = "Number"',)][:2]
+        pasted += lines
+        paste(tmp_path, *lines)
+    assert pasted == [
+        'labels_csv = "list.csv"',
+        'image_column = "Photo"',
+        'label_column = "Animal"',
+    ]
+    assert not errors(check(tmp_path, "classification"))
+    dataset = load(tmp_path, validation_split=0.0, test_split=0.0)
+    split = dataset.splits["train"]
+    for index in range(12):
+        number = int(pathlib.Path(split.name(index)).stem[1:])
+        assert dataset.class_names[split[index].label] == ("cat" if number % 3 else "dog")

@@ -12,6 +12,7 @@ from kerasdl.data.inspect.findings import counted, listing, printable
 
 TRAIN = re.compile("train", re.IGNORECASE)
 SPLIT = re.compile("train|val|test|dev|unlabel", re.IGNORECASE)
+TABLES = (".csv", ".tsv")
 MOST_PAIRED = 12  # class folders up to which pairs of images and masks are looked for
 EXPECTED = "expected one folder per class, or train/, val/, test/ with one folder per class in each"
 
@@ -43,7 +44,9 @@ def add_classes(reading, file, folders):
         )
     elif loose:
         reading.error(
-            "no class folders", printable(str(pathlib.PurePath(loose[0]).parent)), EXPECTED
+            "no class folders",
+            printable(str(pathlib.PurePath(loose[0]).parent)),
+            EXPECTED + _table_line(tree),
         )
         return
     if not file.names and _is_something_else(reading, folders, filled):
@@ -51,7 +54,9 @@ def add_classes(reading, file, folders):
     if len(filled) == 1:
         inner = tree.children(filled[0])
         fix = f"did you mean {tree.root / filled[0]}? " if len(inner) > 1 else ""
-        reading.error(f"only one class folder: {printable(filled[0])}", "", fix + EXPECTED)
+        reading.error(
+            f"only one class folder: {printable(filled[0])}", "", fix + EXPECTED + _table_line(tree)
+        )
     _check_equal_names(reading, names)
     names = _ordered(reading, file, names)
     reading.class_names = tuple(printable(name) for name in names)
@@ -110,6 +115,14 @@ def _is_something_else(reading, folders, names):
             )
             return True
     return False
+
+
+def _table_line(tree):
+    """The line for a table that may hold the labels; empty if there is none."""
+    found = (name for name in tree.documents if name.lower().endswith(TABLES))
+    name = next((name for name in found if name.count("/") < 2), None)
+    line = f'labels_csv = "{printable(name)}"' if name else ""
+    return f"; if a table holds the classes, put into dataset.toml: {line}" if name else ""
 
 
 def _says_images_or_masks(name):

@@ -134,7 +134,12 @@ def read_table(reading: Reading, name: str) -> list[dict[str, str]]:
 
     Raises DataError if it is empty or has a line with too few or too many cells.
     """
-    table = rows_of(_read_text(reading, name).splitlines())
+    try:
+        text = (reading.tree.root / name).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        fix = "save it as UTF-8"
+        raise DataError(f"file cannot be read: {error}", reading.tree.root / name, fix) from error
+    table = rows_of(text.splitlines())
     short = next((row for row in table if None in row or None in row.values()), None)
     if short is not None:
         what = f"line {table.index(short) + 2} has not as many cells as the first line"
@@ -147,7 +152,7 @@ def read_table(reading: Reading, name: str) -> list[dict[str, str]]:
 
 def rows_of(lines: list[str]) -> list[dict[str, str]]:
     """Rows of a table by the names of its columns; cells too many are under the key None."""
-    delimiter = max(",;\t", key=lines[0].count) if lines else ","
+    delimiter = max(",;\t|", key=lines[0].count) if lines else ","
     rows = csv.DictReader(lines, delimiter=delimiter, skipinitialspace=True)
     try:
         rows.fieldnames = [name.strip() for name in rows.fieldnames or ()]
