@@ -4,8 +4,8 @@
         python benchmarks/transfer_camvid.py --camvid camvid --out transfer --seeds 3
 
 Trains ResNet-18 on scenes once, or uses the run given with `--weights`, then FCN-8s on a part of
-CamVid from scratch, from these weights, and with them frozen. Repeat the command to resume. Writes a
-table in Markdown and one JSON file.
+CamVid from scratch, from these weights, and with them frozen. Repeat the command to resume.
+Writes a table in Markdown and one JSON file.
 """
 
 import argparse

@@ -4,13 +4,16 @@ import pathlib
 import re
 import tomllib
 
+import layout_fixtures
+import layout_sets
 import numpy
 import PIL.Image
 import pytest
-from data_fixtures import image, load, save
+from data_fixtures import class_folder, image, load, save
 from test_real_world import check, disc, discs, errors, lines_of, palette_png, paste, refused
 
 from kerasdl.data.folder import dataset_file
+from kerasdl.data.folder.layouts import camvid11
 
 PAGE = (pathlib.Path(__file__).parent.parent / "docs" / "data.md").read_text(encoding="utf-8")
 
@@ -95,10 +98,37 @@ def left_out(root):
     save(stray, root / "masks" / "3.png")
 
 
+def mixed(root):
+    drawn([0, 255], root)
+    for index in range(0, 12, 2):
+        save(disc(index), root / "masks" / f"{index}.png")
+
+
+def edges(root):
+    def draw(index):
+        drawn = disc(index).astype("uint8")
+        left = numpy.roll(drawn, -1, 1) & ~drawn & 1
+        return drawn * numpy.uint8(255) + left * numpy.uint8(100)
+
+    discs(root, draw=draw)
+
+
+def white_first(root):
+    discs(root)
+    for index in range(12):
+        palette_png(1 - disc(index), [255] * 3 + [0] * 3, root / "masks" / f"{index}.png")
+
+
 def several(root):
     discs(root, masks="masks")
     for index in range(12):
         save(disc(index + 50), root / "manual" / f"{index}.png")
+
+
+def endings(root):
+    discs(root, mask_name="{}_a.png")
+    for index in range(12):
+        save(disc(index + 50), root / "masks" / f"{index}_b.png")
 
 
 def one_named_as_masks(root):
@@ -107,7 +137,7 @@ def one_named_as_masks(root):
 
 CASES = (
     *(black_and_white, from_one, spread, void, colors, smoothed, palettes, alpha, left_out),
-    *(several, one_named_as_masks),
+    *(mixed, edges, white_first, several, endings, one_named_as_masks),
 )
 
 
@@ -130,7 +160,7 @@ def test_every_line_of_advice_is_on_the_page_and_helps(tmp_path, case):
             paste(tmp_path, *lines[:2])
             task = "segmentation"
         else:
-            paste(tmp_path, lines[0])
+            paste(tmp_path, lines[1 if case is mixed else 0])
     assert not errors(check(tmp_path, task))
     dataset = load(tmp_path, task, validation_split=0.0, test_split=0.0)
     split = dataset.splits["train"]
@@ -146,6 +176,47 @@ def test_every_line_of_advice_is_on_the_page_and_helps(tmp_path, case):
             assert (found == expected).mean() > 0.98
         else:
             assert (found == expected)[counted].all() and counted.mean() > 0.9
+
+
+def two_layouts(root):
+    layout_sets.cvat(root)
+    names = [f"{index}.jpg" for index in range(8)]
+    layout_fixtures.write(
+        root / "annotations/instances_default.json", layout_sets.coco_document(names)
+    )
+
+
+def export_beside_classes(root):
+    class_folder(root)
+    layout_fixtures.write(root / "export.json", [layout_sets.labelstudio_task(0, [])])
+
+
+@pytest.mark.parametrize(
+    ("make", "task", "classes"),
+    [
+        (
+            two_layouts,
+            "segmentation",
+            {"coco": "background person dog", "cvat": "background road car"},
+        ),
+        (export_beside_classes, "classification", {"folders": "cat dog"}),
+        (layout_sets.camvid, "segmentation", {"camvid11": " ".join(camvid11.GROUPS)}),
+    ],
+)
+def test_every_layout_that_is_advised_is_read_so(tmp_path, make, task, classes):
+    make(tmp_path)
+    text = " ".join(check(tmp_path, task).lines())
+    lines = [line for line in lines_of(text) if line.startswith("layout")]
+    assert lines == [f'layout = "{name}"' for name in classes]
+    assert {form(line) for line in lines} <= ADVICE
+    for line, names in zip(lines, classes.values(), strict=True):
+        (tmp_path / "dataset.toml").write_text(line)
+        assert not errors(check(tmp_path, task))
+        dataset = load(tmp_path, task)
+        assert dataset.class_names == tuple(names.split())
+        if make is two_layouts:
+            mask = dataset.splits["train"][0].mask
+            assert mask.tolist() == layout_fixtures.block(2).tolist()
 
 
 def test_the_examples_of_the_page_are_read(tmp_path):
@@ -175,3 +246,28 @@ def test_images_of_the_page_exist():
 def test_photographs_are_no_masks(tmp_path):
     discs(tmp_path, draw=lambda index: image(index + 40, 48, 64))
     assert check(tmp_path, "segmentation").failed
+
+
+def test_every_line_for_a_table_is_on_the_page_and_helps(tmp_path):
+    rows = [f"{index},p{index},{'cat' if index % 3 else 'dog'},{index % 2}" for index in range(12)]
+    for index in range(12):
+        save(image(index), tmp_path / "all" / f"p{index}.jpg")
+    (tmp_path / "list.csv").write_text("\n".join(["Number,Photo,Animal,Sex", *rows]))
+    pasted = []
+    for _ in range(2):
+        lines = lines_of(refused(tmp_path, "classification").fix)
+        assert {form(line) for line in lines} <= ADVICE
+        lines = [line for line in lines if line not in ('label_column = "Number"',)][:2]
+        pasted += lines
+        paste(tmp_path, *lines)
+    assert pasted == [
+        'labels_csv = "list.csv"',
+        'image_column = "Photo"',
+        'label_column = "Animal"',
+    ]
+    assert not errors(check(tmp_path, "classification"))
+    dataset = load(tmp_path, validation_split=0.0, test_split=0.0)
+    split = dataset.splits["train"]
+    for index in range(12):
+        number = int(pathlib.Path(split.name(index)).stem[1:])
+        assert dataset.class_names[split[index].label] == ("cat" if number % 3 else "dog")

@@ -40,6 +40,14 @@ def test_what_is_recognized_is_ready_and_loads(tmp_path, name, annotation):
     assert tree_hash(root) == before
 
 
+@pytest.mark.parametrize(("name", "annotation"), CASES)
+def test_a_layout_is_found_one_and_two_folders_below(tmp_path, name, annotation):
+    getattr(layout_sets, name)(tmp_path / "an archive" / name)
+    for root in (tmp_path / "an archive", tmp_path):
+        assert layout_of(root, annotation) == name
+        assert sum(map(len, files_of(read(root, annotation)).values())) > 2
+
+
 @pytest.mark.parametrize("name", sorted({name for name, _ in CASES}))
 def test_images_alone_are_no_masks(tmp_path, name):
     root = getattr(layout_sets, name)(tmp_path / name)

@@ -12,9 +12,12 @@ from layout_fixtures import (
     only_error,
     photo,
     read,
+    settings,
     write,
 )
 from scipy import io
+
+from kerasdl import data
 
 
 def _imagenet(root, name, text):
@@ -291,3 +294,64 @@ def test_cifar_as_png_folders_is_plain_class_folders(tmp_path):
     assert layout_of(tmp_path, "label") == "folders" and not errors_of(reading)
     assert reading.class_names == ("airplane", "automobile")
     assert not [line for line in notes_of(reading) if "split" in line]
+
+
+def images_of(root, *names):
+    for number, name in enumerate(names):
+        photo(root / name, number)
+
+
+def test_a_file_of_another_split_or_of_another_name_is_not_taken(tmp_path):
+    images_of(tmp_path, "train/a.jpg", "train/b.jpg", "test/c.jpg", "train/v1.jpg")
+    text = "path,label\ntrain/a.jpg,x\ntrain/b.jpg,y\ntrain/c.jpg,x\nv1.2,y\n"
+    write(tmp_path / "labels.csv", text)
+    error = only_error(tmp_path, "label")
+    assert "train/c.jpg, v1.2" in error
+    write(tmp_path / "labels.csv", "path,label\n/kaggle/train/a.jpg,x\ntrain/b.jpg,y\nc,x\n")
+    reading = read(tmp_path, "label")
+    files = {entry.file for part in reading.splits.values() for entry in part}
+    assert files == {"train/a.jpg", "train/b.jpg", "test/c.jpg"}
+    assert "1 image in no table left out" in [finding.what for finding in reading.findings]
+
+
+def test_columns_are_named_by_dataset_toml(tmp_path):
+    images_of(tmp_path, *(f"all/{number}.jpg" for number in range(6)))
+    rows = (
+        f"{number}|{5 - number}|{'ab'[number % 2]}|{'train val'.split()[number // 4]}"
+        for number in range(6)
+    )
+    write(tmp_path / "list.csv", "\n".join(["id|Nummer|Art|Teil", *rows]))
+    keys = 'image_column = "Nummer"\nlabel_column = "Art"\nsplit_column = "Teil"\n'
+    write(tmp_path / "dataset.toml", keys)
+    reading = read(tmp_path, "label")
+    assert reading.class_names == ("a", "b")
+    found = {entry.file: entry.label for entry in reading.splits["train"]}
+    assert found == {"all/5.jpg": 0, "all/4.jpg": 1, "all/3.jpg": 0, "all/2.jpg": 1}
+    assert len(reading.splits["validation"]) == 2
+    write(tmp_path / "dataset.toml", 'labels_csv = "list.csv"\nlabel_column = "art"\n')
+    error = only_error(tmp_path, "label")
+    assert "no column 'art', only id, Nummer, Art, Teil" in error
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"a.jpg,cat\nb.jpg,dog\n", "the first line names no columns"),
+        ("file,label\na.jpg,k\u00e4se\n".encode("cp1252"), "save it as UTF-8"),
+        ("file,label\na.jpg,cat\n".encode("utf-16"), "save it as UTF-8"),
+    ],
+)
+def test_table_that_cannot_be_read_is_one_error(tmp_path, content, problem):
+    images_of(tmp_path, "all/a.jpg", "all/b.jpg")
+    (tmp_path / "list.csv").write_bytes(content)
+    write(tmp_path / "dataset.toml", 'labels_csv = "list.csv"\n')
+    error = only_error(tmp_path, "label")
+    assert problem in error
+
+
+def test_names_that_are_alike_are_warned_about(tmp_path):
+    images_of(tmp_path, *(f"all/{number}.jpg" for number in range(6)))
+    rows = [f"{number},{('cat', 'Cat', 'dog')[number % 3]}" for number in range(6)]
+    write(tmp_path / "list.csv", "\n".join(["id,label", *rows]))
+    findings = data.check(settings(tmp_path, "label"), "label").findings
+    assert "classes whose names are alike: Cat, cat" in [finding.what for finding in findings]

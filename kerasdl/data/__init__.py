@@ -167,6 +167,19 @@ def _require_path(location: Location) -> None:
 
 def _layout(location: Location, annotation: str | None) -> SourceSpec:
     """The layout of a folder. Raises DataError if two could be meant."""
+    from kerasdl.data.folder import nested
+
+    found = _layout_here(location, annotation)
+    if found is SOURCES["folders"] or location.file.describes_folders:
+        inner = nested.inner(location.tree, location.file)
+        if inner is not None:
+            location.enter(inner)
+            return _layout_here(location, annotation)
+    return found
+
+
+def _layout_here(location: Location, annotation: str | None) -> SourceSpec:
+    """The layout of a folder as it lies, without a look into its only folder."""
     plain = SOURCES["folders"]
     file = location.file
     layouts = {source.name: source for source in SOURCES.values() if source.layout}

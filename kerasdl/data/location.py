@@ -50,3 +50,11 @@ class Location:
         from kerasdl.data.folder import dataset_file
 
         return dataset_file.read(self.path)
+
+    def enter(self, tree: "Tree") -> None:
+        """Takes a folder within for the data, with its dataset.toml if the outer one has none."""
+        from kerasdl.data.folder import dataset_file
+
+        self.tree = tree
+        if self.file.path is None and not self.file.names:
+            self.file = dataset_file.read(tree.root)

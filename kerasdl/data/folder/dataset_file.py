@@ -20,6 +20,9 @@ TOML):
     mask_suffix = "_gtFine_labelIds"
     split_files = { train = "train.txt", val = "val.txt" }  # lists of names
     labels_csv = "labels.csv"            # table: file, label and perhaps split
+    image_column = "Photo"               # its columns, where their names are unusual
+    label_column = "Animal"
+    split_column = "Part"
     threshold = 128                      # masks from this gray value on are class 1, below it 0
     mask_channel = "alpha"               # red, green, blue or alpha: where the masks hold values
     layout = "voc"                       # the layout by name, where the files could mean two
@@ -41,6 +44,7 @@ from kerasdl.data.folder.dataset_values import MOST_CLASSES, VOID_NAMES
 
 FILE_NAME = "dataset.toml"
 NAMES_FILE = "classes.txt"
+COLUMN_KEYS = ("image_column", "label_column", "split_column")
 KEYS = (
     "names",
     "nc",
@@ -61,6 +65,7 @@ KEYS = (
     "mask_suffix",
     "split_files",
     "labels_csv",
+    *COLUMN_KEYS,
     "threshold",
     "mask_channel",
 )
@@ -86,6 +91,7 @@ class DatasetFile:
         image_suffix, mask_suffix: What their names end with, before the file's suffix.
         split_files: List of names per split, relative to the data folder.
         labels_csv: Table of labels, relative to the data folder.
+        columns: Column of the table per key of `COLUMN_KEYS`.
         threshold: Masks from this gray value on are class 1; None: the values count.
         channel: Channel of the masks that holds the values; empty: all of them together.
     """
@@ -106,6 +112,7 @@ class DatasetFile:
     mask_suffix: str = ""
     split_files: dict[str, str] = dataclasses.field(default_factory=dict)
     labels_csv: str = ""
+    columns: dict[str, str] = dataclasses.field(default_factory=dict)
     threshold: int | None = None
     channel: str = ""
 
@@ -203,6 +210,9 @@ def _parse(values, path, names, ignore):
         labels_csv=_inside(
             ".", dataset_values.text(values, "labels_csv", path), "labels_csv", path
         ),
+        columns={
+            key: dataset_values.text(values, key, path) for key in COLUMN_KEYS if key in values
+        },
         threshold=dataset_values.threshold(values, path),
         channel=dataset_values.channel(values, path),
     )

@@ -1,7 +1,7 @@
 """The samples of a data folder: which image has which label or mask, in which split."""
 
 from kerasdl.core import registry
-from kerasdl.data.folder.layouts import SPLITS, UNDIVIDED, Reading, folders
+from kerasdl.data.folder.layouts import SPLITS, UNDIVIDED, Reading, common, folders
 from kerasdl.data.inspect.findings import listing
 
 
@@ -49,8 +49,12 @@ def complete(reading, file):
         # The names of class folders stand in the order of the labels already.
         labels = any(entry.label is not None for part in reading.splits.values() for entry in part)
         if not labels:
-            reading.class_names = file.names
+            two = file.threshold is not None and len(reading.class_names) == 2
+            reading.class_names = file.names or (reading.class_names if two else ())
             reading.palette, reading.ignore = (), ()
             reading.threshold, reading.channel = file.threshold, file.channel
+            for entry in [entry for part in reading.splits.values() for entry in part]:
+                if isinstance(entry.mask, common.FileMask):
+                    entry.mask = entry.mask.told(file)
     for key in ("palette", "ignore", "license"):
         setattr(reading, key, getattr(file, key) or getattr(reading, key))

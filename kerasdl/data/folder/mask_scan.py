@@ -14,6 +14,7 @@ from kerasdl.data.folder.dataset_values import MOST_CLASSES
 from kerasdl.data.inspect.findings import Finding, counted, listing, printable
 
 THREADS = 2
+WHITE = 0xFFFFFF
 MOST_EDGES = 6  # values from which on those along edges only count as interpolated
 
 
@@ -96,32 +97,58 @@ def count_finding(found, rule):
     used = used_values(found, rule)
     if not used or rule.values:
         return None
-    unsolid = interpolated_finding(found, rule)
-    if unsolid:
-        return unsolid
+    unclear = interpolated_finding(found, rule) or palette_finding(found, rule)
+    if unclear:
+        return unclear
     place = next(mask.path for mask in found if used[-1] in mask.values)
     if used == [255]:
         what, cause, fix = masks.explain_values(used, rule)
         return Finding("error", what or "masks hold 255 only", place, cause, fix, "mask-values")
-    if used[-1] < 2 * len(used) + 8 and used[-1] < MOST_CLASSES:
+    # Few values, far apart, are marks (0 and 255, 0 and 128 ...), not indices.
+    near = used[-1] < 2 * len(used) + 8 and used[-1] < MOST_CLASSES
+    if near and (len(used) < 2 or not used[0] or 0 in rule.ignore):
         return None
-    # Few values, far apart: they are marks (0 and 255, 0 and 128 ...), not indices.
     what = f"masks hold the values {listing(used, 12)}, which are no class indices 0, 1, 2, ..."
-    cause = ""
-    pairs = ", ".join(f"{value} = {index}" for index, value in enumerate(used))
-    fix = f"put into {FILE_NAME}: mask_values = {{ {pairs} }}"
-    if used == [0, 255]:
-        cause = "a binary mask stored as black and white"
-    elif used[-1] == 255 and used[:-1] == list(range(len(used) - 1)):
-        cause = "255 usually marks pixels without a class"
-        fix = f"put into {FILE_NAME}: ignore_label = 255"
-    elif len(used) > MOST_CLASSES:
-        cause, fix = "more values than there can be classes", "make the masks again"
+    cause, fix = _meaning(found, rule, used, near)
     return Finding("error", what, place, cause, fix, "mask-values")
 
 
-def interpolated_finding(found, rule):
-    """Finding where values lie along edges only, as resizing and JPEG leave them, or None."""
+def _meaning(found, rule, used, near):
+    """Probable cause and fix for values that are no class indices from 0 on, as two texts."""
+    if len(used) > MOST_CLASSES:
+        return "more values than there can be classes", "make the masks again"
+    pairs = ", ".join(f"{value} = {index}" for index, value in enumerate(used))
+    line = f"mask_values = {{ {pairs} }}"
+    if used == [0, 255]:
+        return "a binary mask stored as black and white", f"put into {FILE_NAME}: {line}"
+    if near:
+        names = ", ".join(f'"class_{value}"' for value in range(used[-1] + 1))
+        fix = f"put into {FILE_NAME}: {line}, or if classes are missing: names = [{names}]"
+        return "classes counted from 1, or no pixel of the first", fix
+    if used[-1] == 255 and used[:-1] == list(range(len(used) - 1)):
+        cause, fix = "255 usually marks pixels without a class", "ignore_label = 255"
+        return _two_readings(found, rule, used) or (cause, f"put into {FILE_NAME}: {fix}")
+    return _two_readings(found, rule, used) or ("", f"put into {FILE_NAME}: {line}")
+
+
+def _two_readings(found, rule, used):
+    """Cause and both fixes of values that can be meant in two ways, or None."""
+    if used == [0, 1, 255] and not any({1, 255} <= {*mask.values.tolist()} for mask in found):
+        fix = f"put into {FILE_NAME}: ignore_label = 255, or if it is the same class as 1: "
+        fix += "mask_values = { 0 = 0, 1 = 1, 255 = 1 }"
+        return "255 marks pixels without a class, or some masks are stored in another way", fix
+    solid = _areas(found, rule)[1]
+    between = [value for value in used if not solid[value]]
+    few = 0 < len(between) == len(used) - 2 < MOST_EDGES - 2
+    if few and used[1:-1] == between and used[0] < 128 <= used[-1] < 256:
+        pairs = ", ".join(f"{value} = {index}" for index, value in enumerate(used))
+        fix = f"{masks.THRESHOLD_LINE}, or if they are classes: mask_values = {{ {pairs} }}"
+        return "the values between occur along edges only", fix
+    return None
+
+
+def _areas(found, rule):
+    """Pixels per value, and whether it fills an area somewhere, over all masks (65536,)."""
     counts, solid = numpy.zeros(65536, "int64"), numpy.zeros(65536, bool)
     for mask in found:
         if not mask.colored:
@@ -130,6 +157,12 @@ def interpolated_finding(found, rule):
             counts[values] += mask.counts[inside]
             solid[values] |= mask.solid[inside]
     counts[list(rule.ignore)] = 0
+    return counts, solid
+
+
+def interpolated_finding(found, rule):
+    """Finding where values lie along edges only, as resizing and JPEG leave them, or None."""
+    counts, solid = _areas(found, rule)
     used = counts.nonzero()[0]
     edges = used[~solid[used]]
     # Two values that fill areas and few between them may be thin classes; many are not.
@@ -144,10 +177,31 @@ def interpolated_finding(found, rule):
     return Finding("error", what, place, cause, fix, "mask-interpolated")
 
 
+def _white_first(found):
+    """Finding where palettes of two colors give white the index 0 and black the 1, or None."""
+    drawn = [mask for mask in found if mask.palette is not None]
+    colors = [dict(zip(mask.values.tolist(), mask.palette.tolist(), strict=True)) for mask in drawn]
+    swapped = {0: WHITE, 1: 0}
+    wrong = [mask for mask, own in zip(drawn, colors, strict=True) if own == swapped]
+    if not wrong or any(not own.items() <= swapped.items() for own in colors):
+        return None
+    highest = max(int(mask.values.max(initial=0)) for mask in found)
+    by_color = (
+        'mask_values = { "#000000" = 0, "#ffffff" = 1 }' if highest < 2 else "threshold = 128"
+    )
+    fix = f"put into {FILE_NAME}, if white is class 1: {by_color}"
+    if len(drawn) == len(found):
+        fix += ", or if the indices count: mask_values = { 0 = 0, 1 = 1 }"
+    what = "index 0 of the palette is white, 1 is black"
+    return Finding("error", what, wrong[0].path, "", fix, "mask-palette")
+
+
 def palette_finding(found, rule):
     """Finding where one index has different colors in the palettes of the masks, or None."""
     if rule.values or rule.threshold is not None:
         return None  # the owner said that the indices count, or the colors
+    if finding := _white_first(found):
+        return finding
     colors, places = {}, {}
     for mask in found:
         if mask.palette is None:
@@ -213,7 +267,10 @@ def outside_findings(found, rule):
         sound = [mask for mask in found if not mask.colored and not _unknown(mask, rule).size]
         everything = sorted(set().union(*(mask.values.tolist() for mask in (*gray, *sound))))
         what, cause, fix = masks.explain_values(everything, rule)
-        if len(sound) > len(gray) and "ignore_label" not in fix:
+        used = [value for value in everything if value not in rule.ignore]
+        several = rule.classes == 2 and not rule.values and _two_readings(found, rule, used)
+        cause, fix = several or (cause, fix)
+        if len(sound) > len(gray) and "dataset.toml: " not in fix:
             cause = f"the other {counted(len(sound), 'mask')} hold only known values"
             other = fix if rule.values else "name all classes, or list the values in mask_values"
             fix = f"correct these, or {other}"
@@ -258,6 +315,10 @@ def _colors_finding(colored, rule):
     colors = sorted(set().union(*(_unknown(mask, rule).tolist() for mask in colored)))
     what, cause, fix = masks.explain_colors(colors, rule)
     what = _several(what, colored)
+    solid = set().union(*(mask.values[mask.solid].tolist() for mask in colored))
+    if solid and len(colors) >= MOST_EDGES and 2 * len(solid.intersection(colors)) <= len(colors):
+        cause = "most occur along edges only: resized with interpolation, or once stored as JPEG"
+        fix = "make the masks again from their source, resized to the nearest pixel"
     return Finding("error", what, colored[0].path, cause, fix, "mask-values")
 
 

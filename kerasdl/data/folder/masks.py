@@ -60,7 +60,9 @@ class MaskRule:
             table[:known] = numpy.arange(known)
         for value in self.ignore:
             if value not in self.values:
-                table[value] = value if value <= IGNORED else IGNORED
+                # With mask_values the value itself may be the index of a class.
+                free = value <= IGNORED and value not in self.values.values()
+                table[value] = value if free else IGNORED
         return table
 
     @functools.cached_property

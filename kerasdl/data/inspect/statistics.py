@@ -132,6 +132,13 @@ def class_findings(records, class_names, statistics):
         yield Finding(
             "error", f"{counted(len(wrong), 'sample')}: {what}", wrong[0].path, kind="label"
         )
+    alike = collections.defaultdict(list)
+    for name in class_names:
+        alike[name.casefold().strip()].append(name)
+    for names in alike.values():
+        if len(names) > 1:
+            what = f"classes whose names are alike: {listing(names)}"
+            yield Finding("warning", what, fix="merge them if they are one", kind="label")
     for split, counts in statistics.get("per_class", {}).items():
         few = [f"{name} ({count})" for name, count in counts.items() if 0 < count < LEAST_SAMPLES]
         if few and split in ("train", UNDIVIDED):

@@ -9,7 +9,7 @@ out and the folders are the classes.
 import re
 
 from kerasdl.data.folder.layouts import UNDIVIDED, Reading, classes, common, pairing, splits
-from kerasdl.data.inspect.findings import counted
+from kerasdl.data.inspect.findings import counted, listing
 
 ENDINGS = ("_mask", "-mask", ".mask", "_gt", "_label", "_segmentation", "_seg")
 # A quick look at all names: x_mask.png, x_mask_1.png, x.jpg.png
@@ -65,6 +65,12 @@ def _add_masks(reading, images, masks, names):
             "add the masks beside them, or remove the images",
             skippable=True,
         )
+    several = _several(masks)
+    if several:
+        lines = " or ".join(f'mask_suffix = "{ending}"' for ending in several)
+        what = f"images with more than one mask, whose names end in {listing(several)}"
+        reading.error(what, "", f"put into dataset.toml: {lines}")
+        return
     black_and_white = names or any(len(files) > 1 for files in masks.values())
     if black_and_white:
         reading.class_names = names or ("background", "foreground")
@@ -76,6 +82,15 @@ def _add_masks(reading, images, masks, names):
         for key, files in sorted(masks.items())
         if key in images
     ]
+
+
+def _several(masks):
+    """The endings of masks of one image, if there are several: x_mask and x_gt, not x_mask_1."""
+    for key, files in masks.items():
+        found = {FURTHER.sub("", pairing.stem(name).removeprefix(key)) for name in files}
+        if len(found) > 1:
+            return sorted(found)
+    return []
 
 
 def _assigned(tree):

@@ -3,12 +3,16 @@
 import collections
 import itertools
 import pathlib
+import re
 import unicodedata
 
-from kerasdl.data.folder.layouts import UNDIVIDED, relations
+from kerasdl.data.folder.layouts import UNDIVIDED, common, relations
 from kerasdl.data.folder.layouts.splits import IMAGE_FOLDERS, is_mask_folder, mask_folder
 from kerasdl.data.inspect.findings import counted, listing, printable
 
+TRAIN = re.compile("train", re.IGNORECASE)
+SPLIT = re.compile("train|val|test|dev|unlabel", re.IGNORECASE)
+TABLES = (".csv", ".tsv")
 MOST_PAIRED = 12  # class folders up to which pairs of images and masks are looked for
 EXPECTED = "expected one folder per class, or train/, val/, test/ with one folder per class in each"
 
@@ -29,7 +33,7 @@ def add_classes(reading, file, folders):
             f"{EXPECTED}; for these data use the task segmentation",
         )
         return
-    members, loose = _members(tree, folders)
+    members, loose = _members(reading, folders)
     names = sorted({name for split in members.values() for name in split})
     filled = [name for name in names if any(split[name] for split in members.values())]
     if loose and filled:
@@ -40,7 +44,9 @@ def add_classes(reading, file, folders):
         )
     elif loose:
         reading.error(
-            "no class folders", printable(str(pathlib.PurePath(loose[0]).parent)), EXPECTED
+            "no class folders",
+            printable(str(pathlib.PurePath(loose[0]).parent)),
+            EXPECTED + _table_line(tree),
         )
         return
     if not file.names and _is_something_else(reading, folders, filled):
@@ -48,7 +54,9 @@ def add_classes(reading, file, folders):
     if len(filled) == 1:
         inner = tree.children(filled[0])
         fix = f"did you mean {tree.root / filled[0]}? " if len(inner) > 1 else ""
-        reading.error(f"only one class folder: {printable(filled[0])}", "", fix + EXPECTED)
+        reading.error(
+            f"only one class folder: {printable(filled[0])}", "", fix + EXPECTED + _table_line(tree)
+        )
     _check_equal_names(reading, names)
     names = _ordered(reading, file, names)
     reading.class_names = tuple(printable(name) for name in names)
@@ -71,7 +79,11 @@ def _is_something_else(reading, folders, names):
     top = next(iter(folders.values()))
     prefix = f"{top}/" if top else ""
     inner = [
-        {child for child in tree.children(prefix + name) if tree.count(f"{prefix}{name}/{child}")}
+        {
+            child
+            for child in tree.children(prefix + name)
+            if tree.count(f"{prefix}{name}/{child}") and not _says_images_or_masks(child)
+        }
         for name in names
     ]
     shared = set.intersection(*inner) if len(names) > 1 else set()
@@ -82,6 +94,13 @@ def _is_something_else(reading, folders, names):
             f"if these are the classes, put the splits into dataset.toml: train = "
             f'"{prefix}{names[0]}" and val = "{prefix}{names[1]}"; if the outer ones are: '
             f"names = [{listed}]",
+        )
+        return True
+    if len(names) > 1 and all(map(SPLIT.match, names)) and any(map(TRAIN.match, names)):
+        reading.error(
+            f"the folders {listing(names)} are named after splits, and hold no class folders",
+            top,
+            f"{EXPECTED}; if they are the classes, put into dataset.toml: names = [{listed}]",
         )
         return True
     if len(names) > MOST_PAIRED or set(folders) != {UNDIVIDED}:
@@ -98,6 +117,18 @@ def _is_something_else(reading, folders, names):
     return False
 
 
+def _table_line(tree):
+    """The line for a table that may hold the labels; empty if there is none."""
+    found = (name for name in tree.documents if name.lower().endswith(TABLES))
+    name = next((name for name in found if name.count("/") < 2), None)
+    line = f'labels_csv = "{printable(name)}"' if name else ""
+    return f"; if a table holds the classes, put into dataset.toml: {line}" if name else ""
+
+
+def _says_images_or_masks(name):
+    return name.lower() in IMAGE_FOLDERS or is_mask_folder(name)
+
+
 def _may_be_pair(tree, images, masks):
     """Whether the files of two folders belong together, and one of them holds masks."""
     if is_mask_folder(images) or not relations.related(tree, images, masks):
@@ -108,18 +139,30 @@ def _may_be_pair(tree, images, masks):
     return drawn(tree, masks) and not drawn(tree, images)
 
 
-def _members(tree, folders):
-    """Images per split and class folder, and the images beside the class folders."""
+def _members(reading, folders):
+    """Images per split and class folder, and the images beside the class folders.
+
+    Masks in class folders, CLASS/masks/ beside CLASS/images/, are left out.
+    """
+    tree, left_out = reading.tree, 0
     members, loose = {split: collections.defaultdict(list) for split in folders}, []
     for split, folder in folders.items():
+        masks = set()
         for child in tree.children(folder):
             members[split][child] = []
+            within = tree.children(f"{folder}/{child}" if folder else child)
+            if any(name.lower() in IMAGE_FOLDERS for name in within):
+                masks.update(f"{child}/{name}" for name in within if is_mask_folder(name))
         for name, full in zip(tree.below(folder), tree.full(folder), strict=True):
             top, separator, _ = name.partition("/")
-            if separator:
+            if masks and "/".join(name.split("/", 2)[:2]) in masks:
+                left_out += 1
+            elif separator:
                 members[split][top].append(full)
             else:
                 loose.append(full)
+    if left_out:
+        common.note(reading, f"{counted(left_out, 'mask')} left out, by the names of the folders")
     return members, loose
 
 

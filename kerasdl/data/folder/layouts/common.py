@@ -12,6 +12,7 @@ import numpy
 
 from kerasdl.core.errors import DataError
 from kerasdl.data import images
+from kerasdl.data.folder import masks
 from kerasdl.data.folder.layouts import SPLITS, Entry, Reading
 from kerasdl.data.inspect.findings import Finding, counted, listing, printable
 
@@ -133,7 +134,12 @@ def read_table(reading: Reading, name: str) -> list[dict[str, str]]:
 
     Raises DataError if it is empty or has a line with too few or too many cells.
     """
-    table = rows_of(_read_text(reading, name).splitlines())
+    try:
+        text = (reading.tree.root / name).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        fix = "save it as UTF-8"
+        raise DataError(f"file cannot be read: {error}", reading.tree.root / name, fix) from error
+    table = rows_of(text.splitlines())
     short = next((row for row in table if None in row or None in row.values()), None)
     if short is not None:
         what = f"line {table.index(short) + 2} has not as many cells as the first line"
@@ -146,7 +152,7 @@ def read_table(reading: Reading, name: str) -> list[dict[str, str]]:
 
 def rows_of(lines: list[str]) -> list[dict[str, str]]:
     """Rows of a table by the names of its columns; cells too many are under the key None."""
-    delimiter = max(",;\t", key=lines[0].count) if lines else ","
+    delimiter = max(",;\t|", key=lines[0].count) if lines else ","
     rows = csv.DictReader(lines, delimiter=delimiter, skipinitialspace=True)
     try:
         rows.fieldnames = [name.strip() for name in rows.fieldnames or ()]
@@ -207,13 +213,22 @@ class FileMask:
     Attributes:
         root: The data folder.
         files: Names of the files relative to it.
+        threshold: Gray values from this one on are white; None: as above.
     """
 
-    __slots__ = ("files", "root")
+    __slots__ = ("files", "root", "threshold")
 
-    def __init__(self, root: str, *files: str):
+    def __init__(self, root: str, *files: str, threshold: int | None = None):
         self.root = root
         self.files = files
+        self.threshold = threshold
+
+    def told(self, file):
+        """The mask by what dataset.toml says of values: a threshold, or a meaning of its own."""
+        if file.threshold is not None:
+            return FileMask(self.root, *self.files, threshold=file.threshold)
+        own = file.values or file.colors or file.channel
+        return self.files[0] if own and len(self.files) == 1 else self
 
     @property
     def path(self) -> str:
@@ -228,27 +243,31 @@ class FileMask:
 
     def read(self) -> numpy.ndarray:
         """0 and 1, uint8 (height, width). Raises DataError naming the file at fault."""
-        parts = [_black_and_white(os.path.join(self.root, file)) for file in self.files]
+        paths = (os.path.join(self.root, file) for file in self.files)
+        parts = [_black_and_white(path, self.threshold) for path in paths]
         shapes = {part.shape for part in parts}
         if len(shapes) > 1:
             raise DataError("masks of one image differ in size", os.path.join(self.root, self.path))
         return functools.reduce(numpy.maximum, parts)
 
 
-def _black_and_white(path):
+def _black_and_white(path, threshold=None):
     with images.open_image(path) as image:
         exact, indexed = image.format != "JPEG", image.mode == "P"
         image.load()
         upright = images.turn_upright(image, images.orientation_of(image))
         gray = numpy.asarray(upright.convert("L"))
+    if threshold is not None:
+        return (gray >= threshold).astype("uint8")
     values = set(numpy.unique(gray).tolist())
     if exact and values <= {0, 1} and not indexed:
         return gray
     if exact and not values <= {0, 255}:
+        smoothed = f", or {masks.THRESHOLD_LINE}" if min(values) < 64 and max(values) > 191 else ""
         raise DataError(
             f"mask is not black and white: it holds {listing(sorted(values))}",
             path,
-            "make it again from its source, without smoothing",
+            "make it again from its source, without smoothing" + smoothed,
         )
     return (gray >= 128).astype("uint8")
 

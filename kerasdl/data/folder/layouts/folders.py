@@ -11,9 +11,15 @@ endings and lists that are called otherwise.
 
 from kerasdl.data.folder.dataset_file import FILE_NAME
 from kerasdl.data.folder.layouts import UNDIVIDED, Reading, classes, common, pairing, relations
-from kerasdl.data.folder.layouts.splits import is_mask_folder, mask_folder, split_folders
-from kerasdl.data.inspect.findings import counted, listing
+from kerasdl.data.folder.layouts.splits import (
+    IMAGE_FOLDERS,
+    is_mask_folder,
+    mask_folder,
+    split_folders,
+)
+from kerasdl.data.inspect.findings import counted, listing, printable
 
+MOST_ENDINGS = 6  # of masks that are listed
 EXPECTED = {
     "label": classes.EXPECTED,
     "mask": "expected images/ and masks/ with files of the same names, or images/train + "
@@ -95,7 +101,9 @@ def _add_pairs(reading, file, folders):
             continue
         found = tree.within(folder) if masks_at.startswith(folder) else tree.below(folder)
         images, masks = relations.pair_keys(found, tree.below(masks_at))
-        if len(images) < len(found) or len(masks) < tree.count(masks_at):
+        if len(images) < len(found) or masks.keys() - images or len(masks) < tree.count(masks_at):
+            if _ask_ending(reading, found, tree.below(masks_at), masks_at):
+                continue
             for place in (folder, masks_at):
                 pairing.by_key(reading, place)  # names two files of one name
         # The strings of the tree itself: there may be a hundred thousand.
@@ -103,6 +111,17 @@ def _add_pairs(reading, file, folders):
             names = dict(zip(tree.below(place), tree.full(place), strict=True))
             part.update({key: names[name] for key, name in part.items()})
         reading.splits[split] = pairing.join(reading, images, masks, folder, masks_at)
+
+
+def _ask_ending(reading, images, masks, place):
+    """Adds an error, and returns True, where an image has several masks of different endings."""
+    named = relations.endings(images, masks)
+    if len(named) < 2 or 2 * max(named.values()) < len(images):
+        return False
+    lines = " or ".join(f'mask_suffix = "{ending}"' for ending in list(named)[:MOST_ENDINGS])
+    what = f"images with more than one mask, whose names end in {listing(named)}"
+    reading.error(what, place, f"put into {FILE_NAME}: {lines}")
+    return True
 
 
 def _are_parallel(tree, folder, masks_at):
@@ -133,12 +152,19 @@ def _masks_of(reading, file, split, folder):
     found = _candidates(tree, folder)
     if len(found) == 1:
         return found[0]
+    if not found and file.mask_suffix:
+        return folder  # beside the images
     if found:
         lines = " or ".join(f'masks = "{_without(each, split)}"' for each in found)
         what = f"{len(found)} folders may hold the masks: {listing(found)}"
         reading.error(what, folder, f"put into {FILE_NAME}: {lines}")
     elif split in ("train", UNDIVIDED):
-        fix = EXPECTED["mask"]
+        names = tree.within(folder)
+        known = {pairing.stem(name) for name in names}
+        images = [name for name in names if pairing.begun(pairing.stem(name), known) is None]
+        if _ask_ending(reading, images, names, folder):
+            return None
+        fix = _inner_pair(tree) or EXPECTED["mask"]
         if any(is_mask_folder(name) for name in tree.children("")):
             fix += f"; the mask folder holds no images but {kinds(tree.others)}"
         fix += f", or name the folders in {FILE_NAME}: images = ..., masks = ..."
@@ -147,6 +173,16 @@ def _masks_of(reading, file, split, folder):
         what = f"{split} images without masks left out"
         common.note(reading, what, folder, "`kerasdl predict` reads them")
     return None
+
+
+def _inner_pair(tree):
+    """What to do where images and masks lie in many folders, x/images/ and x/masks/; or ""."""
+    for name in tree.folders:
+        above, _, last = name.rpartition("/")
+        if last.lower() in IMAGE_FOLDERS and above and mask_folder(tree, name) is not None:
+            one = f"{printable(name)}/ and {printable(mask_folder(tree, name))}/"
+            return f"move the files of {one} and the like into one images/ and one masks/"
+    return ""
 
 
 def _without(folder, split):

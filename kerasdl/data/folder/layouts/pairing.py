@@ -1,6 +1,7 @@
 """Images and masks that belong together by their names; lists of names."""
 
 import os
+import re
 import unicodedata
 
 from kerasdl.data.folder.layouts import Entry, Reading
@@ -22,6 +23,8 @@ def pairs(
     if images == masks:
         taken = set(drawn.values())
         found = {key: name for key, name in found.items() if name not in taken}
+        if mask_suffix and not image_suffix:  # x_2nd.png beside x.png and x_1st.png is no image
+            found = {key: name for key, name in found.items() if begun(key, drawn) is None}
     return join(reading, found, drawn, images, masks)
 
 
@@ -62,6 +65,12 @@ def by_key(reading: Reading, folder: str, suffix: str = "") -> dict[str, str]:
         else:
             found[key] = full
     return found
+
+
+def begun(stem: str, known) -> str | None:
+    """The longest of some known names that a name begins with, up to "_", "-", "." or " "."""
+    cuts = [match.start() for match in re.finditer(r"[_\-. ]", stem)]
+    return next((stem[:cut] for cut in reversed(cuts) if stem[:cut] in known), None)
 
 
 def stem(name: str) -> str:

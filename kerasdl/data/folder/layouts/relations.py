@@ -1,6 +1,7 @@
 """Which folders hold the masks of which images: by their names, or by what the files hold."""
 
 import bisect
+import collections
 import functools
 import os
 import re
@@ -59,6 +60,17 @@ def pair_keys(images_found: list[str], masks_found: list[str]) -> tuple[dict, di
     return best
 
 
+def endings(images_found: list[str], others: list[str]) -> dict[str, int]:
+    """What follows the name of an image in the names of other files, and how often: {"_gt": 12}."""
+    stems = {pairing.stem(name) for name in images_found}
+    found: collections.Counter[str] = collections.Counter()
+    for stem in map(pairing.stem, others):
+        image = pairing.begun(stem, stems)
+        if image is not None:
+            found[stem.removeprefix(image)] += 1
+    return dict(sorted(found.items()))
+
+
 def related(tree, folder: str, other: str) -> bool:
     """Whether at least half of the images of one of two folders have a partner in the other."""
     found = tree.below(folder)
@@ -90,7 +102,7 @@ def mask_folders(tree, folder: str) -> list[str]:
         for name in tree.children(above):
             if name == parts[place] or split_of(name) and not is_mask_folder(name):
                 continue
-            if name.lower() in IMAGE_FOLDERS:
+            if name.lower() in IMAGE_FOLDERS or _of_other_split(name, parts[place]):
                 continue
             start = f"{above}/{name}" if above else name
             inner = [start, *(f"{start}/{child}" for child in tree.children(start))]
@@ -103,6 +115,11 @@ def mask_folders(tree, folder: str) -> list[str]:
     return [
         each for each in found if not any(o != each and each.startswith(o + "/") for o in found)
     ]
+
+
+def _of_other_split(name, images):
+    """Whether the names of two folders say different splits."""
+    return split_of(name) and split_of(images) and split_of(name) != split_of(images)
 
 
 def _may_hold(tree, folder, candidate):

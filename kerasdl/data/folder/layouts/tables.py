@@ -10,7 +10,7 @@ import collections
 import re
 
 from kerasdl.core.errors import DataError
-from kerasdl.data.folder.layouts import UNDIVIDED, Reading, common, pairing, splits
+from kerasdl.data.folder.layouts import UNDIVIDED, Reading, common, pairing, relations, splits
 from kerasdl.data.folder.layouts.splits import SPLIT_NAMES
 from kerasdl.data.inspect.findings import counted, listing
 
@@ -50,7 +50,7 @@ def read(location, annotation):
     rows, sources = [], _tables(location)
     for source in sources:
         try:
-            rows += [(source, *row) for row in _rows(reading, source)]
+            rows += [(source, *row) for row in _rows(reading, source, location.file)]
         except DataError as error:
             reading.error(error.what, source, error.fix)
     names = sorted({label for _, _, label, _ in rows}, key=_order)
@@ -78,6 +78,9 @@ def read(location, annotation):
             "add the images, or remove the lines",
             skippable=True,
         )
+    unlisted = len(location.tree.images) - len(chosen)
+    if chosen and unlisted:
+        common.note(reading, f"{counted(unlisted, 'image')} in no table left out")
     if len(reading.splits) > 1 and UNDIVIDED in reading.splits:
         reading.error("tables with and without a split", sources[0], "name them train, val, test")
     reading.class_names = tuple(names)
@@ -99,28 +102,59 @@ def _tables(location):
     if not found or len(found) > MOST_DOCUMENTS:
         return []
     folders = {name.rsplit("/", 1)[-1] for name in tree.folders if tree.count(name)}
-    return [name for name in found if _has_labels(common.head(location, name), folders)]
+    return [
+        name for name in found if _has_labels(common.head(location, name), folders, location.file)
+    ]
 
 
-def _has_labels(head, folders):
+def _has_labels(head, folders, file):
     lines = head.splitlines()
     if len(head) >= common.HEAD:
         lines.pop()  # cut in the middle
     try:
         table = common.rows_of(lines)
+        images, labels = _columns(table, file)
     except DataError:
         return False
-    images, labels = _columns(table)
     values = {row[label] for row in table for label in labels}
     return bool(images and labels) and not values & folders
 
 
-def _columns(table):
-    """Columns that may name the file, and those that may be the class; both may be empty."""
+def _columns(table, file):
+    """Columns that may name the file, and those that may be the class; both may be empty.
+
+    Raises DataError if dataset.toml names one that is not there.
+    """
     keys = [key for key in table[0] if key] if table else []
-    images = [key for key in keys if key.lower() in IMAGE_COLUMNS]
+    for key, column in file.columns.items():
+        if column not in keys:
+            raise DataError(
+                f"no column '{column}', only {listing(keys, 20)}", fix=f"correct '{key}'"
+            )
+    named = file.columns.get("image_column"), file.columns.get("label_column")
+    images = [key for key in keys if key.lower() in IMAGE_COLUMNS and key != named[1]]
+    images = [named[0]] if named[0] else images
+    if named[1]:
+        return images, [named[1]]
     labels = [key for key in keys if key.lower() in LABEL_COLUMNS and key not in images]
     return images, labels or _flags(table, images)
+
+
+def _unknown_columns(tree, table):
+    """DataError about a table of which dataset.toml must name the columns."""
+    keys, find = [key for key in table[0] if key], _finder(tree)
+    if any(find(key, None) for key in keys):
+        fix = "add a line such as: image,label"
+        return DataError("the first line names no columns, but a file", fix=fix)
+    files = [key for key in keys if any(find(row[key], None) for row in table[:20])]
+    others = " or ".join(f'label_column = "{key}"' for key in keys if key not in files)
+    lines = (
+        f'image_column = "{files[0]}" and {others}'
+        if files
+        else "image_column = ..., label_column = ..."
+    )
+    what = f"no usual names of columns for files and classes: {listing(keys, 20)}"
+    return DataError(what, fix=f"put into dataset.toml: {lines}")
 
 
 def _flags(table, images):
@@ -131,14 +165,15 @@ def _flags(table, images):
     return keys
 
 
-def _rows(reading, source):
+def _rows(reading, source, file):
     """(file, class, split) of each row of a table."""
     table = common.read_table(reading, source)
-    images, labels = _columns(table)
+    images, labels = _columns(table, file)
     if not images or not labels:
-        raise DataError("no column of files, or none of classes", fix="name them image and label")
-    column, classes = _classes(table, labels)
-    split_column = next((key for key in table[0] if key.lower() in SPLIT_COLUMNS), None)
+        raise _unknown_columns(reading.tree, table)
+    column, classes = _classes(table, labels, file)
+    usual = next((key for key in table[0] if key.lower() in SPLIT_COLUMNS), None)
+    split_column = file.columns.get("split_column", usual)
     words = re.findall(r"[a-z]+", source.rsplit("/", 1)[-1].lower())
     split = next((SPLIT_NAMES[word] for word in words if word in SPLIT_NAMES), UNDIVIDED)
     image = _file_column(reading.tree, table, images, split)
@@ -156,9 +191,11 @@ def _rows(reading, source):
     return rows
 
 
-def _classes(table, labels):
+def _classes(table, labels, file):
     """Column and the class of each row. Raises DataError if two columns tell different ones."""
-    if not any(label.lower() in LABEL_COLUMNS for label in labels):
+    if "label_column" not in file.columns and not any(
+        label.lower() in LABEL_COLUMNS for label in labels
+    ):
         flags = [[label for label in labels if float(row[label])] for row in table]
         several = next((place for place, names in enumerate(flags) if len(names) != 1), None)
         if several is not None:
@@ -171,14 +208,15 @@ def _classes(table, labels):
         pairs = len(set(zip(first, other, strict=True)))
         if not pairs == len(set(first)) == len(set(other)):
             names = " and ".join(f"'{label}'" for label in labels)
-            lines = " or ".join(f"'{label}'" for label in labels)
+            lines = " or ".join(f'label_column = "{label}"' for label in labels)
             raise DataError(
-                f"the columns {names} could be the class", fix=f"keep one of them: {lines}"
+                f"the columns {names} could be the class", fix=f"put into dataset.toml: {lines}"
             )
     if "" in first:
         raise DataError(f"row {first.index('') + 2} has no class", fix="add it or remove the row")
     if any("." in value and value.replace(".", "").isdigit() for value in first):
-        raise DataError(f"the column '{labels[0]}' holds measurements, no classes")
+        what = f"the column '{labels[0]}' holds measurements, no classes"
+        raise DataError(what, fix="name another one in dataset.toml: label_column = ...")
     # Columns that say the same: names rather than numbers.
     return min(columns.items(), key=lambda item: all(value.isdigit() for value in item[1]))
 
@@ -191,7 +229,9 @@ def _file_column(tree, table, images, split):
     sound = [key for key, files in found.items() if any(files)]
     if len({tuple(found[key]) for key in sound}) > 1:
         names = " and ".join(f"'{key}'" for key in sound)
-        raise DataError(f"the columns {names} name different files", fix="keep one of them")
+        lines = " or ".join(f'image_column = "{key}"' for key in sound)
+        fix = f"put into dataset.toml: {lines}"
+        raise DataError(f"the columns {names} name different files", fix=fix)
     return (sound or images)[0]
 
 
@@ -205,8 +245,11 @@ def _finder(tree):
         name = name.replace("\\", "/").removeprefix("./")
         if common.has(tree.images, name):
             return name
-        last = name.rsplit("/", 1)[-1]
-        same = [file for file in by_stem.get(last, by_stem.get(pairing.stem(last), ()))]
+        folders, _, last = name.rpartition("/")
+        stem = pairing.stem(last) if relations.has_image_suffix(last) else last
+        same, named = by_stem.get(last) or by_stem.get(stem, []), _splits_in(folders)
+        if named:  # train/a.jpg is not test/a.jpg
+            same = [file for file in same if (_splits_in(file.rpartition("/")[0]) or named) & named]
         if len(same) > 1:
             same = [file for file in same if file.endswith("/" + name)] or [
                 file
@@ -216,6 +259,11 @@ def _finder(tree):
         return same[0] if len(same) == 1 else None
 
     return find
+
+
+def _splits_in(folders):
+    """The splits that the names of some folders say."""
+    return {SPLIT_NAMES[part] for part in folders.lower().split("/") if part in SPLIT_NAMES}
 
 
 def _order(name):
