@@ -16,7 +16,7 @@ from kerasdl.data.folder import discover, masks
 HEIGHT, WIDTH = 12, 16
 BLOCK = numpy.s_[3:9, 4:12]
 SETTINGS = types.SimpleNamespace(
-    seed=0,
+    split_seed=0,
     task="segmentation",
     validation_split=0.2,
     test_split=0.2,

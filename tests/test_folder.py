@@ -54,16 +54,21 @@ def test_other_names_of_the_validation_folder(tmp_path, spelling):
 
 def test_without_splits_they_are_made_by_the_seed(tmp_path):
     root = class_folder(tmp_path, (20, 20))
-    values = {"validation_split": 0.2, "test_split": 0.1, "seed": 3}
+    values = {"validation_split": 0.2, "test_split": 0.1, "split_seed": 3}
     first, again = load(root, **values), load(root, **values)
     assert sizes(first) == {"train": 28, "validation": 8, "test": 4}
     assert names(first) == names(again)
-    assert names(first) != names(load(root, **{**values, "seed": 4}))
+    assert names(first) != names(load(root, **{**values, "split_seed": 4}))
     everything = [name for split in first.splits.values() for name in split.names()]
     assert len(set(everything)) == 40
     for split in first.splits.values():
         labels = split.labels()
         assert (labels == 0).sum() == (labels == 1).sum()
+
+
+def test_seeds_of_the_training_share_their_images(tmp_path):
+    root = class_folder(tmp_path, (20, 20))
+    assert names(load(root, seed=1, test_size=2)) == names(load(root, seed=2, test_size=2))
 
 
 def test_missing_validation_comes_from_train_and_test_stays(tmp_path):
@@ -79,11 +84,11 @@ def test_a_missing_test_folder_is_not_made_from_validation(tmp_path):
 
 def test_size_caps_take_a_seeded_sample(tmp_path):
     root = split_class_folder(tmp_path, {"train": 10, "val": 5})
-    dataset = load(root, train_size=6, validation_size=100, seed=1)
+    dataset = load(root, train_size=6, validation_size=100, split_seed=1)
     assert sizes(dataset) == {"train": 6, "validation": 10}
     assert names(dataset)["train"] == sorted(names(dataset)["train"])
-    assert names(dataset) == names(load(root, train_size=6, validation_size=100, seed=1))
-    assert names(dataset) != names(load(root, train_size=6, validation_size=100, seed=2))
+    assert names(dataset) == names(load(root, train_size=6, validation_size=100, split_seed=1))
+    assert names(dataset) != names(load(root, train_size=6, validation_size=100, split_seed=2))
 
 
 def test_class_order_is_by_code_point(tmp_path):

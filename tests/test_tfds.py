@@ -201,11 +201,11 @@ def test_missing_validation_is_a_seeded_share_of_train(load):
             for split in ("train", "validation")
         }
 
-    first = members(seed=1)
+    first = members(split_seed=1)
     assert len(first["validation"]) == 5
     assert sorted(first["train"] + first["validation"]) == list(range(20))
-    assert members(seed=1) == first
-    assert members(seed=2) != first
+    assert members(split_seed=1) == first
+    assert members(split_seed=2) != first
 
 
 def test_validation_split_of_the_set_is_used(load):
@@ -233,7 +233,7 @@ def test_sizes_are_limited_by_the_configuration(load):
 def test_fingerprint_tells_sets_and_divisions_apart(load):
     first = load("kerasdl_color").fingerprint
     assert load("kerasdl_color").fingerprint == first
-    assert load("kerasdl_color", seed=5).fingerprint != first
+    assert load("kerasdl_color", split_seed=5).fingerprint != first
     assert load("kerasdl_divided").fingerprint != first
 
 

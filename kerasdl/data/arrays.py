@@ -108,7 +108,7 @@ def load(location, annotation, config):
     splits = {}
     for split, members in splitting.divide(places, config, path).items():
         most = getattr(config, splitting.SIZE_KEYS[split])
-        members = splitting.limit(members, most, config.seed)
+        members = splitting.limit(members, most, config.split_seed)
         splits[split] = _gather(members, groups)
     return Dataset(
         name=path_name(location),

@@ -31,7 +31,7 @@ def divide(entries, config, path):
         fractions["validation"] = config.validation_split
     if undivided:
         fractions["test"] = config.test_split
-    ordered = _dealt(remaining, config.seed)
+    ordered = _dealt(remaining, config.split_seed)
     made, taken = {}, 0
     for split, fraction in fractions.items():
         if fraction:

@@ -133,6 +133,10 @@ class Config:
     test_split: float = _key(
         0.1, "Fraction of the images, if the data have no splits.", "Data", low=0, below=1
     )
+    split_seed: int = _key(
+        0, "Seed of splits and subsets that are drawn; not seed, so that runs share their images.",
+        "Data", low=0, high=2**32 - 1,
+    )  # fmt: skip
     ignore_labels: tuple[int, ...] = _key(
         (), "Mask values to ignore, besides those the data declare.", "Data"
     )

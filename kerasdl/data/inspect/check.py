@@ -218,11 +218,11 @@ def _notes(reading, file, config):
             yield Finding("note", f"{name} is not read", str(tree.root / name), fix=fix)
     if UNDIVIDED in reading.splits:
         fractions = f"{config.validation_split:.0%} validation, {config.test_split:.0%} test"
-        what = f"no split folders: {fractions} are drawn with seed {config.seed}"
+        what = f"no split folders: {fractions} are drawn with seed {config.split_seed}"
         yield Finding("note", what, str(tree.root), fix="--set validation_split=..., test_split")
     elif "validation" not in reading.splits and reading.splits:
         fraction = f"{config.validation_split:.0%}"
-        what = f"no validation folder: {fraction} of the training images, seed {config.seed}"
+        what = f"no validation folder: {fraction} of the training images, seed {config.split_seed}"
         yield Finding("note", what, str(tree.root), fix="--set validation_split=...")
 
 

@@ -218,7 +218,7 @@ def _places(info, config):
         if "test" not in stored:
             fractions["test"] = config.test_split
     count = info.splits[stored["train"]].num_examples
-    order, taken = numpy.random.default_rng(config.seed).permutation(count), 0
+    order, taken = numpy.random.default_rng(config.split_seed).permutation(count), 0
     for split, fraction in fractions.items():
         if fraction:
             size = max(1, round(fraction * count))
@@ -228,7 +228,7 @@ def _places(info, config):
         raise DataError(f"'{info.full_name}' has too few training samples to divide: {count}")
     places["train"] = (stored["train"], numpy.sort(order[taken:]))
     return {
-        split: (name, splitting.limit(members.tolist(), most, config.seed))
+        split: (name, splitting.limit(members.tolist(), most, config.split_seed))
         for split, (name, members) in places.items()
         for most in [getattr(config, splitting.SIZE_KEYS[split])]
     }
