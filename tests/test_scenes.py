@@ -140,7 +140,7 @@ def test_any_size(size):
 
 def test_each_class_once_in_every_ten():
     for split in scenes.SPLITS:
-        labels = scenes.SceneSplit(split, 50).labels.reshape(5, 10)
+        labels = scenes.SceneSplit(split, 50).labels().reshape(5, 10)
         numpy.testing.assert_array_equal(numpy.sort(labels, axis=1), numpy.tile(range(10), (5, 1)))
         assert (labels[0] != labels[1]).any()
 

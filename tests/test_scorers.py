@@ -1,5 +1,6 @@
 """What the tasks score, from logits to the numbers of a report, by hand."""
 
+import dataclasses
 import math
 
 import keras
@@ -8,7 +9,7 @@ import pytest
 
 import kerasdl
 from kerasdl import losses, tasks
-from kerasdl.data.base import Dataset
+from kerasdl.data.base import Dataset, Sample
 from kerasdl.metrics.classification import calibration_bins, calibration_error
 from kerasdl.metrics.color import ColorScores
 from kerasdl.metrics.colors.lab import gray
@@ -278,3 +279,54 @@ def test_a_task_scores_with_its_own_target():
     (metric,) = task.metrics(None)
     metric.update_state(y, y[..., 1:])
     assert float(keras.ops.convert_to_numpy(metric.result()["psnr"])) > 60
+
+
+# What is scored does not depend on the batches, and the baseline not on the truth
+
+
+class Labeled:
+    """A split of which only the labels are known."""
+
+    def __init__(self, labels=(), masks=()):
+        self.known, self.masks = labels, masks
+
+    def __len__(self):
+        return len(self.known) or len(self.masks)
+
+    def __getitem__(self, index):
+        return Sample(None, None, self.masks[index])
+
+    def labels(self):
+        return numpy.array(self.known) if len(self.known) else None
+
+
+def test_the_baseline_is_chosen_on_the_training_split():
+    train = {"train": Labeled([1, 1, 0])}  # most frequent: class 1; of the labels scored: class 0
+    data = dataclasses.replace(dataset(["cat", "dog", "bird"]), splits=train)
+    scorer = classification.Scorer(data, losses.build("crossentropy"))
+    assert scored(scorer, (LABELS, logits_of(*PROBABILITIES)))[1]["accuracy"] == 2 / 6
+    masks = numpy.array([[[1, 1], [1, 0]]], "uint8")
+    data = dataclasses.replace(
+        dataset(["sky", "sea"], (255,)),
+        splits={"train": Labeled(masks=[*masks, numpy.full((9, 9), 255, "uint8")])},
+    )
+    scorer = segmentation.Scorer(data, losses.build("crossentropy"))
+    truth = numpy.array([[[0, 0], [0, 1]]], "int32")
+    logits = numpy.zeros((1, 2, 2, 2), "float32")
+    assert scored(scorer, (truth, logits))[1]["pixel_accuracy"] == 1 / 4
+
+
+@pytest.mark.parametrize("name", ["crossentropy", "focal", "dice", "crossentropy+dice"])
+def test_the_loss_does_not_depend_on_the_batches(name):
+    generator = numpy.random.default_rng(0)
+    truth = generator.integers(0, 3, (4, 2, 2)).astype("int32")
+    truth[0, 0] = truth[1, :, 1] = truth[2] = 9  # ignored: 2, 2 and all 4 pixels
+    logits = generator.normal(0, 2, (4, 2, 2, 3)).astype("float32")
+    found = []
+    for parts in ([slice(0, 4)], [slice(0, 1), slice(1, 4)]):
+        scorer = segmentation.Scorer(dataset("abc", (9,)), losses.build(name, (9,)))
+        batches = [(truth[part], logits[part]) for part in parts]
+        found.append(scored(scorer, *batches)[0]["loss"])
+    assert found[0] == pytest.approx(found[1], rel=1e-6)
+    alone = [float(losses.build(name, (9,))(truth[i : i + 1], logits[i : i + 1])) for i in range(4)]
+    assert found[0] == pytest.approx((alone[0] + alone[1] + alone[3]) / 3, rel=1e-6)

@@ -17,6 +17,7 @@ from kerasdl.losses import LOSSES
 from kerasdl.losses.weights import balanced_class_weights
 from kerasdl.metrics import METRICS, definition
 from kerasdl.metrics.base import ImageMean
+from kerasdl.metrics.images import ImageScores
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,12 +27,14 @@ class Evaluation:
     Attributes:
         document: The scores document, as stored in metrics.json.
         calibration: Bins of the reliability diagram, or None.
+        images: What each image adds to the scores; None if the task does not say.
         sample_scores: One score per sample, higher is better, shape (N,).
         source: The samples that were scored.
     """
 
     document: dict
     calibration: list | None
+    images: ImageScores | None
     sample_scores: numpy.ndarray
     source: Source
 
@@ -129,6 +132,13 @@ def evaluate(model, task, dataset, config, split):
     scores, baseline, extras = scorer.result()
     for metric in extra:
         scores[metric.name] = float(keras.ops.convert_to_numpy(metric.result()))
+    document = _document(scores, baseline, extras, task, dataset, config, split)
+    calibration, samples = extras.get("calibration"), numpy.concatenate(sample_scores)
+    return Evaluation(document, calibration, extras.get("images"), samples, source)
+
+
+def _document(scores, baseline, extras, task, dataset, config, split):
+    """The scores document of an evaluation."""
     document = {
         "kerasdl": kerasdl.__version__,
         "task": task.name,
@@ -137,7 +147,7 @@ def evaluate(model, task, dataset, config, split):
         **({"target": config.target} if config.target else {}),
         "data": dataset.name,
         "split": split,
-        "samples": len(source),
+        "samples": len(dataset.splits[split]),
         "image_size": list(config.image_size),
         "seed": config.seed,
         "scores": _plain(scores),
@@ -147,7 +157,9 @@ def evaluate(model, task, dataset, config, split):
     }
     if "confusion_matrix" in extras:
         document["confusion_matrix"] = extras["confusion_matrix"]
-    return Evaluation(document, extras.get("calibration"), numpy.concatenate(sample_scores), source)
+    if extras.get("images") is not None:
+        document["intervals"] = extras["images"].intervals()
+    return document
 
 
 class Example(typing.NamedTuple):

@@ -23,9 +23,9 @@ from kerasdl.metrics.base import open_gates
 from kerasdl.runs import auto, names, runfolder
 from kerasdl.runs import run as reader
 from kerasdl.runs.config import Config, as_dict, changed, keys
-from kerasdl.tasks import TASKS
+from kerasdl.tasks import TASKS, scoring
 
-SAMPLED = 200  # images sampled for sizes and pixel counts
+SAMPLED = 100  # images whose size is looked at
 MEASURED_STEPS, MEASURED_SECONDS = 6, 2.0  # at least; other programs may disturb single ones
 MODEL_FILES = 3  # that an epoch may write: the state, its average, the best model
 REPORT_SECONDS = 5.0  # figures and pages at the end of a run
@@ -40,18 +40,12 @@ def facts_of(dataset: Dataset, annotation: str, engine: str) -> auto.Facts:
         engine: The backend in use.
     """
     split = dataset.splits["train"]
-    chosen = numpy.unique(numpy.linspace(0, len(split) - 1, min(SAMPLED, len(split))).astype(int))
     classes = len(dataset.class_names) if annotation != "none" else 0
-    sizes, counts = [], numpy.zeros(256, "int64")
-    for index in chosen:
-        sample = split[int(index)]
-        sizes.append(sample.image.shape[:2])
-        if annotation == "mask":
-            counts += numpy.bincount(numpy.asarray(sample.mask).ravel(), minlength=256)[:256]
-        elif annotation == "label":
-            counts[sample.label] += 1
-    counts[list(dataset.ignore_labels)] = 0
-    present = counts[:classes][counts[:classes] > 0]
+    counts = numpy.zeros(0)
+    if classes:
+        counts = scoring.class_counts(split, classes, annotation == "mask", dataset.ignore_labels)
+    sizes = [split[index].image.shape[:2] for index in scoring.spread(len(split), SAMPLED)]
+    present = counts[counts > 0]
     height, width = numpy.median(numpy.array(sizes), axis=0)
     return auto.Facts(
         images=len(split),

@@ -11,6 +11,7 @@ from kerasdl.report import card, figures, html, stored
 from kerasdl.report import document as rundocument
 from kerasdl.runs import names
 from kerasdl.runs.run import Run
+from kerasdl.tasks import scoring
 
 SIZED = 20  # images whose size is looked at
 EXTREMES = 4  # best and worst images shown in a report
@@ -33,6 +34,8 @@ def finish(path, config, task, dataset):
     path = pathlib.Path(path)
     found, extras = examine(path, config, task, dataset)
     stored.write(path, extras)
+    if found.images is not None:
+        found.images.write(path / names.IMAGE_SCORES)
     document = rundocument.read(path, found.document)
     files.make_folder(path / names.FIGURES)
     rows = document["history"]
@@ -79,8 +82,7 @@ def examine(path, config, task, dataset):
 
 def _median_size(split):
     """Median height and width of some images of a split, which may be larger than in training."""
-    chosen = numpy.unique(numpy.linspace(0, len(split) - 1, SIZED).astype(int))
-    sizes = [split[int(index)].image.shape[:2] for index in chosen]
+    sizes = [split[index].image.shape[:2] for index in scoring.spread(len(split), SIZED)]
     return [int(side) for side in numpy.median(sizes, axis=0)]
 
 

@@ -70,7 +70,8 @@ METRICS: Registry[MetricSpec] = Registry(
         MetricSpec(
             "loss",
             "loss",
-            "mean over the split of the training loss, without weight decay and class weights",
+            "mean over the images of the training loss of each image alone, without weight decay, "
+            "class weights and smoothing; images whose pixels are all ignored are left out",
             better="lower",
         ),
         _percent(

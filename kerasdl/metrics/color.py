@@ -1,5 +1,7 @@
 """Accuracy and strength of colors; PSNR and SSIM are hardly sensitive to color."""
 
+import math
+
 import numpy
 import skimage.color
 from numpy.typing import ArrayLike
@@ -7,7 +9,7 @@ from numpy.typing import ArrayLike
 from kerasdl.core.errors import DataError
 
 GRAY = 0.01  # colorfulness below which images are gray, on 0-255: rounding error
-SUMS = ("chroma_error", "ab_error", "delta_e", "truth", "prediction")
+ERRORS = ("chroma_error", "ab_error", "delta_e")
 
 
 def out_of_gamut(prediction: ArrayLike) -> numpy.ndarray:
@@ -58,8 +60,9 @@ class ColorScores:
     """
 
     def __init__(self) -> None:
-        self._images = 0
-        self._sums = dict.fromkeys(SUMS, 0.0)
+        self._values: dict[str, list[float]] = {
+            name: [] for name in (*ERRORS, "truth", "prediction")
+        }
 
     def update(self, truth: ArrayLike, prediction: ArrayLike) -> None:
         """Adds a batch of images (B, H, W, 3), RGB in [0, 1]."""
@@ -67,12 +70,19 @@ class ColorScores:
         true_lab, predicted_lab = (skimage.color.rgb2lab(each) for each in (truth, prediction))
         ab = true_lab[..., 1:] - predicted_lab[..., 1:]
         difference = skimage.color.deltaE_ciede2000(true_lab, predicted_lab)
-        self._images += len(truth)
-        self._sums["chroma_error"] += numpy.linalg.norm(ab, axis=-1).mean(axis=(-2, -1)).sum()
-        self._sums["ab_error"] += numpy.abs(ab).mean(axis=(-3, -2, -1)).sum()
-        self._sums["delta_e"] += difference.mean(axis=(-2, -1)).sum()
-        self._sums["truth"] += colorfulness(truth).sum()
-        self._sums["prediction"] += colorfulness(prediction).sum()
+        found = {
+            "chroma_error": numpy.linalg.norm(ab, axis=-1).mean(axis=(-2, -1)),
+            "ab_error": numpy.abs(ab).mean(axis=(-3, -2, -1)),
+            "delta_e": difference.mean(axis=(-2, -1)),
+            "truth": colorfulness(truth),
+            "prediction": colorfulness(prediction),
+        }
+        for name, values in found.items():
+            self._values[name] += values.tolist()
+
+    def per_image(self) -> dict[str, list[float]]:
+        """The errors of each image, in the order in which they were added."""
+        return {name: self._values[name] for name in ERRORS}
 
     def result(self) -> dict[str, float]:
         """dict of `chroma_error`, `ab_error`, `delta_e` and `colorfulness_ratio`.
@@ -83,16 +93,11 @@ class ColorScores:
         Raises:
             DataError: No image was added.
         """
-        if not self._images:
+        if not self._values["truth"]:
             raise DataError("color scores need at least one image")
-        sums = self._sums
-        gray = sums["truth"] < GRAY * self._images
-        return {
-            "chroma_error": float(sums["chroma_error"] / self._images),
-            "ab_error": float(sums["ab_error"] / self._images),
-            "delta_e": float(sums["delta_e"] / self._images),
-            "colorfulness_ratio": float("nan" if gray else sums["prediction"] / sums["truth"]),
-        }
+        means = {name: float(numpy.mean(values)) for name, values in self._values.items()}
+        truth, prediction = means.pop("truth"), means.pop("prediction")
+        return {**means, "colorfulness_ratio": prediction / truth if truth >= GRAY else math.nan}
 
 
 def _clipped(images: ArrayLike) -> numpy.ndarray:

@@ -2,6 +2,7 @@
 
 import shlex
 
+from kerasdl.metrics.images import ImageScores
 from kerasdl.report import stored
 from kerasdl.runs import config as configuration
 from kerasdl.runs import names
@@ -23,6 +24,7 @@ def read(path, scores=None):
     defaults = configuration.Config(**{"task": config.task, "model": config.model})
     return {
         "scores": run.metrics if scores is None else scores,
+        "image_scores": ImageScores.read(run / names.IMAGE_SCORES),
         "history": run.history,
         "samples": run.samples,
         "config": configuration.as_dict(config),

@@ -8,6 +8,8 @@ A *run document* is a dict of what the run folder holds:
     scores         the scores document (metrics.json): task, model, data, split, samples, scores,
                    baseline, definitions, class_names, confusion_matrix, and, if known, seed,
                    model_args and label
+    image_scores   what each test image adds to the scores (`kerasdl.metrics.images.ImageScores`),
+                   optional
     history        rows of history.csv (dicts); may be empty
     config         resolved configuration (dict)
     defaults       default configuration, to mark the keys that were set (dict), optional

@@ -12,6 +12,7 @@ __all__ = [
     "duration",
     "heading",
     "headline",
+    "interval",
     "number",
     "run_label",
     "score",
@@ -21,6 +22,11 @@ __all__ = [
 def headline(task):
     """Names of the metrics that summarize a run of the task, the most important first."""
     return TASKS[task].headline
+
+
+def interval(name, ends):
+    """An interval [low, high] of a score as text: "94.1 to 96.3"; "" without one."""
+    return f"{number(name, ends[0])} to {number(name, ends[1])}" if ends else ""
 
 
 def baseline(task):

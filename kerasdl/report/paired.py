@@ -16,11 +16,10 @@ class Paired(NamedTuple):
         pairs: Number of pairs, n.
         mean: Mean of the differences.
         deviation: Their sample standard deviation (n - 1); None for n = 1.
-        low: Lower end of the 95 % interval of the mean, Student's t with n - 1 degrees of freedom;
-            None if there is no test.
+        low: Lower end of the 95 % interval of the mean, Student's t; None if there is no test.
         high: Upper end.
-        p_t: Paired t-test, two-sided: how often differences this large come from equal means, if
-            they are normal. None for n = 1, or if all differences are equal and not 0.
+        p_t: t-test, two-sided: how often differences this large come from equal means, if they are
+            normal. None for n = 1, or if all differences are equal and not 0.
         p_wilcoxon: Wilcoxon's signed-rank test, two-sided; None if all are 0. It does not assume a
         normal distribution, but cannot be smaller than `wilcoxon_floor(n)`.
     """
@@ -43,17 +42,24 @@ def pairs(ours, reference):
     ]
 
 
-def paired(ours, reference, comparisons=1):
+def paired(ours, reference, comparisons=1, image_variance=0.0):
     """Compares two series of one score, pair by pair: ours - reference.
+
+    The variance of the mean is s^2 / n + v: s of the differences, v the variance due to the choice
+    of the test images. Its degrees of freedom are (s^2 / n + v)^2 / ((s^2 / n)^2 / (n - 1)); with
+    v = 0 this is the paired t-test.
 
     Args:
         ours: Numbers, one per seed.
         reference: Numbers of the same seeds, in the same order.
         comparisons: Number m of comparisons made together. The level of the interval is
             1 - 0.05 / m, so that all m contain their mean in 95 % of cases (Bonferroni).
+        image_variance: v, of the mean difference over sets of test images; 0 if unknown.
 
     Returns:
         `Paired`, or None without any pair of finite numbers.
+
+    Source of the degrees of freedom: Satterthwaite 1946, with those of v infinite.
     """
     found = pairs(ours, reference)
     if not found:
@@ -66,17 +72,24 @@ def paired(ours, reference, comparisons=1):
 
     # Rounding errors of equal differences are not a spread.
     largest = max(abs(value) for pair in found for value in pair)
-    if max(differences) - min(differences) <= ROUNDING * largest:
-        if abs(mean) <= ROUNDING * largest:
-            return Paired(count, 0.0, 0.0, 0.0, 0.0, 1.0)
+    equal = max(differences) - min(differences) <= ROUNDING * largest
+    if equal and abs(mean) <= ROUNDING * largest:
+        return Paired(count, 0.0, 0.0, 0.0, 0.0, 1.0)
+    if equal and not image_variance:
         return Paired(count, mean, 0.0, p_wilcoxon=wilcoxon_floor(count))
-    test = scipy.stats.ttest_rel(*zip(*found, strict=True))
+    deviation = 0.0 if equal else statistics.stdev(differences)
+    seeds = deviation**2 / count
+    error = math.sqrt(seeds + image_variance)
+    freedom = error**4 / (seeds**2 / (count - 1)) if seeds else math.inf
+    distribution = scipy.stats.t(freedom)
+    margin = float(distribution.ppf(1 - 0.025 / comparisons)) * error
     return Paired(
         count,
         mean,
-        statistics.stdev(differences),
-        *map(float, test.confidence_interval(1 - 0.05 / comparisons)),
-        float(test.pvalue),
+        deviation,
+        mean - margin,
+        mean + margin,
+        float(2 * distribution.sf(abs(mean) / error)),
         float(scipy.stats.wilcoxon(differences).pvalue),
     )
 

@@ -3,6 +3,8 @@
 import math
 from typing import NamedTuple
 
+import numpy
+
 from kerasdl.report import names, paired, tables
 
 # What must be equal for scores to be compared in pairs.
@@ -18,6 +20,8 @@ class Difference(NamedTuple):
         score: Name of the score.
         pairs, mean, deviation, low, high, p_t, p_wilcoxon: See `paired.Paired`.
         p_holm: `p_t` corrected for the number of groups compared in this score.
+        image_deviation: Standard deviation of the mean difference over sets of test images, part
+            of the interval; None if the runs do not hold scores per image.
     """
 
     label: str
@@ -31,6 +35,7 @@ class Difference(NamedTuple):
     p_t: float | None
     p_wilcoxon: float | None
     p_holm: float | None
+    image_deviation: float | None
 
 
 def compare(documents):
@@ -51,14 +56,18 @@ def compare(documents):
     reference, *others = groups
     found = []
     for score in names.headline(documents[0]["task"]):
-        series = {label: _shared_seeds(groups[label], groups[reference], score) for label in others}
+        series = {label: _series(groups[label], groups[reference], score) for label in others}
         tested = sum(len(paired.pairs(*each)) > 1 for each in series.values())
-        results = {label: paired.paired(*each, tested) for label, each in series.items()}
-        rows = [(label, result) for label, result in results.items() if result is not None]
-        corrected = paired.holm([result.p_t for _, result in rows])
+        rows = []
+        for label, each in series.items():
+            deviation = _image_deviation(groups[label], groups[reference], score)
+            result = paired.paired(*each, tested, (deviation or 0.0) ** 2)
+            if result is not None:
+                rows.append((label, result, deviation))
+        corrected = paired.holm([result.p_t for _, result, _ in rows])
         found += [
-            Difference(label, reference, score, *result, p_holm)
-            for (label, result), p_holm in zip(rows, corrected, strict=True)
+            Difference(label, reference, score, *result, p_holm, deviation)
+            for (label, result, deviation), p_holm in zip(rows, corrected, strict=True)
         ]
     return found
 
@@ -146,10 +155,10 @@ def p_text(p):
 
 
 def _by_seed(documents):
-    """{seed: scores}; a seed that occurs twice gives no pair and is left out."""
+    """{seed: document}; a seed that occurs twice gives no pair and is left out."""
     seeds = [document.get("seed") for document in documents]
     return {
-        seed: document["scores"]
+        seed: document
         for seed, document in zip(seeds, documents, strict=True)
         if seed is not None and seeds.count(seed) == 1
     }
@@ -160,15 +169,41 @@ def _scored_differently(documents):
     return [key for key in SCORED_ON if len({str(each.get(key)) for each in documents}) > 1]
 
 
-def _shared_seeds(ours, reference, score):
+def _series(ours, reference, score):
     """The scores of two groups for the seeds they share."""
     seeds = sorted(set(ours) & set(reference))
-    return [ours[seed].get(score) for seed in seeds], [reference[seed].get(score) for seed in seeds]
+    return [[group[seed]["scores"].get(score) for seed in seeds] for group in (ours, reference)]
+
+
+def _image_deviation(ours, reference, score):
+    """Standard deviation of the mean difference of two groups over resampled test images."""
+    differences = []
+    for seed in set(ours) & set(reference):
+        pair = [group[seed].get("image_scores") for group in (ours, reference)]
+        if any(each is None or score not in each.resampled for each in pair):
+            return None
+        one, other = (each.resampled[score] for each in pair)
+        if len(one) != len(other):
+            return None
+        differences.append(one - other)
+    if not differences:
+        return None
+    # The same images are drawn for both and for all seeds.
+    return float(numpy.nanstd(numpy.mean(differences, axis=0), ddof=1))
 
 
 def _signed(name, value):
     shown = names.score(name)
     return f"{value * shown.factor:+.{shown.digits}f}".replace("-", "−")
+
+
+def _images_note(found):
+    """Whether intervals and p-values know that other test images would give other scores."""
+    without = [each.score for each in found if each.pairs > 1 and each.image_deviation is None]
+    if not without:
+        return " Both include the sampling of the test images (bootstrap over images)."
+    listed = ", ".join(dict.fromkeys(names.score(name).label for name in without))
+    return f" The sampling of the test images is not included for: {listed}."
 
 
 def _notes(found, pairs, tested, with_wilcoxon):
@@ -181,7 +216,7 @@ def _notes(found, pairs, tested, with_wilcoxon):
     )
     notes = [
         f"{counts} pairs (seeds). Percentages differ in percentage points. Interval: Student's t. "
-        "p: paired t-test, two-sided."
+        f"p: paired t-test, two-sided.{_images_note(found)}"
         + (
             f" Corrected for {compared} comparisons per score: the intervals hold simultaneously "
             "(Bonferroni), p-values by Holm's method."

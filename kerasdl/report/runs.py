@@ -10,10 +10,14 @@ MANY_KEYS = 4  # more make labels unreadable and tables too wide
 
 
 def scores_of(document):
-    """The scores document of a run document, with seed and model_args from its configuration."""
+    """The scores document of a run document, with seed and model_args from its configuration.
+
+    `image_scores` are those of the run document: a `kerasdl.metrics.images.ImageScores`.
+    """
     config = document.get("config") or {}
     known = {key: config[key] for key in ("seed", "model_args") if key in config}
-    return {**known, **document["scores"]}
+    images = document.get("image_scores")
+    return {**known, **document["scores"], **({"image_scores": images} if images else {})}
 
 
 def per_class(scores):

@@ -16,10 +16,11 @@ class Headline(NamedTuple):
 
 
 class ScoreRow(NamedTuple):
-    """One score with its baseline and its definition."""
+    """One score with its interval over the test images, its baseline and its definition."""
 
     heading: str
     value: str
+    interval: str
     baseline: str
     definition: str
 
@@ -153,10 +154,12 @@ def _score_rows(scores):
     order = list(dict.fromkeys([*names.headline(scores[0]["task"]), *names.METRICS]))
     listed.sort(key=lambda name: order.index(name) if name in order else len(order))
     known = scores[0].get("definitions") or {}
+    intervals = (scores[0].get("intervals") or {}) if len(scores) == 1 else {}
     return [
         ScoreRow(
             names.heading(name),
             tables.cell(name, scores),
+            names.interval(name, intervals.get(name)),
             tables.cell(name, scores[:1], "baseline"),
             _sentence(known.get(name, "")),
         )

@@ -23,6 +23,7 @@ SIDECAR = "model.json"  # metadata of the model: task, classes, how to build it
 
 # Results; METRICS is written last and marks the run as finished.
 METRICS = "metrics.json"
+IMAGE_SCORES = "image_scores.npz"  # what each test image adds to the scores
 REPORT = "report.html"
 REPORT_DATA = "report.json"  # what the report shows besides the metrics
 FIGURES = "figures"
@@ -38,6 +39,7 @@ ALL = (
     INIT_WEIGHTS,
     HISTORY,
     METRICS,
+    IMAGE_SCORES,
     FIGURES,
     REPORT_DATA,
     REPORT,

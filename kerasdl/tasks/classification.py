@@ -8,9 +8,10 @@ import numpy
 from kerasdl.core.types import Tensor
 from kerasdl.data.base import Dataset
 from kerasdl.metrics import classification as measures
+from kerasdl.metrics.images import ImageScores
 from kerasdl.tasks import TASKS, Choice, Task
 from kerasdl.tasks.prediction import ImagePrediction, Names, Settings
-from kerasdl.tasks.scoring import MeanLoss, to_unit
+from kerasdl.tasks.scoring import loss_per_image, most_frequent_class, to_unit
 
 
 def prepare(
@@ -32,14 +33,14 @@ class Scorer:
     """Collects labels and logits; `result` scores them all at once."""
 
     def __init__(self, dataset: Dataset, loss: keras.losses.Loss):
-        self.class_names = dataset.class_names
-        self.loss = MeanLoss(loss)
+        self.dataset, self.loss = dataset, loss
+        self.losses: list[float] = []
         self.labels: list[numpy.ndarray] = []
         self.logits: list[numpy.ndarray] = []
 
     def update(self, labels: Tensor, logits: Tensor) -> None:
         """Adds a batch: labels (B,), logits (B, C)."""
-        self.loss.update(labels, logits)
+        self.losses += loss_per_image(self.loss, labels, logits)
         self.labels.append(numpy.asarray(labels))
         self.logits.append(keras.ops.convert_to_numpy(logits))
 
@@ -49,21 +50,24 @@ class Scorer:
         # Ranked by their logits: in float32 many small probabilities are the same 0.
         logits = numpy.concatenate(self.logits)
         predicted = probabilities(logits)
-        classes = len(self.class_names)
+        classes = len(self.dataset.class_names)
         pairs = labels.astype("int64") * classes + logits.argmax(axis=1)
         matrix = numpy.bincount(pairs, minlength=classes**2).reshape(classes, classes)
         scores = {
             "accuracy": measures.accuracy(labels, logits),
-            "loss": self.loss.result(),
+            "loss": float(numpy.mean(self.losses)),
             "calibration_error": measures.calibration_error(labels, predicted),
         }
         if classes > 5:
             scores["top5_accuracy"] = measures.top_k_accuracy(labels, logits)
         recall = measures.per_class_accuracy(matrix)
-        for name, value in zip(self.class_names, recall, strict=True):
+        for name, value in zip(self.dataset.class_names, recall, strict=True):
             scores[f"accuracy/{name}"] = value
-        frequent = numpy.bincount(labels, minlength=classes).max() / len(labels)
+        counts = matrix.sum(axis=1)
+        frequent = counts[most_frequent_class(self.dataset, counts)] / len(labels)
+        right = logits.argmax(axis=1) == labels
         extras = {
+            "images": ImageScores({"accuracy": right, "loss": self.losses}),
             "confusion_matrix": matrix.tolist(),
             "calibration": measures.calibration_bins(labels, predicted),
         }

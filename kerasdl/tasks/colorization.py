@@ -20,11 +20,12 @@ from kerasdl.metrics.color import ColorScores, out_of_gamut
 from kerasdl.metrics.colorization import ColorizationScores
 from kerasdl.metrics.colors.lab import fit_gamut, gray, lab_to_rgb, to_lab
 from kerasdl.metrics.colors.targets import LAB_SCALE, OUTPUTS, chroma, truth_and_prediction
+from kerasdl.metrics.images import ImageScores
 from kerasdl.metrics.psnr import psnr
 from kerasdl.metrics.ssim import ssim
 from kerasdl.tasks import TASKS, Choice, Task
 from kerasdl.tasks.prediction import ImagePrediction, Names, Settings, upsample
-from kerasdl.tasks.scoring import MeanLoss, to_unit
+from kerasdl.tasks.scoring import loss_per_image, to_unit
 
 
 def prepare(
@@ -64,20 +65,22 @@ class Scorer:
     """Scores of the prediction and, as the baseline, of the gray image (luma)."""
 
     def __init__(self, dataset: Dataset, loss: keras.losses.Loss, target: str = "rgb"):
-        self.loss = MeanLoss(loss)
+        self.loss = loss
+        self.losses: list[float] = []
         self.target = target
         self.predicted, self.baseline = _ImageScores(), _ImageScores()
 
     def update(self, y: Tensor, outputs: Tensor) -> None:
         """Adds a batch: truth (B, H, W, 3) and model outputs."""
-        self.loss.update(y, outputs)
+        self.losses += loss_per_image(self.loss, y, outputs)
         truth, prediction = as_images(y, outputs, self.target)
         self.predicted.update(truth, prediction)
         self.baseline.update(truth, numpy.repeat(gray(truth), 3, axis=-1))
 
     def result(self) -> tuple[dict[str, float], dict[str, float], dict[str, Any]]:
-        """Scores, the gray image's scores, no further details."""
-        return {**self.predicted.result(), "loss": self.loss.result()}, self.baseline.result(), {}
+        """Scores, the gray image's scores, and the scores per image."""
+        scores = {**self.predicted.result(), "loss": float(numpy.mean(self.losses))}
+        return scores, self.baseline.result(), {"images": self.predicted.per_image()}
 
 
 class _ImageScores:
@@ -95,6 +98,10 @@ class _ImageScores:
         self.psnr.append(keras.ops.convert_to_numpy(psnr(truth, prediction)))
         self.ssim.append(keras.ops.convert_to_numpy(ssim(truth, prediction)))
         self.colors.update(truth, prediction)
+
+    def per_image(self) -> ImageScores:
+        values = {"psnr": numpy.concatenate(self.psnr), "ssim": numpy.concatenate(self.ssim)}
+        return ImageScores({**values, **self.colors.per_image()})
 
     def result(self) -> dict[str, float]:
         return {

@@ -10,9 +10,10 @@ from numpy.typing import ArrayLike
 from kerasdl.core.types import Tensor
 from kerasdl.data.base import Dataset
 from kerasdl.metrics.confusion import MeanIoU, confusion_matrix, scores_from_confusion
+from kerasdl.metrics.images import ImageScores, stacked
 from kerasdl.tasks import TASKS, Choice, Task
 from kerasdl.tasks.prediction import OVERLAY, ImagePrediction, Names, Settings, upsample
-from kerasdl.tasks.scoring import MeanLoss, to_unit
+from kerasdl.tasks.scoring import loss_per_image, most_frequent_class, to_unit
 
 
 def prepare(
@@ -23,32 +24,38 @@ def prepare(
 
 
 class Scorer:
-    """One confusion matrix over all samples."""
+    """One confusion matrix per image; most scores are those of their sum."""
 
     def __init__(self, dataset: Dataset, loss: keras.losses.Loss):
-        self.class_names = dataset.class_names
-        self.ignore_labels = dataset.ignore_labels
-        self.loss = MeanLoss(loss)
-        classes = len(self.class_names)
-        self.matrix = numpy.zeros((classes, classes), dtype="int64")
+        self.dataset, self.loss = dataset, loss
+        self.losses: list[float] = []
+        self.matrices: list[numpy.ndarray] = []
 
     def update(self, masks: Tensor, logits: Tensor) -> None:
         """Adds a batch: masks (B, H, W), logits (B, H, W, C)."""
-        self.loss.update(masks, logits)
-        self.matrix += keras.ops.convert_to_numpy(
-            confusion_matrix(masks, logits, len(self.class_names), self.ignore_labels)
-        )
+        classes, ignore = len(self.dataset.class_names), self.dataset.ignore_labels
+        for one in range(len(masks)):
+            matrix = confusion_matrix(masks[one], logits[one], classes, ignore)
+            self.matrices.append(keras.ops.convert_to_numpy(matrix))
+        self.losses += loss_per_image(self.loss, masks, logits)
 
     def result(self) -> tuple[dict[str, float], dict[str, float], dict[str, Any]]:
-        """Scores, the baseline that predicts the most frequent class everywhere, and the matrix."""
-        scores = {**scores_from_confusion(self.matrix, self.class_names)}
-        scores["loss"] = self.loss.result()
-        constant = numpy.zeros_like(self.matrix)
-        truth = self.matrix.sum(axis=1)
-        constant[:, truth.argmax()] = truth
-        baseline = scores_from_confusion(constant, self.class_names)
+        """Scores, the baseline that predicts the most frequent class everywhere, and details."""
+        matrix = numpy.sum(self.matrices, axis=0, dtype="int64")
+        scores = {**scores_from_confusion(matrix, self.dataset.class_names)}
+        # An image without a valid pixel says nothing.
+        valid = [each.any() for each in self.matrices]
+        scores["loss"] = float(numpy.mean(numpy.array(self.losses)[valid])) if any(valid) else 0.0
+        constant = numpy.zeros_like(matrix)
+        truth = matrix.sum(axis=1)
+        constant[:, most_frequent_class(self.dataset, truth, masks=True)] = truth
+        baseline = scores_from_confusion(constant, self.dataset.class_names)
         baseline = {name: baseline[name] for name in ("mean_iou", "pixel_accuracy")}
-        return scores, baseline, {"confusion_matrix": self.matrix.tolist()}
+        extras = {
+            "confusion_matrix": matrix.tolist(),
+            "images": ImageScores({}, stacked(self.matrices)),
+        }
+        return scores, baseline, extras
 
 
 def sample_score(masks: numpy.ndarray, logits: Tensor, dataset: Dataset) -> numpy.ndarray:

@@ -91,7 +91,9 @@ def load(location, annotation, config):
         names = ()
     splits = {}
     for split, members in entries.items():
-        members = splitting.limit(members, getattr(config, splitting.SIZE_KEYS[split]), config.split_seed)
+        members = splitting.limit(
+            members, getattr(config, splitting.SIZE_KEYS[split]), config.split_seed
+        )
         skipped = []
         if config.skip_invalid:
             members, skipped = _readable(members, rule, path)

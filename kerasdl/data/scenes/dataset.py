@@ -58,7 +58,7 @@ class SceneSplit:
         self.image_size = tuple(image_size)
         self.seed = seed
         self.number = SPLITS.index(split)
-        self.labels = scenes_layout.labels(seed, self.number, numpy.arange(size))
+        self._labels = scenes_layout.labels(seed, self.number, numpy.arange(size))
         self._stores = {}
         self._lock = threading.Lock()
 
@@ -73,7 +73,11 @@ class SceneSplit:
 
     def name(self, index):
         """Identifier of a sample, such as "train/00012-cat"."""
-        return f"{self.split}/{index:05d}-{CLASS_NAMES[self.labels[index]]}"
+        return f"{self.split}/{index:05d}-{CLASS_NAMES[self._labels[index]]}"
+
+    def labels(self):
+        """Class indices of all samples, without drawing an image."""
+        return self._labels
 
     def take(self, indices, image_size=None):
         """Samples as arrays, drawn (not resized) at `image_size`.
@@ -83,7 +87,7 @@ class SceneSplit:
         """
         indices = numpy.asarray(indices, numpy.int64)
         images, masks = self._store(tuple(image_size or self.image_size)).take(indices)
-        return images, self.labels[indices], masks
+        return images, self._labels[indices], masks
 
     def draw(self, indices, image_size):
         """Images and masks, drawn anew."""

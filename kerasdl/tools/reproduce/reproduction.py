@@ -151,7 +151,7 @@ def _publish(out, folders, quick, seconds):
         encoding="utf-8",
     )
     (out / "metrics.jsonl").write_text(
-        "".join(json.dumps(document, ensure_ascii=False) + "\n" for document in documents),
+        "".join(json.dumps(run["scores"], ensure_ascii=False) + "\n" for run in runs),
         encoding="utf-8",
     )
     notes = []
