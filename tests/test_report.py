@@ -114,6 +114,40 @@ def test_statements_compare_with_the_report():
     assert study.statements([]).rows == ()
 
 
+def test_words_of_the_study_have_limits():
+    rows = [
+        {"accuracy": 0.5, "val_accuracy": 0.6},
+        {"accuracy": 0.9, "val_accuracy": 0.93},  # after half of four epochs
+        {"accuracy": 0.95, "val_accuracy": 0.92},
+        {"accuracy": 0.96, "val_accuracy": 0.935},
+    ]
+    unet = scores("segmentation", "unet", mean_iou=0.9)
+    unet["scores"] |= {"iou/tree": 0.9, "iou/sea": 0.5}
+    fcn = scores("segmentation", "fcn32", mean_iou=0.88)
+    fcn["scores"] |= {"iou/tree": 0.49, "iou/sea": None}
+    documents = [
+        {**scores(accuracy=0.96, loss=0.2), "history": rows},
+        {**scores(accuracy=0.96, loss=0.2, seed=1), "history": rows[:1]},  # too short to say
+        unet,
+        fcn,
+        scores("colorization", "unet", skips="none", psnr=20.0, ssim=0.6, delta_e=9.0),
+        scores("colorization", "unet", skips="all", psnr=25.0, ssim=0.65, delta_e=5.01),
+    ]
+    found = {row[0].partition(":")[0]: row[1:] for row in study.statements(documents).rows}
+    assert found["ResNet-18 converges after 2 epochs"] == ("stated", "+0.50 points", "yes")
+    assert found["ResNet-18 overfits a bit"] == ("stated", "+2.50 points", "yes")
+    assert found["U-Net has no problem with any class"] == ("stated", "50.00 % (sea)", "yes")
+    assert found["FCN-32s has no problem with any class"] == ("stated", "49.00 % (tree)", "no")
+    text = {row[0]: row[1:] for row in study.statements(documents).rows}
+    apart = text["mean IoU: U-Net and FCN-32s only 3 % apart"]
+    assert apart == ("+2.48 points", "+2.00 points", "yes")
+    blurry = text["without skips: blurry, SSIM at least 10 % below"]
+    assert blurry == ("stated", "-5.00 points", "no")
+    assert text["without skips: objects visible"][2] == "–"
+    close = text["with skips: colors close to the truth, ΔE 2000 at most 5"]
+    assert close == ("stated", "5.01", "no")
+
+
 def test_tables_without_runs_are_empty():
     assert study.classification_and_segmentation([]).rows == ()
     assert study.colorization([scores(accuracy=0.9)]).rows == ()

@@ -71,7 +71,7 @@ def write_reproduction_report(path, document):
     Raises:
         WriteError: The file cannot be written.
     """
-    documents = [scores_of(run) for run in document["runs"]]
+    documents = [{**scores_of(run), "history": run["history"]} for run in document["runs"]]
     groups = runs.grouped(document["runs"])
     shown = (
         study.classification_and_segmentation(documents),

@@ -17,6 +17,14 @@ COLOR_SCORES = ("psnr", "ssim", "chroma_error", "delta_e", "colorfulness_ratio")
 MODEL_ORDER = ("ResNet-18", "U-Net", "FCN-8s", "FCN-16s", "FCN-32s")
 WITH, WITHOUT = "U-Net with skips", "U-Net without skips"
 SEGMENTERS = ("U-Net", "FCN-8s", "FCN-16s", "FCN-32s")
+STATED = "stated"  # in words, without a number
+# The study's words as limits; these are ours. Fractions, as the scores.
+CONVERGED = 0.01  # accuracy after half of the epochs is that close to the last
+A_BIT = 0.05  # validation accuracy is that far below training, at most
+CLOSE = 0.03  # "3 % apart"
+FOUND = 0.5  # IoU of every class, at least
+BLURRY = 0.1  # SSIM lost without skips, at least
+CLOSE_COLORS = 5.0  # ΔE 2000, at most
 
 
 def classification_and_segmentation(documents):
@@ -95,12 +103,13 @@ def statements(documents):
     difference smaller than the spread over seeds is not significant, whatever the last column says.
 
     Args:
-        documents: Scores documents (metrics.json).
+        documents: Scores documents (metrics.json); `history` is read if present.
     """
-    means = {}
+    means, groups = {}, {}
     for task in STUDY:
-        groups = tables.group(_of(documents, task))
-        means[task] = {label: _means(members) for label, members in groups.items()}
+        members = tables.group(_of(documents, task))
+        groups |= members
+        means[task] = {label: _means(each) for label, each in members.items()}
     gray = tables.mean_and_deviation(
         [
             (each.get("baseline") or {}).get("chroma_error")
@@ -109,15 +118,24 @@ def statements(documents):
     )[0]
     rows = [
         *_thresholds(means["classification"]),
+        *_course(groups.get("ResNet-18", ())),
         *_ordering(means["segmentation"]),
+        *_apart(means["segmentation"]),
+        *_every_class(means["segmentation"]),
         *_skips(means["colorization"]),
         *_color(means["colorization"].get(WITH, {}).get("chroma_error"), gray),
+        *_impressions(means["colorization"]),
     ]
     return tables.Table(
         "Table 3. The study's conclusions",
         ("statement", "study", "kerasdl", "agrees"),
         tuple(rows),
-        ("Means over the runs are compared; tables 1 and 2 show their spread.",) if rows else (),
+        (
+            "Means over the runs are compared; tables 1 and 2 show their spread. "
+            f"{STATED.capitalize()}: in words only; the limit is ours.",
+        )
+        if rows
+        else (),
     )
 
 
@@ -140,6 +158,65 @@ def _thresholds(means):
         text = f"ResNet-18: {name} {words} {study_cell(name, limit)}{_unit(name)}"
         agrees = value >= limit if name == "accuracy" else value <= limit
         yield text, study_cell(name, limit), names.number(name, value), _word(agrees)
+
+
+def _course(documents):
+    """Convergence and overfitting, from the accuracy in the histories of one model."""
+    early, gaps, epochs = [], [], 0
+    for rows in [document.get("history") or () for document in documents]:
+        half = len(rows) // 2
+        if half and all("val_accuracy" in row and "accuracy" in row for row in rows):
+            last, epochs = rows[-1], half
+            early.append(last["val_accuracy"] - rows[half - 1]["val_accuracy"])
+            gaps.append(last["accuracy"] - last["val_accuracy"])
+    if not early:
+        return
+    value, limit = sum(early) / len(early), _percent(CONVERGED)
+    text = f"ResNet-18 converges after {epochs} epochs: accuracy then within {limit} of the last"
+    yield text, STATED, _points(value), _word(abs(value) <= CONVERGED)
+    value, limit = sum(gaps) / len(gaps), _percent(A_BIT)
+    text = f"ResNet-18 overfits a bit: training accuracy above validation, by at most {limit}"
+    yield text, STATED, _points(value), _word(0 < value <= A_BIT)
+
+
+def _apart(means):
+    """The distance between the two models of the study's table."""
+    if not all(means.get(label, {}).get("mean_iou") is not None for label in ("U-Net", "FCN-32s")):
+        return
+    reported = STUDY["segmentation"]
+    theirs = reported["U-Net"]["mean_iou"] - reported["FCN-32s"]["mean_iou"]
+    ours = means["U-Net"]["mean_iou"] - means["FCN-32s"]["mean_iou"]
+    text = f"mean IoU: U-Net and FCN-32s only {_percent(CLOSE)} apart"
+    yield text, _points(theirs), _points(ours), _word(abs(ours) <= CLOSE)
+
+
+def _every_class(means):
+    """Whether the models of the study's table find every class."""
+    for label in ("U-Net", "FCN-32s"):
+        found = {
+            name.partition("/")[2]: value
+            for name, value in means.get(label, {}).items()
+            if name.startswith("iou/") and value is not None
+        }
+        if found:
+            worst = min(found, key=found.get)
+            ours = f"{names.number('iou', found[worst])} % ({worst})"
+            text = f"{label} has no problem with any class: lowest IoU at least {_percent(FOUND)}"
+            yield text, STATED, ours, _word(found[worst] >= FOUND)
+
+
+def _impressions(means):
+    """What the study says about the colored images that it shows."""
+    best, plain = means.get(WITH, {}), means.get(WITHOUT, {})
+    if best.get("ssim") is not None and plain.get("ssim") is not None:
+        lost = best["ssim"] - plain["ssim"]
+        text = f"without skips: blurry, SSIM at least {_percent(BLURRY)} below"
+        yield text, STATED, _points(-lost), _word(lost >= BLURRY)
+        yield "without skips: objects visible", STATED, "no score says so: figure 3", names.ABSENT
+    if best.get("delta_e") is not None:
+        text = f"with skips: colors close to the truth, ΔE 2000 at most {CLOSE_COLORS:.0f}"
+        ours = names.number("delta_e", best["delta_e"])
+        yield text, STATED, ours, _word(best["delta_e"] <= CLOSE_COLORS)
 
 
 def _ordering(means):
@@ -177,6 +254,10 @@ def _color(error, gray):
     if error >= gray:
         ours = ours.replace("<", "≥")
     yield "chroma error: with skips below the gray image", names.ABSENT, ours, _word(error < gray)
+
+
+def _percent(fraction):
+    return f"{fraction * 100:.0f} %"
 
 
 def _points(fraction):

@@ -120,7 +120,7 @@ def _publish(out, folders, quick, seconds):
 
     first = {variant: folder for (variant, seed), folder in folders.items() if seed == 0}
     runs = [rundocument.read(folder) for folder in folders.values()]
-    documents = [html.scores_of(document) for document in runs]
+    documents = [{**run["scores"], "history": run["history"]} for run in runs]
     target = out / run_names.FIGURES
     target.mkdir(parents=True, exist_ok=True)
     figures.training_curves(
