@@ -319,21 +319,21 @@ class Session:
         }  # fmt: skip
 
 
-def run(work, out, sets, kinds, commit):
+def run(work, out, sets, kinds, seeds, commit):
     """Adds the missing runs of some sets to the results."""
     logging.getLogger("kerasdl").setLevel(logging.ERROR)
     for name in sets:
         session, lines = None, read(out)
         recipes = ("auto", "study", "fast")
         wanted = [(kind, 0) for kind in (*recipes, *(f"trial-{n}" for n in range(TRIALS)))]
-        wanted += [(kind, seed) for seed in range(1, SEEDS) for kind in recipes]
+        wanted += [(kind, seed) for seed in range(1, seeds) for kind in recipes]
         done = {(line["kind"], line["seed"]) for line in lines if line["set"] == name}
         for step in range(len(wanted) + 1):
             if step == len(wanted):  # all trials are there: the best one with the other seeds
                 if not {(f"trial-{number}", 0) for number in range(TRIALS)} <= done:
                     continue
                 best = best_trial([line for line in read(out) if line["set"] == name])
-                left = [(best, seed) for seed in range(1, SEEDS)]
+                left = [(best, seed) for seed in range(1, seeds)]
             else:
                 left = [wanted[step]]
             for kind, seed in left:
@@ -411,13 +411,15 @@ def main():
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("default_settings.jsonl"))
     parser.add_argument("--sets", default=",".join(SETS))
     parser.add_argument("--kinds", default="auto,study,fast,trial")
+    parser.add_argument("--seeds", type=int, default=SEEDS, help="fewer, to begin with")
     parser.add_argument("--commit", default="", help="noted with each run")
     options = parser.parse_args()
     if options.action == "make":
         make(options.shared, options.work)
     elif options.action == "run":
         sets = [name for name in options.sets.split(",") if name in SETS]
-        run(options.work.absolute(), options.out, sets, options.kinds.split(","), options.commit)
+        kinds = options.kinds.split(",")
+        run(options.work.absolute(), options.out, sets, kinds, options.seeds, options.commit)
     else:
         print(table(options.out))
 
