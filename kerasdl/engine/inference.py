@@ -1,16 +1,20 @@
 """Outputs of a model for a batch, optionally averaged over the images and their flips."""
 
+from collections.abc import Callable
+
 import numpy
 
 
-def outputs(model, x, flip=False):
+def outputs(
+    apply: Callable[[numpy.ndarray], numpy.ndarray], x: numpy.ndarray, flip: bool = False
+) -> numpy.ndarray:
     """Outputs of a model for a batch.
 
     With `flip`, (f(x) + flip(f(flip(x)))) / 2: linear outputs (logits, colors) are averaged,
     and outputs per pixel are flipped back first.
 
     Args:
-        model: A model of inputs (B, H, W, C).
+        apply: The model, a function of x.
         x: Batch (B, H, W, C).
         flip: Whether to average.
 
@@ -19,10 +23,10 @@ def outputs(model, x, flip=False):
 
     Source: Simonyan and Zisserman 2015, section 3.2.
     """
-    found = numpy.asarray(model.predict_on_batch(x))
+    found = numpy.asarray(apply(x))
     if not flip:
         return found
-    flipped = numpy.asarray(model.predict_on_batch(numpy.ascontiguousarray(x[:, :, ::-1])))
+    flipped = numpy.asarray(apply(numpy.ascontiguousarray(x[:, :, ::-1])))
     if flipped.ndim == 4:
         flipped = flipped[:, :, ::-1]
     return (found + flipped) / 2

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     import numpy
 
     from kerasdl.data.base import Dataset
-    from kerasdl.tasks.prediction import ImagePrediction, Names, Settings
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +27,7 @@ class TaskSpec:
         name: Name on the command line and in files.
         alias: The equivalent verb, as in `kerasdl predict segment`.
         task: Function (config) -> the `Task` that computes.
+        decoder: Its `kerasdl.tasks.prediction.Decoder`, which predicts without Keras.
         annotation: What its samples need besides the image: "label", "mask" or "none".
         default_model: Default model.
         default_loss: Default loss, by target.
@@ -50,6 +50,7 @@ class TaskSpec:
     name: str
     alias: str
     task: Reference
+    decoder: Reference
     annotation: str
     default_model: str
     default_loss: Mapping[str, str]
@@ -117,12 +118,7 @@ class Task:
         captions: Function (y, outputs, dataset) -> one line of text per sample.
         render: Function (x, y, outputs, dataset) -> uint8 RGB images of input, truth and
             prediction, each (B, H, W, 3); parts that are not images are left out.
-        predict: Function (outputs, pixels, names, settings) ->
-            `kerasdl.tasks.prediction.ImagePrediction` for one image uint8 (H, W, 3).
         decode: Function (y, outputs) -> (truth, prediction) for per-image metrics.
-        own_size: Whether a prediction has the size of the image, so that the model gets the image
-        at its own aspect ratio.
-        files: Kind of file that a prediction writes -> suffix of its name.
     """
 
     spec: TaskSpec
@@ -135,10 +131,7 @@ class Task:
     sample_score: "Callable[[numpy.ndarray, Tensor, Dataset], numpy.ndarray]"
     captions: "Callable[[numpy.ndarray, Tensor, Dataset], list[str]]"
     render: "Callable[[numpy.ndarray, numpy.ndarray, Tensor, Dataset], tuple[numpy.ndarray, ...]]"
-    predict: "Callable[[Tensor, numpy.ndarray, Names, Settings], ImagePrediction]"
     decode: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] = lambda y, outputs: (y, outputs)
-    own_size: bool = True
-    files: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -183,6 +176,7 @@ TASKS: Registry[TaskSpec] = Registry(
             name="classification",
             alias="classify",
             task="kerasdl.tasks.classification:task",
+            decoder="kerasdl.tasks.prediction.classification:DECODER",
             annotation="label",
             default_model="resnet18",
             default_loss={"": "crossentropy"},
@@ -200,6 +194,7 @@ TASKS: Registry[TaskSpec] = Registry(
             name="segmentation",
             alias="segment",
             task="kerasdl.tasks.segmentation:task",
+            decoder="kerasdl.tasks.prediction.segmentation:DECODER",
             annotation="mask",
             default_model="unet",
             default_loss={"": "crossentropy"},
@@ -219,6 +214,7 @@ TASKS: Registry[TaskSpec] = Registry(
             name="colorization",
             alias="colorize",
             task="kerasdl.tasks.colorization:task",
+            decoder="kerasdl.tasks.prediction.colorization:DECODER",
             annotation="none",
             default_model="unet",
             default_loss={"rgb": "l1", "ab": "l1"},

@@ -1,14 +1,8 @@
 """Helpers for the tasks' scorers."""
 
 import keras
-import numpy
 
 from kerasdl.core.types import Tensor
-
-
-def to_unit(images: numpy.ndarray) -> numpy.ndarray:
-    """uint8 0-255 to float32 in [0, 1]."""
-    return numpy.multiply(images, numpy.float32(1 / 255), dtype=numpy.float32)
 
 
 class MeanLoss:
