@@ -84,7 +84,7 @@ class KerasNetwork:
         options: Its options.
     """
 
-    size = None
+    size: Size | None = None
 
     def __init__(self, model, name, options):
         import keras
@@ -127,7 +127,7 @@ class Padded:
         network: Has `outputs` and `stride`.
     """
 
-    size = None
+    size: Size | None = None
 
     def __init__(self, network):
         self._network = network

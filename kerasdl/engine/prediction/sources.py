@@ -88,6 +88,12 @@ def find(images: Images) -> list[Source]:
     ]
 
 
+def decoded(content: bytes, name: str) -> numpy.ndarray:
+    """The image in the content of a file, uint8 (H, W, 3). Raises DataError with the name."""
+    image: numpy.ndarray = read_image(name, content=content)
+    return image
+
+
 def _files(image: str | os.PathLike[str]) -> Iterator[tuple[str, pathlib.Path]]:
     """Name of the results, without suffix, and path, of each file that a path or pattern means."""
     path = pathlib.Path(image).expanduser()

@@ -42,7 +42,7 @@ def to_bytes(images: numpy.ndarray) -> numpy.ndarray:
 
 def draw(found: ImagePrediction, pixels: numpy.ndarray, names: Names) -> PIL.Image.Image:
     """The colored image."""
-    return PIL.Image.fromarray(found.image)
+    return PIL.Image.fromarray(numpy.asarray(found.image))
 
 
 DECODER = Decoder(

@@ -30,7 +30,7 @@ def summarize(mask: numpy.ndarray, names: Names, settings: Settings) -> ImagePre
 
 def draw_mask(found: ImagePrediction, pixels: numpy.ndarray, names: Names) -> PIL.Image.Image:
     """The mask with the palette of the classes."""
-    stored = PIL.Image.fromarray(found.mask).convert("P")
+    stored = PIL.Image.fromarray(numpy.asarray(found.mask)).convert("P")
     stored.putpalette(names.palette.tobytes())
     return stored
 
