@@ -50,7 +50,9 @@ def show_predictions(found, console=None):
         console: A `rich.console.Console`; standard output if None.
     """
     console = console or rich.console.Console()
-    table = rich.table.Table("image", *(rich.text.Text(name) for name in found))
+    table = rich.table.Table("image")
+    for name in found:
+        table.add_column(rich.text.Text(name))
     for row in zip(*found.values(), strict=True):
         texts = ["error" if each.error is not None else each.text for each in row]
         table.add_row(*map(rich.text.Text, (row[0].name, *texts)))
