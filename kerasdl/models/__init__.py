@@ -197,7 +197,9 @@ MODELS: Registry[ModelSpec] = Registry(
 )
 
 
-def build(name: str, input_shape: Sequence[int | None], outputs: int, **options: Any) -> "keras.Model":
+def build(
+    name: str, input_shape: Sequence[int | None], outputs: int, **options: Any
+) -> "keras.Model":
     """Builds a model.
 
     Args:

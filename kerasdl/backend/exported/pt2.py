@@ -8,6 +8,7 @@ import json
 import re
 import zipfile
 
+from kerasdl.backend.exported import onnx
 from kerasdl.core.errors import ModelFileError
 
 EXTRA = "extra/kerasdl"
@@ -20,7 +21,9 @@ MEMBERS = re.compile(
 )
 # A size: symbols, numbers, and these functions of sympy and torch.
 SYMBOL = re.compile(r"Symbol\('[su]\d+'(?:, \w+=True)*\)")
-SIZE = re.compile(r"(?:[su]?\d+|Mod|FloorDiv|CeilDiv|Max|Min|Integer|[-+*/(), ])*")
+SIZE = re.compile(
+    r"(?:[su]?\d+|Mod|FloorDiv|CeilDiv|Max|Min|Mul|Add|Pow|Integer|Rational|[-+*/(), ])*"
+)
 TARGET = re.compile(
     r"torch\.ops\.aten\.(?!from_file)[\w.]+"
     r"|_operator\.(?!attrgetter|methodcaller)\w+"
@@ -82,3 +85,57 @@ def _check_values(value, path):
             raise ModelFileError(f"the archive calls {target[:60]!r}", path)
         for each in value.values():
             _check_values(each, path)
+
+
+def write(model, size, path, metadata, half):
+    """Writes a model on the torch backend, with dynamic batch; see `kerasdl.backend.exported.onnx`.
+
+    Args:
+        model: A `keras.Model` for one input (H, W, C).
+        size: (height, width), or (None, None).
+        path: The file.
+        metadata: Text to store.
+        half: Whether kernels are stored as float16.
+    """
+    import torch
+
+    dynamic = torch.export.Dim.DYNAMIC
+    axes = {0: dynamic} if None not in size else {0: dynamic, 1: dynamic, 2: dynamic}
+    with torch.no_grad():
+        program = torch.export.export(
+            onnx.forward(model, registered=False),
+            (onnx.example(model, size),),
+            dynamic_shapes=(axes,),
+            strict=False,
+        )
+    if half:
+        _halve(program)
+    program._example_inputs = None  # would be pickled
+    torch.export.save(program, str(path), extra_files={EXTRA.partition("/")[2]: metadata})
+
+
+def _halve(program):
+    """Stores the kernels of a program as float16; it casts them back."""
+    import torch
+
+    constants = program.graph_signature.inputs_to_lifted_tensor_constants
+    for node in [node for node in program.graph.nodes if node.name in constants]:
+        kernel = program.constants[constants[node.name]]
+        if kernel.dtype != torch.float32 or kernel.ndim < 2:
+            continue
+        value = node.meta["val"]
+        program.constants[constants[node.name]] = kernel.half()
+        with program.graph.inserting_before(_first_use(node)):
+            cast = program.graph.call_function(
+                torch.ops.aten._to_copy.default, (node,), {"dtype": torch.float32}
+            )
+        cast.meta["val"] = value
+        node.meta["val"] = value.half()
+        node.replace_all_uses_with(cast, lambda user, cast=cast: user is not cast)
+    program.graph.lint()
+    program.graph_module.recompile()
+
+
+def _first_use(node):
+    """The first node of a graph that uses another."""
+    return next(other for other in node.graph.nodes if other in node.users)

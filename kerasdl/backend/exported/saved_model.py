@@ -29,3 +29,31 @@ def load(path, accept):
     run.model = model
     image = signature.structured_input_signature[1][INPUT]
     return tuple(image.shape), tuple(signature.structured_outputs[OUTPUT].shape), run
+
+
+def write(model, size, path, metadata=None):
+    """Writes a model on the TensorFlow backend, with dynamic batch.
+
+    Args:
+        model: A `keras.Model` for one input (H, W, C).
+        size: (height, width), or (None, None).
+        path: The folder.
+        metadata: Text to store.
+    """
+    import keras
+    import tensorflow
+
+    archive = keras.export.ExportArchive()
+    archive.track(model)
+    archive.add_endpoint(
+        SIGNATURE,
+        lambda image: {OUTPUT: model(image, training=False)},
+        input_signature=[
+            tensorflow.TensorSpec((None, *size, model.input_shape[-1]), "float32", name=INPUT)
+        ],
+    )
+    with backend.silenced():
+        archive.write_out(str(path), verbose=False)
+    if metadata is not None:
+        (path / METADATA).parent.mkdir()
+        (path / METADATA).write_text(metadata, encoding="utf-8")

@@ -9,14 +9,13 @@ import importlib.util
 import os
 import pathlib
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
+
+import numpy
 
 from kerasdl.core.errors import ConfigError, KerasdlError, ModelFileError, first_line
 from kerasdl.core.registry import Reference, Registry, load
 from kerasdl.runs.runtimes import metadata as facts_of
-
-if TYPE_CHECKING:
-    import numpy
 
 Shape = tuple[int | None, ...]  # None: any
 
@@ -112,7 +111,7 @@ class Loaded(NamedTuple):
 
     input_shape: Shape
     output_shape: Shape
-    function: "Callable[[numpy.ndarray], numpy.ndarray]"
+    function: Callable[[numpy.ndarray], numpy.ndarray]
 
 
 class Runtime:
@@ -133,12 +132,15 @@ class Runtime:
         self.size: tuple[int, int] | None = metadata["size"] and tuple(metadata["size"])
         self.stride: int = metadata["stride"]
         self._function = loaded.function
+        # A class does not depend on what a model without padding of its own leaves at the border.
+        self._pads = self.size is None and len(loaded.output_shape) == 4
 
-    def outputs(self, x: "numpy.ndarray") -> "numpy.ndarray":
+    def outputs(self, x: numpy.ndarray) -> numpy.ndarray:
         """Outputs of the model, float32 (B, outputs) or (B, H, W, outputs).
 
         Args:
-            x: float32 (B, H, W, channels), normalized as the metadata say.
+            x: float32 (B, H, W, channels), normalized as the metadata say. Where any size is
+                allowed, it is padded to a multiple of the stride, and the outputs cropped back.
 
         Raises:
             ConfigError: The file does not take this size.
@@ -151,13 +153,25 @@ class Runtime:
                 self.path,
                 "kerasdl export --dynamic",
             )
+        padding = [(0, 0), *(_halves(side, self.stride, self._pads) for side in (height, width))]
         try:
-            found = self._function(x)
+            found = self._function(
+                numpy.pad(x, [*padding, (0, 0)]) if any(map(any, padding)) else x
+            )
         except Exception as error:  # runtimes raise anything
             raise ModelFileError(f"cannot be run ({first_line(error)})", self.path) from error
         if found.shape[-1] != self.metadata["outputs"]:
             raise ModelFileError(f"gave outputs of shape {found.shape}", self.path)
+        if self._pads:
+            (top, _), (left, _) = padding[1:]
+            found = found[:, top : top + height, left : left + width]
         return found
+
+
+def _halves(side: int, stride: int, pads: bool) -> tuple[int, int]:
+    """Zeros before and after a side, as `kerasdl.models.blocks.pad_to_multiple` has them."""
+    missing = -side % stride if pads else 0
+    return missing // 2, missing - missing // 2
 
 
 def find_format(path: str | os.PathLike[str]) -> Format | None:

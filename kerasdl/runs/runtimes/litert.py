@@ -14,18 +14,20 @@ def load(path, accept):
     """Opens a file; see `kerasdl.runs.runtimes.Format.load`."""
     content = path.read_bytes()
     # The interpreter verifies the file; only then can it be read as a flatbuffer.
-    with backend.silenced():  # which delegate it has created
-        interpreter = Interpreter(model_content=content, num_threads=machine.num_cores())
-        interpreter.allocate_tensors()
+    interpreter = Interpreter(model_content=content, num_threads=machine.num_cores())
     accept(_metadata(content))
     (image,), (found,) = interpreter.get_input_details(), interpreter.get_output_details()
     lock = threading.Lock()  # an interpreter has one set of tensors
+    allocated = None
 
     def run(x):
+        nonlocal allocated
         with lock:
-            if tuple(interpreter.get_input_details()[0]["shape"]) != x.shape:
+            if allocated != x.shape:
                 interpreter.resize_tensor_input(image["index"], x.shape)
-                interpreter.allocate_tensors()
+                with backend.silenced():  # the first time it says which delegate it has
+                    interpreter.allocate_tensors()
+                allocated = x.shape
             interpreter.set_tensor(image["index"], x)
             interpreter.invoke()
             return interpreter.get_tensor(found["index"])
