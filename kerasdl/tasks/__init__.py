@@ -37,6 +37,7 @@ class TaskSpec:
         limits: Text of a model card on the limitations of such models.
         usage: Python of a model card, by target, from `model` and image.png to what is found;
             `{target_size}` is an argument of `keras.utils.load_img`.
+        inputs: What the model's input is, by target, in words.
         resize: How images come to the training size by default: "crop" or "stretch".
         targets: Possible model outputs; the first is the default. Empty: there is only one.
         augmentation: Strengths of augmentation that differ from off.
@@ -59,6 +60,7 @@ class TaskSpec:
     hub_tag: str
     limits: str
     usage: Mapping[str, str]
+    inputs: Mapping[str, str]
     resize: str = "crop"
     targets: tuple[str, ...] = ()
     augmentation: Mapping[str, Any] = dataclasses.field(default_factory=dict)
@@ -186,6 +188,7 @@ TASKS: Registry[TaskSpec] = Registry(
             limits="It only knows the classes above and predicts one of them whatever the image "
             "shows; its probabilities are as reliable as the calibration in report.html shows.",
             usage={"": _LOGITS + "best = logits.argmax()  # class index"},
+            inputs={"": "RGB from 0 to 1"},
             augmentation={"flip": True, "crop": 0.125},
             scenes_augmentation={"flip": False, "crop": 0.0},
             erases=True,
@@ -204,6 +207,7 @@ TASKS: Registry[TaskSpec] = Registry(
             limits="It only knows the classes above; small or thin objects are missed first, see "
             "the IoU per class in report.html.",
             usage={"": _LOGITS + "classes = logits.argmax(axis=-1)  # class index of each pixel"},
+            inputs={"": "RGB from 0 to 1"},
             # A mask can be scaled back whatever its shape was; a cropped label or color is lost.
             resize="stretch",
             augmentation={"flip": True, "crop": 0.125, "brightness": 0.1, "contrast": 0.1},
@@ -225,6 +229,10 @@ TASKS: Registry[TaskSpec] = Registry(
             "show is lost. PSNR and SSIM hardly measure color, so compare the chroma error to that "
             "of the gray image.",
             usage={"rgb": _RGB, "ab": _AB},
+            inputs={
+                "rgb": "luma from 0 to 1: 0.299 R + 0.587 G + 0.114 B",
+                "ab": "lightness L of CIELAB divided by 100, from 0 to 1",
+            },
             targets=("rgb", "ab"),
             augmentation={"flip": True, "crop": 0.125},
             scenes_augmentation={"crop": 0.0},
