@@ -10,16 +10,13 @@ turn, because absolute times mean little on a busy machine. Adds to the JSON fil
 table beside it.
 """
 
-import argparse
 import json
 import os
 import pathlib
-import platform
 import resource
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 
 import numpy

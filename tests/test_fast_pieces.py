@@ -93,11 +93,9 @@ def test_flipped_outputs_are_flipped_back():
     model = keras.Model(inputs, layer(inputs))
     layer.set_weights([numpy.array([0.0, 0.0, 1.0]).reshape(1, 3, 1, 1)])
     x = numpy.arange(6, dtype="float32").reshape(1, 2, 3, 1)
-    found = inference.outputs(model.predict_on_batch, x, flip=True)[0, :, :, 0]
+    found = inference.outputs(model, x, flip=True)[0, :, :, 0]
     numpy.testing.assert_allclose(found, [[0.5, 1.0, 0.5], [2.0, 4.0, 2.0]])
-    numpy.testing.assert_allclose(
-        inference.outputs(model.predict_on_batch, x)[0, 0, :, 0], [1.0, 2.0, 0.0]
-    )
+    numpy.testing.assert_allclose(inference.outputs(model, x)[0, 0, :, 0], [1.0, 2.0, 0.0])
 
 
 TINY = {
@@ -193,10 +191,7 @@ def test_validation_is_of_the_averaged_weights(finished):
     loss = losses.build("crossentropy", (255,))
     plain = [float(loss(y[part], model.predict_on_batch(x[part]))) for part in _parts(6, 4)]
     assert best["value"] == pytest.approx((4 * plain[0] + 2 * plain[1]) / 6, rel=1e-4)
-    both = [
-        float(loss(y[p], inference.outputs(model.predict_on_batch, x[p], True)))
-        for p in _parts(6, 4)
-    ]
+    both = [float(loss(y[p], inference.outputs(model, x[p], True))) for p in _parts(6, 4)]
     assert found == pytest.approx((4 * both[0] + 2 * both[1]) / 6, rel=1e-4)
 
 

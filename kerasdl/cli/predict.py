@@ -41,8 +41,8 @@ class TileSize(click.ParamType):
 @task_argument
 @click.argument("images", nargs=-1, required=True, type=click.Path(allow_dash=True))
 @click.option("--run", "runs", multiple=True, type=click.Path(),
-              help="Run folder; default: the newest finished run of the task. Several are "
-              "compared: each has a subfolder of its name.")  # fmt: skip
+              help="Run folder, or a file of kerasdl export; default: the newest finished run of "
+              "the task. Several are compared: each has a subfolder of its name.")  # fmt: skip
 @click.option("--out", type=click.Path(), help="Folder for masks or colorized images.")
 @click.option("--overwrite", is_flag=True, help="Replace existing results.")
 @click.option("--top", type=click.IntRange(1), default=3, show_default=True,
@@ -76,6 +76,7 @@ def predict(
       kerasdl predict classify cat.jpg dog.jpg
       kerasdl predict segment photos/ --out masks/
       kerasdl predict segment 'photos/**/*.jpg' --run unet --run fcn8
+      kerasdl predict segment photos/ --run model.onnx
       kerasdl predict colorize old.jpg --saturation 1.3
       kerasdl predict segment clip.mp4
       kerasdl predict segment - < photo.jpg > mask.png
@@ -154,7 +155,14 @@ def _predict_stdin(task, run, backend, tiling, top, saturation, as_json):
 def _predictor(task, run, backend, tiling, top, saturation):
     from kerasdl.engine import run as engine
 
-    return engine.predictor(chosen_run(task, run, backend), tiling, top, saturation)
+    if run is None or not engine.is_exported(run):
+        return engine.predictor(chosen_run(task, run, backend), tiling, top, saturation)
+    if backend:
+        raise ConfigError("an exported file needs no backend", run, "leave out --backend")
+    predictor = engine.predictor(run, tiling, top, saturation)
+    if predictor.task != task:
+        raise ConfigError(f"a model for {predictor.task}, not {task}", run)
+    return predictor
 
 
 def _named(runs):

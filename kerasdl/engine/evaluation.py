@@ -121,7 +121,7 @@ def evaluate(model, task, dataset, config, split):
         source, task.prepare, None, config.batch_size, shuffle=False, workers=config.workers
     ) as batches:
         for x, y in (batches[step] for step in range(len(batches))):
-            outputs = inference.outputs(model.predict_on_batch, x, config.test_time_flip)
+            outputs = inference.outputs(model, x, config.test_time_flip)
             scorer.update(y, outputs)
             for metric in extra:
                 metric.update_state(*task.decode(y, outputs))
@@ -163,7 +163,7 @@ def examples(model, task, dataset, source, indices, test_time_flip=False):
     if not len(indices):
         return []
     x, y = task.prepare(*source.take(indices))
-    outputs = inference.outputs(model.predict_on_batch, x, test_time_flip)
+    outputs = inference.outputs(model, x, test_time_flip)
     columns = task.render(x, y, outputs, dataset)
     return [
         Example(source.name(index), caption, images)

@@ -238,7 +238,8 @@ def predict(
     """Predictions of a run's best model for images of any size.
 
     Args:
-        run: The `Run`, or the path of its folder.
+        run: The `Run`, the path of its folder, or that of a file written by `kerasdl export`, which
+        needs neither Keras nor a backend.
         images: A path, a pattern such as "photos/**/*.jpg", an array uint8 (height, width, 3), or a
         list of these. A folder means all images below it.
         out: Folder for masks and colored images; nothing is written if None.
@@ -267,6 +268,9 @@ def predictor(
     from kerasdl.engine.prediction import networks
     from kerasdl.engine.prediction.predictor import Predictor
 
+    if is_exported(run):
+        exported = networks.exported(run)
+        return Predictor(*exported, tiling, top, saturation)
     run = reader.Run(run)
     backend.choose("auto")
     model = run.open_model()
@@ -282,6 +286,13 @@ def predictor(
         }
     )
     return Predictor(network, facts, tiling, top, saturation)
+
+
+def is_exported(path: str | os.PathLike[str]) -> bool:
+    """Whether a path is a model file rather than a run folder."""
+    from kerasdl.runs import runtimes
+
+    return pathlib.Path(path).is_file() or runtimes.find_format(path) is not None
 
 
 def _check_data(config: Config, location: "Location", dataset: "Dataset") -> None:

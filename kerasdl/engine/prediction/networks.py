@@ -1,6 +1,7 @@
 """What predicts: a trained model or an exported file, and the facts about its training."""
 
 import dataclasses
+import os
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -9,6 +10,7 @@ import numpy
 from kerasdl import models
 from kerasdl.core.registry import load
 from kerasdl.engine.prediction.geometry import Size, Training
+from kerasdl.runs import runtimes
 from kerasdl.tasks import TASKS
 from kerasdl.tasks.prediction import Decoder, Names
 
@@ -73,6 +75,18 @@ def facts(metadata: Mapping[str, Any]) -> Facts:
         ),
         test_time_flip=metadata["test_time_flip"],
     )
+
+
+def exported(path: str | os.PathLike[str]) -> tuple[Network, Facts]:
+    """An exported file as a network, and the facts in its metadata.
+
+    Raises:
+        ModelFileError: The file is missing, damaged or foreign.
+        ConfigError: Its runtime is not installed.
+    """
+    runtime = runtimes.open(path)
+    network = Padded(runtime) if runtime.size is None else runtime
+    return network, facts(runtime.metadata)
 
 
 class KerasNetwork:

@@ -71,7 +71,7 @@ class Computing:
 
     def outputs(self, x: numpy.ndarray) -> numpy.ndarray:
         """Outputs of the network for a batch, float32."""
-        return inference.outputs(self._network.outputs, x, self.facts.test_time_flip)
+        return inference.averaged(self._network.outputs, x, self.facts.test_time_flip)
 
     def finish(self, shown: Shown, outputs: numpy.ndarray) -> ImagePrediction:
         """The prediction for an image from its outputs, (C,) or (h, w, C)."""

@@ -65,7 +65,7 @@ class Predictor:
             raise ConfigError(f"saturation must be from 0 to {MAX_SATURATION}, not {saturation}")
         settings = Settings(facts.target, top, saturation)
         self._computing = Computing(network, facts, tiling or Tiling(), settings)
-        self.names, self.decoder = facts.names, facts.decoder
+        self.task, self.names, self.decoder = facts.task, facts.names, facts.decoder
 
     def run(
         self,
