@@ -17,7 +17,7 @@ import pytest
 from kerasdl.backend import signals
 from kerasdl.core import files
 from kerasdl.core.errors import ConfigError, ModelFileError, TrainingFailed, WriteError
-from kerasdl.engine import failures
+from kerasdl.engine.callbacks import StopOnBadLoss
 from kerasdl.runs import checkpoint, config, modelfile, runfolder
 from kerasdl.runs import restore as resume
 
@@ -581,7 +581,7 @@ def test_a_loss_that_explodes_keeps_the_last_epoch_and_the_best_model(copied):
                 epochs=6,
                 shuffle=False,
                 verbose=0,
-                callbacks=[failures.StopOnBadLoss(), run.state],
+                callbacks=[StopOnBadLoss(), run.state],
             )
     assert before == {path: path.read_bytes() for path in copied.rglob("*.keras")}
 

@@ -257,3 +257,22 @@ def test_unet_on_resnet18_refuses_other_options():
         models.build("unet-resnet18", (64, 64, 3), 3, stem="auto")
     with pytest.raises(ConfigError, match="a list of levels 1 to 3"):
         models.build("unet-resnet18", (64, 64, 3), 3, stem="small", skips=[4])
+
+
+@pytest.mark.parametrize("stem", ["imagenet", "small"])
+@pytest.mark.parametrize("name", models.MODELS)
+def test_a_model_for_any_size_equals_the_one_for_a_fixed_size(name, stem):
+    options = {"filters": 2} if "filters" in models.option_names(name) else {}
+    if "stem" in models.option_names(name):
+        options["stem"] = stem
+    elif stem == "small":
+        pytest.skip("the model has no stem")
+    fixed = models.build(name, (64, 32, 3), 4, **options)
+    free = models.build(name, (None, None, 3), 4, **options)
+    assert [weight.shape for weight in free.weights] == [weight.shape for weight in fixed.weights]
+    free.set_weights(fixed.get_weights())
+    x = numpy.random.default_rng(0).random((2, 64, 32, 3), "float32")
+    expected = keras.ops.convert_to_numpy(fixed(x, training=False))
+    found = keras.ops.convert_to_numpy(free(x, training=False))
+    assert found.shape == expected.shape
+    numpy.testing.assert_allclose(found, expected, atol=1e-5 * numpy.abs(expected).max())

@@ -4,7 +4,6 @@ import io
 import json
 import pathlib
 import sys
-import types
 import warnings
 
 import keras
@@ -22,7 +21,8 @@ from kerasdl.data import images
 from kerasdl.data.folder import masks
 from kerasdl.data.inspect.findings import printable
 from kerasdl.data.location import Location
-from kerasdl.engine import datasets, prediction
+from kerasdl.engine import datasets
+from kerasdl.engine.prediction import sources
 from kerasdl.report import tables, terminal
 from kerasdl.runs.config import Config
 from kerasdl.tools import datashow
@@ -80,10 +80,7 @@ def test_paths_are_kept_absolute_and_shown_relative(tmp_path, monkeypatch):
 
 def named(paths):
     """Names and paths of the images that predict would read."""
-    config = types.SimpleNamespace(image_size=(8, 8))
-    predictor = object.__new__(prediction.Predictor)
-    predictor.config = config
-    return prediction._distinct(list(predictor._named(paths)))
+    return [(source.name, source.path) for source in sources.find(paths)]
 
 
 def test_predict_skips_hidden_folders_and_tells_equal_stems_apart(tmp_path, monkeypatch):

@@ -10,11 +10,13 @@ import pytest
 import kerasdl
 from kerasdl import losses, tasks
 from kerasdl.data.base import Dataset, Sample
+from kerasdl.engine.prediction import geometry, networks, outputs
 from kerasdl.metrics.classification import calibration_bins, calibration_error
 from kerasdl.metrics.color import ColorScores
 from kerasdl.metrics.colors.lab import gray
 from kerasdl.tasks import classification, colorization, segmentation
 from kerasdl.tasks.prediction import Names, Settings
+from kerasdl.tasks.prediction import classification as decoder
 
 
 def dataset(names, ignore_labels=()):
@@ -83,7 +85,7 @@ def test_the_score_of_a_sample_is_the_probability_of_its_class():
     found = classification.sample_score(LABELS, logits_of(*PROBABILITIES), None)
     assert found == pytest.approx([0.5, 0.25, 0.125, 0.625, 0.25, 0.75])
     names = Names(("cat", "dog", "bird"), numpy.zeros((3, 3), "uint8"))
-    said = classification.predict(logits_of(PROBABILITIES[3])[0], None, names, Settings(top=2))
+    said = decoder.summarize(logits_of(PROBABILITIES[3])[0], names, Settings(top=2))
     assert [name for name, _ in said.classes] == ["dog", "cat"]
     assert [value for _, value in said.classes] == pytest.approx([0.625, 0.25])
 
@@ -190,7 +192,11 @@ def test_logits_are_upsampled_before_the_largest_is_taken():
     logits = numpy.array([[[4.0, 0.0], [0.0, 1.0]]], "float32")
     pixels = numpy.zeros((1, 4, 3), "uint8")
     names = Names(("sky", "house"), numpy.array([(9, 9, 9), (200, 0, 0)], "uint8"))
-    found = segmentation.predict(logits, pixels, names, Settings())
+    shown = outputs.Shown(pixels, geometry.Plan((1, 2)), None)
+    training = geometry.Training((1, 2), "stretch")
+    facts = networks.Facts("segmentation", names, "", 2, training, False)
+    computing = outputs.Computing(None, facts, geometry.Tiling(), Settings())
+    found = computing.finish(shown, logits)
     assert found.mask.tolist() == [[0, 0, 0, 1]]
     assert found.fractions == {"sky": 0.75, "house": 0.25}
 

@@ -28,6 +28,7 @@ from kerasdl.backend import signals
 from kerasdl.core.errors import KerasdlError
 from kerasdl.data.pipeline import batches
 from kerasdl.engine import failures
+from kerasdl.engine.callbacks import StopOnBadLoss
 from kerasdl.runs import checkpoint, config, runfolder
 
 SIZE = 8
@@ -162,7 +163,7 @@ def train(out, kill="", epochs=8, workers=2, samples=22, deterministic=True):
             epochs=epochs,
             shuffle=False,
             verbose=0,
-            callbacks=[stop, KillAt(kill), failures.StopOnBadLoss(), *kept, state],
+            callbacks=[stop, KillAt(kill), StopOnBadLoss(), *kept, state],
         )
         return folder.status
 

@@ -125,27 +125,33 @@ def _jax_is_cpu_only():
 
 
 def _import_tensorflow_silently():
-    """Imports TensorFlow without its startup messages on standard error.
+    """Imports TensorFlow without its startup messages, six lines from C++ whatever the log level.
 
-    It writes six lines from C++ before any log level is read. Errors still surface as exceptions.
+    Errors still surface as exceptions.
     """
-    try:
-        standard_error = os.dup(2)
-    except OSError:
-        standard_error = None  # closed: nothing to silence
-    try:
-        if standard_error is not None:
-            with open(os.devnull, "wb") as nowhere:
-                os.dup2(nowhere.fileno(), 2)
+    with silenced():
         import tensorflow
 
         tensorflow.config.list_physical_devices()
         # Otherwise it warns about every model after the fifth that predicts in one process.
         logging.getLogger("tensorflow").setLevel(logging.ERROR)
+
+
+@contextlib.contextmanager
+def silenced():
+    """Drops what is written to standard error within the block, by C++ too."""
+    try:
+        standard_error = os.dup(2)
+    except OSError:  # closed: nothing to silence
+        yield
+        return
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
     finally:
-        if standard_error is not None:
-            os.dup2(standard_error, 2)
-            os.close(standard_error)
+        os.dup2(standard_error, 2)
+        os.close(standard_error)
 
 
 def prepare(seed, precision="float32", deterministic=True):

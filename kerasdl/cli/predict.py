@@ -1,6 +1,8 @@
 """`kerasdl predict`."""
 
 import json
+import os
+import pathlib
 import sys
 
 import click
@@ -10,57 +12,175 @@ from kerasdl.cli.options import (
     chosen_run,
     common_options,
     json_option,
-    run_option,
     task_argument,
 )
+from kerasdl.core.errors import ConfigError
 from kerasdl.tasks import TASKS
+
+STDIN = "-"
+
+
+class TileSize(click.ParamType):
+    """auto, none, SIZE or HEIGHTxWIDTH."""
+
+    name = "tile"
+
+    def get_metavar(self, param, ctx):
+        return "auto|none|SIZE"
+
+    def convert(self, value, parameter, context):
+        if not isinstance(value, str) or value in ("auto", "none"):
+            return value
+        sides = value.split("x")
+        if len(sides) > 2 or not all(side.isdecimal() for side in sides):
+            self.fail(f"'{value}' is not auto, none, a size such as 256, or 256x320")
+        return int(sides[0]), int(sides[-1])
 
 
 @click.command()
 @task_argument
-@click.argument("images", nargs=-1, required=True, type=click.Path())
-@run_option
+@click.argument("images", nargs=-1, required=True, type=click.Path(allow_dash=True))
+@click.option("--run", "runs", multiple=True, type=click.Path(),
+              help="Run folder, or a file of kerasdl export; default: the newest finished run of "
+              "the task. Several are compared: each has a subfolder of its name.")  # fmt: skip
 @click.option("--out", type=click.Path(), help="Folder for masks or colorized images.")
 @click.option("--overwrite", is_flag=True, help="Replace existing results.")
 @click.option("--top", type=click.IntRange(1), default=3, show_default=True,
               help="Classification: number of classes to list.")  # fmt: skip
 @click.option("--saturation", type=click.FloatRange(0), default=1.0, metavar="FACTOR",
               help="Colorization: factor of the chroma; 0 is gray, default 1.")  # fmt: skip
+@click.option("--tile", type=TileSize(), default="auto", show_default=True,
+              help="Size of the tiles in which large images are predicted; auto: the training "
+              "size, for images more than twice as large.")  # fmt: skip
+@click.option("--overlap", type=click.FloatRange(0, 0.9), default=0.25, show_default=True,
+              metavar="FRACTION",
+              help="Fraction of a tile that the next one covers too.")  # fmt: skip
+@click.option("--scale", type=click.FloatRange(0, min_open=True), metavar="FACTOR",
+              help="Scale of tiled images; 1 keeps their pixels. Default: as in training, where "
+              "images were scaled or stretched.")  # fmt: skip
 @backend_option
 @json_option
 @common_options
-def predict(task, images, run, out, overwrite, top, saturation, backend, as_json):
-    """Predict for images or folders of images of any size.
+def predict(
+    task, images, runs, out, overwrite, top, saturation, tile, overlap, scale, backend, as_json
+):
+    """Predict for images of any size.
 
     Classification prints classes with probabilities. Segmentation writes the mask and an overlay,
     colorization the colorized image, at the size of the input, to --out (default: predictions).
+    IMAGES are files, folders, quoted patterns, videos, or - for an image on standard input, whose
+    result goes to standard output.
 
     \b
     Examples:
       kerasdl predict classify cat.jpg dog.jpg
       kerasdl predict segment photos/ --out masks/
+      kerasdl predict segment 'photos/**/*.jpg' --run unet --run fcn8
+      kerasdl predict segment photos/ --run model.onnx
       kerasdl predict colorize old.jpg --saturation 1.3
+      kerasdl predict segment clip.mp4
+      kerasdl predict segment - < photo.jpg > mask.png
     """
-    from kerasdl.engine import run as engine
+    from kerasdl.engine.prediction.geometry import Tiling
 
-    run = chosen_run(task, run, backend)
+    tiling = Tiling(tile, overlap, scale)
+    if STDIN in images:
+        if len(images) > 1 or len(runs) > 1 or out is not None:
+            raise ConfigError(
+                "- is one image for one run, and its result goes to standard output",
+                fix="leave out --out and the other images and runs",
+            )
+        _predict_stdin(task, runs[0] if runs else None, backend, tiling, top, saturation, as_json)
+        return
     out = out or TASKS[task].default_out or None
-    found = engine.predict(run, list(images), out, overwrite, top, saturation)
-    if out is not None and any(each.error is None for each in found):
-        from kerasdl.engine.prediction import write_index
-
-        write_index(found, out)
+    named = _named(runs)
+    found = {}
+    for name, run in named.items():
+        predictor = _predictor(task, run, backend, tiling, top, saturation)
+        folder = out if out is None or len(named) == 1 else os.path.join(out, name)
+        found[name] = _predict(predictor, images, folder, overwrite, as_json or len(named) > 1)
     if as_json:
-        click.echo(json.dumps([each.as_dict() for each in found], ensure_ascii=False, indent=1))
-    else:
-        for each in found:
-            if each.error is None:
-                click.echo(prediction_line(each))
-    bad = [each for each in found if each.error is not None]
-    for each in bad:
-        click.echo(f"error: {each.error}", err=True)
+        listed = [
+            {"run": name, "predictions": [each.as_dict() for each in each_run]}
+            for name, each_run in found.items()
+        ]
+        plain = listed if len(named) > 1 else listed[0]["predictions"]
+        click.echo(json.dumps(plain, ensure_ascii=False, indent=1))
+    elif len(named) > 1:
+        from kerasdl.report import terminal
+
+        terminal.show_predictions(found)
+    bad = [each.error for each_run in found.values() for each in each_run if each.error is not None]
+    for error in bad:
+        click.echo(f"error: {error}", err=True)
     if bad:
         sys.exit(3)
+
+
+def _predict(predictor, images, out, overwrite, silent):
+    """Predictions of one run, printed one by one unless `silent`."""
+    from kerasdl.engine.prediction import write_index
+    from kerasdl.report import terminal
+
+    found = []
+    with terminal.tile_progress(_is_quiet()) as progress:
+        for each in predictor.run(list(images), out, overwrite, keep=False, progress=progress):
+            found.append(each)
+            if each.error is None and not silent:
+                click.echo(prediction_line(each))
+    if out is not None and any(each.error is None for each in found):
+        write_index(found, out)
+    return found
+
+
+def _predict_stdin(task, run, backend, tiling, top, saturation, as_json):
+    """The image on standard input; its result on standard output, as text or as PNG."""
+    from kerasdl.engine.prediction import sources
+
+    pixels = sources.decoded(sys.stdin.buffer.read(), "standard input")
+    predictor = _predictor(task, run, backend, tiling, top, saturation)
+    kind = predictor.decoder.shown
+    if kind and not as_json and sys.stdout.isatty():
+        raise ConfigError("a PNG would fill the terminal", fix="redirect it: > result.png")
+    (found,) = predictor.run([pixels])
+    if as_json:
+        click.echo(json.dumps(found.as_dict(), ensure_ascii=False, indent=1))
+    elif kind:
+        image = predictor.decoder.files[kind].draw(found, pixels, predictor.names)
+        image.save(sys.stdout.buffer, format="PNG")
+    else:
+        click.echo(found.text)
+
+
+def _predictor(task, run, backend, tiling, top, saturation):
+    from kerasdl.engine import run as engine
+
+    if run is None or not engine.is_exported(run):
+        return engine.predictor(chosen_run(task, run, backend), tiling, top, saturation)
+    if backend:
+        raise ConfigError("an exported file needs no backend", run, "leave out --backend")
+    predictor = engine.predictor(run, tiling, top, saturation)
+    if predictor.task != task:
+        raise ConfigError(f"a model for {predictor.task}, not {task}", run)
+    return predictor
+
+
+def _named(runs):
+    """The runs by a name that differs: that of the folder, or its path below a common one."""
+    if len(runs) < 2:
+        return dict.fromkeys(["run"], runs[0] if runs else None)
+    paths = [pathlib.Path(run).absolute() for run in runs]
+    names = [path.name for path in paths]
+    if len(set(names)) < len(names):
+        common = os.path.commonpath(paths)
+        names = [path.relative_to(common).as_posix() for path in paths]
+    if len(set(names)) < len(names):
+        raise ConfigError("a run is given twice", runs[0])
+    return dict(zip(names, runs, strict=True))
+
+
+def _is_quiet():
+    return bool(click.get_current_context().find_root().ensure_object(dict).get("quiet"))
 
 
 def prediction_line(found):

@@ -42,6 +42,11 @@ def replace(names: Iterable[str]) -> tuple[str, ...]:
     return loaded
 
 
+def replacements() -> tuple[str, ...]:
+    """The files that `replace` was given, for another process."""
+    return tuple(map(str, _REPLACEMENTS.values()))
+
+
 def require_outside(names: Iterable[str], folder: pathlib.Path) -> None:
     """Raises ConfigError for an extension that lies in a run folder, or has a relative path.
 

@@ -84,12 +84,14 @@ class Header(NamedTuple):
     transparent: bool
 
 
-def read_image(path, max_pixels=MAX_PIXELS):
+def read_image(path, max_pixels=MAX_PIXELS, frame=0, content=None):
     """Image file as upright RGB, by the rules at the head of this module.
 
     Args:
         path: The file.
         max_pixels: Images with more pixels are refused before they are decoded.
+        frame: The frame or page, from 0.
+        content: Bytes of the file, if they were read already; the path is then only its name.
 
     Returns:
         uint8 array of shape (height, width, 3), values 0-255.
@@ -97,7 +99,9 @@ def read_image(path, max_pixels=MAX_PIXELS):
     Raises:
         DataError: Missing, empty, truncated, too large, or no image of a known format.
     """
-    with open_image(path, max_pixels) as image:
+    with open_image(path, max_pixels, content) as image:
+        if frame:
+            image.seek(frame)
         if image.mode == "F" or image.mode == "I":
             kind = "float" if image.mode == "F" else "32-bit"
             raise DataError(
@@ -114,7 +118,7 @@ def read_image(path, max_pixels=MAX_PIXELS):
             upright = upright.convert("RGBA")
             white = PIL.Image.new("RGBA", upright.size, "white")
             upright = PIL.Image.alpha_composite(white, upright)
-        return numpy.array(upright.convert("RGB"))
+        return numpy.array(upright if upright.mode == "RGB" else upright.convert("RGB"))
 
 
 def read_header(path, max_pixels=MAX_PIXELS):
@@ -188,14 +192,15 @@ def _region(shape, size, how):
 
 
 @contextlib.contextmanager
-def open_image(path, max_pixels=MAX_PIXELS):
+def open_image(path, max_pixels=MAX_PIXELS, content=None):
     """A file as a Pillow image, not yet decoded; what goes wrong inside becomes a DataError.
 
     Args:
         path: The file.
         max_pixels: The limit on height x width.
+        content: Bytes of the file; read from the path if None.
     """
-    content = _read_bytes(path)
+    content = _read_bytes(path) if content is None else content
     try:
         with PIL.Image.open(io.BytesIO(content), formats=FORMATS) as image:
             width, height = image.size

@@ -1,10 +1,7 @@
-"""One-line errors for what ends a training early: loss not finite, out of memory, disk full."""
+"""One-line errors for what ends a command early: out of memory, disk full."""
 
 import contextlib
 import errno
-import math
-
-import keras
 
 from kerasdl.core.errors import KerasdlError, TrainingFailed
 from kerasdl.core.files import cannot_write
@@ -15,38 +12,6 @@ _MEMORY_CLASSES = ("MemoryError", "ResourceExhaustedError", "OutOfMemoryError")
 _MEMORY_WORDS = ("RESOURCE_EXHAUSTED", "out of memory", "can't allocate memory", "failed to alloc")
 # Operating system errors that only occur when writing.
 _WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
-
-
-class StopOnBadLoss(keras.callbacks.Callback):
-    """Raises TrainingFailed at the batch after the one whose loss is NaN or infinite.
-
-    One batch late, so that no step waits for the previous one. Nothing is
-    saved between the two, so the last checkpoint and the best model are unaffected. Place it
-    before the callbacks that save.
-    """
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self._epoch = epoch
-        self._unread = None
-        # Read here: within an epoch the JAX trainer does not update the variables.
-        self._learning_rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
-
-    def on_train_batch_end(self, batch, logs=None):
-        unread, self._unread = self._unread, (batch, (logs or {}).get("loss"))
-        self._check(unread)
-
-    def on_epoch_end(self, epoch, logs=None):
-        self._check(self._unread)
-
-    def _check(self, unread):
-        batch, loss = unread or (0, None)
-        if loss is not None and not math.isfinite(loss):
-            kept = "the last finished epoch and the best model are kept; " if self._epoch else ""
-            raise TrainingFailed(
-                f"the loss became {float(loss)} in epoch {self._epoch + 1}, batch {batch + 1}, "
-                f"at learning rate {self._learning_rate:g}",
-                fix=f"{kept}try a smaller --learning-rate",
-            )
 
 
 @contextlib.contextmanager

@@ -185,7 +185,7 @@ def _callbacks(state, metrics, watching, progress):
     return [
         callbacks.WithoutTrainingValues(gated_names(metrics)),
         *watching,
-        failures.StopOnBadLoss(),
+        callbacks.StopOnBadLoss(),
         ExpensiveMetricsInValidationOnly(metrics),
         *([state.average] if state.average else []),
         *state.callbacks,

@@ -1,16 +1,26 @@
 """Outputs of a model for a batch, optionally averaged over the images and their flips."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy
 
 
-def outputs(model, x, flip=False):
-    """Outputs of a model for a batch.
+def outputs(model: Any, x: numpy.ndarray, flip: bool = False) -> numpy.ndarray:
+    """Outputs of a model, by its `predict_on_batch`; see `averaged`."""
+    return averaged(model.predict_on_batch, x, flip)
+
+
+def averaged(
+    apply: Callable[[numpy.ndarray], numpy.ndarray], x: numpy.ndarray, flip: bool = False
+) -> numpy.ndarray:
+    """Outputs of a function for a batch, averaged over the batch and its flip if asked.
 
     With `flip`, (f(x) + flip(f(flip(x)))) / 2: linear outputs (logits, colors) are averaged,
     and outputs per pixel are flipped back first.
 
     Args:
-        model: A model of inputs (B, H, W, C).
+        apply: Function of x.
         x: Batch (B, H, W, C).
         flip: Whether to average.
 
@@ -19,10 +29,10 @@ def outputs(model, x, flip=False):
 
     Source: Simonyan and Zisserman 2015, section 3.2.
     """
-    found = numpy.asarray(model.predict_on_batch(x))
+    found = numpy.asarray(apply(x))
     if not flip:
         return found
-    flipped = numpy.asarray(model.predict_on_batch(numpy.ascontiguousarray(x[:, :, ::-1])))
+    flipped = numpy.asarray(apply(numpy.ascontiguousarray(x[:, :, ::-1])))
     if flipped.ndim == 4:
         flipped = flipped[:, :, ::-1]
     return (found + flipped) / 2

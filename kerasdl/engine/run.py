@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from kerasdl.backend.distribution.group import Group
     from kerasdl.data.base import Dataset
     from kerasdl.data.location import Location
-    from kerasdl.engine.prediction import Images, Prediction
+    from kerasdl.engine.prediction import Prediction
+    from kerasdl.engine.prediction.geometry import Tiling
+    from kerasdl.engine.prediction.predictor import Predictor
+    from kerasdl.engine.prediction.sources import Images
     from kerasdl.runs.runfolder import RunFolder
 
 logger = logging.getLogger("kerasdl")
@@ -50,9 +53,10 @@ class Run(reader.Run):
         overwrite: bool = False,
         top: int = 3,
         saturation: float = 1.0,
+        tiling: "Tiling | None" = None,
     ) -> "list[Prediction]":
         """Predictions of the best model for images, see `kerasdl.predict`."""
-        return predict(self, images, out, overwrite, top, saturation)
+        return predict(self, images, out, overwrite, top, saturation, tiling)
 
 
 def default_folder(config: Config, root: str | os.PathLike[str] = ROOT) -> pathlib.Path:
@@ -229,31 +233,66 @@ def predict(
     overwrite: bool = False,
     top: int = 3,
     saturation: float = 1.0,
+    tiling: "Tiling | None" = None,
 ) -> "list[Prediction]":
     """Predictions of a run's best model for images of any size.
 
     Args:
-        run: The `Run`, or the path of its folder.
-        images: A path, an array uint8 (height, width, 3), or a list of these. A folder means all
-        images below it.
+        run: The `Run`, the path of its folder, or that of a file written by `kerasdl export`, which
+        needs neither Keras nor a backend.
+        images: A path, a pattern such as "photos/**/*.jpg", an array uint8 (height, width, 3), or a
+        list of these. A folder means all images below it.
         out: Folder for masks and colored images; nothing is written if None.
         overwrite: Whether files there may be replaced.
         top: Classification: number of classes to list.
         saturation: Colorization: factor of the predicted chroma; 0 is gray, 1 as predicted.
+        tiling: Size, overlap and scale of the tiles of large images, a
+        `kerasdl.engine.prediction.geometry.Tiling`.
 
     Returns:
         A list of `kerasdl.engine.prediction.Prediction`, in the order of the images.
     """
-    run = reader.Run(run)
-    config = run.config
-    backend.choose("auto")
-    from kerasdl.engine import failures, prediction
+    from kerasdl.engine import failures
 
+    with failures.training_errors(run):
+        return list(predictor(run, tiling, top, saturation).run(images, out, overwrite))
+
+
+def predictor(
+    run: str | os.PathLike[str],
+    tiling: "Tiling | None" = None,
+    top: int = 3,
+    saturation: float = 1.0,
+) -> "Predictor":
+    """What predicts with a run's best model; the arguments are those of `predict`."""
+    from kerasdl.engine.prediction import networks
+    from kerasdl.engine.prediction.predictor import Predictor
+
+    if is_exported(run):
+        exported = networks.exported(run)
+        return Predictor(*exported, tiling, top, saturation)
+    run = reader.Run(run)
+    backend.choose("auto")
     model = run.open_model()
     run.require_consistent()
-    predictor = prediction.Predictor(model, tasks.of(config), config, run.sidecar, top, saturation)
-    with failures.training_errors(run.path):
-        return list(predictor.run(images, out, overwrite))
+    network = networks.KerasNetwork(model, run.config.model, run.config.model_args)
+    facts = networks.facts(
+        {
+            **run.sidecar,
+            "target": run.config.target,
+            "resize": run.config.resize,
+            "test_time_flip": run.config.test_time_flip,
+            "median_size": run.median_size,
+        }
+    )
+    return Predictor(network, facts, tiling, top, saturation)
+
+
+def is_exported(path: str | os.PathLike[str]) -> bool:
+    """Whether a path is a model file rather than a run folder."""
+    from kerasdl.runs import runtimes
+
+    return pathlib.Path(path).is_file() or runtimes.find_format(path) is not None
 
 
 def _check_data(config: Config, location: "Location", dataset: "Dataset") -> None:

@@ -59,6 +59,7 @@ class ColorizationScores(GatedMetric):
         return (*(part.name for part in self.parts), "colorfulness_ratio")
 
     def increments(self, y_true: Tensor, y_pred: Tensor) -> Sequence[Tensor]:
+        y_true, y_pred = map(keras.ops.convert_to_tensor, (y_true, y_pred))
         truth, prediction = truth_and_prediction(y_true, y_pred, self.target)
         prediction = keras.ops.clip(prediction, 0.0, 1.0)
         return tuple(each for part in self._all() for each in part.increments(truth, prediction))

@@ -197,12 +197,15 @@ MODELS: Registry[ModelSpec] = Registry(
 )
 
 
-def build(name: str, input_shape: Sequence[int], outputs: int, **options: Any) -> "keras.Model":
+def build(
+    name: str, input_shape: Sequence[int | None], outputs: int, **options: Any
+) -> "keras.Model":
     """Builds a model.
 
     Args:
         name: One of `MODELS`.
-        input_shape: (height, width, channels); height and width of 8 or more.
+        input_shape: (height, width, channels); height and width of 8 or more, or None for any
+            multiple of the model's stride.
         outputs: Number of classes or of color channels.
         **options: Options of that model, see its builder.
 
@@ -220,7 +223,8 @@ def build(name: str, input_shape: Sequence[int], outputs: int, **options: Any) -
             if not known:
                 raise ConfigError(f"model '{name}' takes no options, received '{option}'")
             raise suggest(f"option of model '{name}'", option, known)
-    if len(input_shape) != 3 or min(input_shape) < 1 or outputs < 1:
+    sides = [side for side in input_shape if side is not None]
+    if len(input_shape) != 3 or min(sides) < 1 or outputs < 1:
         raise ConfigError(f"no model for input {tuple(input_shape)} and {outputs} outputs")
     return load(spec.builder)(tuple(input_shape), outputs, **options)
 

@@ -50,12 +50,14 @@ def convolution_norm(
 def pad_to_multiple(x: keras.KerasTensor, multiple: int) -> tuple[keras.KerasTensor, Padding]:
     """Zero-pads height and width, half on each side, up to a multiple.
 
+    A size that is not known yet (None) is not padded: the caller's images must be multiples.
+
     Returns:
         The padded tensor and the cropping ((top, bottom), (left, right)) that undoes it.
     """
     padding = tuple(
         (math.floor(missing / 2), math.ceil(missing / 2))
-        for missing in (-size % multiple for size in x.shape[1:3])
+        for missing in (0 if size is None else -size % multiple for size in x.shape[1:3])
     )
     if any(any(sides) for sides in padding):
         x = keras.layers.ZeroPadding2D(padding, name="pad_to_stride")(x)

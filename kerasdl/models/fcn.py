@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import keras
 
+from kerasdl.models import STEM_STRIDES
 from kerasdl.models.blocks import BATCH_NORM, Bilinear, crop_back, pad_to_multiple
 from kerasdl.models.resnet import residual_stages
 
@@ -39,7 +40,8 @@ def fcn(
             scores = _upsample(scores, outputs, 2, f"{stage}_upsample")
             finer = _scores(features[stage], outputs, f"scores_{stage}")
             scores = keras.layers.Add(name=f"{stage}_fuse")([scores, finer])
-    factor = x.shape[1] // scores.shape[1]
+    # Strides for 32, 16 and 8 with the ImageNet stem; the small one has a quarter of each.
+    factor = stride * STEM_STRIDES[stem] // 32
     logits = crop_back(_upsample(scores, outputs, factor, "logits", dtype="float32"), padding)
     return keras.Model(inputs, logits, name=f"fcn{stride}")
 

@@ -104,15 +104,16 @@ def unet_resnet18(
     inputs = keras.Input(input_shape, name="image")
     padded, padding = pad_to_multiple(inputs, STEM_STRIDES[stem])
     features = residual_stages(padded, stem)
-    x = features["stage4"]
+    x, reduction = features["stage4"], STEM_STRIDES[stem]
     for level in range(len(SKIPS[stem]), 0, -1):
         feature = features[SKIPS[stem][level - 1]]
-        width = filters * (padded.shape[1] // feature.shape[1])
+        reduction //= 2
+        width = filters * reduction
         x = _upsample(x, width, f"up{level}")
         if level in kept:
             x = keras.layers.Concatenate(name=f"up{level}_skip")([feature, x])
         x = _two_convolutions(x, width, f"up{level}")
-    if x.shape[1] < padded.shape[1]:
+    if reduction > 1:
         x = _two_convolutions(_upsample(x, filters, "up0"), filters, "up0")
     x = keras.layers.Conv2D(outputs, 1, dtype="float32", name="logits")(x)
     return keras.Model(inputs, crop_back(x, padding), name="unet-resnet18")

@@ -28,10 +28,12 @@ REPORT = "report.html"
 REPORT_DATA = "report.json"  # what the report shows besides the metrics
 FIGURES = "figures"
 CARD = "README.md"
+EXPORTED = "exported"  # files made of the best model
 
 # All of them, in the order in which `--overwrite` removes them: those that make it a run folder
 # come last, so that an interrupted removal can be repeated.
 ALL = (
+    EXPORTED,
     CHECKPOINTS,
     BEST_MODEL,
     BEST_RECORD,

@@ -103,6 +103,16 @@ class Run:
         """Class names in the order of the model's outputs; empty without classes."""
         return tuple(self.sidecar.get("class_names") or ())
 
+    @property
+    def median_size(self) -> tuple[int, int] | None:
+        """Median (height, width) of the images before they were resized; None if unknown."""
+        try:
+            height, width = self._json(names.REPORT_DATA)["median_size"]
+        except (ModelFileError, KeyError, TypeError, ValueError):
+            return None  # older, or not scored yet
+        whole = all(type(side) is int and side > 0 for side in (height, width))
+        return (height, width) if whole else None
+
     @functools.cached_property
     def environment(self) -> dict[str, Any]:
         """Backend, precision, versions and devices of the training."""

@@ -10,14 +10,12 @@ from kerasdl import models
 from kerasdl.backend import PRECISIONS
 from kerasdl.core import files
 from kerasdl.core.errors import ModelFileError
-from kerasdl.runs import names
+from kerasdl.runs import fields, names
 from kerasdl.tasks import TASKS
 
 # Incremented whenever an older kerasdl could misread the file.
 FORMAT = 1
 MAX_BYTES = 2**20
-MAX_OPTION = 4096  # maximum number in the options of a model: filters, depth, levels
-MAX_OPTIONS = 64  # maximum number of options of a model, and of items of one
 
 
 def write(path, sidecar):
@@ -85,55 +83,19 @@ def _check(sidecar, path):
         raise ModelFileError(f"{outputs} outputs, but {len(classes)} class names", path)
 
 
-def _all(values, check):
-    return isinstance(values, list | tuple) and all(check(value) for value in values)
-
-
-def _integer(value, low, high):
-    return type(value) is int and low <= value <= high
-
-
-def _integers(values, length, low, high):
-    return _all(values, lambda value: _integer(value, low, high)) and len(values) == length
-
-
-def _is_options(value):
-    return (
-        isinstance(value, dict)
-        and len(value) <= MAX_OPTIONS
-        and all(isinstance(key, str) for key in value)
-        and all(_is_option(item) for item in value.values())
-    )
-
-
-def _is_option(value):
-    """Whether a value may be passed to a builder: text, a bounded number, a short list of these."""
-    if isinstance(value, list | tuple):
-        return len(value) <= MAX_OPTIONS and all(
-            not isinstance(item, list | tuple) and _is_option(item) for item in value
-        )
-    if isinstance(value, bool | str) or value is None:
-        return True
-    return isinstance(value, int | float) and abs(value) <= MAX_OPTION  # NaN is not
-
-
-def _one_of(choices):
-    return lambda value: isinstance(value, str) and value in choices
-
-
 # Entry -> check of its value. Bounds are generous: the number of weights is checked separately.
 _REQUIRED = {
-    "task": _one_of(TASKS),
-    "model": _one_of(models.MODELS),
-    "model_args": _is_options,
-    "outputs": lambda value: _integer(value, 1, 2**16),
-    "channels": lambda value: _integer(value, 1, 2**16),
-    "image_size": lambda value: _integers(value, 2, 1, 8192),
-    "precision": _one_of([name for name in PRECISIONS if name != "auto"]),
+    "task": fields.one_of(TASKS),
+    "model": fields.one_of(models.MODELS),
+    "model_args": fields.options,
+    "outputs": lambda value: fields.integer(value, 1, 2**16),
+    "channels": lambda value: fields.integer(value, 1, 2**16),
+    "image_size": lambda value: fields.integers(value, 2, 1, 8192),
+    "precision": fields.one_of([name for name in PRECISIONS if name != "auto"]),
 }
 _OPTIONAL = {
-    "class_names": lambda value: _all(value, lambda name: isinstance(name, str)),
-    "palette": lambda value: _all(value, lambda color: _integers(color, 3, 0, 255)),
+    "class_names": lambda value: fields.items(value, lambda name: isinstance(name, str)),
+    "palette": lambda value: fields.items(value, lambda color: fields.integers(color, 3, 0, 255)),
     "target": lambda value: isinstance(value, str),
-    "ignore_labels": lambda value: _all(value, lambda label: type(label) is int),
+    "ignore_labels": lambda value: fields.items(value, lambda label: type(label) is int),
 }

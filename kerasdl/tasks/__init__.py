@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     import numpy
 
     from kerasdl.data.base import Dataset
-    from kerasdl.tasks.prediction import ImagePrediction, Names, Settings
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +27,7 @@ class TaskSpec:
         name: Name on the command line and in files.
         alias: The equivalent verb, as in `kerasdl predict segment`.
         task: Function (config) -> the `Task` that computes.
+        decoder: Its `kerasdl.tasks.prediction.Decoder`, which predicts without Keras.
         annotation: What its samples need besides the image: "label", "mask" or "none".
         default_model: Default model.
         default_loss: Default loss, by target.
@@ -37,6 +37,7 @@ class TaskSpec:
         limits: Text of a model card on the limitations of such models.
         usage: Python of a model card, by target, from `model` and image.png to what is found;
             `{target_size}` is an argument of `keras.utils.load_img`.
+        inputs: What the model's input is, by target, in words.
         resize: How images come to the training size by default: "crop" or "stretch".
         targets: Possible model outputs; the first is the default. Empty: there is only one.
         augmentation: Strengths of augmentation that differ from off.
@@ -50,6 +51,7 @@ class TaskSpec:
     name: str
     alias: str
     task: Reference
+    decoder: Reference
     annotation: str
     default_model: str
     default_loss: Mapping[str, str]
@@ -58,6 +60,7 @@ class TaskSpec:
     hub_tag: str
     limits: str
     usage: Mapping[str, str]
+    inputs: Mapping[str, str]
     resize: str = "crop"
     targets: tuple[str, ...] = ()
     augmentation: Mapping[str, Any] = dataclasses.field(default_factory=dict)
@@ -117,12 +120,7 @@ class Task:
         captions: Function (y, outputs, dataset) -> one line of text per sample.
         render: Function (x, y, outputs, dataset) -> uint8 RGB images of input, truth and
             prediction, each (B, H, W, 3); parts that are not images are left out.
-        predict: Function (outputs, pixels, names, settings) ->
-            `kerasdl.tasks.prediction.ImagePrediction` for one image uint8 (H, W, 3).
         decode: Function (y, outputs) -> (truth, prediction) for per-image metrics.
-        own_size: Whether a prediction has the size of the image, so that the model gets the image
-        at its own aspect ratio.
-        files: Kind of file that a prediction writes -> suffix of its name.
     """
 
     spec: TaskSpec
@@ -135,10 +133,7 @@ class Task:
     sample_score: "Callable[[numpy.ndarray, Tensor, Dataset], numpy.ndarray]"
     captions: "Callable[[numpy.ndarray, Tensor, Dataset], list[str]]"
     render: "Callable[[numpy.ndarray, numpy.ndarray, Tensor, Dataset], tuple[numpy.ndarray, ...]]"
-    predict: "Callable[[Tensor, numpy.ndarray, Names, Settings], ImagePrediction]"
     decode: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] = lambda y, outputs: (y, outputs)
-    own_size: bool = True
-    files: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -183,6 +178,7 @@ TASKS: Registry[TaskSpec] = Registry(
             name="classification",
             alias="classify",
             task="kerasdl.tasks.classification:task",
+            decoder="kerasdl.tasks.prediction.classification:DECODER",
             annotation="label",
             default_model="resnet18",
             default_loss={"": "crossentropy"},
@@ -192,6 +188,7 @@ TASKS: Registry[TaskSpec] = Registry(
             limits="It only knows the classes above and predicts one of them whatever the image "
             "shows; its probabilities are as reliable as the calibration in report.html shows.",
             usage={"": _LOGITS + "best = logits.argmax()  # class index"},
+            inputs={"": "RGB from 0 to 1"},
             augmentation={"flip": True, "crop": 0.125},
             scenes_augmentation={"flip": False, "crop": 0.0},
             erases=True,
@@ -200,6 +197,7 @@ TASKS: Registry[TaskSpec] = Registry(
             name="segmentation",
             alias="segment",
             task="kerasdl.tasks.segmentation:task",
+            decoder="kerasdl.tasks.prediction.segmentation:DECODER",
             annotation="mask",
             default_model="unet",
             default_loss={"": "crossentropy"},
@@ -209,6 +207,7 @@ TASKS: Registry[TaskSpec] = Registry(
             limits="It only knows the classes above; small or thin objects are missed first, see "
             "the IoU per class in report.html.",
             usage={"": _LOGITS + "classes = logits.argmax(axis=-1)  # class index of each pixel"},
+            inputs={"": "RGB from 0 to 1"},
             # A mask can be scaled back whatever its shape was; a cropped label or color is lost.
             resize="stretch",
             augmentation={"flip": True, "crop": 0.125, "brightness": 0.1, "contrast": 0.1},
@@ -219,6 +218,7 @@ TASKS: Registry[TaskSpec] = Registry(
             name="colorization",
             alias="colorize",
             task="kerasdl.tasks.colorization:task",
+            decoder="kerasdl.tasks.prediction.colorization:DECODER",
             annotation="none",
             default_model="unet",
             default_loss={"rgb": "l1", "ab": "l1"},
@@ -229,6 +229,10 @@ TASKS: Registry[TaskSpec] = Registry(
             "show is lost. PSNR and SSIM hardly measure color, so compare the chroma error to that "
             "of the gray image.",
             usage={"rgb": _RGB, "ab": _AB},
+            inputs={
+                "rgb": "luma from 0 to 1: 0.299 R + 0.587 G + 0.114 B",
+                "ab": "lightness L of CIELAB divided by 100, from 0 to 1",
+            },
             targets=("rgb", "ab"),
             augmentation={"flip": True, "crop": 0.125},
             scenes_augmentation={"crop": 0.0},

@@ -10,8 +10,9 @@ from kerasdl.data.base import Dataset
 from kerasdl.metrics import classification as measures
 from kerasdl.metrics.images import ImageScores
 from kerasdl.tasks import TASKS, Choice, Task
-from kerasdl.tasks.prediction import ImagePrediction, Names, Settings
-from kerasdl.tasks.scoring import loss_per_image, most_frequent_class, to_unit
+from kerasdl.tasks.prediction import classification as prediction
+from kerasdl.tasks.prediction import to_unit
+from kerasdl.tasks.scoring import loss_per_image, most_frequent_class
 
 
 def prepare(
@@ -76,7 +77,7 @@ class Scorer:
 
 def probabilities(logits: Tensor) -> numpy.ndarray:
     """Softmax over the last axis in float32, as a NumPy array."""
-    return keras.ops.convert_to_numpy(keras.ops.softmax(keras.ops.cast(logits, "float32")))
+    return prediction.probabilities(keras.ops.convert_to_numpy(logits))
 
 
 def sample_score(labels: numpy.ndarray, logits: Tensor, dataset: Dataset) -> numpy.ndarray:
@@ -103,18 +104,6 @@ def render(
     return (numpy.round(x * 255).astype("uint8"),)
 
 
-def predict(
-    logits: Tensor, pixels: numpy.ndarray, names: Names, settings: Settings
-) -> ImagePrediction:
-    """The most probable classes with their probabilities."""
-    found = probabilities(logits[None])[0]
-    best = numpy.argsort(-found, kind="stable")[: settings.top]
-    classes = tuple((names.classes[i], float(found[i])) for i in best)
-    return ImagePrediction(
-        ", ".join(f"{name} {value:.1%}" for name, value in classes), classes=classes
-    )
-
-
 TASK = Task(
     spec=TASKS["classification"],
     target="label",
@@ -126,8 +115,6 @@ TASK = Task(
     sample_score=sample_score,
     captions=captions,
     render=render,
-    predict=predict,
-    own_size=False,
 )
 
 

@@ -10,22 +10,21 @@ from typing import Any
 
 import keras
 import numpy
-import PIL.Image
-from numpy.typing import ArrayLike
 
 from kerasdl.core.types import Tensor
 from kerasdl.data.base import Dataset
 from kerasdl.losses import LOSSES
 from kerasdl.metrics.color import ColorScores, out_of_gamut
 from kerasdl.metrics.colorization import ColorizationScores
-from kerasdl.metrics.colors.lab import fit_gamut, gray, lab_to_rgb, to_lab
-from kerasdl.metrics.colors.targets import LAB_SCALE, OUTPUTS, chroma, truth_and_prediction
+from kerasdl.metrics.colors.lab import gray, rgb_to_lab
+from kerasdl.metrics.colors.targets import LAB_SCALE, OUTPUTS, truth_and_prediction
 from kerasdl.metrics.images import ImageScores
 from kerasdl.metrics.psnr import psnr
 from kerasdl.metrics.ssim import ssim
 from kerasdl.tasks import TASKS, Choice, Task
-from kerasdl.tasks.prediction import ImagePrediction, Names, Settings, upsample
-from kerasdl.tasks.scoring import loss_per_image, to_unit
+from kerasdl.tasks.prediction import to_unit
+from kerasdl.tasks.prediction.colorization import to_bytes
+from kerasdl.tasks.scoring import loss_per_image
 
 
 def prepare(
@@ -41,16 +40,8 @@ def prepare(
     colors = to_unit(images)
     if target == "rgb":
         return gray(colors), colors
-    lab = to_lab(colors) / numpy.float32(LAB_SCALE)
+    lab = rgb_to_lab(colors) / numpy.float32(LAB_SCALE)
     return lab[..., :1], lab
-
-
-def predicted_chroma(outputs: Tensor, target: str = "rgb") -> numpy.ndarray:
-    """a and b of CIELAB from the model's outputs, a float32 NumPy array (..., 2)."""
-    outputs = numpy.asarray(outputs, dtype="float32")
-    if target == "rgb":
-        return to_lab(numpy.clip(outputs, 0.0, 1.0))[..., 1:]
-    return keras.ops.convert_to_numpy(chroma(outputs))
 
 
 def as_images(y: Tensor, outputs: Tensor, target: str) -> tuple[numpy.ndarray, numpy.ndarray]:
@@ -135,25 +126,6 @@ def render(
     return tuple(to_bytes(numpy.clip(part, 0.0, 1.0)) for part in shown)
 
 
-def to_bytes(images: ArrayLike) -> numpy.ndarray:
-    """Values in [0, 1] to uint8, rounded."""
-    return numpy.round(numpy.asarray(images, dtype="float32") * 255).astype("uint8")
-
-
-def predict(
-    outputs: Tensor, pixels: numpy.ndarray, names: Names, settings: Settings
-) -> ImagePrediction:
-    """Predicted chroma, upsampled, with the lightness of the image at its full resolution.
-
-    Colors out of the sRGB gamut are desaturated until they fit.
-    """
-    ab = upsample(predicted_chroma(outputs, settings.target), pixels.shape[:2])
-    lightness = to_lab(to_unit(pixels))[..., :1]
-    lab = fit_gamut(numpy.concatenate([lightness, settings.saturation * ab], axis=-1))
-    image = to_bytes(keras.ops.convert_to_numpy(lab_to_rgb(lab)).clip(0.0, 1.0))
-    return ImagePrediction("colorized", image=image, images={"image": PIL.Image.fromarray(image)})
-
-
 def task(config: Choice) -> Task:
     """The task for the configuration's target and loss."""
     target = config.target or TASKS["colorization"].targets[0]
@@ -170,7 +142,5 @@ def task(config: Choice) -> Task:
         sample_score=functools.partial(sample_score, target=target),
         captions=functools.partial(captions, target=target),
         render=functools.partial(render, target=target),
-        predict=predict,
         decode=lambda y, outputs: truth_and_prediction(y, outputs, target),
-        files={"image": ".png"},
     )

@@ -9,11 +9,6 @@ from kerasdl.data.base import Dataset, Split
 COUNTED = 200  # masks of which the pixels are counted
 
 
-def to_unit(images: numpy.ndarray) -> numpy.ndarray:
-    """uint8 0-255 to float32 in [0, 1]."""
-    return numpy.multiply(images, numpy.float32(1 / 255), dtype=numpy.float32)
-
-
 def loss_per_image(loss: keras.losses.Loss, y: Tensor, outputs: Tensor) -> list[float]:
     """The loss of each image alone, (B,) floats: no image depends on those beside it."""
     if numpy.ndim(y) == 1:

@@ -4,7 +4,6 @@ from typing import Any
 
 import keras
 import numpy
-import PIL.Image
 from numpy.typing import ArrayLike
 
 from kerasdl.core.types import Tensor
@@ -12,8 +11,8 @@ from kerasdl.data.base import Dataset
 from kerasdl.metrics.confusion import MeanIoU, confusion_matrix, scores_from_confusion
 from kerasdl.metrics.images import ImageScores, stacked
 from kerasdl.tasks import TASKS, Choice, Task
-from kerasdl.tasks.prediction import OVERLAY, ImagePrediction, Names, Settings, upsample
-from kerasdl.tasks.scoring import loss_per_image, most_frequent_class, to_unit
+from kerasdl.tasks.prediction import to_unit
+from kerasdl.tasks.scoring import loss_per_image, most_frequent_class
 
 
 def prepare(
@@ -87,26 +86,6 @@ def paint(mask: ArrayLike, dataset: Dataset) -> numpy.ndarray:
     return table[numpy.asarray(mask)]
 
 
-def predict(
-    logits: Tensor, pixels: numpy.ndarray, names: Names, settings: Settings
-) -> ImagePrediction:
-    """The mask at the image's own size, the fraction of each class, and an overlay."""
-    # Logits, not classes, are upsampled: edges stay smooth and no spurious class appears.
-    logits = upsample(numpy.asarray(logits, dtype="float32"), pixels.shape[:2])
-    mask = logits.argmax(axis=-1).astype("uint8")
-    counts = numpy.bincount(mask.ravel(), minlength=len(names.classes)) / mask.size
-    order = [i for i in numpy.argsort(-counts, kind="stable") if counts[i] > 0]
-    fractions = {names.classes[i]: float(counts[i]) for i in order}
-    stored = PIL.Image.fromarray(mask).convert("P")
-    stored.putpalette(names.palette.tobytes())
-    mixed = pixels * (1 - OVERLAY) + names.palette[mask] * OVERLAY
-    overlay = PIL.Image.fromarray(numpy.round(mixed).astype("uint8"))
-    text = ", ".join(f"{name} {value:.1%}" for name, value in list(fractions.items())[:5])
-    return ImagePrediction(
-        text, mask=mask, fractions=fractions, images={"mask": stored, "overlay": overlay}
-    )
-
-
 TASK = Task(
     spec=TASKS["segmentation"],
     target="mask",
@@ -118,8 +97,6 @@ TASK = Task(
     sample_score=sample_score,
     captions=captions,
     render=render,
-    predict=predict,
-    files={"mask": "_mask.png", "overlay": "_overlay.png"},
 )
 
 

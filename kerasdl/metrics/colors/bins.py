@@ -6,12 +6,11 @@ outputs one logit per bin, and the color of a pixel is an annealed mean of the b
 
 from typing import Any, Protocol
 
-import keras
 import numpy
 from numpy.typing import ArrayLike
 
 from kerasdl.core.types import Tensor
-from kerasdl.metrics.colors.lab import to_lab
+from kerasdl.metrics.colors.lab import array_ops, as_float32, rgb_to_lab
 
 GRID = 10  # width of a bin
 NEIGHBORS = 5  # bins that a true color is spread over
@@ -75,9 +74,10 @@ def soft_encoding(ab: Tensor) -> tuple[Tensor, Tensor]:
     Returns:
         `(bins, fractions)`: int32 and float32, shape (..., 5), the nearest first.
     """
-    ops = keras.ops
+    from keras import ops
+
     ab = ops.cast(ab, "float32")
-    a, b = _axes()
+    a, b = _axes(ops)
     squared = ops.square(ab[..., :1] - a) + ops.square(ab[..., 1:] - b)
     closeness, bins = ops.top_k(-squared, NEIGHBORS)
     return ops.cast(bins, "int32"), ops.softmax(closeness / (2 * SIGMA**2), axis=-1)
@@ -96,9 +96,12 @@ def annealed_mean(logits: Tensor, temperature: float = TEMPERATURE) -> Tensor:
     Returns:
         ab float32 (..., 2).
     """
-    ops = keras.ops
-    fractions = ops.softmax(ops.cast(logits, "float32") / temperature, axis=-1)
-    return ops.stack([ops.sum(fractions * axis, axis=-1) for axis in _axes()], axis=-1)
+    logits = as_float32(logits)
+    ops = array_ops(logits)
+    # A softmax, which NumPy does not have.
+    fractions = ops.exp((logits - ops.max(logits, axis=-1, keepdims=True)) / temperature)
+    fractions = fractions / ops.sum(fractions, axis=-1, keepdims=True)
+    return ops.stack([ops.sum(fractions * axis, axis=-1) for axis in _axes(ops)], axis=-1)
 
 
 def smoothed_frequencies(counts: ArrayLike) -> numpy.ndarray:
@@ -145,11 +148,12 @@ def training_weights(source: Images) -> numpy.ndarray:
     counts = numpy.zeros(len(BINS), dtype="int64")
     for start in range(0, len(source), COUNT_BATCH):
         images, _, _ = source.take(numpy.arange(start, min(start + COUNT_BATCH, len(source))))
-        found = nearest(to_lab(numpy.multiply(images, numpy.float32(1 / 255)))[..., 1:])
+        found = nearest(rgb_to_lab(numpy.multiply(images, numpy.float32(1 / 255)))[..., 1:])
         counts += numpy.bincount(found.ravel(), minlength=len(counts))
     return rebalancing_weights(counts)
 
 
-def _axes() -> list[Tensor]:
-    """a and b of the bins, two tensors (313,)."""
-    return [keras.ops.convert_to_tensor(axis) for axis in BINS.T.copy()]
+def _axes(ops: Any) -> list[Tensor]:
+    """a and b of the bins, two arrays or tensors (313,)."""
+    convert = numpy.asarray if ops is numpy else ops.convert_to_tensor
+    return [convert(axis) for axis in BINS.T.copy()]

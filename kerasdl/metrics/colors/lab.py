@@ -1,13 +1,15 @@
-"""sRGB and CIELAB, converted with `keras.ops` on any backend, without a layer.
+"""sRGB and CIELAB: NumPy arrays with NumPy, tensors with `keras.ops` on any backend.
+
+Keras is imported for tensors only, so that predictions do not need it.
 
 White point D65, 2 degree observer; constants and the handling of impossible colors match
 scikit-image, so that scores can be checked against it. Source: IEC 61966-2-1 (sRGB), CIE 15:2004
 (CIELAB).
 """
 
-import keras
+from typing import Any
+
 import numpy
-import skimage.color
 
 from kerasdl.core.types import Tensor
 
@@ -24,13 +26,29 @@ LUMA = numpy.array([0.299, 0.587, 0.114], dtype="float32")  # Rec. 601, as JPEG 
 BISECTIONS = 10  # bisection steps of the chroma in `fit_gamut`: to 1/1024 of it
 
 
+def array_ops(values: Tensor) -> Any:
+    """NumPy for its arrays, else `keras.ops`; both have the functions used on colors."""
+    if isinstance(values, numpy.ndarray):
+        return numpy
+    import keras
+
+    return keras.ops
+
+
+def as_float32(values: Tensor) -> Tensor:
+    """An array or a tensor in float32, whatever the precision policy."""
+    if isinstance(values, numpy.ndarray):
+        return values.astype("float32", copy=False)
+    return array_ops(values).cast(values, "float32")
+
+
 def rgb_to_lab(rgb: Tensor) -> Tensor:
     """sRGB in [0, 1] to CIELAB: L in [0, 100], a and b about -110 to 100.
 
     Shape (..., 3), float32 whatever the precision policy.
     """
-    ops = keras.ops
-    rgb = ops.cast(rgb, "float32")
+    rgb = as_float32(rgb)
+    ops = array_ops(rgb)
     linear = ops.where(rgb > 0.04045, _power((rgb + 0.055) / 1.055, 2.4), rgb / 12.92)
     xyz = _mixed(linear, XYZ_OF_RGB / numpy.array(WHITE)[:, None])
     x, y, z = (
@@ -41,8 +59,9 @@ def rgb_to_lab(rgb: Tensor) -> Tensor:
 
 def lab_to_rgb(lab: Tensor) -> Tensor:
     """CIELAB to sRGB, shape (..., 3), float32; outside [0, 1] where sRGB has no such color."""
-    ops = keras.ops
-    lightness, a, b = _channels(ops.cast(lab, "float32"))
+    lab = as_float32(lab)
+    ops = array_ops(lab)
+    lightness, a, b = _channels(lab)
     y = (lightness + 16.0) / 116.0
     # A negative Z does not exist; scikit-image sets it to 0 too.
     f = ops.stack([y + a / 500.0, y, ops.maximum(y - b / 200.0, 0.0)], axis=-1)
@@ -55,11 +74,6 @@ def lab_to_rgb(lab: Tensor) -> Tensor:
 def gray(colors: numpy.ndarray) -> numpy.ndarray:
     """Luma 0.299 R + 0.587 G + 0.114 B of images (..., 3), shape (..., 1)."""
     return (colors @ LUMA)[..., None]
-
-
-def to_lab(colors: numpy.ndarray) -> numpy.ndarray:
-    """CIELAB (D65) float32 of RGB float32 in [0, 1], shape (..., 3)."""
-    return skimage.color.rgb2lab(colors).astype("float32", copy=False)
 
 
 def fit_gamut(lab: numpy.ndarray) -> numpy.ndarray:
@@ -89,7 +103,7 @@ def fit_gamut(lab: numpy.ndarray) -> numpy.ndarray:
 
 def _shown(lab: numpy.ndarray) -> numpy.ndarray:
     """Which colors lie in the sRGB gamut, up to half an 8-bit step."""
-    rgb = keras.ops.convert_to_numpy(lab_to_rgb(lab))
+    rgb = lab_to_rgb(lab)
     return ((rgb >= -0.5 / 255) & (rgb <= 1 + 0.5 / 255)).all(axis=-1)
 
 
@@ -105,9 +119,10 @@ def _mixed(colors: Tensor, matrix: numpy.ndarray) -> Tensor:
     """Matrix times color, as sums: a matrix product has only 10 bits on some GPUs."""
     first, second, third = _channels(colors)
     rows = [float(p) * first + float(q) * second + float(r) * third for p, q, r in matrix]
-    return keras.ops.stack(rows, axis=-1)
+    return array_ops(first).stack(rows, axis=-1)
 
 
 def _power(base: Tensor, exponent: float) -> Tensor:
     # A negative base belongs to the other branch of a `where`; it must not produce NaN here.
-    return keras.ops.power(keras.ops.maximum(base, 0.0), exponent)
+    ops = array_ops(base)
+    return ops.power(ops.maximum(base, 0.0), exponent)

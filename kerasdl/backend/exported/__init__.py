@@ -1,0 +1,1 @@
+"""Exported files that TensorFlow and torch write and read themselves."""

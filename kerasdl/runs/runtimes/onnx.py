@@ -1,0 +1,24 @@
+"""ONNX files, run by onnxruntime; the metadata are in `metadata_props`."""
+
+import onnxruntime
+
+from kerasdl.runs.runtimes.metadata import KEY
+
+
+def load(path, accept):
+    """Opens a file; see `kerasdl.runs.runtimes.Format.load`."""
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # errors; warnings are about graphs that nobody here edits
+    session = onnxruntime.InferenceSession(str(path), options, ["CPUExecutionProvider"])
+    accept(session.get_modelmeta().custom_metadata_map.get(KEY))
+    (image,), (found,) = session.get_inputs(), session.get_outputs()
+    return (
+        _shape(image.shape),
+        _shape(found.shape),
+        lambda x: session.run([found.name], {image.name: x})[0],
+    )
+
+
+def _shape(dimensions):
+    """Numbers as they are, names of dynamic axes as None."""
+    return tuple(each if isinstance(each, int) else None for each in dimensions)

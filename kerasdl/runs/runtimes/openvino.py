@@ -1,0 +1,28 @@
+"""OpenVINO files (.xml with .bin), run by openvino; the metadata are in `rt_info`."""
+
+import openvino
+
+from kerasdl.runs.runtimes.metadata import KEY
+
+
+def load(path, accept):
+    """Opens a file; see `kerasdl.runs.runtimes.Format.load`."""
+    core = openvino.Core()
+    try:
+        model = core.read_model(path)
+    except RuntimeError as error:
+        # It begins with lines on where in OpenVINO's source the error was raised.
+        lines = [line for line in str(error).splitlines() if line.strip()]
+        raise ValueError(lines[-1] if lines else "unreadable") from error
+    accept(model.get_rt_info([KEY]).astype(str) if model.has_rt_info([KEY]) else None)
+    # By default some processors compute in bfloat16.
+    compiled = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    return (
+        _shape(model.input().partial_shape),
+        _shape(model.output().partial_shape),
+        lambda x: compiled(x)[0],
+    )
+
+
+def _shape(dimensions):
+    return tuple(None if each.is_dynamic else each.get_length() for each in dimensions)

@@ -1,0 +1,51 @@
+"""Predictions of a class for each pixel."""
+
+import numpy
+import PIL.Image
+
+from kerasdl.tasks.prediction import Decoder, File, ImagePrediction, Names, Settings, to_unit
+
+OVERLAY = 0.5  # weight of the class colors over the image
+
+
+def paint(logits: numpy.ndarray, pixels: numpy.ndarray, settings: Settings) -> numpy.ndarray:
+    """Class of the largest logit, uint8 (H, W), from logits (C, H, W); ties go to the first."""
+    # A running maximum: `argmax` over the first axis would first copy everything.
+    best = numpy.array(logits[0])
+    mask = numpy.zeros(best.shape, dtype="uint8")
+    for index, values in enumerate(logits[1:], 1):
+        numpy.copyto(mask, index, where=values > best)
+        numpy.maximum(best, values, out=best)
+    return mask
+
+
+def summarize(mask: numpy.ndarray, names: Names, settings: Settings) -> ImagePrediction:
+    """The mask and the fraction of each class in it."""
+    counts = numpy.array(PIL.Image.fromarray(mask).histogram()) / mask.size
+    order = [i for i in numpy.argsort(-counts, kind="stable") if counts[i] > 0]
+    fractions = {names.classes[i]: float(counts[i]) for i in order}
+    text = ", ".join(f"{name} {value:.1%}" for name, value in list(fractions.items())[:5])
+    return ImagePrediction(text, mask=mask, fractions=fractions)
+
+
+def draw_mask(found: ImagePrediction, pixels: numpy.ndarray, names: Names) -> PIL.Image.Image:
+    """The mask with the palette of the classes."""
+    stored = PIL.Image.fromarray(numpy.asarray(found.mask)).convert("P")
+    stored.putpalette(names.palette.tobytes())
+    return stored
+
+
+def draw_overlay(found: ImagePrediction, pixels: numpy.ndarray, names: Names) -> PIL.Image.Image:
+    """The image under the colors of the classes, in equal parts."""
+    colors = draw_mask(found, pixels, names).convert("RGB")
+    return PIL.Image.blend(PIL.Image.fromarray(pixels), colors, OVERLAY)
+
+
+DECODER = Decoder(
+    prepare=lambda images, settings: to_unit(images),
+    summarize=summarize,
+    paint=paint,
+    files={"mask": File("_mask.png", draw_mask), "overlay": File("_overlay.png", draw_overlay)},
+    video="overlay",
+    shown="mask",
+)

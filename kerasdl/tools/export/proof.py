@@ -1,0 +1,194 @@
+"""Compares an exported file, run by its own runtime, with the run it was made from."""
+
+import dataclasses
+import statistics
+import time
+
+import keras
+import numpy
+
+from kerasdl import models
+from kerasdl.core.errors import KerasdlError
+from kerasdl.engine import datasets, evaluation, inference
+from kerasdl.report import names
+
+BATCH = 8
+NOISE_IMAGES = 16
+
+
+@dataclasses.dataclass(frozen=True)
+class Tolerance:
+    """What a file may differ from its run by.
+
+    Attributes:
+        difference: Largest difference of an output, relative to the largest output.
+        agreement: Smallest fraction of classes (of images or of pixels) that are the same.
+        score: Largest change for the worse of the headline score, relative to it.
+    """
+
+    difference: float
+    agreement: float
+    score: float
+
+
+# float16 has 11 bits: each kernel is off by up to 2^-12 of itself, and layers add up. With int8 the
+# largest difference says little, so what counts is the score.
+TOLERANCES = {
+    "float32": Tolerance(1e-4, 0.999, 0.001),
+    "float16": Tolerance(1e-2, 0.99, 0.01),
+    "int8": Tolerance(0.5, 0.9, 0.05),
+}
+
+
+class Comparison:
+    """Collects the outputs of the run and of the file for the same images."""
+
+    def __init__(self):
+        self.largest, self.scale = 0.0, 0.0
+        self.same, self.total = 0, 0
+
+    def update(self, expected, found):
+        """Adds a batch of outputs of the run, and of the file."""
+        # `numpy.maximum`, unlike `max`, keeps a NaN.
+        self.largest = float(numpy.maximum(self.largest, numpy.abs(found - expected).max()))
+        self.scale = float(numpy.maximum(self.scale, numpy.abs(expected).max()))
+        same = found.argmax(axis=-1) == expected.argmax(axis=-1)
+        self.same += int(same.sum())
+        self.total += same.size
+
+
+class FileModel:
+    """A file with the two things that scoring needs of a model."""
+
+    def __init__(self, runtime):
+        self.predict_on_batch = runtime.outputs
+
+
+def prove(model, runtime, task, config, split, images):
+    """Runs model and file on the same images.
+
+    Args:
+        model: The run's Keras model at its training size.
+        runtime: The file's `kerasdl.runs.runtimes.Runtime`.
+        task: The `kerasdl.tasks.Task`.
+        config: Configuration of the run.
+        split: "test", or another split of the data.
+        images: Number of images at most.
+
+    Returns:
+        A dict for JSON, with `passed`.
+    """
+    compared, times = Comparison(), {"run": [], "file": []}
+    try:
+        dataset = datasets.load(config)
+        batches, split = _batches(dataset, task, config, split, images)
+        note = ""
+    except KerasdlError as error:
+        dataset, batches, split = None, _noise(model), "noise"
+        note = f"the data cannot be used, so compared on noise, without scores: {error}"
+    scorers = dataset and [
+        task.scorer(dataset, evaluation.loss_of(task, config, dataset)) for _ in times
+    ]
+    count = 0
+    for x, y in batches:
+        outputs = []
+        for kind, each in (("run", model), ("file", FileModel(runtime))):
+            start = time.perf_counter()
+            outputs.append(inference.outputs(each, x, config.test_time_flip))
+            times[kind].append((time.perf_counter() - start) / len(x))
+        compared.update(*outputs)
+        count += len(x)
+        for scorer, found in zip(scorers or (), outputs, strict=False):
+            scorer.update(y, found)
+    if runtime.size is None:
+        compared.update(*_other_size(model, runtime, config))
+    scores = {} if scorers is None else _scores(task, *scorers)
+    return {
+        "split": split,
+        "images": count,
+        **({"note": note} if note else {}),
+        **_verdict(task, compared, scores, runtime.metadata["precision"]),
+        "scores": scores,
+        # The first batch warms up.
+        "milliseconds": {
+            kind: 1000 * statistics.median(found[1:] or found) for kind, found in times.items()
+        },
+    }
+
+
+def _batches(dataset, task, config, split, images):
+    """Batches (x, y) of up to so many images, and the name of the split they are from."""
+    there = [name for name in (split, "validation", "train") if dataset.splits.get(name)]
+    source = evaluation.source_of(dataset, there[0] if there else split, task, config)
+    indices = numpy.arange(min(images, len(source)))
+    chosen = (indices[start : start + BATCH] for start in range(0, len(indices), BATCH))
+    return (task.prepare(*source.take(each)) for each in chosen), there[0]
+
+
+def calibration(task, config, images):
+    """Up to so many validation images as the model gets them, float32 (N, H, W, C).
+
+    Raises:
+        KerasdlError: The data cannot be used.
+    """
+    batches, _ = _batches(datasets.load(config), task, config, "validation", images)
+    return numpy.concatenate([x for x, _ in batches])
+
+
+def _noise(model):
+    """Batches of noise for a model, without truth."""
+    generator = numpy.random.default_rng(0)
+    for _ in range(NOISE_IMAGES // BATCH):
+        yield generator.random((BATCH, *model.input_shape[1:]), "float32"), None
+
+
+def _other_size(model, runtime, config):
+    """Outputs of run and file for noise of a size that is no multiple of the stride."""
+    size = tuple(2 * runtime.stride + odd for odd in (1, 5))
+    resized = models.build(
+        config.model, (*size, model.input_shape[-1]), model.output_shape[-1],
+        **runtime.metadata["model_args"],
+    )  # fmt: skip
+    resized.set_weights(model.get_weights())
+    x = numpy.random.default_rng(1).random((1, *size, model.input_shape[-1]), "float32")
+    return keras.ops.convert_to_numpy(resized(x, training=False)), runtime.outputs(x)
+
+
+def _scores(task, of_run, of_file):
+    """The headline scores of both: {name: {"run", "file"}}."""
+    run, file = (scorer.result()[0] for scorer in (of_run, of_file))
+    return {
+        name: {"run": float(run[name]), "file": float(file[name])}
+        for name in names.headline(task.name)
+        if name in run
+    }
+
+
+def _verdict(task, compared, scores, precision):
+    """Differences, what is allowed, and whether the file passes."""
+    tolerance = TOLERANCES[precision]
+    difference = compared.largest / max(compared.scale, 1e-30)
+    agreement = compared.same / compared.total if task.spec.classes else None
+    worse = _worse(scores)
+    return {
+        "scale": compared.scale,
+        "difference": difference,
+        "agreement": agreement,
+        "worse": worse,
+        "tolerance": dataclasses.asdict(tolerance),
+        # Negated, so that NaN does not pass.
+        "passed": difference <= tolerance.difference
+        and (agreement is None or agreement >= tolerance.agreement)
+        and (worse is None or worse <= tolerance.score),
+    }
+
+
+def _worse(scores):
+    """Change for the worse of the first headline score, relative to it; None without scores."""
+    if not scores:
+        return None
+    name, values = next(iter(scores.items()))
+    change = values["file"] - values["run"]
+    return (-change if names.score(name).better == "higher" else change) / max(
+        abs(values["run"]), 1e-30
+    )
