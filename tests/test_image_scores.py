@@ -23,7 +23,7 @@ def test_images_without_a_value_do_not_count():
 
 def test_weights_count_images_as_often():
     weights = [[1, 1, 1], [2, 0, 1], [0, 1, 0]]
-    found = ImageScores({}, stacked(MATRICES)).scores(weights)
+    found = ImageScores({}, {"": stacked(MATRICES)}).scores(weights)
     for place, counts in enumerate(weights):
         matrix = numpy.tensordot(counts, MATRICES, 1)
         expected = scores_from_confusion(matrix, ["a", "b"])
@@ -31,8 +31,21 @@ def test_weights_count_images_as_often():
             assert found[name][place] == pytest.approx(expected[name])
 
 
+def test_scores_at_two_sizes_have_the_same_images():
+    images = ImageScores({"psnr": [1, 2, 3]}).joined(
+        ImageScores({"psnr": [4, 5, 6]}, {"": stacked(MATRICES)}), "native_"
+    )
+    found = images.scores([[1, 0, 1]])
+    assert {name: each.tolist() for name, each in found.items()} == {
+        "psnr": [2],
+        "native_psnr": [5],
+        "native_mean_iou": [pytest.approx((3 / 8 + 4 / 9) / 2)],
+        "native_pixel_accuracy": [pytest.approx(7 / 12)],
+    }
+
+
 def test_many_classes_are_summed_in_parts(monkeypatch):
-    images = ImageScores({}, stacked(MATRICES))
+    images = ImageScores({}, {"": stacked(MATRICES)})
     whole = images.scores(numpy.eye(3))["mean_iou"]
     monkeypatch.setattr("kerasdl.metrics.images.CHUNK_CELLS", 1)
     assert images.scores(numpy.eye(3))["mean_iou"].tolist() == whole.tolist()
@@ -46,10 +59,10 @@ def test_interval_of_a_proportion():
 
 
 def test_file_holds_the_same(tmp_path):
-    images = ImageScores({"loss": [0.5, 1.5, 2.5]}, stacked(MATRICES))
+    images = ImageScores({"loss": [0.5, 1.5, 2.5]}, {"native_": stacked(MATRICES)})
     images.write(tmp_path / "a.npz")
     again = ImageScores.read(tmp_path / "a.npz")
-    assert isinstance(again.confusion, scipy.sparse.csr_array) and again.images == 3
+    assert isinstance(again.confusion["native_"], scipy.sparse.csr_array) and again.images == 3
     for name, values in images.resampled.items():
         assert len(values) == RESAMPLES and values.tolist() == again.resampled[name].tolist()
     assert ImageScores.read(tmp_path / "b.npz") is None

@@ -21,10 +21,13 @@ from kerasdl.cli.options import (
 @click.option(
     "--batch-size", type=click.IntRange(1), help="Images per step; default: as in training."
 )
+@click.option("--at", type=click.Choice(["native", "training"]), metavar="native|training",
+              help="Size of the scored images: native is that of the files, as predict delivers, "
+              "next to that of training. Default: native where it differs.")  # fmt: skip
 @backend_option
 @json_option
 @common_options
-def evaluate(task, run, split, data, batch_size, backend, as_json):
+def evaluate(task, run, split, data, batch_size, at, backend, as_json):
     """Score the best model of a run.
 
     \b
@@ -35,4 +38,4 @@ def evaluate(task, run, split, data, batch_size, backend, as_json):
     from kerasdl.engine import run as engine
 
     run = chosen_run(task, run, backend)
-    show_scores(engine.evaluate(run, split, data, batch_size), as_json)
+    show_scores(engine.evaluate(run, split, data, batch_size, at), as_json)

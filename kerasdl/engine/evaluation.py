@@ -8,14 +8,14 @@ import numpy
 
 import kerasdl
 from kerasdl import data, losses
-from kerasdl.core.errors import DataError, ModelFileError
+from kerasdl.core.errors import ConfigError, DataError, ModelFileError
 from kerasdl.core.registry import load
 from kerasdl.data.pipeline.batches import Batches
 from kerasdl.data.pipeline.source import Source
-from kerasdl.engine import inference
+from kerasdl.engine import inference, native
 from kerasdl.losses import LOSSES
 from kerasdl.losses.weights import balanced_class_weights
-from kerasdl.metrics import METRICS, definition
+from kerasdl.metrics import METRICS, NATIVE, definition
 from kerasdl.metrics.base import ImageMean
 from kerasdl.metrics.images import ImageScores
 
@@ -93,7 +93,7 @@ def class_weights_of(task, config, dataset, source):
     return balanced_class_weights(counts[: len(dataset.class_names)])
 
 
-def evaluate(model, task, dataset, config, split):
+def evaluate(model, task, dataset, config, split, at=None):
     """Scores a model on every sample of one split, in order.
 
     Args:
@@ -102,6 +102,8 @@ def evaluate(model, task, dataset, config, split):
         dataset: Data whose classes are those of the model.
         config: Configuration of the run; sizes, loss and batch size are read.
         split: "train", "validation" or "test".
+        at: "native" scores predictions at the size of the stored images as well, "training" does
+            not; None does if it says more, see `native.wanted`.
 
     Returns:
         An `Evaluation`.
@@ -132,9 +134,20 @@ def evaluate(model, task, dataset, config, split):
     scores, baseline, extras = scorer.result()
     for metric in extra:
         scores[metric.name] = float(keras.ops.convert_to_numpy(metric.result()))
-    document = _document(scores, baseline, extras, task, dataset, config, split)
+    images = extras.get("images")
+    if at == "native" and task.native is None:
+        raise ConfigError(
+            f"{task.name} has no predictions at the size of the images", fix="leave out --at"
+        )
+    if at == "native" or (at is None and native.wanted(task, dataset, config, split)):
+        found, of_images = native.scores(model, task, dataset, config, split)
+        scores |= {NATIVE + name: value for name, value in found.items()}
+        images = images and images.joined(of_images, NATIVE)
+    document = _document(
+        scores, baseline, {**extras, "images": images}, task, dataset, config, split
+    )
     calibration, samples = extras.get("calibration"), numpy.concatenate(sample_scores)
-    return Evaluation(document, calibration, extras.get("images"), samples, source)
+    return Evaluation(document, calibration, images, samples, source)
 
 
 def _document(scores, baseline, extras, task, dataset, config, split):

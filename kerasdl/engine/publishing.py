@@ -6,14 +6,12 @@ import pathlib
 import numpy
 
 from kerasdl.core import files
-from kerasdl.engine import evaluation
+from kerasdl.engine import evaluation, native
 from kerasdl.report import card, figures, html, stored
 from kerasdl.report import document as rundocument
 from kerasdl.runs import names
 from kerasdl.runs.run import Run
-from kerasdl.tasks import scoring
 
-SIZED = 20  # images whose size is looked at
 EXTREMES = 4  # best and worst images shown in a report
 
 logger = logging.getLogger("kerasdl")
@@ -66,7 +64,7 @@ def examine(path, config, task, dataset):
         "parameters": model.count_params(),
         "source": dataset.source,
         "license": dataset.license,
-        "median_size": _median_size(dataset.splits[split]),
+        "median_size": native.median_size(dataset.splits[split]),
         "calibration": found.calibration,
         "images": {
             # A class is not an image, so classification has only the input column.
@@ -78,12 +76,6 @@ def examine(path, config, task, dataset):
     if task.masks:
         extras["legend"] = list(zip(dataset.class_names, dataset.palette, strict=True))
     return found, extras
-
-
-def _median_size(split):
-    """Median height and width of some images of a split, which may be larger than in training."""
-    sizes = [split[index].image.shape[:2] for index in scoring.spread(len(split), SIZED)]
-    return [int(side) for side in numpy.median(sizes, axis=0)]
 
 
 def _titled(model, task, dataset, found, indices, test_time_flip):

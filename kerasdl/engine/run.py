@@ -41,10 +41,14 @@ class Run(reader.Run):
     """
 
     def evaluate(
-        self, split: str = "test", data_name: str | None = None, batch_size: int | None = None
+        self,
+        split: str = "test",
+        data_name: str | None = None,
+        batch_size: int | None = None,
+        at: str | None = None,
     ) -> dict[str, Any]:
         """The metrics document of the best model on a split, see `kerasdl.evaluate`."""
-        return evaluate(self, split, data_name, batch_size)
+        return evaluate(self, split, data_name, batch_size, at)
 
     def predict(
         self,
@@ -191,6 +195,7 @@ def evaluate(
     split: str = "test",
     data_name: str | None = None,
     batch_size: int | None = None,
+    at: str | None = None,
 ) -> dict[str, Any]:
     """Scores the best model of a run.
 
@@ -199,6 +204,9 @@ def evaluate(
         split: "test", "validation" or "train".
         data_name: Data other than the run's, with the same classes.
         batch_size: Batch size other than the run's.
+        at: "native" scores what `predict` delivers, at the size of the stored images, as well as
+            outputs at the training size; "training" only the latter. None: native where the two
+            differ and no image has more than 4 megapixels.
 
     Returns:
         The metrics document, as `Run.metrics`, with the run's path under "run".
@@ -222,7 +230,7 @@ def evaluate(
     dataset = datasets.load(config)
     _same_classes(run, dataset)
     with failures.training_errors(run.path, config.batch_size):
-        found = evaluation.evaluate(model, task, dataset, config, split)
+        found = evaluation.evaluate(model, task, dataset, config, split, at)
     return {"run": str(run), **found.document}
 
 

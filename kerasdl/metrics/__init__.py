@@ -150,8 +150,31 @@ METRICS: Registry[MetricSpec] = Registry(
             "step of 8 bits and was clipped before scoring",
             "lower",
         ),
+        _percent(
+            "boundary_iou",
+            "boundary IoU",
+            "mean over the classes of intersection over union of the inner boundaries of masks, of "
+            "a width of 2 % of the image diagonal, summed over the split (Cheng et al. 2021)",
+        ),
     ),
 )
+
+
+# The same scores of what `predict` delivers, at the size of the images as they are stored.
+NATIVE = "native_"
+for _name in (
+    *("mean_iou", "pixel_accuracy", "boundary_iou", "iou"),
+    *("psnr", "ssim", "chroma_error", "ab_error", "delta_e", "colorfulness_ratio"),
+):
+    METRICS.add(
+        dataclasses.replace(
+            METRICS[_name],
+            name=NATIVE + _name,
+            label=f"native {METRICS[_name].label}",
+            definition=f"{METRICS[_name].definition}; of what predict delivers, at the size of the "
+            "original images",
+        )
+    )
 
 
 def spec(name: str) -> MetricSpec:

@@ -22,19 +22,26 @@ class ImageScores:
     Args:
         values: Score name -> one value per image, shape (N,); the score is their mean. NaN: the
             image does not count.
-        confusion: Confusion matrices, one per image, as a sparse (N, C * C), rows truth; None
-            without. They give `mean_iou` and `pixel_accuracy`.
+        confusion: Prefix of score names -> confusion matrices, one per image, as a sparse
+            (N, C * C), rows truth. They give `mean_iou` and `pixel_accuracy`.
     """
 
     def __init__(
         self,
         values: Mapping[str, ArrayLike],
-        confusion: scipy.sparse.csr_array | None = None,
+        confusion: Mapping[str, scipy.sparse.csr_array] | None = None,
     ):
         self.values = {name: numpy.asarray(each, "float64") for name, each in values.items()}
-        self.confusion = confusion
-        columns = [*self.values.values(), *(() if confusion is None else (confusion,))]
+        self.confusion = dict(confusion or {})
+        columns = [*self.values.values(), *self.confusion.values()]
         self.images = int(columns[0].shape[0])
+
+    def joined(self, other: "ImageScores", prefix: str) -> "ImageScores":
+        """These scores and others of the same images, under names with a prefix."""
+        return ImageScores(
+            {**self.values, **{prefix + name: each for name, each in other.values.items()}},
+            {**self.confusion, **{prefix + name: each for name, each in other.confusion.items()}},
+        )
 
     def scores(self, weights: ArrayLike) -> dict[str, numpy.ndarray]:
         """Each score for several weightings of the images.
@@ -51,14 +58,14 @@ class ImageScores:
             known = numpy.isfinite(values)
             total = weights[:, known].sum(axis=1)
             found[name] = weights[:, known] @ values[known] / numpy.where(total, total, numpy.nan)
-        if self.confusion is not None:
-            cells = self.confusion.shape[1]
-            size = max(1, CHUNK_CELLS // cells)
+        for prefix, confusion in self.confusion.items():
+            size = max(1, CHUNK_CELLS // confusion.shape[1])
             parts = [
-                _overlap(weights[first : first + size] @ self.confusion)
+                _overlap(weights[first : first + size] @ confusion)
                 for first in range(0, len(weights), size)
             ]
-            found |= {name: numpy.concatenate([each[name] for each in parts]) for name in parts[0]}
+            for name in parts[0]:
+                found[prefix + name] = numpy.concatenate([each[name] for each in parts])
         return found
 
     @functools.cached_property
@@ -84,10 +91,10 @@ class ImageScores:
     def write(self, path: str | os.PathLike[str]) -> None:
         """Writes the file that `read` reads. Raises WriteError."""
         arrays = {f"value/{name}": each for name, each in self.values.items()}
-        if self.confusion is not None:
-            matrix = self.confusion
-            arrays |= {"data": matrix.data, "indices": matrix.indices, "indptr": matrix.indptr}
-            arrays["shape"] = numpy.array(matrix.shape)
+        for prefix, matrix in self.confusion.items():
+            for part in ("data", "indices", "indptr"):
+                arrays[f"confusion/{prefix}/{part}"] = getattr(matrix, part)
+            arrays[f"confusion/{prefix}/shape"] = numpy.array(matrix.shape)
         with files.replacing(path) as temporary, open(temporary, "wb") as stream:
             numpy.savez_compressed(stream, allow_pickle=False, **arrays)
 
@@ -101,10 +108,18 @@ class ImageScores:
                     for name in arrays.files
                     if name.startswith("value/")
                 }
-                confusion = None
-                if "data" in arrays.files:
-                    parts = (arrays["data"], arrays["indices"], arrays["indptr"])
-                    confusion = scipy.sparse.csr_array(parts, shape=tuple(arrays["shape"]))
+                confusion = {}
+                for name in arrays.files:
+                    kind, _, rest = name.partition("/")
+                    prefix, _, part = rest.rpartition("/")
+                    if (kind, part) == ("confusion", "shape"):
+                        parts = [
+                            arrays[f"{kind}/{prefix}/{each}"]
+                            for each in ("data", "indices", "indptr")
+                        ]
+                        confusion[prefix] = scipy.sparse.csr_array(
+                            tuple(parts), shape=tuple(arrays[name])
+                        )
                 return cls(values, confusion)
         except (OSError, ValueError, KeyError, EOFError, IndexError, zipfile.BadZipFile):
             return None

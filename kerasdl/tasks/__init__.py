@@ -5,7 +5,7 @@ task is a value, not a class hierarchy.
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from kerasdl.core.errors import suggest
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     import keras
     import numpy
 
-    from kerasdl.data.base import Dataset
+    from kerasdl.data.base import Dataset, Sample
+    from kerasdl.metrics.images import ImageScores
+    from kerasdl.tasks.prediction import ImagePrediction
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,6 +106,16 @@ class Scorer(Protocol):
         """Scores, those of the baseline, and details."""
 
 
+class NativeScorer(Protocol):
+    """Scores of what `predict` delivers, at the size of the images as they are stored."""
+
+    def update(self, samples: "Sequence[Sample]", found: "Sequence[ImagePrediction]", /) -> None:
+        """Adds samples and their predictions."""
+
+    def result(self) -> tuple[dict[str, float], "ImageScores"]:
+        """Scores, and what each image adds to them."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Task:
     """The functions of a task, for one configuration.
@@ -116,6 +128,7 @@ class Task:
         prepare: Function (images, labels, masks) -> (x, y), a batch for the model.
         metrics: Function (dataset) -> Keras metrics for `model.compile`.
         scorer: Function (dataset, loss) -> `Scorer`.
+        native: Function (dataset) -> `NativeScorer`; None if predictions are not images.
         sample_score: Function (y, outputs, dataset) -> one score per sample, higher is better.
         captions: Function (y, outputs, dataset) -> one line of text per sample.
         render: Function (x, y, outputs, dataset) -> uint8 RGB images of input, truth and
@@ -133,6 +146,7 @@ class Task:
     sample_score: "Callable[[numpy.ndarray, Tensor, Dataset], numpy.ndarray]"
     captions: "Callable[[numpy.ndarray, Tensor, Dataset], list[str]]"
     render: "Callable[[numpy.ndarray, numpy.ndarray, Tensor, Dataset], tuple[numpy.ndarray, ...]]"
+    native: "Callable[[Dataset], NativeScorer] | None" = None
     decode: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] = lambda y, outputs: (y, outputs)
 
     @property

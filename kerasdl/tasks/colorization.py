@@ -6,13 +6,15 @@ computed on the RGB image, so they are comparable across targets.
 """
 
 import functools
+import itertools
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 import numpy
 
 from kerasdl.core.types import Tensor
-from kerasdl.data.base import Dataset
+from kerasdl.data.base import Dataset, Sample
 from kerasdl.losses import LOSSES
 from kerasdl.metrics.color import ColorScores, out_of_gamut
 from kerasdl.metrics.colorization import ColorizationScores
@@ -22,7 +24,7 @@ from kerasdl.metrics.images import ImageScores
 from kerasdl.metrics.psnr import psnr
 from kerasdl.metrics.ssim import ssim
 from kerasdl.tasks import TASKS, Choice, Task
-from kerasdl.tasks.prediction import to_unit
+from kerasdl.tasks.prediction import ImagePrediction, to_unit
 from kerasdl.tasks.prediction.colorization import to_bytes
 from kerasdl.tasks.scoring import loss_per_image
 
@@ -72,6 +74,27 @@ class Scorer:
         """Scores, the gray image's scores, and the scores per image."""
         scores = {**self.predicted.result(), "loss": float(numpy.mean(self.losses))}
         return scores, self.baseline.result(), {"images": self.predicted.per_image()}
+
+
+class NativeScorer:
+    """Scores of colored images at the size of the images as they are stored."""
+
+    def __init__(self, dataset: Dataset):
+        self.scores = _ImageScores()
+
+    def update(self, samples: Sequence[Sample], found: Sequence[ImagePrediction]) -> None:
+        """Adds samples and their predictions."""
+        pairs = zip(samples, found, strict=True)
+        # Neighbors of one size together: most of the time goes into calls.
+        for _, group in itertools.groupby(pairs, lambda pair: pair[0].image.shape):
+            truth, colored = zip(*((each[0].image, each[1].image) for each in group), strict=True)
+            self.scores.update(to_unit(numpy.stack(truth)), to_unit(numpy.stack(colored)))
+
+    def result(self) -> tuple[dict[str, float], ImageScores]:
+        """Scores, and what each image adds to them."""
+        scores = self.scores.result()
+        del scores["out_of_gamut"]  # 0: they are 8-bit images
+        return scores, self.scores.per_image()
 
 
 class _ImageScores:
@@ -138,6 +161,7 @@ def task(config: Choice) -> Task:
         outputs=lambda dataset: outputs,
         prepare=functools.partial(prepare, target=target),
         metrics=lambda dataset: [ColorizationScores(target)],
+        native=NativeScorer,
         scorer=functools.partial(Scorer, target=target),
         sample_score=functools.partial(sample_score, target=target),
         captions=functools.partial(captions, target=target),

@@ -1,5 +1,6 @@
 """Segmentation: mean IoU and pixel accuracy, from logits."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -7,11 +8,12 @@ import numpy
 from numpy.typing import ArrayLike
 
 from kerasdl.core.types import Tensor
-from kerasdl.data.base import Dataset
+from kerasdl.data.base import Dataset, Sample
+from kerasdl.metrics.boundary import boundary_counts, boundary_iou
 from kerasdl.metrics.confusion import MeanIoU, confusion_matrix, scores_from_confusion
 from kerasdl.metrics.images import ImageScores, stacked
 from kerasdl.tasks import TASKS, Choice, Task
-from kerasdl.tasks.prediction import to_unit
+from kerasdl.tasks.prediction import ImagePrediction, to_unit
 from kerasdl.tasks.scoring import loss_per_image, most_frequent_class
 
 
@@ -22,6 +24,33 @@ def prepare(
     return to_unit(images), None if masks is None else masks.astype("int32")
 
 
+class NativeScorer:
+    """Scores of masks at the size of the images as they are stored."""
+
+    def __init__(self, dataset: Dataset):
+        self.dataset = dataset
+        self.matrices: list[numpy.ndarray] = []
+        self.boundary = numpy.zeros((2, len(dataset.class_names)), "int64")
+
+    def update(self, samples: Sequence[Sample], found: Sequence[ImagePrediction]) -> None:
+        """Adds samples and their predictions."""
+        classes, ignore = len(self.dataset.class_names), self.dataset.ignore_labels
+        for sample, each in zip(samples, found, strict=True):
+            truth, mask = numpy.asarray(sample.mask), numpy.asarray(each.mask)
+            counted = ~numpy.isin(truth, ignore)
+            pairs = truth[counted].astype("int64") * classes + mask[counted]
+            matrix = numpy.bincount(pairs, minlength=classes**2).reshape(classes, classes)
+            self.matrices.append(matrix)
+            self.boundary += boundary_counts(truth, mask, classes, ignore)
+
+    def result(self) -> tuple[dict[str, float], ImageScores]:
+        """Scores, and what each image adds to them."""
+        matrix = numpy.sum(self.matrices, axis=0)
+        scores = scores_from_confusion(matrix, self.dataset.class_names)
+        scores["boundary_iou"] = boundary_iou(self.boundary)
+        return scores, ImageScores({}, {"": stacked(self.matrices)})
+
+
 class Scorer:
     """One confusion matrix per image; most scores are those of their sum."""
 
@@ -29,6 +58,7 @@ class Scorer:
         self.dataset, self.loss = dataset, loss
         self.losses: list[float] = []
         self.matrices: list[numpy.ndarray] = []
+        self.boundary = numpy.zeros((2, len(dataset.class_names)), "int64")
 
     def update(self, masks: Tensor, logits: Tensor) -> None:
         """Adds a batch: masks (B, H, W), logits (B, H, W, C)."""
@@ -36,12 +66,15 @@ class Scorer:
         for one in range(len(masks)):
             matrix = confusion_matrix(masks[one], logits[one], classes, ignore)
             self.matrices.append(keras.ops.convert_to_numpy(matrix))
+            predicted = keras.ops.convert_to_numpy(keras.ops.argmax(logits[one], axis=-1))
+            self.boundary += boundary_counts(masks[one], predicted, classes, ignore)
         self.losses += loss_per_image(self.loss, masks, logits)
 
     def result(self) -> tuple[dict[str, float], dict[str, float], dict[str, Any]]:
         """Scores, the baseline that predicts the most frequent class everywhere, and details."""
         matrix = numpy.sum(self.matrices, axis=0, dtype="int64")
         scores = {**scores_from_confusion(matrix, self.dataset.class_names)}
+        scores["boundary_iou"] = boundary_iou(self.boundary)
         # An image without a valid pixel says nothing.
         valid = [each.any() for each in self.matrices]
         scores["loss"] = float(numpy.mean(numpy.array(self.losses)[valid])) if any(valid) else 0.0
@@ -52,7 +85,7 @@ class Scorer:
         baseline = {name: baseline[name] for name in ("mean_iou", "pixel_accuracy")}
         extras = {
             "confusion_matrix": matrix.tolist(),
-            "images": ImageScores({}, stacked(self.matrices)),
+            "images": ImageScores({}, {"": stacked(self.matrices)}),
         }
         return scores, baseline, extras
 
@@ -94,6 +127,7 @@ TASK = Task(
     prepare=prepare,
     metrics=lambda dataset: [MeanIoU(len(dataset.class_names), dataset.ignore_labels)],
     scorer=Scorer,
+    native=NativeScorer,
     sample_score=sample_score,
     captions=captions,
     render=render,
