@@ -66,7 +66,7 @@ def examine_files(split, entry, rule, decode=True, read_mask=True):
     try:
         record.header = images.read_header(entry.image)
         record.size = record.header.size
-        if decode or record.header.mode.startswith("I;16"):
+        if decode or record.header.deep:
             _add_pixels(record, images.read_image(entry.image))
     except DataError as error:
         record.fail(error, "unreadable")

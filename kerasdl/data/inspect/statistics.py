@@ -111,12 +111,15 @@ def _some(severity, kind, members, what, fix=""):
 
 def _range_findings(filed):
     """16-bit images whose values do not use the range: 12 bits in 16, as microscopes store them."""
-    deep = [record for record in filed if record.header.mode.startswith("I;16") and record.digest]
+    deep = [record for record in filed if record.header.deep and record.digest]
     highest = max((record.highest for record in deep), default=RANGE)
+    what = f"of 16 bits with values up to {highest * 256 + 255} only, which become "
     if highest < RANGE // 16:
-        what = f"of 16 bits with values up to {highest * 256 + 255} only, which become nearly black"
         fix = "multiply the values to the full range (12 bits: by 16), or save them as 8-bit"
-        yield from _some("error", "range", deep, what, fix)
+        yield from _some("error", "range", deep, what + "nearly black", fix)
+    elif highest < RANGE // 4:
+        fix = "if the range is of 14 bits, multiply the values by 4, or save them as 8-bit"
+        yield from _some("warning", "range", deep, what + "dark", fix)
 
 
 def class_findings(records, class_names, statistics):
