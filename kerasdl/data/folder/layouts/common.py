@@ -12,7 +12,7 @@ import numpy
 
 from kerasdl.core.errors import DataError
 from kerasdl.data import images
-from kerasdl.data.folder import masks
+from kerasdl.data.folder import mask_advice
 from kerasdl.data.folder.layouts import SPLITS, Entry, Reading
 from kerasdl.data.inspect.findings import Finding, counted, listing, printable
 
@@ -263,7 +263,9 @@ def _black_and_white(path, threshold=None):
     if exact and values <= {0, 1} and not indexed:
         return gray
     if exact and not values <= {0, 255}:
-        smoothed = f", or {masks.THRESHOLD_LINE}" if min(values) < 64 and max(values) > 191 else ""
+        smoothed = (
+            f", or {mask_advice.THRESHOLD_LINE}" if min(values) < 64 and max(values) > 191 else ""
+        )
         raise DataError(
             f"mask is not black and white: it holds {listing(sorted(values))}",
             path,
