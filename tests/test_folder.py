@@ -134,9 +134,10 @@ def test_no_class_folders(tmp_path):
 
 
 def test_a_level_too_high(tmp_path):
-    class_folder(tmp_path / "images")
+    class_folder(tmp_path / "images" / "photos")
     error = data_error(load, tmp_path)
-    assert "only one class folder" in error.what and str(tmp_path / "images") in error.fix
+    assert "only one class folder" in error.what
+    assert f"did you mean {tmp_path / 'images' / 'photos'}?" in error.fix
 
 
 def test_masks_are_no_classes(tmp_path):

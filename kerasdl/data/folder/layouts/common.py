@@ -135,10 +135,17 @@ def read_table(reading: Reading, name: str) -> list[dict[str, str]]:
     Raises DataError if it is empty or has a line with too few or too many cells.
     """
     try:
-        text = (reading.tree.root / name).read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        fix = "save it as UTF-8"
-        raise DataError(f"file cannot be read: {error}", reading.tree.root / name, fix) from error
+        content = (reading.tree.root / name).read_bytes()
+        text = content.decode(_encoding(content))
+    except OSError as error:
+        raise DataError(
+            f"table cannot be read: {error.strerror}", reading.tree.root / name
+        ) from error
+        if "\0" in text:
+            raise UnicodeError("UTF-16 without a byte order mark")
+    except UnicodeError as error:
+        what = "table is neither UTF-8 nor UTF-16 text"
+        raise DataError(what, reading.tree.root / name, "save it as UTF-8") from error
     table = rows_of(text.splitlines())
     short = next((row for row in table if None in row or None in row.values()), None)
     if short is not None:
@@ -148,6 +155,11 @@ def read_table(reading: Reading, name: str) -> list[dict[str, str]]:
         fix = "the first line names the columns"
         raise DataError("table is empty", reading.tree.root / name, fix)
     return table
+
+
+def _encoding(content):
+    """UTF-8, or UTF-16 where the byte order mark says so (Excel's "Unicode text")."""
+    return "utf-16" if content.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
 
 
 def rows_of(lines: list[str]) -> list[dict[str, str]]:
@@ -187,11 +199,12 @@ def _read_text(reading, name):
         return ""
 
 
-def head(location, name: str) -> str:
+def head(tree, name: str) -> str:
     """The first kilobytes of a document, to tell its format; empty if it cannot be read."""
     try:
-        with open(location.tree.root / name, "rb") as file:
-            return file.read(HEAD).decode("utf-8", "replace").lstrip("\ufeff")
+        with open(tree.root / name, "rb") as file:
+            start = file.read(HEAD)
+            return start.decode(_encoding(start), "replace").lstrip("\ufeff")
     except OSError:
         return ""
 

@@ -131,10 +131,13 @@ def _may_hold(tree, folder, candidate):
 
 def looks_like_masks(tree, folder: str) -> bool:
     """Whether the first files of a folder hold few colors, as masks do and photographs do not."""
-    names = tree.below(folder)
+    return _have_few_colors(tree, tree.full(folder))
+
+
+def _have_few_colors(tree, names):
     places = sorted({0, len(names) // 2, len(names) - 1})[:LOOKED_AT]
     try:
-        return all(_few_colors(os.path.join(tree.base, folder, names[place])) for place in places)
+        return all(_few_colors(os.path.join(tree.base, names[place])) for place in places)
     except DataError:
         return False
 
@@ -147,6 +150,41 @@ def _few_colors(path):
         if images.is_lossy(image):
             return two_levels(numpy.asarray(image.convert("L").histogram()))
         return image.convert("RGB").getcolors(MOST_COLORS) is not None
+
+
+def drawn_beside(tree, folder: str) -> set[str]:
+    """Masks below a folder that lie beside their images: named after them, and of few colors.
+
+    Names relative to the root, such as x_GT.png and mask_x.png beside x.png.
+    """
+    names = tree.full(folder)
+    if not _named_after(names[:SAMPLED]):
+        return set()
+    drawn = _named_after(names)
+    images_found = sorted(set(names) - drawn)
+    if _have_few_colors(tree, sorted(drawn)) and not _have_few_colors(tree, images_found):
+        return drawn
+    return set()
+
+
+def _named_after(names):
+    """Files named after other ones in the same way, at least one for every second of these."""
+    stems = {pairing.stem(name) for name in names}
+    groups = collections.defaultdict(list)
+    for name in names:
+        stem = pairing.stem(name)
+        image = pairing.begun(stem, stems)
+        if image is not None:
+            groups[stem.removeprefix(image)].append(name)
+            continue
+        folder, slash, last = stem.rpartition("/")
+        begin = re.match(r"[^\W\d_]+[_-]", last)
+        if begin and folder + slash + last[begin.end() :] in stems:
+            groups[begin[0]].append(name)
+    named = sum(map(len, groups.values()))
+    return {
+        name for each in groups.values() if 2 * len(each) >= len(names) - named for name in each
+    }
 
 
 def has_image_suffix(name: str) -> bool:
