@@ -160,7 +160,7 @@ def test_too_few_to_split(tmp_path):
     root = class_folder(tmp_path, (1, 1))
     error = data_error(load, root)
     assert "2 training images are too few" in error.what
-    assert "validation_split = 0 and test_split = 0" in error.fix
+    assert "--set validation_split=0 --set test_split=0" in error.fix
     assert sizes(load(root, validation_split=0.0, test_split=0.0)) == {"train": 2}
 
 

@@ -4,6 +4,8 @@ from kerasdl.core import registry
 from kerasdl.data.folder.layouts import SPLITS, UNDIVIDED, Reading, common, folders
 from kerasdl.data.inspect.findings import listing
 
+ARCHIVES = {".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar"}
+
 
 def discover(location, annotation):
     """Reading of a located data folder, completed by what its dataset.toml says.
@@ -19,6 +21,8 @@ def discover(location, annotation):
         found = f"; it holds {folders.kinds(tree.others)}" if tree.others else ", it is empty"
         reading = Reading(tree, findings=list(tree.findings))
         expected = folders.EXPECTED[annotation]
+        if ARCHIVES & tree.others.keys():
+            expected = f"unpack the archive first; {expected}"
         reading.error(f"no images in the data folder{found}", "", expected)
         return reading
     reading = registry.load(location.source.read)(location, annotation)

@@ -91,15 +91,23 @@ def image_findings(records, annotation):
         fix = "remove them if they are thumbnails or mistakes"
         yield from _some("warning", "small", small, what, fix)
     yield from _range_findings(filed)
+    if annotation == "none":
+        yield from _color_findings(readable)
+
+
+def _color_findings(readable):
+    """Images from which no color can be learned."""
     gray = [record for record in readable if record.gray and record.digest]
-    if annotation != "none" or not gray:
-        return
-    if len(gray) == len(readable):
+    if gray and len(gray) == len(readable):
         what = "all images are gray, there is no color to learn"
         yield Finding("error", what, gray[0].path, "", "give color images", "gray")
     else:
         what = "without color, which teach to predict gray"
         yield from _some("warning", "gray", gray, what, "remove them")
+    drawn = [record for record in readable if record.drawn and not record.gray]
+    if len(drawn) < len(readable):
+        what = "of few colors, as masks and drawings are"
+        yield from _some("warning", "drawn", drawn, what, "remove them if they are masks")
 
 
 def _some(severity, kind, members, what, fix=""):

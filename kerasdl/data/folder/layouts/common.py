@@ -137,12 +137,12 @@ def read_table(reading: Reading, name: str) -> list[dict[str, str]]:
     try:
         content = (reading.tree.root / name).read_bytes()
         text = content.decode(_encoding(content))
+        if "\0" in text:
+            raise UnicodeError("UTF-16 without a byte order mark")
     except OSError as error:
         raise DataError(
             f"table cannot be read: {error.strerror}", reading.tree.root / name
         ) from error
-        if "\0" in text:
-            raise UnicodeError("UTF-16 without a byte order mark")
     except UnicodeError as error:
         what = "table is neither UTF-8 nor UTF-16 text"
         raise DataError(what, reading.tree.root / name, "save it as UTF-8") from error

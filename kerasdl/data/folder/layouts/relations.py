@@ -3,6 +3,7 @@
 import bisect
 import collections
 import functools
+import itertools
 import os
 import re
 
@@ -31,6 +32,7 @@ ENDINGS = (  # of a mask's name, after that of its image
 )
 MOST_COLORS = 64  # more of them in one file are a photograph
 SAMPLED = 200  # names of a folder that are compared first
+MOST_PLACES = 4  # folders that hold files of one name
 LOOKED_AT = 3  # files of a folder whose content is looked at
 
 
@@ -127,6 +129,34 @@ def _may_hold(tree, folder, candidate):
         return False
     name = candidate.removeprefix(os.path.commonpath([folder, candidate]))
     return is_mask_folder(name) or looks_like_masks(tree, candidate)
+
+
+def partners(tree) -> list[tuple[str, str]]:
+    """Folders of images and of masks anywhere, whose files have the same names; the most first.
+
+    What both end with, such as the folders of splits, is left out: a/img and a/drawn/fine for
+    a/img/train/1.jpg and a/drawn/fine/train/1.png.
+    """
+    places = collections.defaultdict(list)
+    for name in tree.images:
+        folder, _, last = pairing.stem(name).rpartition("/")
+        places[last].append(folder)
+    pairs: collections.Counter[tuple[str, str]] = collections.Counter()
+    for folders in places.values():
+        pairs.update(itertools.permutations(sorted(set(folders))[:MOST_PLACES], 2))
+    found: collections.Counter[tuple[str, str]] = collections.Counter()
+    for (images_at, masks_at), count in pairs.most_common(MOST_COLORS):
+        drawn = _have_few_colors(tree, tree.full(masks_at))
+        if drawn and not _have_few_colors(tree, tree.full(images_at)):
+            found[_without_common_end(images_at, masks_at)] += count
+    return [pair for pair, _ in found.most_common()]
+
+
+def _without_common_end(one, other):
+    parts, others = one.split("/"), other.split("/")
+    while len(parts) > 1 and len(others) > 1 and parts[-1] == others[-1]:
+        parts, others = parts[:-1], others[:-1]
+    return "/".join(parts), "/".join(others)
 
 
 def looks_like_masks(tree, folder: str) -> bool:

@@ -8,6 +8,7 @@ columns could be the class and do not say the same, the user is asked.
 
 import collections
 import re
+import unicodedata
 
 from kerasdl.core.errors import DataError
 from kerasdl.data.folder.layouts import UNDIVIDED, Reading, common, pairing, relations, splits
@@ -271,7 +272,7 @@ def _finder(tree):
         by_stem[pairing.stem(file.rsplit("/", 1)[-1])].append(file)
 
     def find(name, split):
-        name = name.replace("\\", "/").removeprefix("./")
+        name = unicodedata.normalize("NFC", name.replace("\\", "/").removeprefix("./"))
         if common.has(tree.images, name):
             return name
         parts = name.split("/")
