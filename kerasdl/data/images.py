@@ -249,6 +249,13 @@ def is_lossy(image):
     return format_of(image) == "JPEG" or image.info.get("compression") == "jpeg"
 
 
+def require_single(image, path):
+    """Raises DataError if a mask file holds several images: one per class, or per object."""
+    count = getattr(image, "n_frames", 1)
+    if count > 1 and image.format != MULTI_PICTURE:
+        raise DataError(f"mask file with {count} images", path, "save one mask per file")
+
+
 def has_transparency(image):
     """Whether a Pillow image has an alpha channel or a transparent color.
 

@@ -167,6 +167,7 @@ def read_with_palette(source, rule=MaskRule()):
     if not isinstance(source, str | os.PathLike):
         return source.read(), None
     with images.open_image(source) as image:
+        images.require_single(image, source)
         _refuse_drift(image, source, rule)
         if image.mode == "F":
             raise DataError("float mask", source, "save the class indices as 8-bit PNG")

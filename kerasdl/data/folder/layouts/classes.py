@@ -12,7 +12,6 @@ from kerasdl.data.inspect.findings import counted, listing, printable
 
 TRAIN = re.compile("train", re.IGNORECASE)
 SPLIT = re.compile("train|val|test|dev|unlabel", re.IGNORECASE)
-TABLES = (".csv", ".tsv")
 MOST_PAIRED = 12  # class folders up to which pairs of images and masks are looked for
 NO_TABLE = "; or list files and classes in a table, and name it in dataset.toml: labels_csv"
 EXPECTED = "expected one folder per class, or train/, val/, test/ with one folder per class in each"
@@ -89,10 +88,10 @@ def _leave_out_test(reading, folders):
 
 def _first_branching(tree, folder):
     """The first folder within a folder that holds several folders; "" if there is none."""
-    inner = tree.children(folder)
+    inner = [name for name in tree.children(folder) if tree.count(f"{folder}/{name}")]
     while len(inner) == 1:
         folder = f"{folder}/{inner[0]}"
-        inner = tree.children(folder)
+        inner = [name for name in tree.children(folder) if tree.count(f"{folder}/{name}")]
     return folder if inner else ""
 
 
@@ -157,8 +156,7 @@ def _may_be_in_table(reading, names):
 
 def _table_line(tree):
     """The line for a table that may hold the labels; empty if there is none."""
-    found = (name for name in tree.documents if name.lower().endswith(TABLES))
-    name = next((name for name in found if name.count("/") < 2), None)
+    name = next(iter(tables.candidates(tree)), None)
     line = f'labels_csv = "{printable(name)}"' if name else ""
     return f"; if a table holds the classes, put into dataset.toml: {line}" if name else ""
 

@@ -21,12 +21,12 @@ _MOST_VALUES = 10**6  # of a list in a MATLAB file
 HEAD = 65536  # bytes of a document that tell what it is
 
 
-def bases(tree, *markers: str) -> list[str]:
+def bases(tree, *markers: str, depth: int = MOST_DEPTH) -> list[str]:
     """Folders that hold all of some folders, such as "VOCdevkit/VOC2012"; "" is the root."""
     first = markers[0]
     found = [""] if has(tree.folders, first) else []
     for name in tree.folders:
-        if name.endswith("/" + first) and name.count("/") - first.count("/") <= MOST_DEPTH:
+        if name.endswith("/" + first) and name.count("/") - first.count("/") <= depth:
             found.append(name[: -len(first) - 1])
     return [base for base in found if all(has(tree.folders, join(base, m)) for m in markers)]
 
@@ -266,6 +266,7 @@ class FileMask:
 
 def _black_and_white(path, threshold=None):
     with images.open_image(path) as image:
+        images.require_single(image, path)
         exact, indexed = image.format != "JPEG", image.mode == "P"
         image.load()
         upright = images.turn_upright(image, images.orientation_of(image))

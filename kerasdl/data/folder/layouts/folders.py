@@ -168,7 +168,8 @@ def _masks_of(reading, file, split, folder):
         fix = _partners(tree) or _inner_pair(tree)
         if not fix:
             fix = EXPECTED["mask"]
-            if any(is_mask_folder(name) for name in tree.children("")):
+            named = filter(is_mask_folder, tree.children(""))
+            if not all(map(tree.count, named)):
                 fix += f"; the mask folder holds no images but {kinds(tree.others)}"
             fix += f", or name the folders in {FILE_NAME}: images = ..., masks = ..."
         reading.error("no masks for the images", folder, fix)

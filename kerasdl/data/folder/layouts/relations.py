@@ -140,7 +140,7 @@ def partners(tree) -> list[tuple[str, str]]:
     places = collections.defaultdict(list)
     for name in tree.images:
         folder, _, last = pairing.stem(name).rpartition("/")
-        places[last].append(folder)
+        places[_without_ending(last, ())].append(folder)
     pairs: collections.Counter[tuple[str, str]] = collections.Counter()
     for folders in places.values():
         pairs.update(itertools.permutations(sorted(set(folders))[:MOST_PLACES], 2))

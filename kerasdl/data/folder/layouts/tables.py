@@ -98,11 +98,7 @@ def _tables(location):
     tree = location.tree
     if location.file.labels_csv:
         return [location.file.labels_csv]
-    found = [
-        name
-        for name in tree.documents
-        if name.lower().endswith(SUFFIXES) and name.count("/") < 2 and not LEFT_OUT.search(name)
-    ]
+    found = candidates(tree)
     if not found or len(found) > MOST_DOCUMENTS:
         return []
     folders = {name.rsplit("/", 1)[-1] for name in tree.folders if tree.count(name)}
@@ -111,6 +107,12 @@ def _tables(location):
         for name in found
         if _has_labels(common.head(location.tree, name), folders, location.file)
     ]
+
+
+def candidates(tree) -> list[str]:
+    """Names of the tables at the top and one folder below, without samples of submissions."""
+    found = [name for name in tree.documents if name.lower().endswith(SUFFIXES)]
+    return [name for name in found if name.count("/") < 2 and not LEFT_OUT.search(name)]
 
 
 def _has_labels(head, folders, file):
@@ -301,8 +303,7 @@ def tells_classes(tree, names: list[str]) -> str | None:
     Some column finds files, another one repeats words or flags, and none holds the names of the
     class folders.
     """
-    found = [name for name in tree.documents if name.lower().endswith(SUFFIXES)]
-    found = [name for name in found if name.count("/") < 2 and not LEFT_OUT.search(name)]
+    found = candidates(tree)
     if not found or len(found) > MOST_DOCUMENTS:
         return None
     find = _finder(tree)
