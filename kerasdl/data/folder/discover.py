@@ -1,6 +1,7 @@
 """The samples of a data folder: which image has which label or mask, in which split."""
 
 from kerasdl.core import registry
+from kerasdl.data.folder.dataset_values import MOST_CLASSES
 from kerasdl.data.folder.layouts import SPLITS, UNDIVIDED, Reading, common, folders
 from kerasdl.data.inspect.findings import listing
 
@@ -34,6 +35,9 @@ def discover(location, annotation):
             only = f", only {listing(reading.splits)}" if reading.splits else ""
             reading.error(f"no training images{only}", "", folders.EXPECTED[annotation])
     complete(reading, file)
+    if annotation == "mask" and len(reading.class_names) > MOST_CLASSES:
+        what = f"{len(reading.class_names)} classes, but masks can have {MOST_CLASSES} at most"
+        reading.error(what, file.path or "", "leave out classes, or merge them")
     for entries in reading.splits.values():
         for entry in entries:
             if annotation != "label":

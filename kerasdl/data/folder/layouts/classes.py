@@ -26,7 +26,8 @@ def add_classes(reading, file, folders):
         for name in tree.children(folder)
         if name.lower() in IMAGE_FOLDERS
     ]
-    if any(tree.count(name) and mask_folder(tree, name) is not None for name in usual):
+    paired = (tree.count(name) and mask_folder(tree, name) is not None for name in usual)
+    if any(paired) and not {*tree.children("")} <= {*file.names}:
         reading.error(
             "images and masks, not class folders",
             "",

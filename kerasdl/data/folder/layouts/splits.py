@@ -49,6 +49,11 @@ def split_folders(reading: Reading, file, annotation: str) -> dict[str, str]:
         base = _class_root(tree) if annotation == "label" else _image_folder(tree)
     folders, unused = {}, []
     names = tree.children(base)
+    if annotation == "label" and file.names:
+        if {name for name in names if tree.count(f"{base}/{name}" if base else name)} <= {
+            *file.names
+        }:
+            return {UNDIVIDED: base}  # classes, even if one is called "train"
     splits = {name: SPLIT_NAMES.get(name.lower()) for name in names}
     if not any(splits.values()):
         # seg_train and seg_test, training_set and test_set, but not one class of that name.
