@@ -5,14 +5,8 @@ import sys
 
 import click
 
-from kerasdl.cli.options import (
-    backend_option,
-    chosen_run,
-    common_options,
-    json_option,
-    run_option,
-    task_argument,
-)
+from kerasdl.cli.group import common_options
+from kerasdl.cli.options import backend_option, chosen_run, json_option, run_option, task_argument
 from kerasdl.tasks import TASKS
 
 
