@@ -11,7 +11,7 @@ from kerasdl.runs import config as configuration
 
 
 @click.command()
-@click.option("--quick", is_flag=True, help="Few images and epochs: minutes, not an hour.")
+@click.option("--quick", is_flag=True, help="Few steps: minutes, not hours.")
 @click.option("--out", type=click.Path(), default="saved_models/reproduce", show_default=True)
 @click.option("--seeds", type=click.IntRange(1), help="Runs per model (default 3, quick 1).")
 @click.option("--data", default="scenes", show_default=True, help="Data with masks.")
