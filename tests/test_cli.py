@@ -6,6 +6,7 @@ import PIL.Image
 import pytest
 
 from kerasdl.cli import main as cli
+from kerasdl.core.registry import load
 from kerasdl.engine import run
 
 
@@ -21,6 +22,13 @@ def kerasdl(capsys, tmp_path, monkeypatch):
         return caught.value.code or 0, captured.out, captured.err
 
     return call
+
+
+def test_listed_commands_are_those_that_run():
+    for name, entry in cli.COMMANDS.items():
+        command = load(entry.command)
+        assert command.name == name
+        assert command.get_short_help_str(200) == entry.summary
 
 
 def assert_one_error_line(result, code, *words):

@@ -14,7 +14,7 @@ from data_fixtures import (
     tree_hash,
 )
 
-from kerasdl.core.errors import ConfigError
+from kerasdl.core.errors import ConfigError, DataError
 from kerasdl.tools import datashow
 
 
@@ -101,3 +101,31 @@ def test_nothing_is_left_behind_when_a_sample_cannot_be_read(tmp_path):
     with pytest.raises(Exception, match="empty"):
         datashow.convert({"data": str(root)}, tmp_path / "out")
     assert [path.name for path in tmp_path.iterdir()] == ["in"]
+
+
+def test_class_names_that_mean_something_else_as_folders_stay_classes(tmp_path):
+    names = ["train", "val", "images", "masks", "seg_train", ".x", "a/b", "Cat", "cat"]
+    rows = ["image,label"]
+    for index in range(2 * len(names)):
+        save(image(index), tmp_path / f"in/all/{index}.png")
+        rows.append(f"{index}.png,{names[index % len(names)]}")
+    (tmp_path / "in/table.csv").write_text("\n".join(rows))
+    datashow.convert({"data": str(tmp_path / "in")}, tmp_path / "out", "classification")
+    split = load(tmp_path / "out", validation_split=0.0, test_split=0.0)
+    changed = {".x": "x", "a/b": "a-b", "cat": "cat-3"}
+    assert sorted(split.class_names) == sorted(changed.get(name, name) for name in names)
+    samples = split.splits["train"]
+    for index in range(len(samples)):
+        number = int(samples.name(index).rpartition("/")[2].removesuffix(".png"))
+        name = names[number % len(names)]
+        assert split.class_names[samples[index].label] == changed.get(name, name)
+
+
+def test_more_than_255_classes_have_names_but_no_masks(tmp_path):
+    names = tuple(f"c{index:03d}" for index in range(256))
+    class_folder(tmp_path / "in", (1,) * 256, names)
+    datashow.convert({"data": str(tmp_path / "in")}, tmp_path / "out", "classification")
+    assert load(tmp_path / "out", validation_split=0.0, test_split=0.0).class_names == names
+    root = mask_folder(tmp_path / "masked", names=names)
+    with pytest.raises(DataError, match="256 classes"):
+        load(root, "segmentation")

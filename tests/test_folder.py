@@ -139,9 +139,10 @@ def test_no_class_folders(tmp_path):
 
 
 def test_a_level_too_high(tmp_path):
-    class_folder(tmp_path / "images")
+    class_folder(tmp_path / "images" / "photos")
     error = data_error(load, tmp_path)
-    assert "only one class folder" in error.what and str(tmp_path / "images") in error.fix
+    assert "only one class folder" in error.what
+    assert f"did you mean {tmp_path / 'images' / 'photos'}?" in error.fix
 
 
 def test_masks_are_no_classes(tmp_path):
@@ -164,7 +165,7 @@ def test_too_few_to_split(tmp_path):
     root = class_folder(tmp_path, (1, 1))
     error = data_error(load, root)
     assert "2 training images are too few" in error.what
-    assert "validation_split = 0 and test_split = 0" in error.fix
+    assert "--set validation_split=0 --set test_split=0" in error.fix
     assert sizes(load(root, validation_split=0.0, test_split=0.0)) == {"train": 2}
 
 

@@ -338,7 +338,7 @@ def test_columns_are_named_by_dataset_toml(tmp_path):
     [
         (b"a.jpg,cat\nb.jpg,dog\n", "the first line names no columns"),
         ("file,label\na.jpg,k\u00e4se\n".encode("cp1252"), "save it as UTF-8"),
-        ("file,label\na.jpg,cat\n".encode("utf-16"), "save it as UTF-8"),
+        ("file,label\na.jpg,cat\n".encode("utf-16-le"), "save it as UTF-8"),
     ],
 )
 def test_table_that_cannot_be_read_is_one_error(tmp_path, content, problem):

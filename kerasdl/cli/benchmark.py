@@ -5,7 +5,8 @@ import json
 import click
 
 from kerasdl.backend import BACKENDS
-from kerasdl.cli.options import Name, common_options, json_option, with_extensions
+from kerasdl.cli.group import common_options
+from kerasdl.cli.options import Name, json_option, with_extensions
 from kerasdl.runs import config as configuration
 from kerasdl.tools.benchmark.cells import MEASURED_PRECISIONS
 

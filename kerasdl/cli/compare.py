@@ -2,7 +2,8 @@
 
 import click
 
-from kerasdl.cli.options import SuggestingGroup, common_options, json_option, with_extensions
+from kerasdl.cli.group import SuggestingGroup, common_options
+from kerasdl.cli.options import json_option, with_extensions
 from kerasdl.core.errors import ConfigError
 from kerasdl.runs import config as configuration
 

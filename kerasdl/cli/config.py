@@ -6,15 +6,8 @@ import json
 
 import click
 
-from kerasdl.cli.options import (
-    SuggestingGroup,
-    backend_option,
-    common_options,
-    config_options,
-    json_option,
-    resolve,
-    task_argument,
-)
+from kerasdl.cli.group import SuggestingGroup, common_options
+from kerasdl.cli.options import backend_option, config_options, json_option, resolve, task_argument
 from kerasdl.runs import config as configuration
 
 PAGE = """# Configuration

@@ -5,13 +5,8 @@ import sys
 
 import click
 
-from kerasdl.cli.options import (
-    SuggestingGroup,
-    TaskName,
-    common_options,
-    download_option,
-    json_option,
-)
+from kerasdl.cli.group import SuggestingGroup, common_options
+from kerasdl.cli.options import TaskName, download_option, json_option
 from kerasdl.runs import config as configuration
 from kerasdl.tasks import TASKS
 

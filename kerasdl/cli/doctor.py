@@ -5,7 +5,8 @@ import sys
 
 import click
 
-from kerasdl.cli.options import common_options, json_option
+from kerasdl.cli.group import common_options
+from kerasdl.cli.options import json_option
 
 
 @click.command()

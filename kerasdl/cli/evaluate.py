@@ -2,10 +2,10 @@
 
 import click
 
+from kerasdl.cli.group import common_options
 from kerasdl.cli.options import (
     backend_option,
     chosen_run,
-    common_options,
     json_option,
     run_option,
     show_scores,

@@ -1,36 +1,67 @@
 """The command line: parses arguments, makes one call, prints the result; imports no framework."""
 
 import logging
+import os
 import sys
 
 import click
 
 from kerasdl import __version__
-from kerasdl.cli import (
-    benchmark,
-    compare,
-    config,
-    data,
-    doctor,
-    evaluate,
-    export,
-    models,
-    plan,
-    predict,
-    report,
-    reproduce,
-    sweep,
-    train,
-)
-from kerasdl.cli.options import SuggestingGroup, common_options, load_extensions
+from kerasdl.cli.group import Entry, Program, common_options
 from kerasdl.core.errors import KerasdlError
 from kerasdl.tasks import TASKS
 
 TASK_NAMES = ", ".join(f"{spec.name} (or {spec.alias})" for spec in TASKS.values())
 
 
+COMMANDS = {
+    "train": Entry(
+        "kerasdl.cli.train:train", "Train a model; repeat the command to resume an interrupted run."
+    ),
+    "plan": Entry(
+        "kerasdl.cli.plan:plan",
+        "Show the configuration and duration of a training on this machine.",
+    ),
+    "evaluate": Entry("kerasdl.cli.evaluate:evaluate", "Score the best model of a run."),
+    "predict": Entry("kerasdl.cli.predict:predict", "Predict for images of any size."),
+    "export": Entry(
+        "kerasdl.cli.export:export",
+        "Export the best model of a run as a file that needs neither Keras nor kerasdl.",
+    ),
+    "reproduce": Entry(
+        "kerasdl.cli.reproduce:reproduce",
+        "Reproduce the study: train its models; two tables, three figures, one page.",
+    ),
+    "sweep": Entry(
+        "kerasdl.cli.sweep:sweep",
+        "Train every combination of a grid with several seeds and compare them.",
+    ),
+    "report": Entry(
+        "kerasdl.cli.report:report",
+        "Write a self-contained HTML page about one run, or comparing several.",
+    ),
+    "compare": Entry(
+        "kerasdl.cli.compare:compare_group", "Compare backends; `kerasdl report` compares runs."
+    ),
+    "config": Entry("kerasdl.cli.config:config_group", "Show configurations and their keys."),
+    "data": Entry("kerasdl.cli.data:data_group", "Look at data sets and check them."),
+    "models": Entry(
+        "kerasdl.cli.models:models", "List the models: parameters, MACs, output stride, options."
+    ),
+    "benchmark": Entry(
+        "kerasdl.cli.benchmark:benchmark",
+        "Measure how fast each backend trains each model here; recommend one.",
+    ),
+    "doctor": Entry(
+        "kerasdl.cli.doctor:doctor",
+        "Check this installation: versions, extras, folders, a training step per backend.",
+    ),
+}
+
+
 @click.group(
-    cls=SuggestingGroup,
+    cls=Program,
+    entries=COMMANDS,
     help=f"""Train, evaluate and use image models on TensorFlow, JAX or PyTorch.
 
 TASK is one of {TASK_NAMES}.
@@ -52,25 +83,6 @@ def cli(context):
     context.ensure_object(dict)
 
 
-for command in (
-    train.train,
-    plan.plan,
-    evaluate.evaluate,
-    predict.predict,
-    export.export,
-    reproduce.reproduce,
-    sweep.sweep,
-    report.report,
-    compare.compare_group,
-    config.config_group,
-    data.data_group,
-    models.models,
-    benchmark.benchmark,
-    doctor.doctor,
-):
-    cli.add_command(command)
-
-
 def main(arguments=None):
     """Runs the command line and exits with the documented code."""
     debug = "--debug" in (sys.argv[1:] if arguments is None else arguments)
@@ -81,7 +93,7 @@ def main(arguments=None):
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     logging.getLogger("kerasdl").setLevel(logging.INFO)
     try:
-        load_extensions(sys.argv[1:] if arguments is None else arguments)
+        _load_extensions(sys.argv[1:] if arguments is None else arguments)
         sys.exit(cli.main(arguments, prog_name="kerasdl", standalone_mode=False) or 0)
     except KerasdlError as error:
         fail(error, error.exit_code, debug)
@@ -97,6 +109,15 @@ def main(arguments=None):
         sys.exit(141)
     except Exception as error:
         fail(f"defect in kerasdl: {type(error).__name__}: {error}", 1, debug)
+
+
+def _load_extensions(arguments):
+    """Imports the extensions on a command line, if any: help and completion list their names."""
+    words = [*arguments, *os.environ.get("COMP_WORDS", "").split()]
+    if any(word.startswith(("--extension", "--config")) for word in words):
+        from kerasdl.cli.options import load_extensions
+
+        load_extensions(arguments)
 
 
 def fail(message, code, debug):

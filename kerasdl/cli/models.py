@@ -4,7 +4,8 @@ import json
 
 import click
 
-from kerasdl.cli.options import backend_option, common_options, json_option
+from kerasdl.cli.group import common_options
+from kerasdl.cli.options import backend_option, json_option
 from kerasdl.runs import config as configuration
 
 

@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import logging
 import os
 import pathlib
 import shlex
@@ -11,29 +10,10 @@ import click
 
 from kerasdl.backend import BACKENDS
 from kerasdl.core import extensions, files
-from kerasdl.core.errors import ConfigError, suggest
+from kerasdl.core.errors import ConfigError
 from kerasdl.runs import checks
 from kerasdl.runs import config as configuration
 from kerasdl.tasks import TASKS, resolve_task
-
-
-class SuggestingGroup(click.Group):
-    """A group that lists its commands in the order given and suggests the closest name."""
-
-    def list_commands(self, context):
-        return list(self.commands)
-
-    def format_commands(self, context, formatter):
-        """One line per command, with its full first sentence."""
-        rows = [(name, each.get_short_help_str(200)) for name, each in self.commands.items()]
-        with formatter.section("Commands"):
-            formatter.write_dl(rows)
-
-    def resolve_command(self, context, arguments):
-        name = arguments[0] if arguments else ""
-        if name and not name.startswith("-") and name not in self.commands:
-            raise suggest("command", name, self.commands)
-        return super().resolve_command(context, arguments)
 
 
 class Name(click.ParamType):
@@ -195,36 +175,6 @@ def read_config(path):
             for name in named
         ]
     return values
-
-
-def set_quiet(context, parameter, quiet):
-    """Lowers the log level; --quiet may be anywhere on the command line."""
-    if quiet:
-        context.find_root().ensure_object(dict)["quiet"] = True
-        logging.getLogger().setLevel(logging.ERROR)
-        logging.getLogger("kerasdl").setLevel(logging.ERROR)
-
-
-def add_extensions(context, parameter, names):
-    """Stores the extensions; --extension may be anywhere on the command line."""
-    if names:
-        found = context.find_root().ensure_object(dict).setdefault("extensions", [])
-        found.extend(name for name in extensions.replace(names) if name not in found)
-
-
-def common_options(function):
-    """--extension, --quiet and --debug, accepted before and after the command's name."""
-    function = click.option(
-        "--debug", is_flag=True, expose_value=False, help="Show the traceback of an error."
-    )(function)  # read in `main`, before anything can fail
-    function = click.option(
-        "-q", "--quiet", is_flag=True, expose_value=False, callback=set_quiet,
-        help="Results only, no progress and no messages.",
-    )(function)  # fmt: skip
-    return click.option(
-        "--extension", multiple=True, expose_value=False, callback=add_extensions,
-        metavar="FILE|MODULE", help="Python file or module with further models, losses, ...",
-    )(function)  # fmt: skip
 
 
 def chosen_run(task, run, backend):

@@ -7,10 +7,10 @@ import sys
 
 import click
 
+from kerasdl.cli.group import common_options
 from kerasdl.cli.options import (
     backend_option,
     chosen_run,
-    common_options,
     json_option,
     task_argument,
 )

@@ -6,7 +6,8 @@ import sys
 
 import click
 
-from kerasdl.cli.options import backend_option, common_options, json_option
+from kerasdl.cli.group import common_options
+from kerasdl.cli.options import backend_option, json_option
 
 
 @click.command()

@@ -4,13 +4,14 @@ import json
 
 import click
 
-from kerasdl.cli.options import backend_option, common_options, json_option
+from kerasdl.cli.group import common_options
+from kerasdl.cli.options import backend_option, json_option
 from kerasdl.core import files
 from kerasdl.runs import config as configuration
 
 
 @click.command()
-@click.option("--quick", is_flag=True, help="Few images and epochs: minutes, not an hour.")
+@click.option("--quick", is_flag=True, help="Few steps: minutes, not hours.")
 @click.option("--out", type=click.Path(), default="saved_models/reproduce", show_default=True)
 @click.option("--seeds", type=click.IntRange(1), help="Runs per model (default 3, quick 1).")
 @click.option("--data", default="scenes", show_default=True, help="Data with masks.")

@@ -6,14 +6,8 @@ import sys
 
 import click
 
-from kerasdl.cli.options import (
-    backend_option,
-    common_options,
-    config_options,
-    given,
-    json_option,
-    task_argument,
-)
+from kerasdl.cli.group import common_options
+from kerasdl.cli.options import backend_option, config_options, given, json_option, task_argument
 
 
 @click.command()

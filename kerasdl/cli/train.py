@@ -2,9 +2,9 @@
 
 import click
 
+from kerasdl.cli.group import common_options
 from kerasdl.cli.options import (
     backend_option,
-    common_options,
     config_options,
     json_option,
     resolve,

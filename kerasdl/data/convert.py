@@ -11,6 +11,7 @@ import tomli_w
 from kerasdl.core import files
 from kerasdl.core.errors import ConfigError, DataError
 from kerasdl.data.folder.dataset_file import FILE_NAME
+from kerasdl.data.folder.tree import is_hidden
 
 SPLIT_FOLDERS = {"train": "train", "validation": "val", "test": "test"}
 UNSAFE = re.compile(r'[\x00-\x1f/\\:*?"<>|]+')  # in names of folders, on one system or another
@@ -119,9 +120,13 @@ def _free_name(name, place, taken):
 
 
 def _folder_names(class_names):
-    """Class names that every system takes as folders, all different."""
-    found = []
+    """Class names that every system takes as folders, all different, none hidden."""
+    found = {}
     for name in class_names:
         safe = UNSAFE.sub("-", name).strip(" .") or "class"
-        found.append(safe if safe not in found else f"{safe}-{len(found)}")
-    return tuple(found)
+        if is_hidden(safe):
+            safe = f"class-{safe}"
+        if safe.casefold() in found:
+            safe = f"{safe}-{len(found)}"
+        found[safe.casefold()] = safe
+    return tuple(found.values())

@@ -6,7 +6,7 @@ Rules, the same in training, evaluation and prediction:
   parsed at all.
 - The EXIF orientation is applied.
 - Transparency is laid over white (what lies hidden under it is not what a person sees).
-- 16-bit gray is divided by 256; float and 32-bit images have no known range and are refused.
+- Values of 16 bits are divided by 256; float and 32-bit images have no known range and are refused.
 - Of animations and multi-page files the first frame counts.
 - Damaged files are refused, never filled up with gray.
 """
@@ -74,6 +74,7 @@ class Header(NamedTuple):
         orientation: EXIF orientation, 1 to 8; 1 if there is none.
         frames: Number of frames or pages.
         transparent: Whether the file can hold transparent pixels.
+        deep: Whether a channel has 16 bits.
     """
 
     format: str
@@ -82,6 +83,7 @@ class Header(NamedTuple):
     orientation: int
     frames: int
     transparent: bool
+    deep: bool
 
 
 def read_image(path, max_pixels=MAX_PIXELS, frame=0, content=None):
@@ -132,7 +134,8 @@ def read_header(path, max_pixels=MAX_PIXELS):
         size = (width, height) if turned else (height, width)
         frames = getattr(image, "n_frames", 1)
         transparent = has_transparency(image)
-        return Header(format_of(image), image.mode, size, orientation, frames, transparent)
+        deep = image.mode.startswith("I;16") or any(";16" in str(tile[3]) for tile in image.tile)
+        return Header(format_of(image), image.mode, size, orientation, frames, transparent, deep)
 
 
 def resize_image(image, size, how):
@@ -249,6 +252,13 @@ def is_lossy(image):
         image.fp.seek(0)
         return b"VP8 " in image.fp.read(4096)  # a lossless one has the chunk "VP8L"
     return format_of(image) == "JPEG" or image.info.get("compression") == "jpeg"
+
+
+def require_single(image, path):
+    """Raises DataError if a mask file holds several images: one per class, or per object."""
+    count = getattr(image, "n_frames", 1)
+    if count > 1 and image.format != MULTI_PICTURE:
+        raise DataError(f"mask file with {count} images", path, "save one mask per file")
 
 
 def has_transparency(image):

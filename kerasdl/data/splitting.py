@@ -39,12 +39,12 @@ def divide(entries, config, path):
             made[split] = ordered[taken : taken + count]
             taken += count
     if taken >= len(ordered):
-        keys = " and ".join(f"{split}_split = 0" for split in made)
+        keys = " ".join(f"--set {split}_split=0" for split in made)
         raise DataError(
             f"{len(ordered)} training images are too few to take a {' and a '.join(made)} "
             "split from them",
             path,
-            f"add images, or set {keys}",
+            f"add images, or divide none: {keys}",
         )
     made["train"] = ordered[taken:]
     entries.update({split: sorted(members, key=_name) for split, members in made.items()})

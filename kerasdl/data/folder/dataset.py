@@ -13,7 +13,7 @@ import numpy
 from kerasdl.core.errors import DataError
 from kerasdl.data import images, path_name, splitting
 from kerasdl.data.base import Dataset, Sample
-from kerasdl.data.folder import discover, mask_scan, masks
+from kerasdl.data.folder import discover, mask_palettes, mask_scan, masks
 from kerasdl.data.folder.dataset_values import IGNORE
 from kerasdl.data.inspect.findings import listing, raise_first
 
@@ -157,7 +157,7 @@ def _count_classes(sources, rule, reading, skip_invalid):
     if errors and not skip_invalid:
         raise errors[0]
     found = [item for item in found if not isinstance(item, DataError)]
-    finding = mask_scan.count_finding(found, rule) or mask_scan.palette_finding(found, rule)
+    finding = mask_scan.count_finding(found, rule) or mask_palettes.palette_finding(found, rule)
     if finding:
         raise finding.as_error()
     used = mask_scan.used_values(found, rule)

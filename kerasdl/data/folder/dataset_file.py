@@ -40,7 +40,7 @@ import tomllib
 
 from kerasdl.core.errors import ConfigError, suggest
 from kerasdl.data.folder import dataset_values
-from kerasdl.data.folder.dataset_values import MOST_CLASSES, VOID_NAMES
+from kerasdl.data.folder.dataset_values import VOID_NAMES
 
 FILE_NAME = "dataset.toml"
 NAMES_FILE = "classes.txt"
@@ -252,8 +252,6 @@ def _checked_names(names, path):
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise ConfigError(f"class name '{repeated[0]}' is given twice", path)
-    if len(names) > MOST_CLASSES:
-        raise ConfigError(f"at most {MOST_CLASSES} classes, received {len(names)}", path)
     return tuple(names)
 
 

@@ -6,6 +6,7 @@ from kerasdl.core.errors import ConfigError, suggest
 
 VOID_NAMES = ("void", "unlabelled", "unlabeled", "ignore", "ignored", "ignore_label")
 IGNORE = "ignore"
+UNKNOWN = 65535  # what a stored value becomes that is no class and not ignored
 MOST_CLASSES = 255  # masks are uint8, and one value is kept for what is ignored
 CHANNELS = ("red", "green", "blue", "alpha")
 

@@ -1,8 +1,11 @@
 """The samples of a data folder: which image has which label or mask, in which split."""
 
 from kerasdl.core import registry
+from kerasdl.data.folder.dataset_values import MOST_CLASSES
 from kerasdl.data.folder.layouts import SPLITS, UNDIVIDED, Reading, common, folders
 from kerasdl.data.inspect.findings import listing
+
+ARCHIVES = {".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar"}
 
 
 def discover(location, annotation):
@@ -19,6 +22,8 @@ def discover(location, annotation):
         found = f"; it holds {folders.kinds(tree.others)}" if tree.others else ", it is empty"
         reading = Reading(tree, findings=list(tree.findings))
         expected = folders.EXPECTED[annotation]
+        if ARCHIVES & tree.others.keys():
+            expected = f"unpack the archive first; {expected}"
         reading.error(f"no images in the data folder{found}", "", expected)
         return reading
     reading = registry.load(location.source.read)(location, annotation)
@@ -30,6 +35,9 @@ def discover(location, annotation):
             only = f", only {listing(reading.splits)}" if reading.splits else ""
             reading.error(f"no training images{only}", "", folders.EXPECTED[annotation])
     complete(reading, file)
+    if annotation == "mask" and len(reading.class_names) > MOST_CLASSES:
+        what = f"{len(reading.class_names)} classes, but masks can have {MOST_CLASSES} at most"
+        reading.error(what, file.path or "", "leave out classes, or merge them")
     for entries in reading.splits.values():
         for entry in entries:
             if annotation != "label":

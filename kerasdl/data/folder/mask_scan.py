@@ -8,13 +8,13 @@ from typing import NamedTuple
 import numpy
 
 from kerasdl.core.errors import DataError
-from kerasdl.data.folder import masks
+from kerasdl.data.folder import mask_advice, mask_palettes, masks
 from kerasdl.data.folder.dataset_file import FILE_NAME
 from kerasdl.data.folder.dataset_values import MOST_CLASSES
 from kerasdl.data.inspect.findings import Finding, counted, listing, printable
 
 THREADS = 2
-WHITE = 0xFFFFFF
+WHITES = (1, 255, 65535)  # what stands for white in masks of 1, 8 and 16 bits
 MOST_EDGES = 6  # values from which on those along edges only count as interpolated
 
 
@@ -97,12 +97,12 @@ def count_finding(found, rule):
     used = used_values(found, rule)
     if not used or rule.values:
         return None
-    unclear = interpolated_finding(found, rule) or palette_finding(found, rule)
+    unclear = interpolated_finding(found, rule) or mask_palettes.palette_finding(found, rule)
     if unclear:
         return unclear
     place = next(mask.path for mask in found if used[-1] in mask.values)
     if used == [255]:
-        what, cause, fix = masks.explain_values(used, rule)
+        what, cause, fix = mask_advice.explain_values(used, rule)
         return Finding("error", what or "masks hold 255 only", place, cause, fix, "mask-values")
     # Few values, far apart, are marks (0 and 255, 0 and 128 ...), not indices.
     near = used[-1] < 2 * len(used) + 8 and used[-1] < MOST_CLASSES
@@ -133,18 +133,28 @@ def _meaning(found, rule, used, near):
 
 def _two_readings(found, rule, used):
     """Cause and both fixes of values that can be meant in two ways, or None."""
-    if used == [0, 1, 255] and not any({1, 255} <= {*mask.values.tolist()} for mask in found):
-        fix = f"put into {FILE_NAME}: ignore_label = 255, or if it is the same class as 1: "
-        fix += "mask_values = { 0 = 0, 1 = 1, 255 = 1 }"
-        return "255 marks pixels without a class, or some masks are stored in another way", fix
+    if len(used) > 2 and set(used) <= {0, *WHITES} and not _together(found, WHITES):
+        same = ", ".join(f"{value} = {min(value, 1)}" for value in used)
+        if used == [0, 1, 255]:
+            fix = f"put into {FILE_NAME}: ignore_label = 255, or if it is the same class as 1: "
+            fix += f"mask_values = {{ {same} }}"
+            return "255 marks pixels without a class, or some masks are stored in another way", fix
+        apart = ", ".join(f"{value} = {index}" for index, value in enumerate(used))
+        fix = f"put into {FILE_NAME}: mask_values = {{ {same} }}, or if they are several classes: "
+        return "masks stored in different ways", f"{fix}mask_values = {{ {apart} }}"
     solid = _areas(found, rule)[1]
     between = [value for value in used if not solid[value]]
     few = 0 < len(between) == len(used) - 2 < MOST_EDGES - 2
     if few and used[1:-1] == between and used[0] < 128 <= used[-1] < 256:
         pairs = ", ".join(f"{value} = {index}" for index, value in enumerate(used))
-        fix = f"{masks.THRESHOLD_LINE}, or if they are classes: mask_values = {{ {pairs} }}"
+        fix = f"{mask_advice.THRESHOLD_LINE}, or if they are classes: mask_values = {{ {pairs} }}"
         return "the values between occur along edges only", fix
     return None
+
+
+def _together(found, values):
+    """Whether a mask holds more than one of some values."""
+    return any(numpy.isin(mask.values, values).sum() > 1 for mask in found)
 
 
 def _areas(found, rule):
@@ -171,57 +181,11 @@ def interpolated_finding(found, rule):
     what = f"masks hold {len(used)} values, of which {len(edges)} occur along edges only"
     cause = "resized with interpolation, or once stored as JPEG"
     fix = "make the masks again from their source, resized to the nearest pixel"
-    if used[-1] < 256 and masks.two_levels(counts[:256]):
-        fix = f"a black and white mask: {masks.THRESHOLD_LINE}"
+    levels = counts[:256] if used[-1] < 256 else counts.reshape(256, 256).sum(1)
+    if masks.two_levels(levels):
+        fix = f"a black and white mask: {mask_advice.THRESHOLD_LINE}"
     place = next(mask.path for mask in found if not mask.colored and len(mask.values) > 2)
     return Finding("error", what, place, cause, fix, "mask-interpolated")
-
-
-def _white_first(found):
-    """Finding where palettes of two colors give white the index 0 and black the 1, or None."""
-    drawn = [mask for mask in found if mask.palette is not None]
-    colors = [dict(zip(mask.values.tolist(), mask.palette.tolist(), strict=True)) for mask in drawn]
-    swapped = {0: WHITE, 1: 0}
-    wrong = [mask for mask, own in zip(drawn, colors, strict=True) if own == swapped]
-    if not wrong or any(not own.items() <= swapped.items() for own in colors):
-        return None
-    highest = max(int(mask.values.max(initial=0)) for mask in found)
-    by_color = (
-        'mask_values = { "#000000" = 0, "#ffffff" = 1 }' if highest < 2 else "threshold = 128"
-    )
-    fix = f"put into {FILE_NAME}, if white is class 1: {by_color}"
-    if len(drawn) == len(found):
-        fix += ", or if the indices count: mask_values = { 0 = 0, 1 = 1 }"
-    what = "index 0 of the palette is white, 1 is black"
-    return Finding("error", what, wrong[0].path, "", fix, "mask-palette")
-
-
-def palette_finding(found, rule):
-    """Finding where one index has different colors in the palettes of the masks, or None."""
-    if rule.values or rule.threshold is not None:
-        return None  # the owner said that the indices count, or the colors
-    if finding := _white_first(found):
-        return finding
-    colors, places = {}, {}
-    for mask in found:
-        if mask.palette is None:
-            continue
-        for value, color in zip(mask.values.tolist(), mask.palette.tolist(), strict=True):
-            if value in rule.ignore:
-                continue
-            if colors.setdefault(value, color) == color:
-                places.setdefault(value, mask.path)
-                continue
-            everything = {int(c) for m in found if m.palette is not None for c in m.palette}
-            by_color = ", ".join(f'"#{c:06x}" = {i}' for i, c in enumerate(sorted(everything)))
-            values = sorted({int(v) for m in found if m.palette is not None for v in m.values})
-            by_index = ", ".join(f"{v} = {i}" for i, v in enumerate(values))
-            what = f"index {value} is #{colors[value]:06x} in {printable(places[value])}, "
-            what += f"#{color:06x} here: the palettes differ"
-            fix = f"put into {FILE_NAME}, if the colors count: mask_values = {{ {by_color} }}, "
-            fix += f"or if the indices count: mask_values = {{ {by_index} }}"
-            return Finding("error", what, mask.path, "", fix, "mask-palette")
-    return None
 
 
 def single_class_finding(found, rule):
@@ -237,10 +201,10 @@ def single_class_finding(found, rule):
     if not found:
         return None
     if targets:
-        what = f"all {counted(len(found), 'mask')} hold class {targets.pop()} only"
+        what = f"all {counted(len(found), 'training mask')} hold class {targets.pop()} only"
         fix = "give masks in which at least two classes occur"
     else:
-        what = f"all {counted(len(found), 'mask')} hold nothing but the ignored value"
+        what = f"all {counted(len(found), 'training mask')} hold nothing but the ignored value"
         fix = "correct ignore_label"
     return Finding("error", what, place, "there is nothing to learn", fix, "mask-single")
 
@@ -266,7 +230,7 @@ def outside_findings(found, rule):
     if gray:
         sound = [mask for mask in found if not mask.colored and not _unknown(mask, rule).size]
         everything = sorted(set().union(*(mask.values.tolist() for mask in (*gray, *sound))))
-        what, cause, fix = masks.explain_values(everything, rule)
+        what, cause, fix = mask_advice.explain_values(everything, rule)
         used = [value for value in everything if value not in rule.ignore]
         several = rule.classes == 2 and not rule.values and _two_readings(found, rule, used)
         cause, fix = several or (cause, fix)
@@ -313,7 +277,7 @@ def _unknown(mask, rule):
 
 def _colors_finding(colored, rule):
     colors = sorted(set().union(*(_unknown(mask, rule).tolist() for mask in colored)))
-    what, cause, fix = masks.explain_colors(colors, rule)
+    what, cause, fix = mask_advice.explain_colors(colors, rule)
     what = _several(what, colored)
     solid = set().union(*(mask.values[mask.solid].tolist() for mask in colored))
     if solid and len(colors) >= MOST_EDGES and 2 * len(solid.intersection(colors)) <= len(colors):

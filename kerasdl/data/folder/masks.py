@@ -18,12 +18,11 @@ import numpy
 
 from kerasdl.core.errors import DataError
 from kerasdl.data import images
-from kerasdl.data.folder.dataset_values import IGNORE, MOST_CLASSES
+from kerasdl.data.folder import mask_advice
+from kerasdl.data.folder.dataset_values import IGNORE, MOST_CLASSES, UNKNOWN
+from kerasdl.data.folder.mask_advice import MOST_LISTED, THRESHOLD_LINE
 
 IGNORED = 255  # what ignored values become where their own value is above 255 or named "ignore"
-UNKNOWN = 65535
-_MOST_LISTED = 12
-THRESHOLD_LINE = "put into dataset.toml: threshold = 128"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -147,7 +146,7 @@ def read_mask(source, rule):
         stored = pack_colors(stored)
     mask = rule.targets(stored, colored)
     if (mask == UNKNOWN).any():
-        explain = explain_colors if colored else explain_values
+        explain = mask_advice.explain_colors if colored else mask_advice.explain_values
         values = numpy.unique(stored[mask == UNKNOWN] if colored else stored)
         what, cause, fix = explain(values.tolist(), rule)
         path = source if isinstance(source, str | os.PathLike) else source.path
@@ -168,6 +167,7 @@ def read_with_palette(source, rule=MaskRule()):
     if not isinstance(source, str | os.PathLike):
         return source.read(), None
     with images.open_image(source) as image:
+        images.require_single(image, source)
         _refuse_drift(image, source, rule)
         if image.mode == "F":
             raise DataError("float mask", source, "save the class indices as 8-bit PNG")
@@ -177,13 +177,16 @@ def read_with_palette(source, rule=MaskRule()):
         if rule.channel:
             return _thresholded(_channel(upright, rule.channel, source), rule), None
         if upright.mode in ("RGBA", "LA", "PA"):
-            _refuse_label_in_alpha(upright, source)
+            _refuse_label_in_alpha(upright, source, rule)
         if rule.threshold is not None:
             return _thresholded(_gray(upright), rule), None
         if upright.mode == "P" and not rule.palette_as_colors:
             return numpy.array(upright), numpy.reshape(upright.getpalette(), (-1, 3))
         if upright.mode in ("1", "L", "I") or upright.mode.startswith("I;16"):
             stored = numpy.array(upright)
+            if upright.mode == "I" and stored.min(initial=0) < 0:
+                fix = "store the pixels without a class as 255"
+                raise DataError(f"mask holds the negative value {stored.min()}", source, fix)
             # Pillow spreads gray of 2 and 4 bits over 0-255; the class index is what was stored.
             divisor = {"L;2": 85, "L;4": 17}.get(raw_mode, 1)
             return (stored.astype("uint8") if upright.mode == "1" else stored // divisor), None
@@ -202,9 +205,8 @@ def _refuse_drift(image, path, rule):
     name = images.format_of(image)
     if name not in ("JPEG", "WEBP"):
         name = f"{name} with JPEG compression"
-    gray = numpy.asarray(image.convert("L"))
     fix = "save the mask as PNG from its source; a converted file keeps the drift"
-    if two_levels(numpy.bincount(gray.ravel(), minlength=256)):
+    if two_levels(numpy.array(image.convert("L").histogram())):
         fix = f"a black and white mask: {THRESHOLD_LINE}"
     what = f"{name} cannot hold class indices: its values drift where two classes meet"
     raise DataError(what, path, fix)
@@ -222,12 +224,22 @@ def two_levels(counts):
     return all((part >= 0.02 * total).sum() <= 1 for part in (dark, light))
 
 
-def _refuse_label_in_alpha(image, path):
-    """Raises DataError if the transparency varies and the color does not."""
+def _refuse_label_in_alpha(image, path, rule):
+    """Raises DataError if the transparency varies and the color does not, or not everywhere."""
     bands = [numpy.asarray(band) for band in image.split()]
+    fix = 'put into dataset.toml: mask_channel = "alpha"'
     if all((band == band.flat[0]).all() for band in bands[:-1]) and numpy.ptp(bands[-1]):
-        fix = 'put into dataset.toml: mask_channel = "alpha"'
         raise DataError("mask of one color, whose transparency differs", path, fix)
+    if image.mode != "RGBA" or rule.colors or rule.values:
+        return
+    packed, hidden = pack_colors(numpy.asarray(image)), bands[-1] == 0
+    both = set(numpy.unique(packed[hidden])) & set(numpy.unique(packed[~hidden])) - {0}
+    if both:
+        colors = numpy.unique(packed).tolist()[:MOST_LISTED]
+        pairs = ", ".join(f'"#{color:06x}" = {index}' for index, color in enumerate(colors))
+        what = f"the color #{both.pop():06x} is transparent in places, and opaque in others"
+        fix += f", or, if the colors count: mask_values = {{ {pairs} }}"
+        raise DataError(what, path, fix)
 
 
 def _channel(image, name, path):
@@ -254,61 +266,6 @@ def _thresholded(gray, rule):
     return gray if rule.threshold is None else (gray >= rule.threshold).astype("uint8")
 
 
-def explain_values(values, rule):
-    """What is wrong with some stored values, the probable cause and the fix, as three texts."""
-    outside = [
-        value for value, to in zip(values, rule.targets(values), strict=True) if to == UNKNOWN
-    ]
-    what = f"mask holds {_numbers(outside)} (all values: {_numbers(values)})"
-    what += f", allowed: {_allowed(rule)}"
-    if rule.values:
-        lines = ", ".join(f'{value} = "ignore"' for value in outside[:_MOST_LISTED])
-        return what, "mask_values leaves them out", f"add to mask_values: {lines}"
-    used = [value for value in values if value not in rule.ignore]
-    if used in ([0, 255], [255]) and rule.classes in (None, 2):
-        cause = "a binary mask stored as black and white"
-        return what, cause, "put into dataset.toml: mask_values = { 0 = 0, 255 = 1 }"
-    if outside == [255]:
-        cause = "255 usually marks pixels without a class"
-        return what, cause, "put into dataset.toml: ignore_label = 255"
-    if rule.classes and used == list(range(1, rule.classes + 1)):
-        pairs = ", ".join(f"{value} = {value - 1}" for value in used)
-        return what, "classes counted from 1", f"put into dataset.toml: mask_values = {{ {pairs} }}"
-    # Where a value above 0 is a class index already, a new numbering would mix up the classes.
-    spread = [value for value in used if value] == [value for value in outside if value > 0]
-    if spread and rule.classes and len(used) == rule.classes <= _MOST_LISTED:
-        pairs = ", ".join(f"{value} = {index}" for index, value in enumerate(used))
-        cause = "classes stored as spread gray values"
-        return what, cause, f"put into dataset.toml: mask_values = {{ {pairs} }}"
-    if outside == [rule.classes]:
-        cause = f"{rule.classes} names, but {rule.classes + 1} values"
-        return what, cause, f"name class {rule.classes}, or put ignore_label = {rule.classes}"
-    if len(used) > 4 and used[0] < 64 and used[-1] >= 192 and rule.classes in (None, 2):
-        return what, "a black and white mask that was smoothed", THRESHOLD_LINE
-    if len(values) > 64:
-        cause = "a gray image instead of a mask, or a mask resized with interpolation"
-        return what, cause, "make the mask again from its source"
-    cause = "more classes than names, or values that mean something else"
-    return what, cause, "name all classes, or list the values in mask_values of dataset.toml"
-
-
-def explain_colors(colors, rule):
-    """What is wrong with packed colors outside the table, probable cause and fix, as texts."""
-    names = [f"#{color:06x}" for color in colors[:_MOST_LISTED]]
-    more = f" and {len(colors) - len(names)} more" if len(colors) > len(names) else ""
-    what = f"mask holds the color{'s' if len(colors) > 1 else ''} {', '.join(names)}{more}"
-    if len(colors) > MOST_CLASSES:
-        cause = "a photograph, or a color mask that was smoothed or stored with loss"
-        return what, cause, "make the mask again from its source, without interpolation"
-    start = 1 + max((target for target in rule.colors.values() if target != IGNORE), default=-1)
-    pairs = ", ".join(f'"{name}" = {start + index}' for index, name in enumerate(names))
-    if rule.colors:
-        what += ", which no class has"
-        return what, "", f'add to mask_values of dataset.toml, such as {pairs}, or = "ignore"'
-    fix = f"put into dataset.toml, with your indices: mask_values = {{ {pairs} }}"
-    return what, "classes stored as colors", fix
-
-
 def pack_colors(colors):
     """Colors (..., 3) uint8 as integers red << 16 | green << 8 | blue."""
     wide = colors.astype("int32")
@@ -329,17 +286,3 @@ def default_palette(count):
                 color[channel] |= (index >> (3 * bit + channel) & 1) << (7 - bit)
         palette.append(tuple(color))
     return tuple(palette)
-
-
-def _allowed(rule):
-    if rule.values:
-        text = _numbers(sorted(rule.values))
-    else:
-        last = (rule.classes or MOST_CLASSES + 1) - 1
-        text = f"0 to {last}" if last else "0"
-    return text + "".join(f" and {value} (ignored)" for value in rule.ignore)
-
-
-def _numbers(values):
-    text = ", ".join(str(value) for value in values[:_MOST_LISTED])
-    return text + (f" and {len(values) - _MOST_LISTED} more" if len(values) > _MOST_LISTED else "")

@@ -11,7 +11,7 @@ import time
 from kerasdl import data
 from kerasdl.core import registry
 from kerasdl.core.errors import ConfigError, DataError
-from kerasdl.data.folder import discover, mask_scan, masks
+from kerasdl.data.folder import discover, mask_palettes, mask_scan, masks
 from kerasdl.data.folder.dataset_file import FILE_NAME
 from kerasdl.data.folder.layouts import UNDIVIDED
 from kerasdl.data.inspect import statistics as summary
@@ -22,6 +22,7 @@ QUICK_HEADERS = 2000  # images whose head the quick check reads
 QUICK_MASKS = 64  # masks whose values the quick check reads
 QUICK_SAMPLES = 16  # samples of other data sets that the quick check reads
 YAML_FILES = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")  # as Ultralytics has them
+TRAINING = ("train", UNDIVIDED)  # what there is to learn from
 MOST_LINES = 20  # findings of one kind that the text shows; JSON holds all
 
 
@@ -132,7 +133,7 @@ def check_folder(location, annotation, config, quick, dataset=None):
     labels = [(split, entry.label) for split, entry in jobs]
     _summarize(report, records, labels, annotation, rule if names else None, names, quick)
     if annotation == "mask" and not report.failed:
-        rest = [jobs[index][1] for index in range(len(jobs)) if index not in valued]
+        rest = [jobs[index] for index in range(len(jobs)) if index not in valued]
         findings += _one_class(records, rest, rule)
     if not quick and not report.failed:
         _try_to_load(location, annotation, config, findings)
@@ -140,8 +141,9 @@ def check_folder(location, annotation, config, quick, dataset=None):
 
 
 def _one_class(records, rest, rule):
-    """Finding if all masks hold one class. Others are read until a second class is found."""
-    found = [record.mask for record in records if record.mask]
+    """Finding if all training masks hold one class. More are read until a second is found."""
+    found = [record.mask for record in records if record.mask and record.split in TRAINING]
+    rest = [entry for split, entry in rest if split in TRAINING]
     finding = mask_scan.single_class_finding(found, rule)
     while finding and rest:
         sources = [entry.mask_source() for entry in rest[:QUICK_MASKS]]
@@ -192,7 +194,7 @@ def _summarize(report, records, labels, annotation, rule, names, quick):
         found = [record.mask for record in records if record.mask]
         findings += mask_scan.outside_findings(found, rule)
         if not any(finding.severity == "error" for finding in findings):
-            several = mask_scan.palette_finding(found, rule)
+            several = mask_palettes.palette_finding(found, rule)
             findings += [several] if several else []
         # A few masks, or those left over where most are wrong, say nothing about the balance.
         known = sum(mask_scan.class_counts(mask, rule, len(names)) is not None for mask in found)

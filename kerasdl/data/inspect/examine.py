@@ -5,12 +5,15 @@ import hashlib
 import pathlib
 
 import numpy
+import PIL.Image
 
 from kerasdl.core.errors import DataError
 from kerasdl.data import images
 from kerasdl.data.folder import mask_scan, masks
 from kerasdl.data.inspect.findings import Finding
 from kerasdl.data.suffixes import SUFFIXES
+
+MOST_COLORS = 32  # of a mask; photographs hold more
 
 
 @dataclasses.dataclass
@@ -27,6 +30,7 @@ class Record:
         digest: Hash over the pixels; empty if they were not decoded.
         gray: Whether the three channels are equal everywhere.
         blank: Whether all pixels are white, as fully transparent images become.
+        drawn: Whether the image holds few colors, as masks do.
         highest: Highest value of any channel, 0 to 255.
         mask: MaskValues, or None.
         findings: What is wrong with this sample alone.
@@ -41,6 +45,7 @@ class Record:
     digest: str = ""
     gray: bool = False
     blank: bool = False
+    drawn: bool = False
     highest: int = 0
     mask: mask_scan.MaskValues | None = None
     findings: list[Finding] = dataclasses.field(default_factory=list)
@@ -66,7 +71,7 @@ def examine_files(split, entry, rule, decode=True, read_mask=True):
     try:
         record.header = images.read_header(entry.image)
         record.size = record.header.size
-        if decode or record.header.mode.startswith("I;16"):
+        if decode or record.header.deep:
             _add_pixels(record, images.read_image(entry.image))
     except DataError as error:
         record.fail(error, "unreadable")
@@ -125,5 +130,6 @@ def _add_pixels(record, image):
     record.gray = bool(
         (image[..., 0] == image[..., 1]).all() and (image[..., 1] == image[..., 2]).all()
     )
+    record.drawn = PIL.Image.fromarray(image).getcolors(MOST_COLORS) is not None
     record.blank = bool(image.min() == 255)
     record.highest = int(image.max())

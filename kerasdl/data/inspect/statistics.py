@@ -91,15 +91,23 @@ def image_findings(records, annotation):
         fix = "remove them if they are thumbnails or mistakes"
         yield from _some("warning", "small", small, what, fix)
     yield from _range_findings(filed)
+    if annotation == "none":
+        yield from _color_findings(readable)
+
+
+def _color_findings(readable):
+    """Images from which no color can be learned."""
     gray = [record for record in readable if record.gray and record.digest]
-    if annotation != "none" or not gray:
-        return
-    if len(gray) == len(readable):
+    if gray and len(gray) == len(readable):
         what = "all images are gray, there is no color to learn"
         yield Finding("error", what, gray[0].path, "", "give color images", "gray")
     else:
         what = "without color, which teach to predict gray"
         yield from _some("warning", "gray", gray, what, "remove them")
+    drawn = [record for record in readable if record.drawn and not record.gray]
+    if len(drawn) < len(readable):
+        what = "of few colors, as masks and drawings are"
+        yield from _some("warning", "drawn", drawn, what, "remove them if they are masks")
 
 
 def _some(severity, kind, members, what, fix=""):
@@ -111,12 +119,15 @@ def _some(severity, kind, members, what, fix=""):
 
 def _range_findings(filed):
     """16-bit images whose values do not use the range: 12 bits in 16, as microscopes store them."""
-    deep = [record for record in filed if record.header.mode.startswith("I;16") and record.digest]
+    deep = [record for record in filed if record.header.deep and record.digest]
     highest = max((record.highest for record in deep), default=RANGE)
+    what = f"of 16 bits with values up to {highest * 256 + 255} only, which become "
     if highest < RANGE // 16:
-        what = f"of 16 bits with values up to {highest * 256 + 255} only, which become nearly black"
         fix = "multiply the values to the full range (12 bits: by 16), or save them as 8-bit"
-        yield from _some("error", "range", deep, what, fix)
+        yield from _some("error", "range", deep, what + "nearly black", fix)
+    elif highest < RANGE // 4:
+        fix = "if the range is of 14 bits, multiply the values by 4, or save them as 8-bit"
+        yield from _some("warning", "range", deep, what + "dark", fix)
 
 
 def class_findings(records, class_names, statistics):

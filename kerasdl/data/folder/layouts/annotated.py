@@ -3,6 +3,7 @@
 import collections
 import math
 import os
+import unicodedata
 from typing import NamedTuple
 
 import numpy
@@ -209,23 +210,32 @@ def find_files(
     images = reading.tree.images
     places = [place for place in dict.fromkeys(places) if reading.tree.count(place)]
 
+    composed = {unicodedata.normalize("NFC", name): name for name in images if not name.isascii()}
+
     def placed(names):
-        names = [name.replace("\\", "/").removeprefix("./") for name in names]
-        candidates = (common.join(place, name) for place in places for name in names)
-        return next((name for name in candidates if common.has(images, name)), None)
+        names = [_plain(name) for name in names]
+        candidates = [common.join(place, name) for place in places for name in names]
+        exact = next((name for name in candidates if common.has(images, name)), None)
+        return exact or next(filter(None, map(composed.get, candidates)), None)
 
     found = [placed(names) for names in wanted]
     if any(found):
         return found
     by_name = collections.defaultdict(list)
     for file in images:
-        by_name[file.rsplit("/", 1)[-1]].append(file)
+        by_name[_plain(file.rsplit("/", 1)[-1])].append(file)
 
     def unique(names):
-        files = [by_name[name.replace("\\", "/").rsplit("/", 1)[-1]] for name in names]
+        files = [by_name[_plain(name).rsplit("/", 1)[-1]] for name in names]
         return next((one[0] for one in files if len(one) == 1), None)
 
     return [unique(names) for names in wanted]
+
+
+def _plain(name):
+    """A name of a document as it is looked for: with "/", Unicode composed."""
+    name = name.replace("\\", "/").removeprefix("./")
+    return name if name.isascii() else unicodedata.normalize("NFC", name)
 
 
 def report_missing(reading: Reading, document: str, missing: list[str]) -> None:

@@ -27,7 +27,8 @@ def matches(location):
     if not any(map(LIKELY.search, tree.images)):
         return False
     images, masks = _assigned(tree)
-    return bool(masks) and 2 * len(masks) >= len(images) and masks.keys() <= images.keys()
+    enough = bool(masks) and 2 * len(masks) >= len(images) and masks.keys() <= images.keys()
+    return enough and not any(_in_mask_folder(tree, name) for name in map(images.get, masks))
 
 
 def read(location, annotation):
@@ -91,6 +92,12 @@ def _several(masks):
         if len(found) > 1:
             return sorted(found)
     return []
+
+
+def _in_mask_folder(tree, name):
+    """Whether a file lies in a folder of masks beside others: x.png + x_gt.png are both masks."""
+    above, _, folder = name.rpartition("/")[0].rpartition("/")
+    return splits.is_mask_folder(folder) and len(tree.children(above)) > 1
 
 
 def _assigned(tree):

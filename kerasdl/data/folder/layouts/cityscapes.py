@@ -1,5 +1,7 @@
 """Cityscapes: `leftImg8bit/SPLIT/CITY/*_leftImg8bit.png`, `gtFine/SPLIT/CITY/*_gtFine_*.png`.
 
+Without `gtFine/` the coarse masks of `gtCoarse/` are read.
+
 `_labelIds` (34 values) become the 19 classes of the benchmark, all others are ignored;
 `_labelTrainIds` are taken as they are where there are no `_labelIds`. `_color`, `_instanceIds` and
 the polygons are never read. The published masks of the test cities hold nothing but void: they are
@@ -32,22 +34,23 @@ CLASSES = (  # name, label id, color; the position is the train id
     ("bicycle", 33, (119, 11, 32)),
 )
 LABEL_IDS = 34  # 0 to 33
-IMAGES, MASKS = "leftImg8bit", "gtFine"
+IMAGES, MASKS = "leftImg8bit", ("gtFine", "gtCoarse")
 SPLITS = {"train": "train", "val": "validation", "test": "test"}
 TEST_CITIES = {"berlin", "bielefeld", "bonn", "leverkusen", "mainz", "munich"}
-ENDINGS = ("_gtFine_labelIds", "_gtFine_labelTrainIds")
+ENDINGS = ("_labelIds", "_labelTrainIds")
 
 
 def matches(location):
-    """Whether there are `leftImg8bit/` and `gtFine/`."""
-    return bool(common.bases(location.tree, IMAGES, MASKS))
+    """Whether there are `leftImg8bit/` and `gtFine/` or `gtCoarse/`."""
+    return any(common.bases(location.tree, IMAGES, masks) for masks in MASKS)
 
 
 def read(location, annotation):
     """The 19 classes for segmentation, and the images for colorization."""
     tree = location.tree
     reading = Reading(tree)
-    base = common.one_base(reading, common.bases(tree, IMAGES, MASKS), TITLE)
+    kind = next(masks for masks in MASKS if common.bases(tree, IMAGES, masks))
+    base = common.one_base(reading, common.bases(tree, IMAGES, kind), TITLE)
     if base is None:
         return reading
     at = {folder: f"{common.join(base, IMAGES)}/{folder}" for folder in SPLITS}
@@ -56,12 +59,14 @@ def read(location, annotation):
         common.images_only(reading, {SPLITS[folder]: at for folder, at in folders.items()})
         reading.summary = f"{TITLE}: images of leftImg8bit/{{{','.join(folders)}}}"
         return reading
-    labels = common.join(base, MASKS)
-    ending = next((e for e in ENDINGS if _any_ends(tree, labels, e)), None)
+    labels = common.join(base, kind)
+    found = {stem[stem.rfind(f"_{kind}") :] for stem in map(pairing.stem, tree.below(labels))}
+    ending = next((f"_{kind}{e}" for e in ENDINGS if f"_{kind}{e}" in found), None)
     if ending is None:
-        reading.error(
-            "no _gtFine_labelIds.png among the masks", labels, "extract gtFine_trainvaltest.zip"
-        )
+        fix = f"extract {kind}_trainvaltest.zip, or if these are other data, put into dataset.toml:"
+        fix += f' images = "{common.join(base, IMAGES)}", masks = "{labels}", image_suffix = '
+        fix += '"_leftImg8bit" and ' + " or ".join(f'mask_suffix = "{e}"' for e in sorted(found))
+        reading.error(f"no _{kind}_labelIds.png among the masks", labels, fix)
         return reading
     if "test" in folders and set(tree.children(folders["test"])) <= TEST_CITIES:
         common.note(reading, "masks of the test cities are empty, left out", folders.pop("test"))
@@ -75,16 +80,12 @@ def read(location, annotation):
             common.unserved_test(reading, images)
     reading.class_names = tuple(name for name, _, _ in CLASSES)
     reading.palette = tuple(color for _, _, color in CLASSES)
-    if ending == ENDINGS[0]:
+    if ending.endswith(ENDINGS[0]):
         ids = {label: index for index, (_, label, _) in enumerate(CLASSES)}
         reading.values = {value: ids.get(value, IGNORE) for value in range(LABEL_IDS)}
         how = "labelIds -> 19 classes, void ignored"
     else:
         reading.ignore = (255,)
         how = "labelTrainIds: 19 classes, 255 ignored"
-    reading.summary = f"{TITLE}: {how}, splits from gtFine/{{{','.join(folders)}}}"
+    reading.summary = f"{TITLE}: {how}, splits from {kind}/{{{','.join(folders)}}}"
     return reading
-
-
-def _any_ends(tree, folder, ending):
-    return any(pairing.stem(name).endswith(ending) for name in tree.below(folder))

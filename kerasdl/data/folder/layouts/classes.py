@@ -6,14 +6,14 @@ import pathlib
 import re
 import unicodedata
 
-from kerasdl.data.folder.layouts import UNDIVIDED, common, relations
+from kerasdl.data.folder.layouts import UNDIVIDED, common, relations, tables
 from kerasdl.data.folder.layouts.splits import IMAGE_FOLDERS, is_mask_folder, mask_folder
 from kerasdl.data.inspect.findings import counted, listing, printable
 
 TRAIN = re.compile("train", re.IGNORECASE)
 SPLIT = re.compile("train|val|test|dev|unlabel", re.IGNORECASE)
-TABLES = (".csv", ".tsv")
 MOST_PAIRED = 12  # class folders up to which pairs of images and masks are looked for
+NO_TABLE = "; or list files and classes in a table, and name it in dataset.toml: labels_csv"
 EXPECTED = "expected one folder per class, or train/, val/, test/ with one folder per class in each"
 
 
@@ -26,13 +26,15 @@ def add_classes(reading, file, folders):
         for name in tree.children(folder)
         if name.lower() in IMAGE_FOLDERS
     ]
-    if any(tree.count(name) and mask_folder(tree, name) is not None for name in usual):
+    paired = (tree.count(name) and mask_folder(tree, name) is not None for name in usual)
+    if any(paired) and not {*tree.children("")} <= {*file.names}:
         reading.error(
             "images and masks, not class folders",
             "",
             f"{EXPECTED}; for these data use the task segmentation",
         )
         return
+    _leave_out_test(reading, folders)
     members, loose = _members(reading, folders)
     names = sorted({name for split in members.values() for name in split})
     filled = [name for name in names if any(split[name] for split in members.values())]
@@ -46,16 +48,20 @@ def add_classes(reading, file, folders):
         reading.error(
             "no class folders",
             printable(str(pathlib.PurePath(loose[0]).parent)),
-            EXPECTED + _table_line(tree),
+            EXPECTED + (_table_line(tree) or NO_TABLE),
         )
         return
     if not file.names and _is_something_else(reading, folders, filled):
         return
+    if len(filled) > 1 and not (file.names or file.layout) and _may_be_in_table(reading, filled):
+        return
     if len(filled) == 1:
-        inner = tree.children(filled[0])
-        fix = f"did you mean {tree.root / filled[0]}? " if len(inner) > 1 else ""
+        inner = _first_branching(tree, filled[0])
+        fix = f"did you mean {printable(tree.root / inner)}? " if inner else ""
         reading.error(
-            f"only one class folder: {printable(filled[0])}", "", fix + EXPECTED + _table_line(tree)
+            f"only one class folder: {printable(filled[0])}",
+            "",
+            fix + EXPECTED + (_table_line(tree) or NO_TABLE),
         )
     _check_equal_names(reading, names)
     names = _ordered(reading, file, names)
@@ -70,6 +76,24 @@ def add_classes(reading, file, folders):
             for label, name in enumerate(names)
             for image in members[split].get(name, [])
         ]
+
+
+def _leave_out_test(reading, folders):
+    """Takes a test folder that holds no class folders, as of a competition, from the splits."""
+    tree, folder = reading.tree, folders.get("test")
+    if folder and len(folders) > 1 and len(tree.within(folder)) == tree.count(folder):
+        what = f"{counted(tree.count(folder), 'test image')} outside class folders left out"
+        common.note(reading, what, folder, "`kerasdl predict` reads them")
+        del folders["test"]
+
+
+def _first_branching(tree, folder):
+    """The first folder within a folder that holds several folders; "" if there is none."""
+    inner = [name for name in tree.children(folder) if tree.count(f"{folder}/{name}")]
+    while len(inner) == 1:
+        folder = f"{folder}/{inner[0]}"
+        inner = [name for name in tree.children(folder) if tree.count(f"{folder}/{name}")]
+    return folder if inner else ""
 
 
 def _is_something_else(reading, folders, names):
@@ -93,7 +117,8 @@ def _is_something_else(reading, folders, names):
             top,
             f"if these are the classes, put the splits into dataset.toml: train = "
             f'"{prefix}{names[0]}" and val = "{prefix}{names[1]}"; if the outer ones are: '
-            f"names = [{listed}]",
+            f"names = [{listed}]; if they are versions of the same images, give one of them: "
+            f"--data {printable(tree.root / prefix / names[0])}",
         )
         return True
     if len(names) > 1 and all(map(SPLIT.match, names)) and any(map(TRAIN.match, names)):
@@ -117,10 +142,22 @@ def _is_something_else(reading, folders, names):
     return False
 
 
+def _may_be_in_table(reading, names):
+    """Adds an error where a table lists the images, and may hold other classes than the folders."""
+    table = tables.tells_classes(reading.tree, names)
+    if table:
+        reading.error(
+            f"folders {listing(names)}, and a table that lists their images",
+            table,
+            f'put into dataset.toml, if the table holds the classes: labels_csv = "{table}", '
+            f'or if the folders are the classes: layout = "folders"',
+        )
+    return bool(table)
+
+
 def _table_line(tree):
     """The line for a table that may hold the labels; empty if there is none."""
-    found = (name for name in tree.documents if name.lower().endswith(TABLES))
-    name = next((name for name in found if name.count("/") < 2), None)
+    name = next(iter(tables.candidates(tree)), None)
     line = f'labels_csv = "{printable(name)}"' if name else ""
     return f"; if a table holds the classes, put into dataset.toml: {line}" if name else ""
 
@@ -142,9 +179,9 @@ def _may_be_pair(tree, images, masks):
 def _members(reading, folders):
     """Images per split and class folder, and the images beside the class folders.
 
-    Masks in class folders, CLASS/masks/ beside CLASS/images/, are left out.
+    Masks in class folders are left out: CLASS/masks/ beside CLASS/images/, x_GT.png beside x.png.
     """
-    tree, left_out = reading.tree, 0
+    tree, left_out, drawn = reading.tree, 0, set()
     members, loose = {split: collections.defaultdict(list) for split in folders}, []
     for split, folder in folders.items():
         masks = set()
@@ -153,17 +190,26 @@ def _members(reading, folders):
             within = tree.children(f"{folder}/{child}" if folder else child)
             if any(name.lower() in IMAGE_FOLDERS for name in within):
                 masks.update(f"{child}/{name}" for name in within if is_mask_folder(name))
+        drawn |= _drawn_beside(tree, folder)
         for name, full in zip(tree.below(folder), tree.full(folder), strict=True):
             top, separator, _ = name.partition("/")
-            if masks and "/".join(name.split("/", 2)[:2]) in masks:
+            if full in drawn or masks and "/".join(name.split("/", 2)[:2]) in masks:
                 left_out += 1
             elif separator:
                 members[split][top].append(full)
             else:
                 loose.append(full)
     if left_out:
-        common.note(reading, f"{counted(left_out, 'mask')} left out, by the names of the folders")
+        common.note(reading, f"{counted(left_out, 'mask')} left out, by the names and content")
     return members, loose
+
+
+def _drawn_beside(tree, folder):
+    """Masks beside the images of class folders; some folders tell whether there are any."""
+    children = [f"{folder}/{name}" if folder else name for name in tree.children(folder)]
+    if any(relations.drawn_beside(tree, child) for child in children[:MOST_PAIRED]):
+        return set().union(*(relations.drawn_beside(tree, child) for child in children))
+    return set()
 
 
 def _report_empty_class(reading, split, training, folder, name):

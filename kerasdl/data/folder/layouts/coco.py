@@ -71,7 +71,7 @@ def _documents(location):
     found = [name for name in found if not name.rsplit("/", 1)[-1].startswith(FOREIGN)]
     if len(found) > MOST_DOCUMENTS:
         return []
-    return [name for name in found if _is_coco(common.head(location, name))]
+    return [name for name in found if _is_coco(common.head(location.tree, name))]
 
 
 def _is_coco(text):

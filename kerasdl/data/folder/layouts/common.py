@@ -12,7 +12,7 @@ import numpy
 
 from kerasdl.core.errors import DataError
 from kerasdl.data import images
-from kerasdl.data.folder import masks
+from kerasdl.data.folder import mask_advice
 from kerasdl.data.folder.layouts import SPLITS, Entry, Reading
 from kerasdl.data.inspect.findings import Finding, counted, listing, printable
 
@@ -21,12 +21,12 @@ _MOST_VALUES = 10**6  # of a list in a MATLAB file
 HEAD = 65536  # bytes of a document that tell what it is
 
 
-def bases(tree, *markers: str) -> list[str]:
+def bases(tree, *markers: str, depth: int = MOST_DEPTH) -> list[str]:
     """Folders that hold all of some folders, such as "VOCdevkit/VOC2012"; "" is the root."""
     first = markers[0]
     found = [""] if has(tree.folders, first) else []
     for name in tree.folders:
-        if name.endswith("/" + first) and name.count("/") - first.count("/") <= MOST_DEPTH:
+        if name.endswith("/" + first) and name.count("/") - first.count("/") <= depth:
             found.append(name[: -len(first) - 1])
     return [base for base in found if all(has(tree.folders, join(base, m)) for m in markers)]
 
@@ -135,10 +135,17 @@ def read_table(reading: Reading, name: str) -> list[dict[str, str]]:
     Raises DataError if it is empty or has a line with too few or too many cells.
     """
     try:
-        text = (reading.tree.root / name).read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        fix = "save it as UTF-8"
-        raise DataError(f"file cannot be read: {error}", reading.tree.root / name, fix) from error
+        content = (reading.tree.root / name).read_bytes()
+        text = content.decode(_encoding(content))
+        if "\0" in text:
+            raise UnicodeError("UTF-16 without a byte order mark")
+    except OSError as error:
+        raise DataError(
+            f"table cannot be read: {error.strerror}", reading.tree.root / name
+        ) from error
+    except UnicodeError as error:
+        what = "table is neither UTF-8 nor UTF-16 text"
+        raise DataError(what, reading.tree.root / name, "save it as UTF-8") from error
     table = rows_of(text.splitlines())
     short = next((row for row in table if None in row or None in row.values()), None)
     if short is not None:
@@ -148,6 +155,11 @@ def read_table(reading: Reading, name: str) -> list[dict[str, str]]:
         fix = "the first line names the columns"
         raise DataError("table is empty", reading.tree.root / name, fix)
     return table
+
+
+def _encoding(content):
+    """UTF-8, or UTF-16 where the byte order mark says so (Excel's "Unicode text")."""
+    return "utf-16" if content.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
 
 
 def rows_of(lines: list[str]) -> list[dict[str, str]]:
@@ -187,11 +199,12 @@ def _read_text(reading, name):
         return ""
 
 
-def head(location, name: str) -> str:
+def head(tree, name: str) -> str:
     """The first kilobytes of a document, to tell its format; empty if it cannot be read."""
     try:
-        with open(location.tree.root / name, "rb") as file:
-            return file.read(HEAD).decode("utf-8", "replace").lstrip("\ufeff")
+        with open(tree.root / name, "rb") as file:
+            start = file.read(HEAD)
+            return start.decode(_encoding(start), "replace").lstrip("\ufeff")
     except OSError:
         return ""
 
@@ -253,6 +266,7 @@ class FileMask:
 
 def _black_and_white(path, threshold=None):
     with images.open_image(path) as image:
+        images.require_single(image, path)
         exact, indexed = image.format != "JPEG", image.mode == "P"
         image.load()
         upright = images.turn_upright(image, images.orientation_of(image))
@@ -263,7 +277,9 @@ def _black_and_white(path, threshold=None):
     if exact and values <= {0, 1} and not indexed:
         return gray
     if exact and not values <= {0, 255}:
-        smoothed = f", or {masks.THRESHOLD_LINE}" if min(values) < 64 and max(values) > 191 else ""
+        smoothed = (
+            f", or {mask_advice.THRESHOLD_LINE}" if min(values) < 64 and max(values) > 191 else ""
+        )
         raise DataError(
             f"mask is not black and white: it holds {listing(sorted(values))}",
             path,

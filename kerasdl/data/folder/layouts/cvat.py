@@ -24,7 +24,7 @@ def matches(location):
     """Whether there is an `annotations.xml` that starts as CVAT's does."""
     if not common.has(location.tree.documents, FILE):
         return False
-    start = common.head(location, FILE)
+    start = common.head(location.tree, FILE)
     return "<annotations" in start and ("<meta" in start or "<image " in start)
 
 

@@ -101,6 +101,9 @@ def _add_pairs(reading, file, folders):
             continue
         found = tree.within(folder) if masks_at.startswith(folder) else tree.below(folder)
         images, masks = relations.pair_keys(found, tree.below(masks_at))
+        if not images.keys() & masks.keys() and (fix := _partners(tree)):
+            reading.error(f"no mask in {masks_at} has the name of an image", folder, fix)
+            continue
         if len(images) < len(found) or masks.keys() - images or len(masks) < tree.count(masks_at):
             if _ask_ending(reading, found, tree.below(masks_at), masks_at):
                 continue
@@ -141,13 +144,11 @@ def _masks_of(reading, file, split, folder):
     """The folder of masks of a folder of images; None, with a finding, if it is not known."""
     tree = reading.tree
     if file.masks:
-        parts = [] if split == UNDIVIDED else folder.split("/")
-        inner = ["/".join(parts[start:]) for start in range(len(parts))]
-        named = [f"{file.masks}/{rest}" for rest in inner] or [file.masks]
-        found = next((each for each in named if tree.count(each)), None)
+        named = _named(file.masks, split, folder)
+        found = next((each for each in named if each != folder and tree.count(each)), None)
         if found is None:
             fix = f"correct 'masks' in {FILE_NAME}"
-            reading.error("no masks in the folder named", named[-1], fix)
+            reading.error("no masks in the folder named", file.masks, fix)
         return found
     found = _candidates(tree, folder)
     if len(found) == 1:
@@ -155,7 +156,7 @@ def _masks_of(reading, file, split, folder):
     if not found and file.mask_suffix:
         return folder  # beside the images
     if found:
-        lines = " or ".join(f'masks = "{_without(each, split)}"' for each in found)
+        lines = " or ".join(f'masks = "{_without(each, split, folder)}"' for each in found)
         what = f"{len(found)} folders may hold the masks: {listing(found)}"
         reading.error(what, folder, f"put into {FILE_NAME}: {lines}")
     elif split in ("train", UNDIVIDED):
@@ -164,10 +165,13 @@ def _masks_of(reading, file, split, folder):
         images = [name for name in names if pairing.begun(pairing.stem(name), known) is None]
         if _ask_ending(reading, images, names, folder):
             return None
-        fix = _inner_pair(tree) or EXPECTED["mask"]
-        if any(is_mask_folder(name) for name in tree.children("")):
-            fix += f"; the mask folder holds no images but {kinds(tree.others)}"
-        fix += f", or name the folders in {FILE_NAME}: images = ..., masks = ..."
+        fix = _partners(tree) or _inner_pair(tree)
+        if not fix:
+            fix = EXPECTED["mask"]
+            named = filter(is_mask_folder, tree.children(""))
+            if not all(map(tree.count, named)):
+                fix += f"; the mask folder holds no images but {kinds(tree.others)}"
+            fix += f", or name the folders in {FILE_NAME}: images = ..., masks = ..."
         reading.error("no masks for the images", folder, fix)
     else:
         what = f"{split} images without masks left out"
@@ -175,19 +179,50 @@ def _masks_of(reading, file, split, folder):
     return None
 
 
+def _partners(tree):
+    """What to do where images and masks lie in folders of unusual names; or ""."""
+    found = relations.partners(tree)
+    if len({images for images, _ in found}) == 1:
+        lines = " or ".join(f'masks = "{masks}"' for _, masks in found)
+        return f'put into {FILE_NAME}: images = "{found[0][0]}" and {lines}'
+    return _move(*found[0]) if found else ""
+
+
 def _inner_pair(tree):
     """What to do where images and masks lie in many folders, x/images/ and x/masks/; or ""."""
     for name in tree.folders:
         above, _, last = name.rpartition("/")
         if last.lower() in IMAGE_FOLDERS and above and mask_folder(tree, name) is not None:
-            one = f"{printable(name)}/ and {printable(mask_folder(tree, name))}/"
-            return f"move the files of {one} and the like into one images/ and one masks/"
+            return _move(name, mask_folder(tree, name))
     return ""
 
 
-def _without(folder, split):
-    """A folder of masks without the folder of its split at the end."""
-    return folder if split == UNDIVIDED else folder.rpartition("/")[0] or folder
+def _move(images, masks):
+    one = f"{printable(images)}/ and {printable(masks)}/"
+    return f"move the files of {one} and the like into one images/ and one masks/"
+
+
+def _named(masks, split, folder):
+    """Where the masks of a folder of images may lie by the key `masks`, the likeliest first.
+
+    masks/train for images/train, and train/masks for train/images.
+    """
+    parts = folder.split("/") if folder else []
+    starts = range(len(parts) if split != UNDIVIDED else 0)
+    named = ["/".join((masks, *parts[start:])) for start in starts] or [masks]
+    return named + ["/".join((*parts[:p], masks, *parts[p + 1 :])) for p in range(len(parts))]
+
+
+def _without(masks, split, folder):
+    """What the key `masks` must be for `_named` to find a folder of masks."""
+    parts, others = masks.split("/"), folder.split("/")
+    if split == UNDIVIDED:
+        return masks
+    while len(parts) > 1 and parts[-1] == others[-1]:
+        parts, others = parts[:-1], others[:-1]
+    while len(parts) > 1 and len(others) > 1 and parts[0] == others[0]:
+        parts, others = parts[1:], others[1:]
+    return "/".join(parts)
 
 
 def _divide(reading, lists):

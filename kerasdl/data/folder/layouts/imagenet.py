@@ -76,7 +76,7 @@ def read(location, annotation):
 
 
 def _bases(tree):
-    found = common.bases(tree, "train", "val")
+    found = common.bases(tree, "train", "val", depth=3)  # ILSVRC/Data/CLS-LOC/ of Kaggle
     return [base for base in found if _is_so(tree, base)]
 
 

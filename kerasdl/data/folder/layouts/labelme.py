@@ -23,7 +23,7 @@ def matches(location):
     documents = _documents(location.tree)
     if not documents:
         return False
-    start = common.head(location, next(iter(documents)))
+    start = common.head(location.tree, next(iter(documents)))
     return start.lstrip(" \r\n").startswith("{") and '"shapes"' in start
 
 

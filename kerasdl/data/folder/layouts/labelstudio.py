@@ -75,7 +75,7 @@ def _report(reading, document, task, error):
 
 def _documents(location):
     found = common.documents(location.tree, "", ".json")[:MOST_DOCUMENTS]
-    starts = ((name, common.head(location, name).lstrip(" \r\n")) for name in found)
+    starts = ((name, common.head(location.tree, name).lstrip(" \r\n")) for name in found)
     return [
         name
         for name, start in starts

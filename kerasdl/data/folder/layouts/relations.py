@@ -3,6 +3,7 @@
 import bisect
 import collections
 import functools
+import itertools
 import os
 import re
 
@@ -31,6 +32,7 @@ ENDINGS = (  # of a mask's name, after that of its image
 )
 MOST_COLORS = 64  # more of them in one file are a photograph
 SAMPLED = 200  # names of a folder that are compared first
+MOST_PLACES = 4  # folders that hold files of one name
 LOOKED_AT = 3  # files of a folder whose content is looked at
 
 
@@ -129,12 +131,43 @@ def _may_hold(tree, folder, candidate):
     return is_mask_folder(name) or looks_like_masks(tree, candidate)
 
 
+def partners(tree) -> list[tuple[str, str]]:
+    """Folders of images and of masks anywhere, whose files have the same names; the most first.
+
+    What both end with, such as the folders of splits, is left out: a/img and a/drawn/fine for
+    a/img/train/1.jpg and a/drawn/fine/train/1.png.
+    """
+    places = collections.defaultdict(list)
+    for name in tree.images:
+        folder, _, last = pairing.stem(name).rpartition("/")
+        places[_without_ending(last, ())].append(folder)
+    pairs: collections.Counter[tuple[str, str]] = collections.Counter()
+    for folders in places.values():
+        pairs.update(itertools.permutations(sorted(set(folders))[:MOST_PLACES], 2))
+    found: collections.Counter[tuple[str, str]] = collections.Counter()
+    for (images_at, masks_at), count in pairs.most_common(MOST_COLORS):
+        drawn = _have_few_colors(tree, tree.full(masks_at))
+        if drawn and not _have_few_colors(tree, tree.full(images_at)):
+            found[_without_common_end(images_at, masks_at)] += count
+    return [pair for pair, _ in found.most_common()]
+
+
+def _without_common_end(one, other):
+    parts, others = one.split("/"), other.split("/")
+    while len(parts) > 1 and len(others) > 1 and parts[-1] == others[-1]:
+        parts, others = parts[:-1], others[:-1]
+    return "/".join(parts), "/".join(others)
+
+
 def looks_like_masks(tree, folder: str) -> bool:
     """Whether the first files of a folder hold few colors, as masks do and photographs do not."""
-    names = tree.below(folder)
+    return _have_few_colors(tree, tree.full(folder))
+
+
+def _have_few_colors(tree, names):
     places = sorted({0, len(names) // 2, len(names) - 1})[:LOOKED_AT]
     try:
-        return all(_few_colors(os.path.join(tree.base, folder, names[place])) for place in places)
+        return all(_few_colors(os.path.join(tree.base, names[place])) for place in places)
     except DataError:
         return False
 
@@ -147,6 +180,41 @@ def _few_colors(path):
         if images.is_lossy(image):
             return two_levels(numpy.asarray(image.convert("L").histogram()))
         return image.convert("RGB").getcolors(MOST_COLORS) is not None
+
+
+def drawn_beside(tree, folder: str) -> set[str]:
+    """Masks below a folder that lie beside their images: named after them, and of few colors.
+
+    Names relative to the root, such as x_GT.png and mask_x.png beside x.png.
+    """
+    names = tree.full(folder)
+    if not _named_after(names[:SAMPLED]):
+        return set()
+    drawn = _named_after(names)
+    images_found = sorted(set(names) - drawn)
+    if _have_few_colors(tree, sorted(drawn)) and not _have_few_colors(tree, images_found):
+        return drawn
+    return set()
+
+
+def _named_after(names):
+    """Files named after other ones in the same way, at least one for every second of these."""
+    stems = {pairing.stem(name) for name in names}
+    groups = collections.defaultdict(list)
+    for name in names:
+        stem = pairing.stem(name)
+        image = pairing.begun(stem, stems)
+        if image is not None:
+            groups[stem.removeprefix(image)].append(name)
+            continue
+        folder, slash, last = stem.rpartition("/")
+        begin = re.match(r"[^\W\d_]+[_-]", last)
+        if begin and folder + slash + last[begin.end() :] in stems:
+            groups[begin[0]].append(name)
+    named = sum(map(len, groups.values()))
+    return {
+        name for each in groups.values() if 2 * len(each) >= len(names) - named for name in each
+    }
 
 
 def has_image_suffix(name: str) -> bool:

@@ -15,7 +15,7 @@ COLUMNS = {"Pixel Value", "Class"}
 def matches(location):
     """Whether there is a `_classes.csv` of pixel values."""
     found = _documents(location.tree)
-    return bool(found) and "pixel value" in common.head(location, found[0]).lower()
+    return bool(found) and "pixel value" in common.head(location.tree, found[0]).lower()
 
 
 def read(location, annotation):

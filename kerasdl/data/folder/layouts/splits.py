@@ -45,10 +45,15 @@ def split_folders(reading: Reading, file, annotation: str) -> dict[str, str]:
     if file.folders:
         return _named_folders(reading, file)
     base = file.images
-    if annotation != "label" and not base:
-        base = _image_folder(tree)
+    if not base:
+        base = _class_root(tree) if annotation == "label" else _image_folder(tree)
     folders, unused = {}, []
     names = tree.children(base)
+    if annotation == "label" and file.names:
+        if {name for name in names if tree.count(f"{base}/{name}" if base else name)} <= {
+            *file.names
+        }:
+            return {UNDIVIDED: base}  # classes, even if one is called "train"
     splits = {name: SPLIT_NAMES.get(name.lower()) for name in names}
     if not any(splits.values()):
         # seg_train and seg_test, training_set and test_set, but not one class of that name.
@@ -84,6 +89,17 @@ def split_folders(reading: Reading, file, annotation: str) -> dict[str, str]:
             inner = [name for name in tree.children(folder) if name.lower() in IMAGE_FOLDERS]
             folders[split] = f"{folder}/{inner[0]}" if inner else folder
     return folders
+
+
+def _class_root(tree):
+    """The only folder, of a usual name, that holds folders of images; "" if there is none."""
+    names = [name for name in tree.children("") if tree.count(name)]
+    if len(names) != 1 or names[0].lower() not in IMAGE_FOLDERS:
+        return ""
+    loose = tree.within("") or tree.within(names[0])
+    inner = tree.children(names[0])
+    branches = len(inner) > 1 or any(name.lower() in SPLIT_NAMES for name in inner)
+    return names[0] if branches and not loose else ""
 
 
 def _image_folder(tree):

@@ -8,6 +8,7 @@ columns could be the class and do not say the same, the user is asked.
 
 import collections
 import re
+import unicodedata
 
 from kerasdl.core.errors import DataError
 from kerasdl.data.folder.layouts import UNDIVIDED, Reading, common, pairing, relations, splits
@@ -26,8 +27,11 @@ LABEL_COLUMNS = (
 ).split()
 SPLIT_COLUMNS = ("split", "set", "subset", "partition")
 LEFT_OUT = re.compile(r"sample_?submission", re.IGNORECASE)
+NO_CLASS = ("", "nan")  # as pandas reads and writes an empty cell
 FLAGS = {"0", "1", "0.0", "1.0"}
 MOST_DOCUMENTS = 12
+LOOKED_AT = 20  # rows that tell what the columns hold
+SEPARATORS = "|;, "  # between the classes of an image that has several
 
 
 def matches(location):
@@ -94,17 +98,21 @@ def _tables(location):
     tree = location.tree
     if location.file.labels_csv:
         return [location.file.labels_csv]
-    found = [
-        name
-        for name in tree.documents
-        if name.lower().endswith(SUFFIXES) and name.count("/") < 2 and not LEFT_OUT.search(name)
-    ]
+    found = candidates(tree)
     if not found or len(found) > MOST_DOCUMENTS:
         return []
     folders = {name.rsplit("/", 1)[-1] for name in tree.folders if tree.count(name)}
     return [
-        name for name in found if _has_labels(common.head(location, name), folders, location.file)
+        name
+        for name in found
+        if _has_labels(common.head(location.tree, name), folders, location.file)
     ]
+
+
+def candidates(tree) -> list[str]:
+    """Names of the tables at the top and one folder below, without samples of submissions."""
+    found = [name for name in tree.documents if name.lower().endswith(SUFFIXES)]
+    return [name for name in found if name.count("/") < 2 and not LEFT_OUT.search(name)]
 
 
 def _has_labels(head, folders, file):
@@ -146,7 +154,7 @@ def _unknown_columns(tree, table):
     if any(find(key, None) for key in keys):
         fix = "add a line such as: image,label"
         return DataError("the first line names no columns, but a file", fix=fix)
-    files = [key for key in keys if any(find(row[key], None) for row in table[:20])]
+    files = [key for key in keys if any(find(row[key], None) for row in table[:LOOKED_AT])]
     others = " or ".join(f'label_column = "{key}"' for key in keys if key not in files)
     lines = (
         f'image_column = "{files[0]}" and {others}'
@@ -174,7 +182,8 @@ def _rows(reading, source, file):
     column, classes = _classes(table, labels, file)
     usual = next((key for key in table[0] if key.lower() in SPLIT_COLUMNS), None)
     split_column = file.columns.get("split_column", usual)
-    words = re.findall(r"[a-z]+", source.rsplit("/", 1)[-1].lower())
+    folder, _, last = source.lower().rpartition("/")
+    words = re.findall(r"[a-z]+", f"{last} {folder}")
     split = next((SPLIT_NAMES[word] for word in words if word in SPLIT_NAMES), UNDIVIDED)
     image = _file_column(reading.tree, table, images, split)
     reading.summary += f"{', ' if reading.summary else ''}{column} of {source}"
@@ -212,19 +221,42 @@ def _classes(table, labels, file):
             raise DataError(
                 f"the columns {names} could be the class", fix=f"put into dataset.toml: {lines}"
             )
-    if "" in first:
-        raise DataError(f"row {first.index('') + 2} has no class", fix="add it or remove the row")
+    empty = next((place for place, value in enumerate(first) if value.lower() in NO_CLASS), None)
+    if empty is not None:
+        raise DataError(f"row {empty + 2} has no class", fix="add it or remove the row")
     if any("." in value and value.replace(".", "").isdigit() for value in first):
         what = f"the column '{labels[0]}' holds measurements, no classes"
         raise DataError(what, fix="name another one in dataset.toml: label_column = ...")
+    if "label_column" not in file.columns:
+        _ask_about_values(labels[0], first)
     # Columns that say the same: names rather than numbers.
     return min(columns.items(), key=lambda item: all(value.isdigit() for value in item[1]))
+
+
+def _ask_about_values(column, values):
+    """Raises DataError where a column seems to hold several classes per row, or no classes."""
+    known = dict.fromkeys(values)  # a set in the order of the rows
+    for value in known:
+        for separator in SEPARATORS:
+            parts = [part.strip() for part in value.split(separator)]
+            if len(parts) > 1 and any(part in known for part in parts) and all(parts):
+                if separator == " " and not all(part in known for part in parts):
+                    continue
+                what = (
+                    f"row {values.index(value) + 2} has several classes: '{value}', 1 is expected"
+                )
+                fix = "leave such rows out, or, if each combination is a class, put into "
+                raise DataError(what, fix=f'{fix}dataset.toml: label_column = "{column}"')
+    if len(values) > LOOKED_AT and 2 * len(known) > len(values):
+        what = f"the column '{column}' holds {len(known)} values in {len(values)} rows"
+        fix = "name another column in dataset.toml, or this one if these are classes: "
+        raise DataError(what, fix=f'{fix}label_column = "{column}"')
 
 
 def _file_column(tree, table, images, split):
     """The column that names the files. Raises DataError if two name different ones."""
     find = _finder(tree)
-    head = table[:20]
+    head = table[:LOOKED_AT]
     found = {key: [find(row[key], split) for row in head] for key in images}
     sound = [key for key, files in found.items() if any(files)]
     if len({tuple(found[key]) for key in sound}) > 1:
@@ -242,9 +274,13 @@ def _finder(tree):
         by_stem[pairing.stem(file.rsplit("/", 1)[-1])].append(file)
 
     def find(name, split):
-        name = name.replace("\\", "/").removeprefix("./")
+        name = unicodedata.normalize("NFC", name.replace("\\", "/").removeprefix("./"))
         if common.has(tree.images, name):
             return name
+        parts = name.split("/")
+        tails = ("/".join(parts[start:]) for start in range(1, len(parts) - 1))
+        if found := next((tail for tail in tails if common.has(tree.images, tail)), None):
+            return found
         folders, _, last = name.rpartition("/")
         stem = pairing.stem(last) if relations.has_image_suffix(last) else last
         same, named = by_stem.get(last) or by_stem.get(stem, []), _splits_in(folders)
@@ -259,6 +295,38 @@ def _finder(tree):
         return same[0] if len(same) == 1 else None
 
     return find
+
+
+def tells_classes(tree, names: list[str]) -> str | None:
+    """The table that lists the images and may hold their classes, which class folders do not.
+
+    Some column finds files, another one repeats words or flags, and none holds the names of the
+    class folders.
+    """
+    found = candidates(tree)
+    if not found or len(found) > MOST_DOCUMENTS:
+        return None
+    find = _finder(tree)
+    return next((name for name in found if _may_tell(tree, name, find, set(names))), None)
+
+
+def _may_tell(tree, name, find, classes):
+    lines = common.head(tree, name).splitlines()[: LOOKED_AT + 1]
+    try:
+        table = common.rows_of(lines)
+    except DataError:
+        return False
+    columns = {key: [row[key] or "" for row in table] for key in (table[0] if table else ()) if key}
+    files = [key for key, cells in columns.items() if any(find(cell, None) for cell in cells)]
+    if not files or any(classes & {*cells} for cells in columns.values()):
+        return False
+    others = [cells for key, cells in columns.items() if key not in files]
+    others = [cells for cells in others if not {*map(str.lower, cells)} & SPLIT_NAMES.keys()]
+    return any(
+        1 < len({*cells}) <= len(cells) / 2
+        and all(cell in FLAGS | {"", "-1.0"} or cell.isalpha() for cell in cells)
+        for cells in others
+    )
 
 
 def _splits_in(folders):

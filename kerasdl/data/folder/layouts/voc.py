@@ -4,10 +4,12 @@ Palette PNG with the class index, 255 on the borders of objects. The lists train
 (and test.txt, where its masks are there) are the splits; without train.txt, trainaug.txt (of the
 Semantic Boundaries Dataset, masks in SegmentationClassAug) or trainval.txt trains.
 `SegmentationObject/` numbers instances and is never read. A `labelmap.txt`, as CVAT exports it,
-names other classes and their colors.
+names other classes and their colors; so does `class_names.txt` of LabelMe, without colors.
 """
 
+from kerasdl.data.folder.dataset_values import IGNORE
 from kerasdl.data.folder.layouts import UNDIVIDED, Reading, common, pairing
+from kerasdl.data.folder.masks import default_palette
 
 TITLE = "Pascal VOC"
 NAMES = (
@@ -20,6 +22,7 @@ IMAGES, MASKS, AUGMENTED, LISTS = (
     "SegmentationClassAug",
     "ImageSets/Segmentation",
 )
+BORDER = (224, 224, 192)  # the color of 255
 TRAIN_LISTS = ("train", "trainaug", "train_aug")
 
 
@@ -67,7 +70,7 @@ def read(location, annotation):
         reading.splits[UNDIVIDED] = common.listed(reading, "", stems, images, masks, places)
     _add_classes(reading, base)
     splits = f"splits from {LISTS}: {', '.join(used)}" if used else "no lists of splits"
-    ignored = "" if reading.colors else ", 255 ignored"
+    ignored = ", 255 ignored" if reading.ignore else ""
     reading.summary = f"{TITLE}: {len(reading.class_names)} classes{ignored}, {splits}"
     return reading
 
@@ -78,10 +81,21 @@ def _bases(tree):
 
 
 def _add_classes(reading, base):
-    """The 21 classes, or those of labelmap.txt: lines `name:red,green,blue:parts:actions`."""
-    labels = common.join(base, "labelmap.txt")
+    """The 21 classes, or those of labelmap.txt: lines `name:red,green,blue:parts:actions`.
+
+    LabelMe's conversion lists its own in class_names.txt: __ignore__, _background_, and so on.
+    """
+    labels, own = (common.join(base, name) for name in ("labelmap.txt", "class_names.txt"))
     if not common.has(reading.tree.documents, labels):
-        reading.class_names, reading.ignore = tuple(NAMES), (255,)
+        names = NAMES
+        if common.has(reading.tree.documents, own):
+            rows = [" ".join(row) for row in common.read_rows(reading, own)]
+            names = [name for name in rows if name != "__ignore__"]
+        reading.class_names, reading.ignore = tuple(names), (255,)
+        # For masks that were converted to RGB; those with a palette are read by index.
+        reading.values = {index: index for index in range(len(names))} | {255: IGNORE}
+        colors = enumerate(default_palette(len(names)))
+        reading.colors = {color: index for index, color in colors} | {BORDER: IGNORE}
         return
     names, colors = [], []
     for row in common.read_rows(reading, labels):
