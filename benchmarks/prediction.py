@@ -74,6 +74,7 @@ def export(path, channels, outputs):
     code = (
         "import sys; from kerasdl import models\n"
         f"model = models.build('unet', ({SIZE[0]}, {SIZE[1]}, {channels}), {outputs})\n"
+        f"model(__import__('numpy').zeros((1, {SIZE[0]}, {SIZE[1]}, {channels}), 'float32'))\n"
         f"model.export({str(path)!r}, format='onnx', verbose=False)"
     )
     environment = {**os.environ, "KERAS_BACKEND": "torch"}
