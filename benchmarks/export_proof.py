@@ -79,7 +79,7 @@ def work(folder, engine):
 def table(documents):
     """The proof as a table in Markdown."""
     lines = [
-        "| run | format | weights | size | difference | same class | score of the run | of the file "
+        "| run | format | weights | size | difference | same class | score, run | file "
         "| ms per image, run | file | kB | |",
         "|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
