@@ -40,7 +40,7 @@ def network(task, outputs, work):
     palette = numpy.random.default_rng(0).integers(0, 256, (outputs, 3)).astype("uint8")
     names = Names(tuple(f"class {i}" for i in range(outputs)), palette)
     target = "ab" if task == "colorization" else ""
-    facts = networks.Facts(task, names, target, outputs, Training(SIZE, "crop"), False)
+    facts = networks.Facts(task, names, target, outputs, Training(SIZE, "crop", (512, 683)), False)
     channels = 1 if target else 3
     if os.environ["KERASDL_BENCHMARK"] == "onnx":
         path = work / f"{task}-{outputs}.onnx"
