@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from kerasdl.models import ModelSpec as ModelSpec
     from kerasdl.models import Option as Option
     from kerasdl.runs.config import Config as Config
+    from kerasdl.tools.export.run import export as export
 
 __version__ = "0.1.0"
 
@@ -41,6 +42,7 @@ _LAZY = (
     "kerasdl.engine.run:train",
     "kerasdl.engine.run:evaluate",
     "kerasdl.engine.run:predict",
+    "kerasdl.tools.export.run:export",
     "kerasdl.runs.config:Config",
     "kerasdl.models:ModelSpec",
     "kerasdl.models:Option",

@@ -7,6 +7,7 @@ from PIL import Image
 from kerasdl.core.errors import ConfigError, DataError
 from kerasdl.engine.prediction import geometry, resampling, tiles
 from kerasdl.engine.prediction.geometry import Plan, Tiling, Training
+from kerasdl.tasks.prediction import enlarging
 
 
 def noise(*shape):
@@ -104,9 +105,29 @@ def test_bands_are_enlarged_as_the_whole_is(monkeypatch, image, heights):
     ]
     for columns in ((0, image[1]), (3, 9)):
         found = numpy.full((2, image[0], columns[1] - columns[0]), numpy.nan, "float32")
-        for rows, part in resampling.enlarged(bands, size, image, columns):
-            found[:, slice(*rows)] = part
+        for rows, part, box in resampling.enlarged(bands, size, image, columns):
+            shape = (rows[1] - rows[0], columns[1] - columns[0])
+            found[:, slice(*rows)] = enlarging.bilinear(part, box, shape)
         numpy.testing.assert_allclose(found, numpy.stack(expected)[..., slice(*columns)], atol=1e-5)
+
+
+@pytest.mark.parametrize("smooth", [True, False])
+@pytest.mark.parametrize("size", [(31, 47), (24, 36), (9, 50), (90, 37)])
+def test_the_largest_is_that_of_the_interpolated_values(smooth, size):
+    logits = numpy.random.default_rng(0).normal(size=(24, 36, 5))
+    if smooth:
+        rows, columns = numpy.indices((24, 36))
+        logits = numpy.stack(
+            [numpy.sin(rows / 7 + i) + numpy.cos(columns / 9 * i) for i in range(5)], -1
+        )
+    logits = logits.astype("float32")
+    box = (0.0, 0.0, 36.0, 24.0)
+    found = enlarging.largest(logits, box, size)
+    values = enlarging.bilinear(logits, box, size)
+    highest = numpy.take_along_axis(values, found[None].astype(int), 0)[0]
+    numpy.testing.assert_allclose(highest, values.max(axis=0), atol=1e-5)
+    part = enlarging.largest(logits, (9.0, 6.0, 18.0, 12.0), (12, 18))
+    assert (part == enlarging.largest(logits, box, (48, 72))[12:24, 18:36]).all()
 
 
 TRAINED = Training((64, 96), "crop")

@@ -189,6 +189,37 @@ def set_seed(seed):
         keras.utils.set_random_seed(seed)
 
 
+# Optional packages that Keras imports wherever they are installed, for features not used here.
+KERAS_EXTRAS = ("sklearn", "pandas", "matplotlib", "orbax")
+
+
+def start(name="auto"):
+    """`choose`, and imports Keras, for a program of its own.
+
+    Without the optional packages that Keras would import, which take a third of the time. Its
+    wrappers for scikit-learn, galleries of images and data frames then do not work in this process.
+    """
+    if "keras" in sys.modules:
+        return choose(name)
+    with _hidden(*KERAS_EXTRAS):
+        chosen = choose(name)
+        with _hidden(*({"jax"} - {chosen})):
+            import keras  # noqa: F401
+    return chosen
+
+
+@contextlib.contextmanager
+def _hidden(*names):
+    """Packages that cannot be imported within the block, unless they are loaded already."""
+    hidden = [name for name in names if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # None is Python's marker for it
+    try:
+        yield
+    finally:
+        for name in hidden:
+            del sys.modules[name]
+
+
 @contextlib.contextmanager
 def _no_other_tensorflow(backend):
     """Keeps Keras from importing TensorFlow where it is installed but not the backend.
@@ -200,11 +231,8 @@ def _no_other_tensorflow(backend):
     if backend == "tensorflow" or "tensorflow" in sys.modules:
         yield
         return
-    sys.modules["tensorflow"] = None  # Python's marker for "cannot be imported"
-    try:
+    with _hidden("tensorflow"):
         yield
-    finally:
-        del sys.modules["tensorflow"]
 
 
 def without_tensor_float_32():

@@ -11,6 +11,9 @@ from kerasdl.cli.group import Entry, Program, common_options
 from kerasdl.core.errors import KerasdlError
 from kerasdl.tasks import TASKS
 
+# Packages that the extras of the backends install.
+WITH_BACKENDS = ("keras", "h5py", "matplotlib", "scipy", "skimage")
+INSTALL = "pip install 'kerasdl[tensorflow]', 'kerasdl[jax]' or 'kerasdl[torch]'"
 TASK_NAMES = ", ".join(f"{spec.name} (or {spec.alias})" for spec in TASKS.values())
 
 
@@ -108,6 +111,9 @@ def main(arguments=None):
         sys.stderr.close()
         sys.exit(141)
     except Exception as error:
+        missing = str(getattr(error, "name", "")).partition(".")[0]
+        if isinstance(error, ModuleNotFoundError) and missing in WITH_BACKENDS:
+            fail(f"{missing} is not installed ({INSTALL})", 2, debug)
         fail(f"defect in kerasdl: {type(error).__name__}: {error}", 1, debug)
 
 

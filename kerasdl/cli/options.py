@@ -178,7 +178,7 @@ def read_config(path):
 
 
 def chosen_run(task, run, backend):
-    """The run folder to use; selects the backend."""
+    """The run folder to use; selects the backend and imports Keras."""
     from kerasdl import backend as backends
     from kerasdl.runs import run as runs
 
@@ -187,7 +187,7 @@ def chosen_run(task, run, backend):
         click.echo(f"run: {run}", err=True)
     elif (other := runs.Run(run).config.task) != task:
         raise ConfigError(f"a run of task {other}, not {task}", run)
-    backends.choose(backend or "auto")
+    backends.start(backend or "auto")
     return run
 
 

@@ -81,7 +81,9 @@ class Computing:
             image = (shown.pixels.shape[0], shown.pixels.shape[1])
             band = resampling.Band(0, self._blendable(outputs))
             parts = resampling.enlarged([band], shown.plan.size, image, (0, image[1]))
-            decoded = self._painted(shown.pixels, ((rows, (0, image[1]), v) for rows, v in parts))
+            decoded = self._painted(
+                shown.pixels, ((rows, (0, image[1]), *part) for rows, *part in parts)
+            )
         return self.decoder.summarize(decoded, self.facts.names, self.settings)
 
     def in_tiles(
@@ -99,7 +101,7 @@ class Computing:
         return self.decoder.summarize(decoded, self.facts.names, self.settings)
 
     def _tiled(self, shown, progress):
-        """(rows, columns, values) of the image, part by part."""
+        """(rows, columns, values, box) of the image, part by part."""
         size, tile = shown.plan
         image = shown.pixels.shape[:2]
         depth = self._blendable(numpy.zeros((1, 1, self.facts.outputs), "float32")).shape[-1]
@@ -122,17 +124,17 @@ class Computing:
         batch = tiles.batch_size(tile, self.facts.outputs)
         for columns, grid in panels:
             bands = grid.blended(apply, read, batch)
-            for rows, values in resampling.enlarged(bands, size, image, columns, grid.left):
-                yield rows, columns, values
+            for rows, *part in resampling.enlarged(bands, size, image, columns, grid.left):
+                yield rows, columns, *part
 
     def _painted(self, pixels, parts: Iterator, pool=None) -> numpy.ndarray:
         """The whole image, painted part by part: uint8 (H, W) or (H, W, 3)."""
         canvas: numpy.ndarray | None = None
 
-        def paint(rows, columns, values):
+        def paint(rows, columns, values, box):
             nonlocal canvas
             place = (slice(*rows), slice(*columns))
-            painted = self.decoder.paint(values, pixels[place], self.settings)
+            painted = self.decoder.paint(values, box, pixels[place], self.settings)
             if canvas is None:
                 canvas = numpy.empty((*pixels.shape[:2], *painted.shape[2:]), "uint8")
             canvas[place] = painted
@@ -143,7 +145,7 @@ class Computing:
                 paint(*part)
                 continue
             # The rows of tiles are used again for the next: what is painted later is a copy.
-            painting.append(pool.submit(paint, *part[:2], numpy.array(part[2])))
+            painting.append(pool.submit(paint, *part[:2], numpy.array(part[2]), part[3]))
             if len(painting) >= MAX_PAINTING:
                 painting.popleft().result()
         for each in painting:

@@ -24,7 +24,8 @@ MAX_SATURATION = 100
 THREADS = 2  # for reading, and as many for writing
 MAX_JOBS = 24  # images between reading and writing
 MAX_AREA = 2**24  # and their pixels, unless a single image has more
-PNG_LEVEL = 1  # several times as fast as the default, and hardly larger
+# Runs of equal bytes only: a photograph is written in a quarter of the time, and hardly larger.
+PNG = {"format": "PNG", "compress_level": 1, "compress_type": 3}
 
 Progress = Callable[[str, int, int], None]
 
@@ -231,7 +232,7 @@ class Predictor:
             files.make_folder(path.parent)
             with files.replacing(path) as temporary:
                 image = self.decoder.files[kind].draw(found, pixels, self.names)
-                image.save(temporary, format="PNG", compress_level=PNG_LEVEL)
+                image.save(temporary, **PNG)
         return {kind: str(path) for kind, path in written.items()}
 
 

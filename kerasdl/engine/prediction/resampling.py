@@ -11,7 +11,8 @@ from typing import NamedTuple
 import numpy
 import PIL.Image
 
-BILINEAR = PIL.Image.Resampling.BILINEAR
+from kerasdl.tasks.prediction.enlarging import BILINEAR, Box
+
 CHUNK_PIXELS = 2**18  # pixels decoded at once
 CHUNK_VALUES = 2**22  # and their values: 16 MiB
 
@@ -56,8 +57,8 @@ def region(pixels: numpy.ndarray, size: Size, rows: Span, columns: Span) -> nump
 
 def enlarged(
     bands: Iterable[Band], size: Size, image: Size, columns: Span, left: int = 0
-) -> Iterator[tuple[Span, numpy.ndarray]]:
-    """Values at the size of an image, from top to bottom, a few rows at a time.
+) -> Iterator[tuple[Span, numpy.ndarray, Box]]:
+    """What the rows of an image depend on, from top to bottom, a few rows at a time.
 
     Args:
         bands: The values of all rows, from top to bottom.
@@ -67,7 +68,8 @@ def enlarged(
         left: Column, as the network sees it, of the bands' first column.
 
     Yields:
-        Rows of the image, and their values float32 (V, rows, columns).
+        Rows of the image, the values around them (h, w, V), and the box in these in which they lie,
+        see `kerasdl.tasks.prediction.enlarging`.
     """
     height = size[0]
     kept: list[numpy.ndarray] = []
@@ -81,7 +83,7 @@ def enlarged(
                 rows = (done, _last(done, bottom, image[0], height))
                 if rows[0] >= rows[1]:
                     break
-            yield rows, _enlarged(kept[0], top, left, size, image, rows, columns)
+            yield rows, *_around(kept[0], top, left, size, image, rows, columns)
             done = rows[1]
         if done < image[0]:
             first = _window((done, done + 1), image[0], height)[0]
@@ -102,27 +104,12 @@ def _last(done: int, bottom: int, target: int, source: int) -> int:
     return last
 
 
-def _enlarged(values, top, left, size, image, rows, columns):
-    """`columns` and `rows` of the values that begin at (top, left), float32 (V, rows, columns)."""
-    if tuple(size) == tuple(image):
-        part = values[rows[0] - top : rows[1] - top, columns[0] - left : columns[1] - left]
-        return numpy.moveaxis(part, -1, 0)
+def _around(values, top, left, size, image, rows, columns):
+    """What `rows` and `columns` depend on, of values that begin at (top, left), and their box."""
     high, low, *vertical = _window(rows, image[0], size[0])
     start, stop, *horizontal = _window(columns, image[1], size[1])
     part = values[high - top : low - top, start - left : stop - left]
-    box = (horizontal[0], vertical[0], horizontal[1], vertical[1])
-    shape = (columns[1] - columns[0], rows[1] - rows[0])
-    # One channel after another: Pillow has no images of V floats.
-    return numpy.stack(
-        [
-            numpy.asarray(
-                PIL.Image.fromarray(numpy.ascontiguousarray(channel, dtype="float32")).resize(
-                    shape, BILINEAR, box=box
-                )
-            )
-            for channel in numpy.moveaxis(part, -1, 0)
-        ]
-    )
+    return part, (horizontal[0], vertical[0], horizontal[1], vertical[1])
 
 
 def _window(part: Span, target: int, source: int) -> tuple[int, int, float, float]:

@@ -64,7 +64,7 @@ def loads(text, path):
         raise ModelFileError("written by a later kerasdl", path, "upgrade kerasdl")
     facts = {**DEFAULTS, **facts}
     for key, check in CHECKS.items():
-        if not check(facts.get(key)):
+        if key not in facts or not check(facts[key]):
             raise ModelFileError(f"'{key}' of the metadata is missing or invalid", path)
     _check_together(facts, path)
     return {key: facts[key] for key in CHECKS}

@@ -1,13 +1,26 @@
 """OpenVINO files (.xml with .bin), run by openvino; the metadata are in `rt_info`."""
 
-import openvino
+import sys
 
 from kerasdl.runs.runtimes.metadata import KEY
 
 
+def library():
+    """The module openvino, imported without its telemetry, which would report every import."""
+    before = sys.modules.get("openvino_telemetry")
+    if before is None:
+        sys.modules["openvino_telemetry"] = None  # Python's marker for "cannot be imported"
+    try:
+        import openvino
+    finally:
+        if before is None:
+            del sys.modules["openvino_telemetry"]
+    return openvino
+
+
 def load(path, accept):
     """Opens a file; see `kerasdl.runs.runtimes.Format.load`."""
-    core = openvino.Core()
+    core = library().Core()
     try:
         model = core.read_model(path)
     except RuntimeError as error:

@@ -72,8 +72,9 @@ class Decoder:
             makes of the whole image, or the outputs (C,) if there is no `paint`.
         blendable: Function (outputs (..., C), settings) -> values (..., V), per pixel, whose
             average has a meaning: logits or colors.
-        paint: Function (values (V, H, W), pixels uint8 (H, W, 3), settings) -> uint8 (H, W) or
-            (H, W, 3), per pixel. None: the outputs are not per pixel.
+        paint: Function (values (h, w, V), box, pixels uint8 (H, W, 3), settings) -> uint8 (H, W) or
+            (H, W, 3), per pixel; the box is where in the values the pixels lie, see
+            `kerasdl.tasks.prediction.enlarging`. None: the outputs are not per pixel.
         files: What a prediction is written as, by kind.
         video: The kind that becomes a frame of a video.
         shown: The kind that goes to standard output.
@@ -84,7 +85,7 @@ class Decoder:
     blendable: Callable[[numpy.ndarray, Settings], numpy.ndarray] = lambda outputs, settings: (
         outputs
     )
-    paint: Callable[[numpy.ndarray, numpy.ndarray, Settings], numpy.ndarray] | None = None
+    paint: Callable[..., numpy.ndarray] | None = None
     files: Mapping[str, File] = dataclasses.field(default_factory=dict)
     video: str = ""
     shown: str = ""

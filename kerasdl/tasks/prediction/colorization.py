@@ -6,6 +6,7 @@ import PIL.Image
 from kerasdl.metrics.colors.lab import fit_gamut, gray, lab_to_rgb, rgb_to_lab
 from kerasdl.metrics.colors.targets import LAB_SCALE, chroma
 from kerasdl.tasks.prediction import Decoder, File, ImagePrediction, Names, Settings, to_unit
+from kerasdl.tasks.prediction.enlarging import Box, bilinear
 
 
 def prepare(images: numpy.ndarray, settings: Settings) -> numpy.ndarray:
@@ -24,14 +25,17 @@ def predicted_chroma(outputs: numpy.ndarray, target: str = "rgb") -> numpy.ndarr
     return numpy.asarray(chroma(outputs))
 
 
-def paint(chroma: numpy.ndarray, pixels: numpy.ndarray, settings: Settings) -> numpy.ndarray:
-    """RGB uint8 (H, W, 3) from ab (2, H, W) and the lightness of the pixels.
+def paint(
+    chroma: numpy.ndarray, box: Box, pixels: numpy.ndarray, settings: Settings
+) -> numpy.ndarray:
+    """RGB uint8 (H, W, 3) from ab (h, w, 2) and the lightness of the pixels.
 
     Colors out of the sRGB gamut are desaturated until they fit.
     """
+    a, b = bilinear(chroma, box, (pixels.shape[0], pixels.shape[1]))
     lightness = rgb_to_lab(to_unit(pixels))[..., 0]
     factor = numpy.float32(settings.saturation)
-    lab = fit_gamut(numpy.stack([lightness, factor * chroma[0], factor * chroma[1]], axis=-1))
+    lab = fit_gamut(numpy.stack([lightness, factor * a, factor * b], axis=-1))
     return to_bytes(lab_to_rgb(lab).clip(0.0, 1.0))
 
 

@@ -4,19 +4,17 @@ import numpy
 import PIL.Image
 
 from kerasdl.tasks.prediction import Decoder, File, ImagePrediction, Names, Settings, to_unit
+from kerasdl.tasks.prediction.enlarging import Box, largest
 
 OVERLAY = 0.5  # weight of the class colors over the image
 
 
-def paint(logits: numpy.ndarray, pixels: numpy.ndarray, settings: Settings) -> numpy.ndarray:
-    """Class of the largest logit, uint8 (H, W), from logits (C, H, W); ties go to the first."""
-    # A running maximum: `argmax` over the first axis would first copy everything.
-    best = numpy.array(logits[0])
-    mask = numpy.zeros(best.shape, dtype="uint8")
-    for index, values in enumerate(logits[1:], 1):
-        numpy.copyto(mask, index, where=values > best)
-        numpy.maximum(best, values, out=best)
-    return mask
+def paint(
+    logits: numpy.ndarray, box: Box, pixels: numpy.ndarray, settings: Settings
+) -> numpy.ndarray:
+    """Class of the largest logit at each pixel, uint8 (H, W)."""
+    # Logits, not classes, are interpolated: edges stay smooth and no spurious class appears.
+    return largest(logits, box, (pixels.shape[0], pixels.shape[1]))
 
 
 def summarize(mask: numpy.ndarray, names: Names, settings: Settings) -> ImagePrediction:

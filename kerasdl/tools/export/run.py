@@ -32,6 +32,13 @@ WRITERS = {
     "litert": ("flatbuffers", "ai_edge_litert"),
 }
 
+# What can fail -> how it is called.
+MEASURES = {
+    "difference": "largest difference relative to the largest output",
+    "agreement": "fraction of equal classes",
+    "worse": "relative loss of score",
+}
+
 logger = logging.getLogger("kerasdl")
 
 
@@ -41,16 +48,13 @@ class ExportDiffers(KerasdlError):
     exit_code = 3
 
     def __init__(self, document: dict[str, Any]):
-        tolerance = document["tolerance"]
-        found = [f"differ by {document['difference']:.1e} of their scale"]
-        if document["agreement"] is not None:
-            found.append(f"{document['agreement']:.2%} of the classes agree")
-        if document["worse"] is not None:
-            found.append(f"the score is {document['worse']:.1%} worse")
+        found = "; ".join(
+            f"{name} {document[key]:.2g}, allowed {document['tolerance'][key]:g}"
+            for key, name in MEASURES.items()
+            if key in document["failed"]
+        )
         super().__init__(
-            f"the outputs of the {document['format']} file {', '.join(found)}; allowed: "
-            f"{tolerance['difference']:.0e}, {tolerance['agreement']:.1%}, "
-            f"{tolerance['score']:.1%}; nothing was written",
+            f"the {document['format']} file differs from the run ({found}), nothing was written",
             document["file"],
             "another --format, or without --int8 and --half",
         )
@@ -131,7 +135,7 @@ def export(
         document = make(request)
     else:
         document = _in_worker(request, kind.backend)
-    if not document["passed"]:
+    if document["failed"]:
         raise ExportDiffers(document)
     return document
 
@@ -217,7 +221,7 @@ def work(job: dict[str, Any]):
 def make(request: Request) -> dict[str, Any]:
     """Writes and proves an export on the backend that Keras runs on; the document of `export`.
 
-    The file gets its name only if the document says `passed`.
+    The file gets its name only if nothing in the document has `failed`.
     """
     import keras
 
@@ -266,7 +270,7 @@ def make(request: Request) -> dict[str, Any]:
             "model": config.model,
             **found,
         }
-        if document["passed"]:
+        if not document["failed"]:
             layouts.publish(written, out, kind, request.layout, described)
     return document
 

@@ -40,13 +40,13 @@ def show_document(document, console=None):
         table.add_row(
             rich.text.Text(names.heading(name)),
             *(names.number(name, values[kind]) for kind in ("run", "file")),
-            "" if place else f"{tolerance['score']:.1%} worse",
+            "" if place else f"{tolerance['worse']:.1%} worse",
         )
     table.add_row("ms per image", *(f"{document['milliseconds'][k]:.1f}" for k in ("run", "file")))
     console.print(table)
     if document.get("note"):
         console.print(f"note: {document['note']}", soft_wrap=True, highlight=False, markup=False)
-    if document["passed"]:
+    if not document["failed"]:
         console.print(
             f"{document['file']} ({document['bytes'] / 1e6:.2f} MB)",
             soft_wrap=True, highlight=False, markup=False,

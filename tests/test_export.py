@@ -1,0 +1,294 @@
+"""Exports of every model in every format that the backend under test writes, and their proof."""
+
+import importlib.util
+import json
+import pathlib
+
+import click.testing
+import keras
+import numpy
+import pytest
+
+import kerasdl
+from kerasdl import models
+from kerasdl.backend.exported import saved_model
+from kerasdl.cli import export as command
+from kerasdl.core.errors import ConfigError, DataError, ModelFileError
+from kerasdl.models import resnet
+from kerasdl.runs import runtimes
+from kerasdl.runs.runtimes import FORMATS, metadata
+from kerasdl.tasks import TASKS
+from kerasdl.tools.export import layouts, proof, run, writing
+
+ENGINE = keras.config.backend()
+HERE = [
+    name
+    for name, kind in FORMATS.items()
+    if kind.backend == ENGINE
+    and all(
+        importlib.util.find_spec(module)
+        for module in (kind.module, *run.WRITERS.get(name, ()))
+    )
+]  # fmt: skip
+pytestmark = pytest.mark.skipif(not HERE, reason=f"{ENGINE} writes no format")
+
+
+@pytest.fixture
+def small_bodies(monkeypatch):
+    """ResNet-18 with one block per stage and an eighth of the filters."""
+    monkeypatch.setattr(resnet, "STAGE_BLOCKS", (1, 1, 1, 1))
+    monkeypatch.setattr(resnet.residual_stages, "__defaults__", (8,))
+
+
+def build(name, size, channels, outputs, **options):
+    """A model whose outputs are neither constant nor tiny."""
+    model = models.build(name, (*size, channels), outputs, **options)
+    generator = numpy.random.default_rng(0)
+    for weight in model.weights:
+        if "variance" in weight.path or "gamma" in weight.path:
+            weight.assign(generator.uniform(0.5, 1.5, weight.shape))
+    return model
+
+
+def facts(name, size, channels, outputs, options, precision="float32"):
+    task = models.MODELS[name].tasks[0] if channels == 3 else "colorization"
+    classes = outputs if TASKS[task].classes else 0
+    return metadata.dumps(
+        {
+            "kerasdl": "0.2.0",
+            "task": task,
+            "model": name,
+            "model_args": options,
+            "stride": models.stride(name, options, (64, 64)),
+            "channels": channels,
+            "outputs": outputs,
+            "normalization": "RGB from 0 to 1",
+            "image_size": [64, 64],
+            "resize": "crop",
+            "size": None if None in size else list(size),
+            "test_time_flip": False,
+            "precision": precision,
+            "class_names": [f"class {i}, \u00e9 & <b>" for i in range(classes)],
+            "palette": [[i, 0, 0] for i in range(classes)],
+        }
+    )
+
+
+def written(tmp_path, format, model, size, text, precision="float32", images=None):
+    path = tmp_path / f"model{FORMATS[format].suffix}"
+    writing.WRITERS[format](writing.Job(model, size, text, precision, images), path)
+    return runtimes.open(path)
+
+
+def difference(model, runtime, size, channels, batch=2):
+    """Largest difference relative to the largest output of the model."""
+    x = numpy.random.default_rng(1).random((batch, *size, channels), "float32")
+    expected = keras.ops.convert_to_numpy(model(x, training=False))
+    found = runtime.outputs(x)
+    assert found.shape == expected.shape and found.dtype == "float32"
+    return numpy.abs(found - expected).max() / numpy.abs(expected).max()
+
+
+@pytest.mark.parametrize("name", models.MODELS)
+def test_every_model_in_every_format_at_any_size(name, small_bodies, tmp_path):
+    options = {"unet": {"filters": 2, "depth": 2}, "resnet18": {"filters": 2}}.get(name, {})
+    options = models.resolved(name, (64, 64), options)
+    model = build(name, (None, None), 3, 4, **options)
+    stride = models.stride(name, options, (64, 64))
+    text = facts(name, (None, None), 3, 4, options)
+    for format in HERE:
+        runtime = written(tmp_path, format, model, (None, None), text)
+        assert runtime.metadata["class_names"][3] == "class 3, \u00e9 & <b>"
+        for batch, size in ((1, (2 * stride, 3 * stride)), (3, (4 * stride, 2 * stride))):
+            assert difference(model, runtime, size, 3, batch) < 1e-5, (format, size)
+
+
+@pytest.mark.parametrize("format", HERE)
+def test_a_fixed_size_that_is_padded_and_cropped(format, tmp_path):
+    options = {"filters": 2, "depth": 2}
+    model = build("unet", (18, 21), 1, 2, **options)
+    runtime = written(tmp_path, format, model, (18, 21), facts("unet", (18, 21), 1, 2, options))
+    assert (runtime.size, runtime.format.name) == ((18, 21), format)
+    assert difference(model, runtime, (18, 21), 1, batch=1) < 1e-5
+    with pytest.raises(ConfigError, match="takes images of 18x21"):
+        runtime.outputs(numpy.zeros((1, 20, 20, 1), "float32"))
+
+
+@pytest.mark.parametrize("format", HERE)
+@pytest.mark.parametrize("precision", ["float16", "int8"])
+def test_smaller_weights(format, precision, tmp_path):
+    if not getattr(FORMATS[format], {"float16": "half"}.get(precision, precision)):
+        pytest.skip("not possible")
+    options = {"filters": 16, "depth": 1}
+    model = build("unet", (16, 16), 3, 4, **options)
+    images = numpy.random.default_rng(2).random((8, 16, 16, 3), "float32")
+    sizes = {}
+    for each in ("float32", precision):
+        text = facts("unet", (16, 16), 3, 4, options, each)
+        calibrated = images if each == "int8" else None
+        runtime = written(tmp_path, format, model, (16, 16), text, each, calibrated)
+        sizes[each] = sum(path.stat().st_size for path in tmp_path.iterdir())
+    # Kernels: 9 (3*16 + 16*16 + 16*32 + 32*32 + 32*16 + 16*16) + 4*32*16 + 16*4 = 25,600 numbers.
+    assert sizes["float32"] - sizes[precision] > {"float16": 1.9, "int8": 2.1}[precision] * 25_600
+    found = difference(model, runtime, (16, 16), 3)
+    assert 1e-6 < found < {"float16": 5e-3, "int8": 0.3}[precision]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A finished run."""
+    config = kerasdl.Config(
+        task="segmentation", model="unet", model_args={"filters": 2, "depth": 2}, image_size=18,
+        train_size=8, validation_size=4, test_size=10, batch_size=4, epochs=1,
+    )  # fmt: skip
+    return kerasdl.train(config, tmp_path_factory.mktemp("runs") / "my run", quiet=True)
+
+
+@pytest.mark.parametrize("format", HERE)
+def test_an_export_is_proved_with_the_scores_of_the_run(trained, format, tmp_path):
+    out = tmp_path / f"deep/model{FORMATS[format].suffix}"
+    document = json.loads(json.dumps(kerasdl.export(trained, format, out)))
+    assert document["failed"] == [] and document["difference"] < 1e-5
+    assert (document["images"], document["split"], document["size"]) == (10, "test", [18, 18])
+    for kind in ("run", "file"):
+        for name, score in document["scores"].items():
+            assert score[kind] == pytest.approx(trained.scores[name], abs=1e-4), name
+        assert document["milliseconds"][kind] > 0
+    facts = runtimes.open(out).metadata
+    assert facts["class_names"] == list(trained.class_names)
+    assert facts["palette"] == trained.sidecar["palette"]
+    assert [path for path in out.parent.iterdir() if path.name.startswith(".tmp")] == []
+    with pytest.raises(ConfigError, match="exists already"):
+        kerasdl.export(trained, format, out)
+    kerasdl.export(trained, format, out, overwrite=True, dynamic=True, images=3)
+    assert runtimes.open(out).size is None
+
+
+def test_a_file_that_differs_gets_no_name(trained, monkeypatch, tmp_path):
+    wrong = proof.Tolerance(-1.0, 0.0, 1.0)
+    monkeypatch.setitem(proof.TOLERANCES, "float32", wrong)
+    suffix = FORMATS[HERE[0]].suffix
+    with pytest.raises(run.ExportDiffers, match="largest difference .*, allowed -1") as caught:
+        kerasdl.export(trained, HERE[0], tmp_path / f"model{suffix}")
+    assert caught.value.exit_code == 3 and caught.value.document["failed"] == ["difference"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_wrong_file_is_noticed():
+    compared = proof.Comparison()
+    expected = numpy.array([[0.0, 4.0], [3.0, 1.0]])
+    compared.update(expected, numpy.array([[0.0, 4.0], [1.0, 2.0]]))
+    # The largest difference is 2 of 4; one of two classes is the same.
+    task = kerasdl.tasks.of(kerasdl.Config(task="classification", model="resnet18"))
+    scores = {"accuracy": {"run": 0.8, "file": 0.6}}
+    found = proof._verdict(task, compared, scores, "float32")
+    assert (found["difference"], found["agreement"]) == (0.5, 0.5)
+    assert found["worse"] == pytest.approx(0.25)
+    assert found["failed"] == ["difference", "agreement", "worse"]
+    compared.update(expected, numpy.full((2, 2), numpy.nan))
+    assert "difference" in proof._verdict(task, compared, {}, "int8")["failed"]
+
+
+def test_without_data_noise_is_compared(trained, monkeypatch, tmp_path):
+    def gone(config):
+        raise DataError("no such folder", "/data")
+
+    monkeypatch.setattr("kerasdl.engine.datasets.load", gone)
+    out = tmp_path / f"model{FORMATS[HERE[0]].suffix}"
+    document = kerasdl.export(trained, HERE[0], out)
+    assert document["scores"] == {} and document["split"] == "noise"
+    assert "no such folder: /data" in document["note"] and out.exists()
+    able = [name for name in HERE if FORMATS[name].int8]
+    if able:
+        with pytest.raises(DataError, match="no such folder"):
+            kerasdl.export(trained, able[0], int8=True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--format", "onxx"], "unknown format 'onxx'.*did you mean 'onnx'"),
+        (["--format", "saved_model", "--half"], "--half is not possible for saved_model"),
+        (["--format", "pt2", "--int8"], "--int8 is not possible for pt2 .*onnx, litert"),
+        (["--format", "onnx", "--int8", "--half"], "either --half or --int8"),
+        (["--format", "pt2", "--layout", "triton"], "--layout triton is not for pt2"),
+        (["--format", "onnx", "--layout", "torchserve"], "unknown layout 'torchserve'"),
+        (["--format", "onnx", "--out", "model.pb"], r"ends with \.onnx: model\.pb"),
+    ],
+)
+def test_what_a_format_cannot_be_takes_one_line(trained, arguments, message):
+    result = click.testing.CliRunner().invoke(command.export, [str(trained), *arguments])
+    assert isinstance(result.exception, ConfigError)
+    with pytest.raises(ConfigError, match=message):
+        raise result.exception
+
+
+def test_a_folder_of_others_is_not_replaced(trained, tmp_path):
+    (tmp_path / "photos").mkdir()
+    with pytest.raises(ConfigError, match="not a folder that kerasdl exported"):
+        kerasdl.export(trained, "saved_model", tmp_path / "photos", overwrite=True)
+    with pytest.raises(ModelFileError, match="not a run folder"):
+        kerasdl.export(tmp_path, "onnx")
+
+
+def test_a_missing_converter_names_its_extra(trained, monkeypatch):
+    real = importlib.util.find_spec
+    monkeypatch.setattr("importlib.util.find_spec", lambda m: None if m == "onnx" else real(m))
+    with pytest.raises(ConfigError, match=r"written with onnx.*pip install 'kerasdl\[export\]'"):
+        kerasdl.export(trained, "onnx")
+
+
+def triton_config(path):
+    """A config.pbtxt as Triton reads it, with the message of its Python client."""
+    spec = importlib.util.find_spec("tritonclient")
+    if spec is None:
+        pytest.skip("tritonclient is not installed")
+    text_format = pytest.importorskip("google.protobuf.text_format")
+    source = pathlib.Path(spec.submodule_search_locations[0]) / "grpc/model_config_pb2.py"
+    message = importlib.util.spec_from_file_location("model_config_pb2", source)
+    module = importlib.util.module_from_spec(message)
+    message.loader.exec_module(module)
+    return text_format.Parse(path.read_text(), module.ModelConfig())
+
+
+@pytest.mark.parametrize("format", [name for name in HERE if name in layouts.LAYOUTS["triton"]])
+def test_the_model_repository_of_triton(trained, format, tmp_path):
+    kerasdl.export(trained, format, tmp_path, layout="triton", images=2, dynamic=True)
+    folder = tmp_path / "my_run"
+    classes = trained.sidecar["outputs"]
+    place = folder / "1" / layouts.LAYOUTS["triton"][format]
+    assert runtimes.open(place).format.name == format
+    assert (folder / "config.pbtxt").read_text().splitlines()[1:] == [
+        'name: "my_run"',
+        layouts.TRITON_BACKENDS[format],
+        "max_batch_size: 32",
+        'input { name: "image" data_type: TYPE_FP32 dims: [-1, -1, 3] }',
+        f'output {{ name: "outputs" data_type: TYPE_FP32 dims: [-1, -1, {classes}] }}',
+        "dynamic_batching { }",
+    ]
+    with pytest.raises(ConfigError, match="exists already"):
+        kerasdl.export(trained, format, tmp_path, layout="triton")
+    config = triton_config(folder / "config.pbtxt")
+    assert list(config.input[0].dims) == [-1, -1, 3] and config.max_batch_size == 32
+
+
+@pytest.mark.skipif("saved_model" not in HERE, reason="TensorFlow writes SavedModel")
+def test_the_folder_of_tensorflow_serving(trained, tmp_path):
+    kerasdl.export(trained, "saved_model", tmp_path, layout="tf-serving", images=2)
+    version = tmp_path / "my_run" / "1"
+    assert runtimes.open(version).metadata["data"] == "scenes"
+    import tensorflow
+
+    signature = tensorflow.saved_model.load(str(version)).signatures[saved_model.SIGNATURE]
+    assert list(signature.structured_input_signature[1]) == ["image"]
+    assert list(signature.structured_outputs) == ["outputs"]
+
+
+@pytest.mark.process
+@pytest.mark.skipif(ENGINE != "tensorflow", reason="once is enough")
+def test_a_format_of_another_backend_takes_a_process_of_its_own(trained, tmp_path):
+    for module in ("torch", *run.WRITERS["onnx"]):
+        pytest.importorskip(module)
+    document = kerasdl.export(trained, "onnx", tmp_path / "model.onnx", images=4)
+    assert document["backend"] == "torch" and keras.config.backend() == "tensorflow"
+    assert runtimes.open(tmp_path / "model.onnx").size == (18, 18)
