@@ -92,7 +92,7 @@ def export(
     opened = Run(run)
     kind = runtimes.FORMATS.require(format)
     check_options(kind, half, int8, layout)
-    _ = opened.best_model, opened.config
+    _ = opened.config, opened.best_model
     opened.require_consistent()
     _require_installed(kind)
     request = Request(str(run), format, "", dynamic, half, int8, layout, images)
@@ -174,8 +174,8 @@ def _in_worker(request: Request, engine: str) -> dict[str, Any]:
             result = worker.read()
         except workers.WorkerFailed as error:
             raise ModelFileError(f"the export failed ({error})", request.run) from error
-    if "failed" in result:
-        raise getattr(errors, result["failed"])(result["what"], result["path"], result["fix"])
+    if "raised" in result:
+        raise getattr(errors, result["raised"])(result["what"], result["path"], result["fix"])
     return result
 
 
@@ -187,4 +187,4 @@ def work(job: dict[str, Any]):
         yield make(Request(**job["request"]))
     except KerasdlError as error:
         path = None if error.path is None else str(error.path)
-        yield {"failed": type(error).__name__, "what": error.what, "path": path, "fix": error.fix}
+        yield {"raised": type(error).__name__, "what": error.what, "path": path, "fix": error.fix}
