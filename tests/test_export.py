@@ -126,9 +126,10 @@ def test_smaller_weights(format, precision, tmp_path):
         text = facts("unet", (16, 16), 3, 4, options, each)
         calibrated = images if each == "int8" else None
         runtime = written(tmp_path, format, model, (16, 16), text, each, calibrated)
-        sizes[each] = sum(path.stat().st_size for path in tmp_path.iterdir())
-    # Kernels: 9 (3*16 + 16*16 + 16*32 + 32*32 + 32*16 + 16*16) + 4*32*16 + 16*4 = 25,600 numbers.
-    assert sizes["float32"] - sizes[precision] > {"float16": 1.9, "int8": 2.1}[precision] * 25_600
+        # The largest file: OpenVINO has a description beside the weights.
+        sizes[each] = max(path.stat().st_size for path in tmp_path.iterdir())
+    # Descriptions grow by the casts. Kernels: 9 (3*16 + 16*16 + 16*32 + 32*32 + 32*16 + 16*16) + 4*32*16 + 16*4 = 25,600 numbers.
+    assert sizes["float32"] - sizes[precision] > {"float16": 1.7, "int8": 2.1}[precision] * 25_600
     found = difference(model, runtime, (16, 16), 3)
     assert 1e-6 < found < {"float16": 5e-3, "int8": 0.3}[precision]
 
