@@ -2,7 +2,6 @@
 
 import importlib.util
 import json
-import pathlib
 
 import click.testing
 import keras
@@ -127,9 +126,10 @@ def test_smaller_weights(format, precision, tmp_path):
         text = facts("unet", (16, 16), 3, 4, options, each)
         calibrated = images if each == "int8" else None
         runtime = written(tmp_path, format, model, (16, 16), text, each, calibrated)
-        sizes[each] = sum(path.stat().st_size for path in tmp_path.iterdir())
-    # Kernels: 9 (3*16 + 16*16 + 16*32 + 32*32 + 32*16 + 16*16) + 4*32*16 + 16*4 = 25,600 numbers.
-    assert sizes["float32"] - sizes[precision] > {"float16": 1.9, "int8": 2.1}[precision] * 25_600
+        # The largest file: OpenVINO has a description beside the weights.
+        sizes[each] = max(path.stat().st_size for path in tmp_path.iterdir())
+    # Descriptions grow by the casts. Kernels: 9 (3*16 + 16*16 + 16*32 + 32*32 + 32*16 + 16*16) + 4*32*16 + 16*4 = 25,600 numbers.
+    assert sizes["float32"] - sizes[precision] > {"float16": 1.7, "int8": 2.1}[precision] * 25_600
     found = difference(model, runtime, (16, 16), 3)
     assert 1e-6 < found < {"float16": 5e-3, "int8": 0.3}[precision]
 
@@ -160,16 +160,36 @@ def test_an_export_is_proved_with_the_scores_of_the_run(trained, format, tmp_pat
     assert [path for path in out.parent.iterdir() if path.name.startswith(".tmp")] == []
     with pytest.raises(ConfigError, match="exists already"):
         kerasdl.export(trained, format, out)
-    kerasdl.export(trained, format, out, overwrite=True, dynamic=True, images=3)
-    assert runtimes.open(out).size is None
+
+
+def test_a_served_export_of_any_size_replaces_an_earlier_one(trained, tmp_path):
+    earlier = tmp_path / "my_run" / "1" / saved_model.METADATA
+    earlier.parent.mkdir(parents=True)
+    earlier.write_text("{}")
+    options = {"layout": "triton", "images": 3, "dynamic": True}
+    with pytest.raises(ConfigError, match="exists already"):
+        kerasdl.export(trained, HERE[0], tmp_path, **options)
+    document = kerasdl.export(trained, HERE[0], tmp_path, overwrite=True, **options)
+    assert (document["images"], document["size"]) == (3, None)
+    place = tmp_path / "my_run" / "1" / layouts.LAYOUTS["triton"][HERE[0]]
+    assert runtimes.open(place).size is None
+    assert "dims: [-1, -1, 3]" in (tmp_path / "my_run" / "config.pbtxt").read_text()
+    assert [path.name for path in tmp_path.iterdir()] == ["my_run"]
 
 
 def test_a_file_that_differs_gets_no_name(trained, monkeypatch, tmp_path):
-    wrong = proof.Tolerance(-1.0, 0.0, 1.0)
-    monkeypatch.setitem(proof.TOLERANCES, "float32", wrong)
-    suffix = FORMATS[HERE[0]].suffix
-    with pytest.raises(run.ExportDiffers, match="largest difference .*, allowed -1") as caught:
-        kerasdl.export(trained, HERE[0], tmp_path / f"model{suffix}")
+    def write(job, path):
+        path.write_bytes(b"") if path.suffix else path.mkdir()
+
+    found = {
+        "difference": 0.5, "agreement": 1.0, "worse": None, "failed": ["difference"],
+        "tolerance": {"difference": 1e-4},
+    }  # fmt: skip
+    monkeypatch.setitem(writing.WRITERS, HERE[0], write)
+    monkeypatch.setattr(runtimes, "open", lambda path: None)
+    monkeypatch.setattr(proof, "prove", lambda *arguments: found)
+    with pytest.raises(run.ExportDiffers, match="largest output 0.5, allowed 0.0001") as caught:
+        kerasdl.export(trained, HERE[0], tmp_path / f"model{FORMATS[HERE[0]].suffix}")
     assert caught.value.exit_code == 3 and caught.value.document["failed"] == ["difference"]
     assert list(tmp_path.iterdir()) == []
 
@@ -189,19 +209,30 @@ def test_a_wrong_file_is_noticed():
     assert "difference" in proof._verdict(task, compared, {}, "int8")["failed"]
 
 
-def test_without_data_noise_is_compared(trained, monkeypatch, tmp_path):
+def test_without_data_noise_is_compared(trained, monkeypatch):
     def gone(config):
         raise DataError("no such folder", "/data")
 
     monkeypatch.setattr("kerasdl.engine.datasets.load", gone)
-    out = tmp_path / f"model{FORMATS[HERE[0]].suffix}"
-    document = kerasdl.export(trained, HERE[0], out)
-    assert document["scores"] == {} and document["split"] == "noise"
-    assert "no such folder: /data" in document["note"] and out.exists()
+    model = trained.open_model()
+
+    class Runtime:
+        """The model itself, off by a quarter."""
+
+        size = (18, 18)
+        metadata = {"precision": "float32", "class_names": []}
+
+        def outputs(self, x):
+            return 1.25 * numpy.asarray(model.predict_on_batch(x))
+
+    task = kerasdl.tasks.of(trained.config)
+    found = proof.prove(model, Runtime(), task, trained.config, "test", 200)
+    assert found["difference"] == pytest.approx(0.25) and found["failed"] == ["difference"]
+    assert (found["scores"], found["split"], found["agreement"]) == ({}, "noise", 1.0)
+    assert "no such folder: /data" in found["note"]
     able = [name for name in HERE if FORMATS[name].int8]
-    if able:
-        with pytest.raises(DataError, match="no such folder"):
-            kerasdl.export(trained, able[0], int8=True)
+    with pytest.raises(DataError, match="no such folder"):
+        kerasdl.export(trained, able[0], int8=True)
 
 
 @pytest.mark.parametrize(
@@ -236,52 +267,6 @@ def test_a_missing_converter_names_its_extra(trained, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda m: None if m == "onnx" else real(m))
     with pytest.raises(ConfigError, match=r"written with onnx.*pip install 'kerasdl\[export\]'"):
         kerasdl.export(trained, "onnx")
-
-
-def triton_config(path):
-    """A config.pbtxt as Triton reads it, with the message of its Python client."""
-    spec = importlib.util.find_spec("tritonclient")
-    if spec is None:
-        pytest.skip("tritonclient is not installed")
-    text_format = pytest.importorskip("google.protobuf.text_format")
-    source = pathlib.Path(spec.submodule_search_locations[0]) / "grpc/model_config_pb2.py"
-    message = importlib.util.spec_from_file_location("model_config_pb2", source)
-    module = importlib.util.module_from_spec(message)
-    message.loader.exec_module(module)
-    return text_format.Parse(path.read_text(), module.ModelConfig())
-
-
-@pytest.mark.parametrize("format", [name for name in HERE if name in layouts.LAYOUTS["triton"]])
-def test_the_model_repository_of_triton(trained, format, tmp_path):
-    kerasdl.export(trained, format, tmp_path, layout="triton", images=2, dynamic=True)
-    folder = tmp_path / "my_run"
-    classes = trained.sidecar["outputs"]
-    place = folder / "1" / layouts.LAYOUTS["triton"][format]
-    assert runtimes.open(place).format.name == format
-    assert (folder / "config.pbtxt").read_text().splitlines()[1:] == [
-        'name: "my_run"',
-        layouts.TRITON_BACKENDS[format],
-        "max_batch_size: 32",
-        'input { name: "image" data_type: TYPE_FP32 dims: [-1, -1, 3] }',
-        f'output {{ name: "outputs" data_type: TYPE_FP32 dims: [-1, -1, {classes}] }}',
-        "dynamic_batching { }",
-    ]
-    with pytest.raises(ConfigError, match="exists already"):
-        kerasdl.export(trained, format, tmp_path, layout="triton")
-    config = triton_config(folder / "config.pbtxt")
-    assert list(config.input[0].dims) == [-1, -1, 3] and config.max_batch_size == 32
-
-
-@pytest.mark.skipif("saved_model" not in HERE, reason="TensorFlow writes SavedModel")
-def test_the_folder_of_tensorflow_serving(trained, tmp_path):
-    kerasdl.export(trained, "saved_model", tmp_path, layout="tf-serving", images=2)
-    version = tmp_path / "my_run" / "1"
-    assert runtimes.open(version).metadata["data"] == "scenes"
-    import tensorflow
-
-    signature = tensorflow.saved_model.load(str(version)).signatures[saved_model.SIGNATURE]
-    assert list(signature.structured_input_signature[1]) == ["image"]
-    assert list(signature.structured_outputs) == ["outputs"]
 
 
 @pytest.mark.process

@@ -9,13 +9,14 @@ import importlib.util
 import os
 import pathlib
 from collections.abc import Callable
-from typing import Any, NamedTuple
-
-import numpy
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kerasdl.core.errors import ConfigError, KerasdlError, ModelFileError, first_line
 from kerasdl.core.registry import Reference, Registry, load
 from kerasdl.runs.runtimes import metadata as facts_of
+
+if TYPE_CHECKING:
+    import numpy
 
 Shape = tuple[int | None, ...]  # None: any
 
@@ -111,7 +112,7 @@ class Loaded(NamedTuple):
 
     input_shape: Shape
     output_shape: Shape
-    function: Callable[[numpy.ndarray], numpy.ndarray]
+    function: "Callable[[numpy.ndarray], numpy.ndarray]"
 
 
 class Runtime:
@@ -135,7 +136,7 @@ class Runtime:
         # A class does not depend on what a model without padding of its own leaves at the border.
         self._pads = self.size is None and len(loaded.output_shape) == 4
 
-    def outputs(self, x: numpy.ndarray) -> numpy.ndarray:
+    def outputs(self, x: "numpy.ndarray") -> "numpy.ndarray":
         """Outputs of the model, float32 (B, outputs) or (B, H, W, outputs).
 
         Args:
@@ -146,6 +147,8 @@ class Runtime:
             ConfigError: The file does not take this size.
             ModelFileError: The runtime cannot run the model.
         """
+        import numpy  # not at the top: the command line reads `FORMATS`
+
         height, width = x.shape[1:3]
         if self.size is not None and (height, width) != self.size:
             raise ConfigError(

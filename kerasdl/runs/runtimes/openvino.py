@@ -1,6 +1,7 @@
 """OpenVINO files (.xml with .bin), run by openvino; the metadata are in `rt_info`."""
 
 import sys
+import threading
 
 from kerasdl.runs.runtimes.metadata import KEY
 
@@ -30,11 +31,13 @@ def load(path, accept):
     accept(model.get_rt_info([KEY]).astype(str) if model.has_rt_info([KEY]) else None)
     # By default some processors compute in bfloat16.
     compiled = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    return (
-        _shape(model.input().partial_shape),
-        _shape(model.output().partial_shape),
-        lambda x: compiled(x)[0],
-    )
+    lock = threading.Lock()  # it is called with one request at a time
+
+    def run(x):
+        with lock:
+            return compiled(x)[0]
+
+    return _shape(model.input().partial_shape), _shape(model.output().partial_shape), run
 
 
 def _shape(dimensions):

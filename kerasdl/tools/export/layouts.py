@@ -49,7 +49,7 @@ def require(layout, kind):
 
 def model_name(folder):
     """Name of a model on a server: that of the run folder, in letters that every server takes."""
-    return re.sub(r"[^\w.-]", "_", pathlib.Path(folder).resolve().name) or "model"
+    return re.sub(r"[^A-Za-z0-9_.-]", "_", pathlib.Path(folder).resolve().name) or "model"
 
 
 def is_export(folder):
@@ -57,7 +57,7 @@ def is_export(folder):
     config = folder / CONFIG
     if config.is_file():
         return config.read_text(encoding="utf-8", errors="replace").startswith(MARK)
-    return any(folder.glob(f"{part}{saved_model.METADATA}") for part in ("", "*/"))
+    return any(path for part in ("", "*/") for path in folder.glob(f"{part}{saved_model.METADATA}"))
 
 
 def publish(written, out, kind, layout, described):

@@ -1,29 +1,22 @@
-"""`export`: options checked, model opened, file written, proved, and only then given its name."""
+"""`export`: checks what is asked for, and has it made on the backend that the format needs."""
 
-import contextlib
 import dataclasses
 import importlib.util
-import json
-import logging
 import os
 import pathlib
-import shutil
 import sys
-import tempfile
 from typing import Any
 
-from kerasdl import backend, models, tasks
-from kerasdl.core import errors, extensions, files
-from kerasdl.core.errors import ConfigError, KerasdlError, ModelFileError, first_line
+from kerasdl import backend
+from kerasdl.core import errors, extensions
+from kerasdl.core.errors import ConfigError, KerasdlError, ModelFileError
 from kerasdl.runs import names, runtimes
 from kerasdl.runs.run import Run
-from kerasdl.runs.runtimes import metadata
-from kerasdl.tasks import TASKS
 from kerasdl.tools import workers
 from kerasdl.tools.export import layouts
+from kerasdl.tools.export.making import Request, make
 
 IMAGES = 200  # test images of the proof, at most
-CALIBRATION_IMAGES = 100
 
 # Format -> modules that write it besides its backend, all from the extra `export`.
 WRITERS = {
@@ -38,8 +31,6 @@ MEASURES = {
     "agreement": "fraction of equal classes",
     "worse": "relative loss of score",
 }
-
-logger = logging.getLogger("kerasdl")
 
 
 class ExportDiffers(KerasdlError):
@@ -59,25 +50,6 @@ class ExportDiffers(KerasdlError):
             "another --format, or without --int8 and --half",
         )
         self.document = document
-
-
-@dataclasses.dataclass(frozen=True)
-class Request:
-    """What to export, as the user says it; see `export`."""
-
-    run: str
-    format: str
-    out: str
-    dynamic: bool = False
-    half: bool = False
-    int8: bool = False
-    layout: str = ""
-    images: int = IMAGES
-
-    @property
-    def precision(self) -> str:
-        """Precision of the weights."""
-        return "int8" if self.int8 else "float16" if self.half else "float32"
 
 
 def export(
@@ -120,7 +92,7 @@ def export(
     opened = Run(run)
     kind = runtimes.FORMATS.require(format)
     check_options(kind, half, int8, layout)
-    _ = opened.best_model, opened.config
+    _ = opened.config, opened.best_model
     opened.require_consistent()
     _require_installed(kind)
     request = Request(str(run), format, "", dynamic, half, int8, layout, images)
@@ -202,8 +174,8 @@ def _in_worker(request: Request, engine: str) -> dict[str, Any]:
             result = worker.read()
         except workers.WorkerFailed as error:
             raise ModelFileError(f"the export failed ({error})", request.run) from error
-    if "failed" in result:
-        raise getattr(errors, result["failed"])(result["what"], result["path"], result["fix"])
+    if "raised" in result:
+        raise getattr(errors, result["raised"])(result["what"], result["path"], result["fix"])
     return result
 
 
@@ -215,129 +187,4 @@ def work(job: dict[str, Any]):
         yield make(Request(**job["request"]))
     except KerasdlError as error:
         path = None if error.path is None else str(error.path)
-        yield {"failed": type(error).__name__, "what": error.what, "path": path, "fix": error.fix}
-
-
-def make(request: Request) -> dict[str, Any]:
-    """Writes and proves an export on the backend that Keras runs on; the document of `export`.
-
-    The file gets its name only if nothing in the document has `failed`.
-    """
-    import keras
-
-    from kerasdl.runs import modelfile
-    from kerasdl.tools.export import proof, writing
-
-    run, kind = Run(request.run), runtimes.FORMATS[request.format]
-    config = run.config
-    task = tasks.of(config)
-    backend.without_tensor_float_32()
-    out = pathlib.Path(request.out)
-    with keras.device("cpu"), _temporary_folder(out) as folder:
-        model, facts = modelfile.open_model(run.best_model, precision="float32")
-        described = describe(run, facts, request)
-        job = writing.Job(
-            _free(model, config, facts) if request.dynamic else model,
-            (None, None) if request.dynamic else tuple(facts["image_size"]),
-            metadata.dumps(described),
-            request.precision,
-            proof.calibration(task, config, CALIBRATION_IMAGES) if request.int8 else None,
-        )
-        written = folder / (f"model{kind.suffix}" if kind.suffix else "model")
-        try:
-            writing.WRITERS[kind.name](job, written)
-        except (KerasdlError, OSError):
-            raise
-        except Exception as error:  # converters raise anything
-            logger.debug("export failed", exc_info=True)
-            raise ConfigError(
-                f"{kind.backend} cannot export this model as {kind.label} ({first_line(error)})",
-                run.path,
-                "another --format",
-            ) from error
-        runtime = runtimes.open(written)
-        found = proof.prove(model, runtime, task, config, "test", request.images)
-        size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-        document = {
-            "run": request.run,
-            "file": request.out,
-            "format": kind.name,
-            "precision": request.precision,
-            "size": described["size"],
-            "bytes": size,
-            "backend": kind.backend,
-            "task": task.name,
-            "model": config.model,
-            **found,
-        }
-        if not document["failed"]:
-            layouts.publish(written, out, kind, request.layout, described)
-    return document
-
-
-def describe(run: Run, facts: dict[str, Any], request: Request) -> dict[str, Any]:
-    """The metadata of an export, see `kerasdl.runs.runtimes.metadata`."""
-    import kerasdl
-
-    config, task = run.config, TASKS[run.config.task]
-    target = config.target or next(iter(task.targets), "")
-    return {
-        "kerasdl": kerasdl.__version__,
-        "task": task.name,
-        "target": target,
-        "loss": config.loss,
-        "model": config.model,
-        "model_args": facts["model_args"],
-        "stride": models.stride(config.model, facts["model_args"], facts["image_size"]),
-        "channels": facts["channels"],
-        "outputs": facts["outputs"],
-        "normalization": task.inputs[target],
-        "image_size": list(facts["image_size"]),
-        "resize": config.resize,
-        "size": None if request.dynamic else list(facts["image_size"]),
-        "test_time_flip": config.test_time_flip,
-        "precision": request.precision,
-        "class_names": facts.get("class_names") or [],
-        "palette": facts.get("palette") or [],
-        "data": facts.get("data") or "",
-        "license": facts.get("license") or "",
-        "median_size": _median_size(run),
-    }
-
-
-def _median_size(run: Run) -> list[int] | None:
-    """Median height and width of the images before they were resized, if known."""
-    try:
-        return json.loads((run / names.REPORT_DATA).read_text(encoding="utf-8"))["median_size"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def _free(model, config, facts):
-    """The same model for images of any size."""
-    try:
-        free = models.build(
-            config.model, (None, None, facts["channels"]), facts["outputs"], **facts["model_args"]
-        )
-    except Exception as error:  # builders of extensions may need sizes
-        raise ConfigError(
-            f"{config.model} cannot be built for any size ({first_line(error)})",
-            fix="leave out --dynamic",
-        ) from error
-    free.set_weights(model.get_weights())
-    return free
-
-
-@contextlib.contextmanager
-def _temporary_folder(out: pathlib.Path):
-    """A folder beside the result, so that a rename is enough; removed in any case."""
-    files.make_folder(out.parent)
-    folder = None
-    try:
-        folder = tempfile.mkdtemp(prefix=files.TEMPORARY_PREFIX, dir=out.parent)
-        yield pathlib.Path(folder)
-    except OSError as error:
-        raise files.cannot_write(out, error) from error
-    finally:
-        if folder is not None:
-            shutil.rmtree(folder, ignore_errors=True)
+        yield {"raised": type(error).__name__, "what": error.what, "path": path, "fix": error.fix}
