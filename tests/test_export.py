@@ -128,8 +128,10 @@ def test_smaller_weights(format, precision, tmp_path):
         runtime = written(tmp_path, format, model, (16, 16), text, each, calibrated)
         # The largest file: OpenVINO has a description beside the weights.
         sizes[each] = max(path.stat().st_size for path in tmp_path.iterdir())
-    # Descriptions grow by the casts. Kernels: 9 (3*16 + 16*16 + 16*32 + 32*32 + 32*16 + 16*16) + 4*32*16 + 16*4 = 25,600 numbers.
-    assert sizes["float32"] - sizes[precision] > {"float16": 1.7, "int8": 2.1}[precision] * 25_600
+    # Kernels: 9 (3*16 + 16*16 + 16*32 + 32*32 + 32*16 + 16*16) + 4*32*16 + 16*4 = 25,584 numbers;
+    # where they are cast back, the description of the network grows.
+    saved = sizes["float32"] - sizes[precision]
+    assert saved > {"float16": 1.7, "int8": 2.1}[precision] * 25_584
     found = difference(model, runtime, (16, 16), 3)
     assert 1e-6 < found < {"float16": 5e-3, "int8": 0.3}[precision]
 
