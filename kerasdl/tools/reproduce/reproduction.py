@@ -45,7 +45,7 @@ VARIANTS = {
 QUICK = {"recipe": "auto", "validation_size": 100, "test_size": 200, "epochs": 12}
 # Smoothed labels would raise the loss, for which the study has a number.
 QUICK_LABELS = {
-    "train_size": 4800, "batch_size": 8, "steps_per_epoch": 50, "label_smoothing": 0.0,
+    "train_size": 7680, "batch_size": 32, "steps_per_epoch": 20, "label_smoothing": 0.0,
 }  # fmt: skip
 QUICK_PIXELS = {
     "train_size": 4800, "batch_size": 16, "steps_per_epoch": 25, "learning_rate": 0.2,
@@ -183,28 +183,37 @@ def _publish(out, folders, quick, seconds):
 
 
 def _write_figures(out, first):
-    """Writes each figure as soon as its runs are finished.
+    """Writes the figure whose runs are complete with the run that has just finished.
 
     Args:
         out: Folder of the reproduction.
-        first: Run folders of the first seed by variant, so far; the last one has just finished.
+        first: Run folders of the first seed by variant, so far; that run is the last one.
     """
+    write = {"resnet18": _draw1, "fcn32": _draw2, "colors-plain": _draw3}.get(list(first)[-1])
+    if write:
+        files.make_folder(out / run_names.FIGURES)
+        write(first, out / run_names.FIGURES)
+
+
+def _draw1(first, target):
     from kerasdl.report import figures
 
-    target, newest = out / run_names.FIGURES, list(first)[-1]
-    files.make_folder(target)
-    if newest == "resnet18":
-        history = run.Run(first["resnet18"]).history
-        figures.training_curves(history, target / "figure1.png", title="ResNet-18")
-    for name, last, table in (
-        ("figure2.png", "fcn32", _figure2),
-        ("figure3.png", "colors-plain", _figure3),
-    ):
-        if newest == last:
-            found = table(first)
-            figures.image_grid(
-                found["rows"], found["columns"], target / name, legend=found.get("legend")
-            )
+    history = run.Run(first["resnet18"]).history
+    figures.training_curves(history, target / "figure1.png", title="ResNet-18")
+
+
+def _draw2(first, target):
+    _draw(_figure2(first), target / "figure2.png")
+
+
+def _draw3(first, target):
+    _draw(_figure3(first), target / "figure3.png")
+
+
+def _draw(table, path):
+    from kerasdl.report import figures
+
+    figures.image_grid(table["rows"], table["columns"], path, legend=table.get("legend"))
 
 
 def _figure2(first):
