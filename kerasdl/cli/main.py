@@ -18,6 +18,7 @@ from kerasdl.cli import (
     predict,
     report,
     reproduce,
+    runs,
     sweep,
     train,
 )
@@ -59,6 +60,7 @@ for command in (
     reproduce.reproduce,
     sweep.sweep,
     report.report,
+    runs.runs_group,
     compare.compare_group,
     config.config_group,
     data.data_group,

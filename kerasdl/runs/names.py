@@ -10,6 +10,7 @@ INIT_WEIGHTS = "init_weights.json"  # layers initialized from another model
 # Training; a checkpoint is one folder below CHECKPOINTS.
 LOCK = "lock"
 HOLDER = "running.json"  # the process that holds the lock
+FAILURE = "failure.json"  # the error that ended the last training
 CHECKPOINTS = "checkpoints"
 STATE = "state.json"
 STATE_MODEL = "model.keras"
@@ -44,6 +45,7 @@ ALL = (
     CARD,
     ENVIRONMENT,
     HOLDER,
+    FAILURE,
     SPLITS,
     CONFIG,
     DATA,
