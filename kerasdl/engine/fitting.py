@@ -149,16 +149,7 @@ def _run_state(folder, config, stage, monitor, batches, group):
     mode = direction(monitor)
     resumable = []
     if config.lr_schedule == "plateau":
-        resumable.append(
-            keras.callbacks.ReduceLROnPlateau(
-                monitor=monitor,
-                mode=mode,
-                factor=config.plateau_factor,
-                patience=config.plateau_patience,
-                # An absolute min_delta would be wrong for one loss or another.
-                min_delta=0.0,
-            )
-        )
+        resumable.append(schedules.plateau(config, monitor, mode, len(batches)))
     if config.early_stopping_patience:
         resumable.append(
             keras.callbacks.EarlyStopping(

@@ -100,7 +100,7 @@ def _train(
 ) -> pathlib.Path:  # fmt: skip
     """`train` in one of the processes of a group."""
     from kerasdl.backend import distribution, signals
-    from kerasdl.engine import datasets, failures, fitting, planning, publishing
+    from kerasdl.engine import datasets, failures, fitting, optimizers, planning, publishing
     from kerasdl.runs import restore as resume
     from kerasdl.runs import runfolder
 
@@ -109,6 +109,7 @@ def _train(
     if not len(dataset.splits.get("train", ())):
         raise DataError("no training images", config.data)
     config, decisions = planning.settle(config, dataset, engine, None if overwrite else path)
+    optimizers.build(config)  # wrong arguments end here, before there is a folder
     task = tasks.of(config)
     if group.is_main:
         for line in planning.explain(decisions):

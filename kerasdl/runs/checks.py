@@ -9,6 +9,7 @@ from kerasdl import losses, models
 from kerasdl.core.errors import ConfigError, suggest
 from kerasdl.losses import LOSSES
 from kerasdl.models import MODELS, ModelSpec
+from kerasdl.runs.optimizers import OPTIMIZERS
 from kerasdl.tasks import TASKS, TaskSpec
 
 if typing.TYPE_CHECKING:
@@ -112,6 +113,13 @@ def check_together(config: "Config") -> None:
         able = [name for name, spec in TASKS.items() if spec.targets]
         raise ConfigError(f"'target' is for {', '.join(able)}, not {task.name}", fix="unset it")
     _check_loss(config, task, model)
+    if not OPTIMIZERS[config.optimizer].momentum:
+        for key in ("momentum", "nesterov"):
+            if getattr(config, key):
+                raise ConfigError(
+                    f"'{key}' is for optimizer sgd, not {config.optimizer}",
+                    fix=f"unset {key}; arguments of {config.optimizer} go into optimizer_args",
+                )
     if config.freeze and not config.weights:
         raise ConfigError("'freeze' without weights", fix="--weights RUN, FILE or imagenet")
 
