@@ -122,17 +122,24 @@ def config_options(function):
         flag, default = key.option(name), getattr(configuration.Config, name)
         if isinstance(default, bool):
             facts = {"is_flag": True}
+        elif key.choices is not None and isinstance(default, tuple):
+            facts = {"type": Name(key.choices), "multiple": True, "callback": _list_or_none}
         elif key.choices is not None or key.metavar:
             facts = {"type": Name(key.choices or (), key.metavar)}
         else:
             facts = {"type": type(default)}
         shown = "x".join(map(str, default)) if isinstance(default, tuple) else default
-        text = key.help if shown in ("", False) else f"{key.help}  [default: {shown}]"
+        text = key.help if not shown else f"{key.help}  [default: {shown}]"
         function = click.option(flag, name, default=None, help=text, **facts)(function)
     function = set_option(download_option(function))
     return click.option(
         "--config", "config_file", type=click.Path(), help="TOML file with keys and values."
     )(function)
+
+
+def _list_or_none(context, parameter, values):
+    """The values of a repeatable option; None without any, as for the others."""
+    return list(values) or None
 
 
 def given(task, config_file, assignments, backend, flags):

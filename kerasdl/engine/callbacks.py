@@ -30,6 +30,26 @@ class WithoutTrainingValues(keras.callbacks.Callback):
             logs.pop(name, None)
 
 
+class Track(keras.callbacks.Callback):
+    """Sends the epochs of a run to trackers once they are committed.
+
+    Args:
+        session: The `kerasdl.report.trackers.Session`.
+        state: The `kerasdl.runs.checkpoint.RunState`.
+    """
+
+    def __init__(self, session, state):
+        super().__init__()
+        self.session = session
+        self.state = state
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.session.rows(self.state.rows)
+
+    def on_train_end(self, logs=None):
+        self.session.rows(self.state.rows)
+
+
 class WarnAboutGray(keras.callbacks.Callback):
     """Warns when a colorizer's predictions on the validation images are almost gray.
 

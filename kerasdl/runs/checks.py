@@ -83,8 +83,9 @@ def check_range(name: str, value: typing.Any, key: "Key", default: typing.Any) -
         key: Its `kerasdl.runs.config.Key`.
         default: The value that is always allowed, even empty.
     """
-    if key.choices is not None and value not in key.choices and value != default:
-        raise suggest(name, value, list(key.choices))
+    for each in value if isinstance(value, tuple) else (value,):
+        if key.choices is not None and each not in key.choices and value != default:
+            raise suggest(name, each, list(key.choices))
     if isinstance(value, float) and not math.isfinite(value):
         raise ConfigError(f"'{name}' must be a finite number, received {value}")
     for limit, wrong, words in (

@@ -23,6 +23,7 @@ from kerasdl.runs.optimizers import OPTIMIZERS
 from kerasdl.tasks import TASKS, resolve_task
 
 JIT_COMPILE = ("auto", "on", "off")
+LOGS = ("tensorboard", "mlflow", "wandb")  # the modules of kerasdl.report.trackers
 TARGETS = tuple(dict.fromkeys(target for spec in TASKS.values() for target in spec.targets))
 
 
@@ -242,6 +243,11 @@ class Config:
     cache_megabytes: int = _key(
         4096, "Memory for decoded images, in MB.", "Machine", low=0, resumable=True
     )
+
+    log: tuple[str, ...] = _key(
+        (), "Trackers that the training is logged to, besides the run folder.", "Machine",
+        choices=LOGS, flag=True, resumable=True,
+    )  # fmt: skip
 
     def __init__(self, **values: typing.Any):
         object.__setattr__(self, "given", frozenset(values))

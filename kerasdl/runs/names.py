@@ -17,6 +17,10 @@ STATE_MODEL = "model.keras"
 STATE_AVERAGE = "average.keras"  # the averaged weights, if any
 HISTORY = "history.csv"
 
+TRACKERS = "trackers.json"  # what each tracker has been sent
+TENSORBOARD = "tensorboard"
+WANDB = "wandb"
+
 # The best model.
 BEST_MODEL = "best.keras"
 BEST_RECORD = "best.json"  # epoch, monitored value and checksum of the best model
@@ -44,6 +48,9 @@ ALL = (
     REPORT,
     CARD,
     ENVIRONMENT,
+    TRACKERS,
+    TENSORBOARD,
+    WANDB,
     HOLDER,
     FAILURE,
     SPLITS,
