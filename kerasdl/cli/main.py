@@ -13,6 +13,7 @@ from kerasdl.cli import (
     data,
     doctor,
     evaluate,
+    lr_find,
     models,
     plan,
     predict,
@@ -55,6 +56,7 @@ def cli(context):
 for command in (
     train.train,
     plan.plan,
+    lr_find.lr_find,
     evaluate.evaluate,
     predict.predict,
     reproduce.reproduce,

@@ -55,11 +55,18 @@ class Name(click.ParamType):
         return shown or f"[{'|'.join(self.choices)}]"
 
     def shell_complete(self, context, parameter, incomplete):
-        return [
+        """The choices; without any, the words of the metavar, and paths where it names them."""
+        shown = self.metavar() if callable(self.metavar) else self.metavar
+        words = list(self.choices) or [word for word in shown.split("|") if word.islower()]
+        found = [
             click.shell_completion.CompletionItem(name)
-            for name in self.choices
+            for name in words
             if name.startswith(incomplete)
         ]
+        paths = any(kind in shown for kind in ("FILE", "FOLDER", "RUN"))
+        if found or not paths:
+            return found
+        return [click.shell_completion.CompletionItem(incomplete, type="file")]
 
 
 class TaskName(Name):
@@ -99,9 +106,22 @@ def json_option(function):
     )
 
 
+def complete_assignment(context, parameter, incomplete):
+    """Completes `--set`: the key, then its value where there is a choice."""
+    key, separator, start = incomplete.partition("=")
+    if not separator:
+        return [f"{name}=" for name in configuration.keys() if name.startswith(key)]
+    declared = configuration.keys().get(key)
+    default = getattr(configuration.Config, key, None)
+    choices = ("true", "false") if isinstance(default, bool) else ()
+    choices = (declared.choices if declared else None) or choices
+    return [f"{key}={value}" for value in choices if value.startswith(start)]
+
+
 def set_option(function):
     return click.option(
         "--set", "assignments", multiple=True, metavar="KEY=VALUE",
+        shell_complete=complete_assignment,
         help="Any key of the configuration; tables as model_args.skips=none. Repeatable.",
     )(function)  # fmt: skip
 
