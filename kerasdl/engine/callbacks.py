@@ -81,21 +81,23 @@ class WarnAboutGray(keras.callbacks.Callback):
 class Progress(keras.callbacks.Callback):
     """One line per epoch on standard error; on a terminal it is live while the epoch lasts.
 
-    The line has the images per second of training, without validation, and the time that the other
-    epochs will take if they take as long as the last one.
+    The line has the images per second of training, without validation and without the first step,
+    and the time that the other epochs will take if they take as long as the last one.
 
     Args:
         batches: The training batches, whose waiting time is shown if it matters.
         quiet: Whether to print nothing.
         epochs: Total number of epochs, if `fit` trains only some of them.
         console: A `rich.console.Console`; standard error by default.
+        hidden: Names of values that are not measured in training.
     """
 
     # The waiting time for data is shown above this fraction of an epoch's time.
     WORTH_TELLING = 0.1
 
-    def __init__(self, batches, quiet=False, epochs=None, console=None):
+    def __init__(self, batches, quiet=False, epochs=None, console=None, hidden=()):
         super().__init__()
+        self.hidden = frozenset(hidden)
         self.epochs = epochs
         self.batches = batches
         self.quiet = quiet
@@ -107,7 +109,7 @@ class Progress(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         self._started = time.monotonic()
-        self._trained, self._epoch = None, epoch
+        self._trained, self._first, self._epoch = None, None, epoch
         # The rate this epoch is trained with: by its end the plateau rule may have lowered it.
         rate = keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)
         self._rate = float(rate)
@@ -125,8 +127,11 @@ class Progress(keras.callbacks.Callback):
         self._bar.start()
 
     def on_train_batch_end(self, batch, logs=None):
+        if self._first is None:
+            self._first = time.monotonic() - self._started
         if self._bar is not None:
-            told = "  ".join([*self._speed(batch + 1), *_shown(logs)])
+            now = {name: value for name, value in logs.items() if name not in self.hidden}
+            told = "  ".join([*self._speed(batch + 1), *_shown(now)])
             self._bar.update(self._step, completed=batch + 1, told=told)
 
     def on_test_begin(self, logs=None):
@@ -160,12 +165,14 @@ class Progress(keras.callbacks.Callback):
 
     def _speed(self, done):
         """Images per second of this epoch, and the time left for all."""
-        seconds, steps = time.monotonic() - self._started, len(self.batches)
-        trained = self._trained or seconds
-        told = [f"{done * self.batches.batch_size / max(trained, 1e-9):.0f} images/s"]
-        of_epoch = seconds / done * (steps - done)
-        each = self._last or seconds / done * steps
-        left = of_epoch + (self._total() - self._epoch - 1) * each
+        if done < 2:
+            return []  # the first step compiles
+        trained = self._trained or time.monotonic() - self._started
+        step = (trained - self._first) / (done - 1)
+        told = [f"{self.batches.batch_size / step:.0f} images/s"] if step else []
+        steps = len(self.batches)
+        each = self._last or steps * step
+        left = (steps - done) * step + (self._total() - self._epoch - 1) * each
         return [*told, f"{names.duration(left)} left"] if left >= 1 else told
 
     def _total(self):

@@ -96,7 +96,9 @@ def _fit_stage(folder, config, stage, task, dataset, stop, quiet, group, trackin
         if not finished:
             _log_start(folder, config, stage, first)
             step.tune(model)
-            progress = callbacks.Progress(batches, quiet, config.epochs)
+            progress = callbacks.Progress(
+                batches, quiet, config.epochs, hidden=gated_names(metrics)
+            )
             stack.callback(progress.close)
             stack.enter_context(
                 failures.training_errors(folder.path, config.batch_size, stage.image_size)
