@@ -2,6 +2,7 @@
 
 import json
 
+import click.shell_completion
 import PIL.Image
 import pytest
 
@@ -167,3 +168,27 @@ def test_an_interruption_outside_training_is_one_line(kerasdl, monkeypatch):
 
 def test_resume_without_a_run(kerasdl):
     assert_one_error_line(kerasdl("train", "classify", "--resume", "none"), 4, "not a run folder")
+
+
+@pytest.mark.parametrize(
+    ("words", "incomplete", "expected"),
+    [
+        (["--model"], "fcn", ["fcn32", "fcn16", "fcn8"]),
+        (["--backend"], "t", ["tensorflow", "torch"]),
+        (["--data"], "s", ["scenes"]),
+        (["--log"], "w", ["wandb"]),
+        (["--set"], "optimizer", ["optimizer=", "optimizer_args="]),
+        (["--set"], "lr_schedule=c", ["lr_schedule=cosine"]),
+        (["--set"], "nesterov=", ["nesterov=true", "nesterov=false"]),
+    ],
+)
+def test_values_are_completed(words, incomplete, expected):
+    completion = click.shell_completion.ShellComplete(cli.cli, {}, "kerasdl", "_KERASDL_COMPLETE")
+    found = completion.get_completions(["train", "segment", *words], incomplete)
+    assert [item.value for item in found] == expected
+
+
+def test_a_path_is_completed_by_the_shell():
+    completion = click.shell_completion.ShellComplete(cli.cli, {}, "kerasdl", "_KERASDL_COMPLETE")
+    found = completion.get_completions(["train", "segment", "--data"], "photos")
+    assert [item.type for item in found] == ["file"]

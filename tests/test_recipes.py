@@ -139,7 +139,6 @@ def test_fast_with_another_loss_or_early_stopping():
     [
         ({"recipe": "quick"}, "unknown recipe 'quick'"),
         ({"lr_schedule": "cosin"}, "unknown lr_schedule 'cosin' .*did you mean 'cosine'"),
-        ({"warmup_epochs": 1}, "'warmup_epochs' needs a per-step schedule"),
         ({"lr_schedule": "cosine", "warmup_epochs": 20}, "must be below 'epochs' = 20"),
         ({"label_smoothing": 0.1, "loss": "focal"}, "not apply to loss 'focal'"),
         ({"label_smoothing": 0.1, "task": "colorize"}, "not apply to loss 'l1'"),
@@ -153,10 +152,6 @@ def test_fast_with_another_loss_or_early_stopping():
             "before it reaches the full size",
         ),
         ({"freeze": True}, "'freeze' without weights"),
-        (
-            {"recipe": "fast", "lr_schedule": "plateau", "warmup_epochs": 1},
-            "per-step schedule, not 'plateau'",
-        ),
     ],
 )
 def test_what_does_not_go_together_is_refused(values, message):

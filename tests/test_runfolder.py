@@ -20,6 +20,7 @@ def finish(folder, epoch, stopped_by=None):
     state = runfolder.epoch_folder(folder.checkpoints, epoch)
     state.mkdir(parents=True)
     (state / "state.json").write_text(json.dumps({"epoch": epoch, "stopped_by": stopped_by}))
+    (state / "model.keras").touch()
 
 
 def acquire_and_release(path, settings=SETTINGS, epoch=0, **options):

@@ -25,6 +25,10 @@ COMMANDS = {
         "kerasdl.cli.plan:plan",
         "Show the configuration and duration of a training on this machine.",
     ),
+    "lr-find": Entry(
+        "kerasdl.cli.lr_find:lr_find",
+        "Find a learning rate by a range test: a plot with a suggestion.",
+    ),
     "evaluate": Entry("kerasdl.cli.evaluate:evaluate", "Score the best model of a run."),
     "predict": Entry("kerasdl.cli.predict:predict", "Predict for images of any size."),
     "export": Entry(
@@ -42,6 +46,9 @@ COMMANDS = {
     "report": Entry(
         "kerasdl.cli.report:report",
         "Write a self-contained HTML page about one run, or comparing several.",
+    ),
+    "runs": Entry(
+        "kerasdl.cli.runs:runs_group", "List the runs below a folder, or remove their checkpoints."
     ),
     "compare": Entry(
         "kerasdl.cli.compare:compare_group", "Compare backends; `kerasdl report` compares runs."

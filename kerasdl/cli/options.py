@@ -35,11 +35,18 @@ class Name(click.ParamType):
         return shown or f"[{'|'.join(self.choices)}]"
 
     def shell_complete(self, context, parameter, incomplete):
-        return [
+        """The choices; without any, the words of the metavar, and paths where it names them."""
+        shown = self.metavar() if callable(self.metavar) else self.metavar
+        words = list(self.choices) or [word for word in shown.split("|") if word.islower()]
+        found = [
             click.shell_completion.CompletionItem(name)
-            for name in self.choices
+            for name in words
             if name.startswith(incomplete)
         ]
+        paths = any(kind in shown for kind in ("FILE", "FOLDER", "RUN"))
+        if found or not paths:
+            return found
+        return [click.shell_completion.CompletionItem(incomplete, type="file")]
 
 
 class TaskName(Name):
@@ -79,9 +86,22 @@ def json_option(function):
     )
 
 
+def complete_assignment(context, parameter, incomplete):
+    """Completes `--set`: the key, then its value where there is a choice."""
+    key, separator, start = incomplete.partition("=")
+    if not separator:
+        return [f"{name}=" for name in configuration.keys() if name.startswith(key)]
+    declared = configuration.keys().get(key)
+    default = getattr(configuration.Config, key, None)
+    choices = ("true", "false") if isinstance(default, bool) else ()
+    choices = (declared.choices if declared else None) or choices
+    return [f"{key}={value}" for value in choices if value.startswith(start)]
+
+
 def set_option(function):
     return click.option(
         "--set", "assignments", multiple=True, metavar="KEY=VALUE",
+        shell_complete=complete_assignment,
         help="Any key of the configuration; tables as model_args.skips=none. Repeatable.",
     )(function)  # fmt: skip
 
@@ -102,17 +122,24 @@ def config_options(function):
         flag, default = key.option(name), getattr(configuration.Config, name)
         if isinstance(default, bool):
             facts = {"is_flag": True}
+        elif key.choices is not None and isinstance(default, tuple):
+            facts = {"type": Name(key.choices), "multiple": True, "callback": _list_or_none}
         elif key.choices is not None or key.metavar:
             facts = {"type": Name(key.choices or (), key.metavar)}
         else:
             facts = {"type": type(default)}
         shown = "x".join(map(str, default)) if isinstance(default, tuple) else default
-        text = key.help if shown in ("", False) else f"{key.help}  [default: {shown}]"
+        text = key.help if not shown else f"{key.help}  [default: {shown}]"
         function = click.option(flag, name, default=None, help=text, **facts)(function)
     function = set_option(download_option(function))
     return click.option(
         "--config", "config_file", type=click.Path(), help="TOML file with keys and values."
     )(function)
+
+
+def _list_or_none(context, parameter, values):
+    """The values of a repeatable option; None without any, as for the others."""
+    return list(values) or None
 
 
 def given(task, config_file, assignments, backend, flags):

@@ -9,7 +9,7 @@ import rich.console
 import rich.progress
 
 from kerasdl.core.errors import TrainingFailed
-from kerasdl.report import advice
+from kerasdl.report import advice, names
 
 SHOWN_DIGITS = 4
 
@@ -63,6 +63,26 @@ class StopOnBadLoss(keras.callbacks.Callback):
             )
 
 
+class Track(keras.callbacks.Callback):
+    """Sends the epochs of a run to trackers once they are committed.
+
+    Args:
+        session: The `kerasdl.report.trackers.Session`.
+        state: The `kerasdl.runs.checkpoint.RunState`.
+    """
+
+    def __init__(self, session, state):
+        super().__init__()
+        self.session = session
+        self.state = state
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.session.rows(self.state.rows)
+
+    def on_train_end(self, logs=None):
+        self.session.rows(self.state.rows)
+
+
 class WarnAboutGray(keras.callbacks.Callback):
     """Warns when a colorizer's predictions on the validation images are almost gray.
 
@@ -92,29 +112,37 @@ class WarnAboutGray(keras.callbacks.Callback):
 
 
 class Progress(keras.callbacks.Callback):
-    """One line per epoch on standard error; on a terminal also a progress bar.
+    """One line per epoch on standard error; on a terminal it is live while the epoch lasts.
+
+    The line has the images per second of training, without validation and without the first step,
+    and the time that the other epochs will take if they take as long as the last one.
 
     Args:
         batches: The training batches, whose waiting time is shown if it matters.
         quiet: Whether to print nothing.
         epochs: Total number of epochs, if `fit` trains only some of them.
         console: A `rich.console.Console`; standard error by default.
+        hidden: Names of values that are not measured in training.
     """
 
     # The waiting time for data is shown above this fraction of an epoch's time.
     WORTH_TELLING = 0.1
 
-    def __init__(self, batches, quiet=False, epochs=None, console=None):
+    def __init__(self, batches, quiet=False, epochs=None, console=None, hidden=()):
         super().__init__()
+        self.hidden = frozenset(hidden)
         self.epochs = epochs
         self.batches = batches
         self.quiet = quiet
         # Lines in a log are not wrapped: one epoch, one line.
         self.console = console or rich.console.Console(stderr=True, highlight=False, soft_wrap=True)
         self._bar = None
+        self._trained = None
+        self._last = None
 
     def on_epoch_begin(self, epoch, logs=None):
         self._started = time.monotonic()
+        self._trained, self._first, self._epoch = None, None, epoch
         # The rate this epoch is trained with: by its end the plateau rule may have lowered it.
         rate = keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)
         self._rate = float(rate)
@@ -124,35 +152,37 @@ class Progress(keras.callbacks.Callback):
             "[progress.description]{task.description}",
             rich.progress.BarColumn(bar_width=24),
             rich.progress.MofNCompleteColumn(),
-            rich.progress.TimeRemainingColumn(),
-            "{task.fields[loss]}",
+            "{task.fields[told]}",
             console=self.console,
             transient=True,
         )
-        self._step = self._bar.add_task(self._title(epoch), total=len(self.batches), loss="")
+        self._step = self._bar.add_task(self._title(epoch), total=len(self.batches), told="")
         self._bar.start()
 
     def on_train_batch_end(self, batch, logs=None):
+        if self._first is None:
+            self._first = time.monotonic() - self._started
         if self._bar is not None:
-            self._bar.update(
-                self._step, completed=batch + 1, loss=f"loss {float(logs['loss']):.4f}"
-            )
+            now = {name: value for name, value in logs.items() if name not in self.hidden}
+            told = "  ".join([*self._speed(batch + 1), *_shown(now)])
+            self._bar.update(self._step, completed=batch + 1, told=told)
 
     def on_test_begin(self, logs=None):
+        if self._trained is None:
+            self._trained = time.monotonic() - self._started
         if self._bar is not None:
-            self._bar.update(self._step, loss="validation")
+            self._bar.update(self._step, told="validation")
 
     def on_epoch_end(self, epoch, logs=None):
         self.close()
         if self.quiet:
             return
         seconds = time.monotonic() - self._started
-        values = [
-            f"{name} {value:.{SHOWN_DIGITS}f}"
-            for name, value in (logs or {}).items()
-            if name != "learning_rate" and math.isfinite(value)
-        ]
-        line = [self._title(epoch), f"{seconds:.1f} s", *values, f"lr {self._rate:g}"]
+        self._last = seconds
+        line = [
+            self._title(epoch), f"{seconds:.1f} s", *self._speed(len(self.batches)),
+            *_shown(logs), f"lr {self._rate:g}",
+        ]  # fmt: skip
         if self.batches.waited > self.WORTH_TELLING * seconds:
             line.append(f"waited {self.batches.waited:.1f} s for data")
         self.console.print("  ".join(line), markup=False)
@@ -166,6 +196,29 @@ class Progress(keras.callbacks.Callback):
             self._bar.stop()
             self._bar = None
 
+    def _speed(self, done):
+        """Images per second of this epoch, and the time left for all."""
+        if done < 2:
+            return []  # the first step compiles
+        trained = self._trained or time.monotonic() - self._started
+        step = (trained - self._first) / (done - 1)
+        told = [f"{self.batches.batch_size / step:.0f} images/s"] if step else []
+        steps = len(self.batches)
+        each = self._last or steps * step
+        left = (steps - done) * step + (self._total() - self._epoch - 1) * each
+        return [*told, f"{names.duration(left)} left"] if left >= 1 else told
+
+    def _total(self):
+        return self.epochs or self.params["epochs"]
+
     def _title(self, epoch):
-        total = self.epochs or self.params["epochs"]
-        return f"epoch {epoch + 1:>{len(str(total))}}/{total}"
+        return f"epoch {epoch + 1:>{len(str(self._total()))}}/{self._total()}"
+
+
+def _shown(logs):
+    """The values of an epoch as text; those that are not finite are left out."""
+    return [
+        f"{name} {value:.{SHOWN_DIGITS}f}"
+        for name, value in ((name, float(value)) for name, value in (logs or {}).items())
+        if name != "learning_rate" and math.isfinite(value)
+    ]

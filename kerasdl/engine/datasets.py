@@ -1,6 +1,7 @@
 """Loads the data of a configuration, with the annotation its task needs, and its augmentation."""
 
 from kerasdl import data
+from kerasdl.core.errors import DataError
 from kerasdl.data.pipeline import transforms
 from kerasdl.tasks import TASKS
 
@@ -42,3 +43,9 @@ def augmentation(config, ignore_labels=()):
 def task_for(annotations):
     """The first task for the annotations of a data set, as listed by `kerasdl.data.annotations`."""
     return next(name for name, spec in TASKS.items() if spec.annotation == annotations[0])
+
+
+def require_training(dataset, config):
+    """Raises DataError if there is nothing to train on."""
+    if not len(dataset.splits.get("train", ())):
+        raise DataError("no training images", config.data)

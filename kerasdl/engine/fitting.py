@@ -40,7 +40,7 @@ def build(config, task, dataset, image_size=None):
     )
 
 
-def fit(folder, config, task, dataset, stop, quiet=False, group=ALONE):
+def fit(folder, config, task, dataset, stop, quiet=False, group=ALONE, tracking=None):
     """Trains the run in `folder` to its end and saves its best model there.
 
     A run with progressive sizes is one fit per size, each of which resumes from the state that the
@@ -54,6 +54,7 @@ def fit(folder, config, task, dataset, stop, quiet=False, group=ALONE):
         stop: The active `kerasdl.backend.signals.StopOnSignal`.
         quiet: No progress on standard error.
         group: The `kerasdl.backend.distribution.Group`, whose scope is active.
+        tracking: The `kerasdl.report.trackers.Session`, or None.
 
     Raises:
         TrainingFailed: The loss is not finite, or there is no best model in the end.
@@ -63,10 +64,10 @@ def fit(folder, config, task, dataset, stop, quiet=False, group=ALONE):
     while not finished:
         done = runfolder.committed(folder.checkpoints)
         stage = stages.at_epoch(config, runfolder.epoch_number(done[0]) if done else 0)
-        finished = _fit_stage(folder, config, stage, task, dataset, stop, quiet, group)
+        finished = _fit_stage(folder, config, stage, task, dataset, stop, quiet, group, tracking)
 
 
-def _fit_stage(folder, config, stage, task, dataset, stop, quiet, group):
+def _fit_stage(folder, config, stage, task, dataset, stop, quiet, group, tracking):
     """Trains the epochs of one stage; returns whether the run is finished.
 
     If a damaged state sets the run back to an earlier stage, nothing is trained.
@@ -95,7 +96,9 @@ def _fit_stage(folder, config, stage, task, dataset, stop, quiet, group):
         if not finished:
             _log_start(folder, config, stage, first)
             step.tune(model)
-            progress = callbacks.Progress(batches, quiet, config.epochs)
+            progress = callbacks.Progress(
+                batches, quiet, config.epochs, hidden=gated_names(metrics)
+            )
             stack.callback(progress.close)
             stack.enter_context(
                 failures.training_errors(folder.path, config.batch_size, stage.image_size)
@@ -108,7 +111,7 @@ def _fit_stage(folder, config, stage, task, dataset, stop, quiet, group):
                 shuffle=False,
                 verbose=0,
                 callbacks=_callbacks(
-                    state, metrics, group.watch(stop, batches, validation), progress
+                    state, metrics, group.watch(stop, batches, validation), progress, tracking
                 ),
             )
             finished = stage.end >= config.epochs or state.stopped_by == "early_stopping"
@@ -149,16 +152,7 @@ def _run_state(folder, config, stage, monitor, batches, group):
     mode = direction(monitor)
     resumable = []
     if config.lr_schedule == "plateau":
-        resumable.append(
-            keras.callbacks.ReduceLROnPlateau(
-                monitor=monitor,
-                mode=mode,
-                factor=config.plateau_factor,
-                patience=config.plateau_patience,
-                # An absolute min_delta would be wrong for one loss or another.
-                min_delta=0.0,
-            )
-        )
+        resumable.append(schedules.plateau(config, monitor, mode, len(batches)))
     if config.early_stopping_patience:
         resumable.append(
             keras.callbacks.EarlyStopping(
@@ -180,7 +174,7 @@ def _run_state(folder, config, stage, monitor, batches, group):
     )
 
 
-def _callbacks(state, metrics, watching, progress):
+def _callbacks(state, metrics, watching, progress, tracking):
     """The callbacks of `fit`, in the order they need: logs first, the commit last."""
     return [
         callbacks.WithoutTrainingValues(gated_names(metrics)),
@@ -191,6 +185,7 @@ def _callbacks(state, metrics, watching, progress):
         *state.callbacks,
         progress,
         callbacks.WarnAboutGray(),
+        *([callbacks.Track(tracking, state)] if tracking else []),
         state,
     ]
 

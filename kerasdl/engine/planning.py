@@ -82,7 +82,7 @@ def settle(
         return changed(config, **stored), []
     facts = facts_of(dataset, TASKS[config.task].annotation, engine)
     given = {key: value for key, value in as_dict(config).items() if key in config.given}
-    given |= {"task": config.task, "model": config.model}
+    given |= {"task": config.task, "model": config.model, "optimizer": config.optimizer}
     if config.time_budget:
         decisions = auto.decide_within(
             facts, given, config.time_budget,

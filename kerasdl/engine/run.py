@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from kerasdl import backend, data, tasks
 from kerasdl.backend import precision
-from kerasdl.core.errors import DataError, ModelFileError
+from kerasdl.core.errors import ModelFileError
 from kerasdl.runs import names
 from kerasdl.runs import run as reader
 from kerasdl.runs.config import Config, changed
@@ -93,7 +93,9 @@ def train(
     path = default_folder(config) if out is None else pathlib.Path(out)
     engine = chosen_backend(config, path, overwrite)
     from kerasdl.backend import distribution
+    from kerasdl.report import trackers
 
+    trackers.require(config.log)
     with distribution.start(config.distribute, engine) as group:
         # Not earlier: once JAX has listed its GPUs it cannot join other hosts.
         config = changed(config, data=data.absolute(config.data))
@@ -108,19 +110,18 @@ def _train(
 ) -> pathlib.Path:  # fmt: skip
     """`train` in one of the processes of a group."""
     from kerasdl.backend import distribution, signals
-    from kerasdl.engine import datasets, failures, fitting, planning, publishing
-    from kerasdl.runs import restore as resume
+    from kerasdl.engine import datasets, failures, fitting, optimizers, planning, publishing
+    from kerasdl.report import trackers
     from kerasdl.runs import runfolder
 
     location = datasets.locate(config)
     dataset = group.main_first(lambda: datasets.load(config, location))
-    if not len(dataset.splits.get("train", ())):
-        raise DataError("no training images", config.data)
+    datasets.require_training(dataset, config)
     config, decisions = planning.settle(config, dataset, engine, None if overwrite else path)
+    optimizers.build(config)  # wrong arguments end here, before there is a folder
     task = tasks.of(config)
-    if group.is_main:
-        for line in planning.explain(decisions):
-            logger.info(line)
+    for line in planning.explain(decisions) if group.is_main else ():
+        logger.info(line)
     acquired = group.run_on_main(
         lambda: runfolder.acquire(
             path,
@@ -133,14 +134,14 @@ def _train(
         )
     )
     folder = acquired or runfolder.ReadOnlyRunFolder(path, config)
-    with folder, signals.StopOnSignal(folder.path) as stop:
-        complete = group.main_first(lambda: resume.complete(folder))
-        if complete and reader.Run(folder.path).finished:
-            logger.info(
-                "already finished: %s (nothing to train; --overwrite trains it again, "
-                "--out starts another run)",
-                folder.path,
-            )
+    sent = config.log if group.is_main else ()
+    with (
+        folder,
+        trackers.Session(folder.path, sent) as tracking,
+        signals.StopOnSignal(folder.path) as stop,
+    ):
+        if _already_finished(group, folder):
+            tracking.results()
             return folder.path
         if location.source.can_fail:
             _check_data(config, location, dataset)
@@ -151,13 +152,29 @@ def _train(
         backend.prepare(config.seed, config.precision, config.deterministic)
         with failures.training_errors(folder.path, config.batch_size, config.image_size):
             with distribution.scope(group):
-                fitting.fit(folder, config, task, dataset, stop, quiet, group)
+                fitting.fit(folder, config, task, dataset, stop, quiet, group, tracking)
             stop.check()
             if group.is_main:
                 publishing.finish(folder.path, config, task, dataset)
+                tracking.results()
         # A signal during the last steps lets them complete, but must stop a following run.
         stop.check()
     return folder.path
+
+
+def _already_finished(group: "Group", folder: "RunFolder") -> bool:
+    """Whether nothing is left to train or to write; says so."""
+    from kerasdl.runs import restore
+
+    complete = group.main_first(lambda: restore.complete(folder))
+    if not (complete and reader.Run(folder.path).finished):
+        return False
+    logger.info(
+        "already finished: %s (nothing to train; --overwrite trains it again, --out starts "
+        "another run)",
+        folder.path,
+    )
+    return True
 
 
 def chosen_backend(config: Config, folder: str | os.PathLike[str], overwrite: bool = False) -> str:

@@ -1,6 +1,6 @@
-"""Learning rate schedules per step, as functions of the optimizer's step counter.
+"""Learning rate schedules: functions of the step, and the plateau rule with a warm-up before it.
 
-An exact resume needs only that counter, which is part of the optimizer's state.
+An exact resume needs only the step, and of the plateau rule its counters, which a checkpoint keeps.
 """
 
 import math
@@ -58,6 +58,59 @@ class WarmupDecay(keras.optimizers.schedules.LearningRateSchedule):
             "steps": self.steps,
             "warmup_steps": self.warmup_steps,
         }
+
+
+class WarmupThenPlateau(keras.callbacks.ReduceLROnPlateau):
+    """Linear warm-up to the initial rate, then `ReduceLROnPlateau`.
+
+    In step t < W the rate is r (t + 1) / W. The rule sees the epochs that end after step W.
+
+    Args:
+        peak: r.
+        warmup_steps: W.
+        steps_per_epoch: Steps of an epoch.
+        **options: Those of `keras.callbacks.ReduceLROnPlateau`.
+    """
+
+    def __init__(self, peak, warmup_steps, steps_per_epoch, **options):
+        super().__init__(**options)
+        self.peak = float(peak)
+        self.warmup_steps = int(warmup_steps)
+        self.steps_per_epoch = int(steps_per_epoch)
+        self._first = 0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._first = epoch * self.steps_per_epoch
+        self._warm_up(0)
+
+    def on_train_batch_begin(self, batch, logs=None):
+        if batch:
+            self._warm_up(batch)
+
+    def _warm_up(self, batch):
+        step = self._first + batch
+        if step < self.warmup_steps:
+            self.model.optimizer.learning_rate = self.peak * (step + 1) / self.warmup_steps
+
+    def on_epoch_end(self, epoch, logs=None):
+        if (epoch + 1) * self.steps_per_epoch > self.warmup_steps:
+            super().on_epoch_end(epoch, logs)
+
+
+def plateau(config, monitor, mode, steps_per_epoch):
+    """The callback that lowers the learning rate of a configuration on a plateau."""
+    options = {
+        "monitor": monitor,
+        "mode": mode,
+        "factor": config.plateau_factor,
+        "patience": config.plateau_patience,
+        # An absolute min_delta would be wrong for one loss or another.
+        "min_delta": 0.0,
+    }
+    warmup = round(config.warmup_epochs * steps_per_epoch)
+    if not warmup:
+        return keras.callbacks.ReduceLROnPlateau(**options)
+    return WarmupThenPlateau(config.learning_rate, warmup, steps_per_epoch, **options)
 
 
 def learning_rate(config, steps_per_epoch):

@@ -4,20 +4,9 @@ Used by training, benchmark, comparison and doctor, so that all run the same ste
 """
 
 from kerasdl.backend import tuning
-from kerasdl.engine.optimizers import SGD
+from kerasdl.engine import optimizers
 
 JIT = {"auto": "auto", "on": True, "off": False}  # what `keras.Model.compile` takes
-
-
-def optimizer(config, learning_rate=None) -> SGD:
-    """The optimizer of a configuration, with a Keras schedule instead of its rate if given."""
-    return SGD(
-        config.learning_rate if learning_rate is None else learning_rate,
-        config.momentum,
-        config.weight_decay,
-        nesterov=config.nesterov,
-        decay_norm_and_bias=config.decay_norm_and_bias,
-    )
 
 
 def assemble(model, config, loss, metrics=None, learning_rate=None) -> None:
@@ -28,10 +17,10 @@ def assemble(model, config, loss, metrics=None, learning_rate=None) -> None:
         config: A `kerasdl.runs.config.Config`.
         loss: A `keras.losses.Loss`.
         metrics: List of `keras.metrics.Metric`, or None.
-        learning_rate: See `optimizer`.
+        learning_rate: A Keras schedule instead of the configuration's rate, or None.
     """
     model.compile(
-        optimizer=optimizer(config, learning_rate),
+        optimizer=optimizers.build(config, model.trainable_variables, learning_rate),
         loss=loss,
         metrics=metrics,
         jit_compile=JIT[config.jit_compile],

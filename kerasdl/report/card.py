@@ -113,6 +113,7 @@ def _training(document, config, scores):
         ("weights", "weights"),
         ("epochs", "epochs"),
         ("batch_size", "batch size"),
+        ("optimizer", "optimizer"),
         ("learning_rate", "learning rate"),
         ("momentum", "momentum"),
         ("weight_decay", "weight decay"),

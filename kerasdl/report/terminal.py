@@ -1,16 +1,21 @@
-"""Scores and predictions as tables in the terminal, and the progress of long predictions."""
+"""Tables in the terminal: scores, predictions, runs; the progress of long predictions."""
 
+import collections
 import contextlib
 import sys
+import time
 from collections.abc import Callable, Iterator
 
+import rich.box
 import rich.console
+import rich.filesize
 import rich.table
 import rich.text
 
 from kerasdl.report import names
 
 INTERVALS = "Interval: over other test images (bootstrap); the spread over seeds comes on top."
+WIDE = 1000  # of a line in a file: one run, one line
 
 
 def show_scores(document, console=None):
@@ -98,3 +103,71 @@ def tile_progress(quiet: bool = False) -> "Iterator[Callable[[str, int, int], No
             bar.update(tasks[name], completed=done, visible=done < total)
 
         yield show
+
+
+STYLES = {"finished": "green", "running": "cyan", "interrupted": "yellow"}
+
+
+def show_runs(rows, console=None):
+    """Prints a list of runs, the reasons of failures, and a line that counts them.
+
+    Args:
+        rows: List of `kerasdl.runs.overview.Row`.
+        console: A `rich.console.Console`; standard output if None.
+    """
+    console = console or rich.console.Console(highlight=False)
+    if not console.is_terminal:
+        console.width = WIDE
+    table = _runs_table(rows)
+    if console.measure(table, options=console.options.update(width=WIDE)).maximum > console.width:
+        table = _runs_table(rows, narrow=True)
+    console.print(table)
+    for row in rows:
+        if row.reason:
+            console.print(rich.text.Text(f"{row.path} {row.state}: {row.reason}"), soft_wrap=True)
+    counts = collections.Counter(row.state for row in rows)
+    told = ", ".join(f"{count} {state}" for state, count in counts.items())
+    total = rich.filesize.decimal(sum(row.size for row in rows))
+    console.print(f"{len(rows)} run{'s' * (len(rows) != 1)}: {told}; {total}")
+
+
+def _runs_table(rows, narrow=False):
+    """One line per run; task, model and data go below its name in a narrow terminal."""
+    table = rich.table.Table(box=rich.box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    facts = () if narrow else ("task", "model", "data")
+    table.add_column("run", overflow="fold", min_width=16)
+    for heading in (*facts, "main score", "state", "epoch", "age", "size"):
+        right = heading in ("epoch", "age", "size")
+        table.add_column(heading, justify="right" if right else "left", no_wrap=True)
+    now = time.time()
+    for row in rows:
+        name = rich.text.Text(row.path)
+        told = [rich.text.Text(text) for text in (row.task, row.model, row.data)]
+        if narrow:
+            name.append(f"\n{row.task} {row.model} {row.data}", style="dim")
+        table.add_row(
+            name,
+            *(() if narrow else told),
+            rich.text.Text(_score(row)),
+            rich.text.Text(row.state, STYLES.get(row.state, "red")),
+            f"{row.epochs}/{row.planned}",
+            _age(now - row.changed),
+            rich.filesize.decimal(row.size),
+        )
+    return table
+
+
+def _score(row):
+    """The main score with its unit; of a run that is not finished the best so far in validation."""
+    if not row.score:
+        return names.ABSENT
+    prefix = "val " if row.score.startswith("val_") else ""
+    return f"{prefix}{names.score(row.score).label} {names.number(row.score, row.value, unit=True)}"
+
+
+def _age(seconds):
+    """Seconds as one rounded number: "50 s", "3 min", "2 h", "5 d"."""
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= length:
+            return f"{seconds // length:.0f} {unit}"
+    return f"{max(seconds, 0):.0f} s"

@@ -11,6 +11,7 @@ from typing import Any
 
 from kerasdl.core.errors import ConfigError
 from kerasdl.losses import LOSSES
+from kerasdl.runs.optimizers import DEFAULT, OPTIMIZERS
 from kerasdl.tasks import TASKS
 
 # With fewer updates than this a model learns little from scratch, whatever the number of epochs.
@@ -132,14 +133,19 @@ def decide(
         settle("epochs", schedule.epochs, schedule.reason)
     settle("epochs", *_epochs(kind, per_epoch))
     steps = values["epochs"] * per_epoch
+    optimizer = OPTIMIZERS[values.get("optimizer", DEFAULT)]
+    if not optimizer.momentum:
+        settle("learning_rate", optimizer.learning_rate, f"the default of {optimizer.name}")
+        settle("weight_decay", optimizer.weight_decay, f"the default of {optimizer.name}")
     settle("learning_rate", RATE, "the rate at which batch-normalized models train from scratch")
     settle("lr_schedule", "onecycle", "reaches a given score in the fewest steps")
     if values["lr_schedule"] != "plateau":
         settle("warmup_epochs", round(0.2 * values["epochs"], 2), "a fifth of the epochs")
     decay = round(min(0.9999, max(0.0, 1.0 - 1.0 / (HORIZON * steps))), 4)
     settle("ema_decay", decay, f"averages the weights of the last {HORIZON:.0%} of {steps} steps")
-    settle("momentum", 0.9, "as in most published recipes")
-    settle("nesterov", True, "as in most published recipes")
+    if optimizer.momentum:
+        settle("momentum", 0.9, "as in most published recipes")
+        settle("nesterov", True, "as in most published recipes")
     settle("weight_decay", 5e-4, "as in most published recipes for small images")
     settle("decay_norm_and_bias", False, "only kernels need it")
     settle("test_time_flip", True, "averaging over an image and its flip scores better")

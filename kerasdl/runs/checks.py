@@ -9,6 +9,7 @@ from kerasdl import losses, models
 from kerasdl.core.errors import ConfigError, suggest
 from kerasdl.losses import LOSSES
 from kerasdl.models import MODELS, ModelSpec
+from kerasdl.runs.optimizers import OPTIMIZERS
 from kerasdl.tasks import TASKS, TaskSpec
 
 if typing.TYPE_CHECKING:
@@ -82,8 +83,9 @@ def check_range(name: str, value: typing.Any, key: "Key", default: typing.Any) -
         key: Its `kerasdl.runs.config.Key`.
         default: The value that is always allowed, even empty.
     """
-    if key.choices is not None and value not in key.choices and value != default:
-        raise suggest(name, value, list(key.choices))
+    for each in value if isinstance(value, tuple) else (value,):
+        if key.choices is not None and each not in key.choices and value != default:
+            raise suggest(name, each, list(key.choices))
     if isinstance(value, float) and not math.isfinite(value):
         raise ConfigError(f"'{name}' must be a finite number, received {value}")
     for limit, wrong, words in (
@@ -112,6 +114,13 @@ def check_together(config: "Config") -> None:
         able = [name for name, spec in TASKS.items() if spec.targets]
         raise ConfigError(f"'target' is for {', '.join(able)}, not {task.name}", fix="unset it")
     _check_loss(config, task, model)
+    if not OPTIMIZERS[config.optimizer].momentum:
+        for key in ("momentum", "nesterov"):
+            if getattr(config, key):
+                raise ConfigError(
+                    f"'{key}' is for optimizer sgd, not {config.optimizer}",
+                    fix=f"unset {key}; arguments of {config.optimizer} go into optimizer_args",
+                )
     if config.freeze and not config.weights:
         raise ConfigError("'freeze' without weights", fix="--weights RUN, FILE or imagenet")
 

@@ -19,9 +19,11 @@ from kerasdl.losses import LOSSES
 from kerasdl.metrics import METRICS
 from kerasdl.models import MODELS
 from kerasdl.runs import checks, recipes
+from kerasdl.runs.optimizers import OPTIMIZERS
 from kerasdl.tasks import TASKS, resolve_task
 
 JIT_COMPILE = ("auto", "on", "off")
+LOGS = ("tensorboard", "mlflow", "wandb")  # the modules of kerasdl.report.trackers
 TARGETS = tuple(dict.fromkeys(target for spec in TASKS.values() for target in spec.targets))
 
 
@@ -160,22 +162,32 @@ class Config:
         0, "Steps of an epoch; 0: one pass over the data.", "Training", low=0
     )
     batch_size: int = _key(128, "Images per step.", "Training", low=1, flag=True)
+    optimizer: str = _key(
+        "sgd", "Optimizer, by Keras' name.", "Training", choices=OPTIMIZERS, flag=True
+    )
+    optimizer_args: dict[str, typing.Any] = _key(
+        {}, "Further arguments of Keras' optimizer, such as beta_1, global_clipnorm or "
+        "gradient_accumulation_steps.", "Training",
+    )  # fmt: skip
     learning_rate: float = _key(
-        0.1, "Initial learning rate; with onecycle and cosine the peak.", "Training",
-        above=0, flag=True,
+        0.1, "Initial learning rate; with onecycle and cosine the peak. Other optimizers than sgd "
+        "have other defaults.", "Training", above=0, flag=True,
     )  # fmt: skip
     lr_schedule: str = _key(
         "plateau", "plateau lowers the rate when the monitored value stalls; the others change "
         "it with every step.", "Training", choices=recipes.SCHEDULES,
     )  # fmt: skip
     warmup_epochs: float = _key(
-        0.0, "Epochs of linear warm-up with onecycle and cosine.", "Training", low=0
+        0.0, "Epochs of linear warm-up of the learning rate.", "Training", low=0
     )
-    momentum: float = _key(0.9, "Momentum of SGD.", "Training", low=0, below=1)
-    nesterov: bool = _key(False, "Nesterov's momentum.", "Training")
+    momentum: float = _key(
+        0.9, "Momentum of sgd; 0 with other optimizers.", "Training", low=0, below=1
+    )
+    nesterov: bool = _key(False, "Nesterov's momentum, with sgd.", "Training")
     weight_decay: float = _key(
-        1e-5, "Weight decay, added to the gradient as in PyTorch's SGD.", "Training", low=0, below=1
-    )
+        1e-5, "Weight decay: with sgd added to the gradient as in PyTorch, with others decoupled. "
+        "Other optimizers than sgd have other defaults.", "Training", low=0, below=1,
+    )  # fmt: skip
     decay_norm_and_bias: bool = _key(
         True, "Whether weight decay applies to biases and normalization too.", "Training"
     )
@@ -235,6 +247,11 @@ class Config:
     cache_megabytes: int = _key(
         4096, "Memory for decoded images, in MB.", "Machine", low=0, resumable=True
     )
+
+    log: tuple[str, ...] = _key(
+        (), "Trackers that the training is logged to, besides the run folder.", "Machine",
+        choices=LOGS, flag=True, resumable=True,
+    )  # fmt: skip
 
     def __init__(self, **values: typing.Any):
         object.__setattr__(self, "given", frozenset(values))

@@ -42,6 +42,19 @@ def acquire(path):
     return lock
 
 
+def held(path):
+    """Whether a process holds the lock of a folder. Raises nothing."""
+    if not (path / names.HOLDER).exists():
+        return False
+    try:
+        with filelock.FileLock(path / names.LOCK, timeout=0):
+            return False
+    except filelock.Timeout:
+        return True
+    except (OSError, NotImplementedError):  # read-only, or no locks on this file system
+        return (path / f"{names.LOCK}.soft").exists()
+
+
 def holder():
     """Describes this process as the holder of the lock, for `running.json`."""
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

@@ -10,11 +10,16 @@ INIT_WEIGHTS = "init_weights.json"  # layers initialized from another model
 # Training; a checkpoint is one folder below CHECKPOINTS.
 LOCK = "lock"
 HOLDER = "running.json"  # the process that holds the lock
+FAILURE = "failure.json"  # the error that ended the last training
 CHECKPOINTS = "checkpoints"
 STATE = "state.json"
 STATE_MODEL = "model.keras"
 STATE_AVERAGE = "average.keras"  # the averaged weights, if any
 HISTORY = "history.csv"
+
+TRACKERS = "trackers.json"  # what each tracker has been sent
+TENSORBOARD = "tensorboard"
+WANDB = "wandb"
 
 # The best model.
 BEST_MODEL = "best.keras"
@@ -47,7 +52,11 @@ ALL = (
     REPORT,
     CARD,
     ENVIRONMENT,
+    TRACKERS,
+    TENSORBOARD,
+    WANDB,
     HOLDER,
+    FAILURE,
     SPLITS,
     CONFIG,
     DATA,

@@ -17,6 +17,7 @@ from kerasdl import data, models
 from kerasdl.core.errors import ConfigError
 from kerasdl.losses import LOSSES
 from kerasdl.models import MODELS
+from kerasdl.runs import optimizers
 from kerasdl.tasks import TASKS
 
 if TYPE_CHECKING:
@@ -56,6 +57,8 @@ def complete(values: Mapping[str, Any]) -> dict[str, Any]:
     Returns:
         A new mapping. Values out of range are left for the configuration's own checks.
     """
+    if (name := values.get("optimizer", optimizers.DEFAULT)) != optimizers.DEFAULT:
+        values = {**optimizers.defaults(name), **values}
     if values["recipe"] == "auto":
         # The rest depends on the data, see `kerasdl.runs.auto`.
         return {"precision": "auto", **values}
@@ -103,12 +106,7 @@ def _epochs(sizes: Sequence[int]) -> int:
 
 def check(config: "Config") -> None:
     """Raises ConfigError for inconsistent settings of a recipe."""
-    if config.lr_schedule == "plateau" and config.warmup_epochs:
-        raise ConfigError(
-            "'warmup_epochs' needs a per-step schedule, not 'plateau'",
-            fix="lr_schedule = 'onecycle' or 'cosine', or warmup_epochs = 0",
-        )
-    if config.lr_schedule != "plateau" and config.warmup_epochs >= config.epochs:
+    if config.warmup_epochs >= config.epochs:
         raise ConfigError(
             f"'warmup_epochs' must be below 'epochs' = {config.epochs}, "
             f"received {config.warmup_epochs:g}"

@@ -24,6 +24,7 @@ STATE_FORMAT = 1
 # Everything these callbacks modify during training, as of Keras 3.15; checked by a test.
 CALLBACK_FIELDS = {
     "ReduceLROnPlateau": ("best", "wait", "cooldown_counter"),
+    "WarmupThenPlateau": ("best", "wait", "cooldown_counter"),
     "EarlyStopping": ("best", "wait", "stopped_epoch", "best_epoch"),
 }
 STOPPED_BY = (None, "epochs", "early_stopping")

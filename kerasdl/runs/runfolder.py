@@ -12,7 +12,7 @@ import re
 import shutil
 
 from kerasdl.core import files
-from kerasdl.core.errors import ConfigError, DataError, KerasdlError, WriteError
+from kerasdl.core.errors import ConfigError, DataError, KerasdlError, WriteError, first_line
 from kerasdl.runs import config as configuration
 from kerasdl.runs import lock as runlock
 from kerasdl.runs import names
@@ -26,6 +26,8 @@ NOTED_KEYS = ("backend", "distribute")
 CHECKPOINT_BYTES_PER_PARAMETER = 12
 # Two checkpoints are kept and a third is being written while the best model is saved.
 CHECKPOINTS_NEEDED = 2.5
+
+SIGNAL_CODES = 128  # exit codes from here on are those of signals
 
 logger = logging.getLogger("kerasdl")
 
@@ -79,7 +81,11 @@ class RunFolder:
     def __enter__(self):
         return self
 
-    def __exit__(self, *exception):
+    def __exit__(self, kind, error, trace):
+        # A signal only interrupts a run.
+        if isinstance(error, Exception) and getattr(error, "exit_code", 1) < SIGNAL_CODES:
+            with contextlib.suppress(KerasdlError):  # the error itself says more
+                self.write_json(names.FAILURE, {"error": first_line(error)})
         self.close()
 
 
@@ -151,6 +157,7 @@ def acquire(
             if _read_text(path / name) != text:
                 folder.write_text(name, text)
         folder.write_json(names.HOLDER, runlock.holder())
+        files.remove(path / names.FAILURE)
     except BaseException:
         lock.release()
         raise
@@ -264,6 +271,7 @@ def compare_config(path, config):
         if value == stored[key] or (allowed and key != "epochs"):
             continue
         if key == "epochs" and value > stored[key] and configuration.can_extend(config):
+            _require_weights(path)
             continue
         differences.append(f"{key}: {stored[key]!r} -> {value!r}")
     if differences:
@@ -271,6 +279,17 @@ def compare_config(path, config):
             f"the folder holds a run with another configuration, {', '.join(differences)}",
             path,
             "start over with --overwrite, or choose another --out",
+        )
+
+
+def _require_weights(path):
+    """Raises ConfigError if `clean` removed the weights of the checkpoints."""
+    newest = committed(path / names.CHECKPOINTS)[:1]
+    if newest and not (newest[0] / names.STATE_MODEL).exists():
+        raise ConfigError(
+            "the checkpoints of this run were removed, so no epochs can be added",
+            path,
+            "start over with --overwrite, or train another run with --weights of this one",
         )
 
 

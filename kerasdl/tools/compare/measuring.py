@@ -36,7 +36,8 @@ def measure(job):
         `statistics_I` for each other one, `layer_I` for each layer, flat.
     """
     config = configuration.Config(**job["config"])
-    config = dataclasses.replace(config, momentum=max(config.momentum, LEAST_MOMENTUM))
+    momentum = max(config.momentum, LEAST_MOMENTUM)
+    config = dataclasses.replace(config, optimizer="sgd", optimizer_args={}, momentum=momentum)
     task = tasks.of(config)
     dataset = _dataset(job["dataset"])
     backend.without_tensor_float_32()

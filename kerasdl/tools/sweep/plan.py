@@ -251,7 +251,7 @@ def _label(settings, values):
 def _check(runs):
     """Raises ConfigError for runs that would certainly fail, before any training."""
     from kerasdl import data
-    from kerasdl.engine import datasets, transfer
+    from kerasdl.engine import datasets, optimizers, transfer
     from kerasdl.runs import runfolder
 
     built = []
@@ -262,6 +262,7 @@ def _check(runs):
         transfer.require(config.weights)
         # The ignored mask values may be known from the data only.
         datasets.augmentation(config, config.ignore_labels or (255,))
+        optimizers.build(config)
         model = (config.model, config.model_args, config.image_size)
         if model not in built:
             built.append(model)
