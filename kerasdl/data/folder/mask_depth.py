@@ -22,7 +22,7 @@ def is_deep(image):
 
 
 def whole(upright, path, gray=True):
-    """A deep mask without loss: as it is, if the lower bits repeat the upper ones, else 16-bit gray.
+    """A deep mask without loss: as loaded if the lower bits repeat the upper ones, or 16-bit gray.
 
     Args:
         upright: The mask as Pillow loaded it, upright: the upper 8 bits.
