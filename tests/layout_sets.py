@@ -239,6 +239,24 @@ def tables(root):
     return root
 
 
+def gtsrb(root, suffix=".png"):
+    """The form of Kaggle: class folders for training, a flat Test/, a table for each."""
+    head = "Width,Height,Roi.X1,Roi.Y1,Roi.X2,Roi.Y2,ClassId,Path"
+    rows = {"Train": [head], "Test": [head], "Meta": ["Path,ClassId,ShapeId,ColorId,SignId"]}
+    for number, other in ((2, 20), (10, 2), (20, 10)):
+        for index in range(3):
+            path = f"Train/{number}/{number:05d}_00000_{index:05d}{suffix}"
+            photo(root / path, 10 * number + index)
+            rows["Train"].append(f"16,12,5,5,11,7,{number},{path}")
+        photo(root / f"Test/{number:05d}{suffix}", 500 + number)
+        rows["Test"].append(f"16,12,5,5,11,7,{other},Test/{number:05d}{suffix}")
+        photo(root / f"Meta/{number}{suffix}", 600 + number)
+        rows["Meta"].append(f"Meta/{number}{suffix},{number},0,0,1.1")
+    for name, lines in rows.items():
+        write(root / f"{name}.csv", "\n".join(lines) + "\n")
+    return root
+
+
 def food101(root):
     """Two dishes, splits from meta/."""
     train, test = [], []

@@ -13,7 +13,7 @@ MASKS = (
     "voc pets cityscapes ade20k camvid classdict codes segnet carvana isic kvasir drive beside "
     "sisters roboflow coco labelme cvat labelstudio yolo"
 ).split()
-LABELS = "pets imagenet tables food101 cub flowers beside".split()
+LABELS = "pets imagenet tables food101 gtsrb cub flowers beside".split()
 CASES = [(name, "mask") for name in MASKS] + [(name, "label") for name in LABELS]
 
 

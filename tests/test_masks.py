@@ -351,3 +351,13 @@ def test_black_and_white_of_16_bits_in_three_channels(tmp_path):
         gray = indices.astype("uint16") * white
         deep_png(tmp_path / "mask.png", gray[:, :, None].repeat(3, 2))
         assert (common.FileMask(str(tmp_path), "mask.png").read() == indices).all()
+
+
+@pytest.mark.parametrize("head", [b"P5 3 1 255", b"P2 3 1 255", b"P5 3 1 4", b"P2 3 1 65535"])
+def test_a_pgm_holds_its_indices_or_is_refused(tmp_path, head):
+    path = tmp_path / "mask.pgm"
+    path.write_bytes(head + (b"\n0 1 2 " if b"P2" in head else b"\n\x00\x01\x02"))
+    if head.endswith(b"255"):
+        assert masks.read_mask(path, MaskRule(3)).tolist() == [[0, 1, 2]]
+    else:
+        assert "would be scaled" in data_error(masks.read_mask, path, MaskRule(3)).what

@@ -135,6 +135,7 @@ SOURCES: Registry[SourceSpec] = Registry(
         folder_layout("drive", "DRIVE"),
         folder_layout("flowers", "Oxford Flowers 102", annotations=("label", "none")),
         folder_layout("food101", "Food-101", annotations=("label", "none")),
+        folder_layout("gtsrb", "GTSRB", annotations=("label", "none"), over=("tables",)),
         folder_layout("imagenet", "ImageNet", annotations=("label", "none")),
         folder_layout("isic", "ISIC segmentation"),
         folder_layout("kvasir", "Kvasir-SEG"),

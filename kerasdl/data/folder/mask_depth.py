@@ -13,8 +13,15 @@ BITS_PER_SAMPLE = 258  # TIFF tag
 _OTHER_ORDER = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
 
 
-def is_deep(image):
-    """Whether an opened Pillow image, not yet loaded, has more than 8 bits per color channel."""
+def is_deep(image, path):
+    """Whether an opened Pillow image, not yet loaded, has more than 8 bits per color channel.
+
+    Raises DataError for a PPM or PGM that names another range: Pillow scales its values.
+    """
+    args = image.tile[0].args if image.format == "PPM" else ()
+    if isinstance(args, tuple) and len(args) > 1 and args[1] != 255:
+        what = f"mask with values up to {args[1]} by its header, whose indices would be scaled"
+        raise DataError(what, path, "save the class indices as 8-bit PNG")
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
         return False
     bits = image.tag_v2.get(BITS_PER_SAMPLE, ()) if image.format == "TIFF" else ()

@@ -172,7 +172,7 @@ def read_with_palette(source, rule=MaskRule()):
         if image.mode == "F":
             raise DataError("float mask", source, "save the class indices as 8-bit PNG")
         raw_mode = image.tile[0][3] if image.format == "PNG" and image.tile else ""
-        deep = mask_depth.is_deep(image)
+        deep = mask_depth.is_deep(image, source)
         image.load()
         upright = images.turn_upright(image, images.orientation_of(image))
         if deep:

@@ -268,7 +268,7 @@ def _black_and_white(path, threshold=None):
     with images.open_image(path) as image:
         images.require_single(image, path)
         exact, indexed = image.format != "JPEG", image.mode == "P"
-        deep = mask_depth.is_deep(image)
+        deep = mask_depth.is_deep(image, path)
         image.load()
         upright = images.turn_upright(image, images.orientation_of(image))
         if deep:

@@ -23,7 +23,7 @@ IMAGE_COLUMNS = (
 ).split()
 LABEL_COLUMNS = (
     "label labels class class_name classname label_name category target breed diagnosis dx species "
-    "class_id label_id"
+    "class_id classid label_id"
 ).split()
 SPLIT_COLUMNS = ("split", "set", "subset", "partition")
 LEFT_OUT = re.compile(r"sample_?submission", re.IGNORECASE)
