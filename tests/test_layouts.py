@@ -10,7 +10,7 @@ from kerasdl import data
 from kerasdl.core.errors import DataError
 
 MASKS = (
-    "voc pets cityscapes ade20k camvid classdict codes segnet carvana isic kvasir drive beside "
+    "voc pets cityscapes ade20k floodnet camvid classdict codes segnet carvana isic kvasir drive beside "
     "sisters roboflow coco labelme cvat labelstudio yolo"
 ).split()
 LABELS = "pets imagenet tables food101 gtsrb cub flowers beside".split()

@@ -51,6 +51,34 @@ def test_imagenet_as_kaggle_unpacks_it(tmp_path):
     assert found == truth
 
 
+def test_floodnet_has_ten_classes(tmp_path):
+    layout_sets.floodnet(tmp_path)
+    reading = read(tmp_path)
+    assert len(reading.class_names) == 10 and reading.class_names[5] == "water"
+    expected = block(5)
+    expected[0, 0] = 9
+    found = masks_of(reading)
+    assert found["test"]["test/test-org-img/6001.jpg"] == expected.tolist()
+    assert {split: len(part) for split, part in found.items()} == {
+        **{"train": 4, "validation": 2, "test": 2}
+    }
+
+
+def test_ade20k_in_full_leads_to_the_benchmark(tmp_path):
+    for split, folder in (("train", "training"), ("val", "validation")):
+        for index in range(4):
+            stem = f"images/ADE/{folder}/urban/street/ADE_{split}_{index:08d}"
+            photo(tmp_path / f"{stem}.jpg", index)
+            save(block(30)[..., None].repeat(3, 2), tmp_path / f"{stem}_seg.png")
+            save(block(40), tmp_path / f"{stem}_parts_1.png")
+            save(block(255), tmp_path / f"{stem}/instance_000_ADE_{split}_{index:08d}.png")
+    error = refused(tmp_path, "segmentation")
+    assert "ADE20K, full" in error.what and "ADEChallengeData2016" in error.fix
+    assert not errors(check(tmp_path, "colorization"))
+    files = [entry.file for part in read(tmp_path, "none").splits.values() for entry in part]
+    assert len(files) == 8 and all(name.endswith(".jpg") for name in files)
+
+
 @pytest.mark.parametrize(("name", "suffix"), [("carvana", ".gif"), ("sisters", ".tif")])
 def test_a_mask_file_of_several_images_is_refused(tmp_path, name, suffix):
     getattr(layout_sets, name)(tmp_path)
