@@ -1,4 +1,4 @@
-"""FloodNet: `train/train-org-img/x.jpg`, `train/train-label-img/x_lab.png`, likewise val and test."""
+"""FloodNet: `train/train-org-img/x.jpg`, `train/train-label-img/x_lab.png`, val and test alike."""
 
 import re
 
