@@ -347,6 +347,7 @@ def test_table_that_cannot_be_read_is_one_error(tmp_path, content, problem):
     write(tmp_path / "dataset.toml", 'labels_csv = "list.csv"\n')
     error = only_error(tmp_path, "label")
     assert problem in error
+    assert read(tmp_path, "label").summary == "labels in a CSV table: no splits"
 
 
 def test_names_that_are_alike_are_warned_about(tmp_path):

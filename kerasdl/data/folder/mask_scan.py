@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy
 
 from kerasdl.core.errors import DataError
-from kerasdl.data.folder import mask_advice, mask_palettes, masks
+from kerasdl.data.folder import mask_advice, mask_lossy, mask_palettes, masks
 from kerasdl.data.folder.dataset_file import FILE_NAME
 from kerasdl.data.folder.dataset_values import MOST_CLASSES
 from kerasdl.data.inspect.findings import Finding, counted, listing, printable
@@ -182,7 +182,7 @@ def interpolated_finding(found, rule):
     cause = "resized with interpolation, or once stored as JPEG"
     fix = "make the masks again from their source, resized to the nearest pixel"
     levels = counts[:256] if used[-1] < 256 else counts.reshape(256, 256).sum(1)
-    if masks.two_levels(levels):
+    if mask_lossy.two_levels(levels):
         fix = f"a black and white mask: {mask_advice.THRESHOLD_LINE}"
     place = next(mask.path for mask in found if not mask.colored and len(mask.values) > 2)
     return Finding("error", what, place, cause, fix, "mask-interpolated")

@@ -18,9 +18,9 @@ import numpy
 
 from kerasdl.core.errors import DataError
 from kerasdl.data import images
-from kerasdl.data.folder import mask_advice, mask_depth
+from kerasdl.data.folder import mask_advice, mask_depth, mask_lossy
 from kerasdl.data.folder.dataset_values import IGNORE, MOST_CLASSES, UNKNOWN
-from kerasdl.data.folder.mask_advice import MOST_LISTED, THRESHOLD_LINE
+from kerasdl.data.folder.mask_advice import MOST_LISTED
 
 IGNORED = 255  # what ignored values become where their own value is above 255 or named "ignore"
 
@@ -209,22 +209,9 @@ def _refuse_drift(image, path, rule):
     if name not in ("JPEG", "WEBP"):
         name = f"{name} with JPEG compression"
     fix = "save the mask as PNG from its source; a converted file keeps the drift"
-    if two_levels(numpy.array(image.convert("L").histogram())):
-        fix = f"a black and white mask: {THRESHOLD_LINE}"
+    fix = mask_lossy.threshold_line(image) or fix
     what = f"{name} cannot hold class indices: its values drift where two classes meet"
     raise DataError(what, path, fix)
-
-
-def two_levels(counts):
-    """Whether gray values, counted uint (256,), are black and white with a smooth edge between.
-
-    Dark values and light ones make up 80 %, and of each kind only one is frequent (2 %): more than
-    one would be class indices.
-    """
-    total, dark, light = int(counts.sum()), counts[:64], counts[192:]
-    if not dark.sum() or not light.sum() or dark.sum() + light.sum() < 0.8 * total:
-        return False
-    return all((part >= 0.02 * total).sum() <= 1 for part in (dark, light))
 
 
 def _refuse_label_in_alpha(image, path, rule):
