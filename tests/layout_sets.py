@@ -78,6 +78,56 @@ def ade20k(root):
     return root
 
 
+def floodnet(root):
+    """Three splits; water, and grass in a corner."""
+    for split, count in (("train", 4), ("val", 2), ("test", 2)):
+        for index in range(count):
+            photo(root / f"{split}/{split}-org-img/{6000 + index}.jpg", index)
+            mask = block(5)
+            mask[0, 0] = 9
+            save(mask, root / f"{split}/{split}-label-img/{6000 + index}_lab.png")
+    return root
+
+
+def loveda(root):
+    """Two areas in two splits, and a test split without masks; no data in a corner."""
+    for split, count in (("Train", 4), ("Val", 2), ("Test", 2)):
+        for place, area in enumerate(("Rural", "Urban")):
+            for index in range(count):
+                photo(root / f"{split}/{area}/images_png/{index}.png", 10 * place + index)
+                mask = block(7, 1 + place)
+                mask[0, 0] = 0
+                if split != "Test":
+                    save(mask, root / f"{split}/{area}/masks_png/{index}.png")
+    return root
+
+
+def uavid(root):
+    """Three sequences: a moving car on a road."""
+    for split, sequence, count in (("train", 1, 4), ("train", 2, 4), ("val", 16, 2)):
+        for index in range(count):
+            folder = root / f"uavid_{split}/seq{sequence}"
+            photo(folder / f"Images/{100 * index:06d}.png", 10 * sequence + index)
+            colors = numpy.array([[128, 64, 128], [64, 0, 128]], "uint8")[block(1)]
+            save(colors, folder / f"Labels/{100 * index:06d}.png")
+    photo(root / "uavid_test/seq21/Images/000000.png", 99)
+    return root
+
+
+def dsb2018(root):
+    """Eight images, each with a mask of its block and one of a corner."""
+    for index in range(8):
+        name = f"{index:064x}"
+        photo(root / f"stage1_train/{name}/images/{name}.png", index)
+        corner = block(0)
+        corner[0, 0] = 255
+        for number, mask in enumerate((block(255), corner)):
+            save(mask, root / f"stage1_train/{name}/masks/{number:064x}.png")
+    photo(root / f"stage1_test/{9:064x}/images/{9:064x}.png", 9)
+    write(root / "stage1_train_labels.csv", "ImageId,EncodedPixels\n0,1 2\n")
+    return root
+
+
 CAMVID_ROW = {"Sky": (128, 128, 128), "Wall": (64, 192, 0), "Building": (128, 0, 0)}
 
 
@@ -236,6 +286,24 @@ def tables(root):
         photo(root / f"HAM10000_images_part_{1 + index % 2}/{name}.jpg", index)
         rows.append(f"HAM_{index:07d},{name},{'nv' if index < 6 else 'mel'},histo,80.0,male,scalp")
     write(root / "HAM10000_metadata.csv", "\n".join(rows) + "\n")
+    return root
+
+
+def gtsrb(root, suffix=".png"):
+    """The form of Kaggle: class folders for training, a flat Test/, a table for each."""
+    head = "Width,Height,Roi.X1,Roi.Y1,Roi.X2,Roi.Y2,ClassId,Path"
+    rows = {"Train": [head], "Test": [head], "Meta": ["Path,ClassId,ShapeId,ColorId,SignId"]}
+    for number, other in ((2, 20), (10, 2), (20, 10)):
+        for index in range(3):
+            path = f"Train/{number}/{number:05d}_00000_{index:05d}{suffix}"
+            photo(root / path, 10 * number + index)
+            rows["Train"].append(f"16,12,5,5,11,7,{number},{path}")
+        photo(root / f"Test/{number:05d}{suffix}", 500 + number)
+        rows["Test"].append(f"16,12,5,5,11,7,{other},Test/{number:05d}{suffix}")
+        photo(root / f"Meta/{number}{suffix}", 600 + number)
+        rows["Meta"].append(f"Meta/{number}{suffix},{number},0,0,1.1")
+    for name, lines in rows.items():
+        write(root / f"{name}.csv", "\n".join(lines) + "\n")
     return root
 
 

@@ -18,6 +18,8 @@ from data_fixtures import (
     tree_hash,
 )
 
+from kerasdl.data.folder import waiting
+
 
 def sizes(dataset):
     return {name: len(split) for name, split in dataset.splits.items()}
@@ -497,3 +499,19 @@ def test_arrays_that_are_no_npz(tmp_path):
     (tmp_path / "a.npz").write_bytes(b"PK\x03\x04 broken")
     assert "not a readable" in data_error(load, tmp_path / "a.npz").what
     assert "masks" in data_error(load, tmp_path / "a.npz", "segmentation").fix
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_long_reading_of_unnamed_masks_is_announced(tmp_path, caplog, monkeypatch, named):
+    monkeypatch.setattr(waiting, "PATIENCE", -1)
+    names = ("a", "b") if named else ()
+    with caplog.at_level("INFO", logger="kerasdl"):
+        load(mask_folder(tmp_path, names=names), "segmentation")
+    expected = "the values of all 12 masks are read; to start at once, put the names into"
+    assert [expected in message for message in caplog.messages] == [True] * (not named)
+
+
+def test_a_class_of_a_single_mask_counts(tmp_path):
+    mask_folder(tmp_path, names=())
+    save(mask(7, classes=4), tmp_path / "masks/07.png")
+    assert len(load(tmp_path, "segmentation").class_names) == 4

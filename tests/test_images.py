@@ -89,7 +89,7 @@ def test_content_decides_not_the_suffix(tmp_path):
     assert images.read_header(path).format == "PNG"
 
 
-@pytest.mark.parametrize("kind", ["EPS", "PDF", "ICO", "TGA", "PPM"])
+@pytest.mark.parametrize("kind", ["EPS", "PDF", "ICO", "TGA", "SGI"])
 def test_other_formats_never_reach_their_parser(tmp_path, kind):
     path = tmp_path / "a.png"
     path.write_bytes(content(image(0), kind))
@@ -309,3 +309,12 @@ def test_image_and_mask_stay_aligned(how):
 def test_how_must_be_known():
     with pytest.raises(ValueError, match="fit"):
         images.resize_image(image(), (8, 8), "fit")
+
+
+def test_netpbm_images_are_read(tmp_path):
+    save(UPRIGHT, tmp_path / "a.ppm")
+    assert (images.read_image(tmp_path / "a.ppm") == UPRIGHT).all()
+    (tmp_path / "gray.pgm").write_bytes(b"P5 3 1 255\n\x00\x07\xff")
+    assert images.read_image(tmp_path / "gray.pgm")[0].tolist() == [[0] * 3, [7] * 3, [255] * 3]
+    (tmp_path / "short.ppm").write_bytes(b"P6 30 10 255\n\x00\x07\xff")
+    assert "damaged" in data_error(images.read_image, tmp_path / "short.ppm").what

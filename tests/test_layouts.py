@@ -10,10 +10,10 @@ from kerasdl import data
 from kerasdl.core.errors import DataError
 
 MASKS = (
-    "voc pets cityscapes ade20k camvid classdict codes segnet carvana isic kvasir drive beside "
-    "sisters roboflow coco labelme cvat labelstudio yolo"
+    "voc pets cityscapes ade20k floodnet loveda uavid dsb2018 camvid classdict codes segnet "
+    "carvana isic kvasir drive beside sisters roboflow coco labelme cvat labelstudio yolo"
 ).split()
-LABELS = "pets imagenet tables food101 cub flowers beside".split()
+LABELS = "pets imagenet tables food101 gtsrb cub flowers beside".split()
 CASES = [(name, "mask") for name in MASKS] + [(name, "label") for name in LABELS]
 
 

@@ -62,6 +62,47 @@ def test_coco_images_may_lie_below_images(tmp_path):
     assert files_of(read(tmp_path))["validation"][0] == "images/val2017/000000000000.jpg"
 
 
+def lvis(root, folder="annotations", categories=2):
+    """LVIS: no file names, images of train2017 in the validation file too, annotations first."""
+    listed = {"train": ["train2017/1.jpg", "train2017/2.jpg"], "val": ["val2017/1.jpg"]}
+    listed["val"].append("train2017/3.jpg")
+    for split, names in listed.items():
+        document = layout_sets.coco_document(names)
+        for item, name in zip(document["images"], names, strict=True):
+            photo(root / name, len(name))
+            del item["file_name"]
+            item["coco_url"] = f"http://images.cocodataset.org/{name}"
+        document["categories"] = [
+            {"id": number, "name": f"thing_{number}", "synset": "x.n.01", "frequency": "r"}
+            for number in range(17, 17 + categories)
+        ]
+        keys = ("info", "annotations", "images", "licenses", "categories")
+        ordered = {key: document.get(key, []) for key in keys}
+        write(root / folder / f"lvis_v1_{split}.json", ordered)
+        info = {"images": document["images"], "categories": document["categories"]}
+        write(root / folder / f"lvis_v1_image_info_test_{split}.json", info)
+    return root
+
+
+@pytest.mark.parametrize("folder", ["annotations", ""])
+def test_lvis_names_its_images_by_address(tmp_path, folder):
+    lvis(tmp_path, folder)
+    reading = read(tmp_path)
+    assert not errors_of(reading) and layout_of(tmp_path) == "coco"
+    assert reading.class_names == ("background", "thing_17", "thing_18")
+    mask = block(2).tolist()
+    assert masks_of(reading) == {
+        "train": {"train2017/1.jpg": mask, "train2017/2.jpg": mask},
+        "validation": {"val2017/1.jpg": mask, "train2017/3.jpg": mask},
+    }
+
+
+def test_lvis_with_too_many_categories_is_refused_but_its_images_serve(tmp_path):
+    lvis(tmp_path, categories=1203)
+    assert "1204 classes, at most 255 are possible" in errors_of(read(tmp_path))[0]
+    assert len(files_of(read(tmp_path, "none"))["train"]) == 2
+
+
 def test_coco_smaller_regions_lie_over_larger_ones(tmp_path):
     small = _annotation([[5, 4, 7, 4, 7, 6, 5, 6]], 1, id=1, area=4)
     large = _annotation([layout_sets.RECTANGLE], 18, id=2, area=48)

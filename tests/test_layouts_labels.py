@@ -347,6 +347,7 @@ def test_table_that_cannot_be_read_is_one_error(tmp_path, content, problem):
     write(tmp_path / "dataset.toml", 'labels_csv = "list.csv"\n')
     error = only_error(tmp_path, "label")
     assert problem in error
+    assert read(tmp_path, "label").summary == "labels in a CSV table: no splits"
 
 
 def test_names_that_are_alike_are_warned_about(tmp_path):
@@ -355,3 +356,49 @@ def test_names_that_are_alike_are_warned_about(tmp_path):
     write(tmp_path / "list.csv", "\n".join(["id,label", *rows]))
     findings = data.check(settings(tmp_path, "label"), "label").findings
     assert "classes whose names are alike: Cat, cat" in [finding.what for finding in findings]
+
+
+def test_gtsrb_of_kaggle_has_a_table_per_split(tmp_path):
+    reading = read(layout_sets.gtsrb(tmp_path), "label")
+    assert not errors_of(reading) and layout_of(tmp_path, "label") == "gtsrb"
+    assert reading.class_names == ("2", "10", "20")
+    found = labels_of(reading)
+    assert found["test"] == {"Test/00002.png": "20", "Test/00010.png": "2", "Test/00020.png": "10"}
+    assert len(found["train"]) == 9 and found["train"]["Train/10/00010_00000_00001.png"] == "10"
+    assert any("3 images in no table left out" in line for line in notes_of(reading))
+    (tmp_path / "Test/00010.png").unlink()
+    assert "1 file of the table not found: Test/00010.png" in only_error(tmp_path, "label")
+
+
+@pytest.mark.parametrize("test_table", ["Final_Test/Images/GT-final_test.csv", "GT-final_test.csv"])
+def test_gtsrb_as_published(tmp_path, test_table):
+    head = "Filename;Width;Height;Roi.X1;Roi.Y1;Roi.X2;Roi.Y2;ClassId"
+    for number in (1, 14):
+        folder = tmp_path / f"GTSRB/Final_Training/Images/{number:05d}"
+        rows = [f"00000_{index:05d}.ppm;16;12;5;5;11;7;{number}" for index in range(3)]
+        for index in range(3):
+            photo(folder / f"00000_{index:05d}.ppm", 10 * number + index)
+        write(folder / f"GT-{number:05d}.csv", "\r\n".join([head, *rows]) + "\r\n")
+        photo(tmp_path / f"GTSRB/Final_Test/Images/{number:05d}.ppm", 100 + number)
+    places = tmp_path / "GTSRB/Final_Test/Images"
+    write(places / "GT-final_test.test.csv", head.removesuffix(";ClassId") + "\n")
+    truth = ["00001.ppm;16;12;5;5;11;7;14", "00014.ppm;16;12;5;5;11;7;1"]
+    write(tmp_path / "GTSRB" / test_table, "\n".join([head, *truth]))
+    reading = read(tmp_path, "label")
+    assert not errors_of(reading) and reading.class_names == ("1", "14")
+    found = labels_of(reading)
+    at = "GTSRB/Final_Test/Images"
+    assert found["test"] == {f"{at}/00001.ppm": "14", f"{at}/00014.ppm": "1"}
+    assert sorted(found["train"].values()) == ["1", "1", "1", "14", "14", "14"]
+    report = data.check(settings(tmp_path, "label"), "label")
+    assert not report.failed
+    (tmp_path / "GTSRB" / test_table).unlink()
+    reading = read(tmp_path, "label")
+    assert "2 images in no table left out" in notes_of(reading)[-1]
+
+
+def test_gtsrb_with_a_damaged_table(tmp_path):
+    layout_sets.gtsrb(tmp_path)
+    text = (tmp_path / "Test.csv").read_text()
+    write(tmp_path / "Test.csv", text.replace("ClassId", "Class"))
+    assert "no columns 'Path' and 'ClassId'" in only_error(tmp_path, "label")

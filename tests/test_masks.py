@@ -11,7 +11,7 @@ from data_fixtures import data_error, image, mask, save
 
 from kerasdl.core.errors import ConfigError
 from kerasdl.data.folder import dataset_file, discover, mask_scan, masks
-from kerasdl.data.folder.layouts import Reading
+from kerasdl.data.folder.layouts import Reading, common
 from kerasdl.data.folder.masks import MaskRule
 from kerasdl.data.folder.tree import Tree
 
@@ -278,3 +278,86 @@ def test_wrong_dataset_toml_names_file_and_key(tmp_path, text, said):
     with pytest.raises(ConfigError, match="dataset.toml") as caught:
         dataset_toml(tmp_path, text)
     assert said in str(caught.value) and caught.value.exit_code == 2
+
+
+def deep_png(path, channels):
+    """Writes a PNG of 16 bits per channel; channels uint16 (height, width, 2 to 4)."""
+
+    def chunk(name, data):
+        checksum = struct.pack(">I", zlib.crc32(name + data))
+        return struct.pack(">I", len(data)) + name + data + checksum
+
+    height, width, count = channels.shape
+    kind = {2: 4, 3: 2, 4: 6}[count]
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in channels)
+    body = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, kind, 0, 0, 0))
+    body += chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + body)
+    return path
+
+
+def deep_tiff(path, channels):
+    """The same as TIFF."""
+    height, width, count = channels.shape
+    values = {256: width, 257: height, 258: 0, 262: 2, 273: 0, 277: count, 278: height, 279: 0}
+    bits, data = 8 + 2 + 12 * len(values) + 4, channels.astype("<u2").tobytes()
+    values |= {258: bits, 273: bits + 2 * count, 279: len(data)}
+    entries = [
+        struct.pack("<HHII", tag, 3 if tag == 258 else 4, count if tag == 258 else 1, value)
+        for tag, value in values.items()
+    ]
+    head = struct.pack("<2sHIH", b"II", 42, 8, len(entries)) + b"".join(entries) + bytes(4)
+    path.write_bytes(head + struct.pack("<H", 16) * count + data)
+    return path
+
+
+@pytest.mark.parametrize("write", [deep_png, deep_tiff])
+def test_indices_in_three_channels_of_16_bits_are_not_class_0(tmp_path, write):
+    indices = mask(0, 6, 9, classes=5)
+    path = write(tmp_path / "mask.png", indices[:, :, None].repeat(3, 2).astype("uint16"))
+    assert (masks.read_mask(path, MaskRule(5)) == indices).all()
+    assert (masks.read_stored(path) == indices).all()
+
+
+@pytest.mark.parametrize("count", [3, 4])
+def test_colors_of_8_bits_in_16_keep_their_class(tmp_path, count):
+    indices = mask(0, 6, 9, classes=2)
+    table = numpy.array([[0, 0, 0, 255], [200, 0, 7, 255]], "uint16")[:, :count]
+    path = deep_png(tmp_path / "mask.png", table[indices] * 257)
+    rule = MaskRule(2, colors={(0, 0, 0): 0, (200, 0, 7): 1})
+    assert (masks.read_mask(path, rule) == indices).all()
+
+
+@pytest.mark.parametrize(
+    ("colors", "rule"),
+    [
+        ([[0, 0, 0], [1, 0, 0]], MaskRule(2)),
+        ([[0, 0, 0], [1, 1, 1]], MaskRule(2, colors={(0, 0, 0): 0, (1, 1, 1): 1})),
+        ([[0, 0, 0], [1, 1, 1]], MaskRule(2, channel="red")),
+        ([[9, 0], [9, 1]], MaskRule(2, channel="alpha")),
+        ([[0, 65535], [1, 65535]], MaskRule(2)),
+    ],
+)
+def test_colors_that_need_16_bits_are_refused(tmp_path, colors, rule):
+    path = deep_png(tmp_path / "mask.png", numpy.array(colors, "uint16")[mask(0, 6, 9)])
+    error = data_error(masks.read_mask, path, rule)
+    assert "16 bits per channel" in error.what and "8 bits" in error.fix
+
+
+def test_black_and_white_of_16_bits_in_three_channels(tmp_path):
+    indices = mask(0, 6, 9)
+    for white in (1, 255 * 257):
+        gray = indices.astype("uint16") * white
+        deep_png(tmp_path / "mask.png", gray[:, :, None].repeat(3, 2))
+        assert (common.FileMask(str(tmp_path), "mask.png").read() == indices).all()
+
+
+@pytest.mark.parametrize("head", [b"P5 3 1 255", b"P2 3 1 255", b"P5 3 1 4", b"P2 3 1 65535"])
+def test_a_pgm_holds_its_indices_or_is_refused(tmp_path, head):
+    path = tmp_path / "mask.pgm"
+    path.write_bytes(head + (b"\n0 1 2 " if b"P2" in head else b"\n\x00\x01\x02"))
+    if head.endswith(b"255"):
+        assert masks.read_mask(path, MaskRule(3)).tolist() == [[0, 1, 2]]
+    else:
+        assert "would be scaled" in data_error(masks.read_mask, path, MaskRule(3)).what

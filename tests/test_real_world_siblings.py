@@ -96,6 +96,32 @@ def test_smoothed_masks_in_colors_are_no_classes(tmp_path):
     assert "interpolation" in error.cause and not lines_of(error.fix)
 
 
+RED, GREEN, GRAY = (200, 0, 0), (0, 200, 0), (128, 128, 128)
+
+
+@pytest.mark.parametrize("colors", [((0, 0, 0), RED), (GRAY, (0, 0, 0)), (RED, (255, 255, 0))])
+def test_jpeg_masks_of_two_colors_lead_to_a_threshold(tmp_path, colors):
+    discs(tmp_path, mask_name="{}.jpg", draw=lambda i: numpy.array(colors, "uint8")[disc(i)])
+    (line,) = lines_of(refused(tmp_path, "segmentation").fix)
+    share = share_of_discs(tmp_path, line)
+    lighter = true_share() if sum(colors[1]) > sum(colors[0]) else 1 - true_share()
+    assert share == pytest.approx(lighter, abs=0.01)
+
+
+@pytest.mark.parametrize("third", [RED, (120, 120, 120)])
+def test_jpeg_masks_of_three_colors_or_of_one_gray_value_lead_to_none(tmp_path, third):
+    def draw(index):
+        colors = numpy.array([(0, 0, 0), GREEN], "uint8")[disc(index)]
+        colors[:8, :8] = third
+        return colors
+
+    discs(tmp_path, mask_name="{}.jpg", draw=draw)
+    assert not lines_of(refused(tmp_path, "segmentation").fix)
+    equal = numpy.array([(0, 150, 0), (255, 13, 30)], "uint8")  # gray 88 and 87
+    discs(tmp_path, mask_name="{}.jpg", draw=lambda index: equal[disc(index)])
+    assert not lines_of(refused(tmp_path, "segmentation").fix)
+
+
 @pytest.mark.parametrize("others", ["none", "indices", "black and white"])
 def test_palettes_with_white_first_are_asked_about(tmp_path, others):
     discs(tmp_path, draw=lambda index: disc(index, inside=255 if "white" in others else 1))
@@ -176,7 +202,9 @@ def test_masks_beside_images_within_class_folders_are_left_out(tmp_path):
     report = check(tmp_path, "classification")
     assert not errors(report) and report.statistics["samples"] == {"all": 24}
     assert load(tmp_path).class_names == ("cat", "dog")
-    assert "cat/images/ and cat/masks/" in refused(tmp_path, "segmentation").fix
+    assert not errors(check(tmp_path, "segmentation"))
+    masks = {entry.file: entry.mask for entry in read(tmp_path).splits["all"]}
+    assert masks["dog/images/3.jpg"] == "dog/masks/3.png" and len(masks) == 24
 
 
 @pytest.mark.parametrize("names", [("trainA", "testA"), ("train1", "train2"), ("TrainX", "valX")])

@@ -2,8 +2,8 @@
 
 Rules, the same in training, evaluation and prediction:
 
-- The content decides the format, never the suffix; only JPEG, PNG, BMP, WebP, GIF and TIFF are
-  parsed at all.
+- The content decides the format, never the suffix; only JPEG, PNG, BMP, WebP, GIF, TIFF and PPM
+  are parsed at all.
 - The EXIF orientation is applied.
 - Transparency is laid over white (what lies hidden under it is not what a person sees).
 - Values of 16 bits are divided by 256; float and 32-bit images have no known range and are refused.
@@ -68,7 +68,7 @@ class Header(NamedTuple):
     """What the head of an image file says, read without decoding the pixels.
 
     Attributes:
-        format: "JPEG", "PNG", "BMP", "WEBP", "GIF" or "TIFF".
+        format: "JPEG", "PNG", "BMP", "WEBP", "GIF", "TIFF" or "PPM".
         mode: Pillow's mode, such as "RGB", "P" or "I;16".
         size: (height, width) when upright.
         orientation: EXIF orientation, 1 to 8; 1 if there is none.

@@ -14,6 +14,7 @@ from kerasdl.core.errors import DataError
 from kerasdl.data import images, path_name, splitting
 from kerasdl.data.base import Dataset, Sample
 from kerasdl.data.folder import discover, mask_palettes, mask_scan, masks
+from kerasdl.data.folder.dataset_file import FILE_NAME
 from kerasdl.data.folder.dataset_values import IGNORE
 from kerasdl.data.inspect.findings import listing, raise_first
 
@@ -152,7 +153,10 @@ def _mask_classes(reading, config):
 
 def _count_classes(sources, rule, reading, skip_invalid):
     """Number of classes that the values of all masks suggest; raises DataError if they do not."""
-    found = mask_scan.scan(sources, rule)
+    # A sample would not do: a class that only the other masks hold would end the training late.
+    what = f"the classes are not named: the values of all {len(sources)} masks are read; to start "
+    what += f"at once, put the names into {FILE_NAME}: names = [...]"
+    found = mask_scan.scan(sources, rule, what)
     errors = [item for item in found if isinstance(item, DataError)]
     if errors and not skip_invalid:
         raise errors[0]

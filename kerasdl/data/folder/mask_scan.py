@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy
 
 from kerasdl.core.errors import DataError
-from kerasdl.data.folder import mask_advice, mask_palettes, masks
+from kerasdl.data.folder import mask_advice, mask_lossy, mask_palettes, masks, waiting
 from kerasdl.data.folder.dataset_file import FILE_NAME
 from kerasdl.data.folder.dataset_values import MOST_CLASSES
 from kerasdl.data.inspect.findings import Finding, counted, listing, printable
@@ -63,8 +63,11 @@ def values_of(stored, path, palette=None):
     return MaskValues(str(path), packed.shape, values, counts, colored, solid.astype(bool), palette)
 
 
-def scan(sources, rule):
-    """MaskValues of some masks, or a DataError in the place of one that cannot be read."""
+def scan(sources, rule, what=""):
+    """MaskValues of some masks, or a DataError in the place of one that cannot be read.
+
+    `what` is said of it if it takes long.
+    """
 
     def of(source):
         try:
@@ -75,7 +78,8 @@ def scan(sources, rule):
             return error
 
     with concurrent.futures.ThreadPoolExecutor(THREADS) as pool:
-        return list(pool.map(of, sources))
+        found = pool.map(of, sources)
+        return list(waiting.shown(found, len(sources), what) if what else found)
 
 
 def used_values(found, rule):
@@ -182,7 +186,7 @@ def interpolated_finding(found, rule):
     cause = "resized with interpolation, or once stored as JPEG"
     fix = "make the masks again from their source, resized to the nearest pixel"
     levels = counts[:256] if used[-1] < 256 else counts.reshape(256, 256).sum(1)
-    if masks.two_levels(levels):
+    if mask_lossy.two_levels(levels):
         fix = f"a black and white mask: {mask_advice.THRESHOLD_LINE}"
     place = next(mask.path for mask in found if not mask.colored and len(mask.values) > 2)
     return Finding("error", what, place, cause, fix, "mask-interpolated")

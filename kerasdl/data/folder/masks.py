@@ -3,7 +3,7 @@
 - Palette PNG: the raw index counts, not the color (unless `mask_values` names colors only).
 - Gray of 1 to 16 bits: the value counts. 2-bit and 4-bit PNG hold 0-3 and 0-15.
 - RGB: looked up in the color table (`mask_values` or `palette` of dataset.toml). Without a table
-  three equal channels are taken as gray.
+  three equal channels are taken as gray. Colors of 16 bits must fit into 8.
 - With `threshold` the gray value of the color counts, whatever the encoding, JPEG included.
 - JPEG and lossy WebP are refused otherwise: their values drift at the edges of the classes.
 - Transparency is no part of a mask, unless `mask_channel` says so.
@@ -18,9 +18,9 @@ import numpy
 
 from kerasdl.core.errors import DataError
 from kerasdl.data import images
-from kerasdl.data.folder import mask_advice
+from kerasdl.data.folder import mask_advice, mask_depth, mask_lossy
 from kerasdl.data.folder.dataset_values import IGNORE, MOST_CLASSES, UNKNOWN
-from kerasdl.data.folder.mask_advice import MOST_LISTED, THRESHOLD_LINE
+from kerasdl.data.folder.mask_advice import MOST_LISTED
 
 IGNORED = 255  # what ignored values become where their own value is above 255 or named "ignore"
 
@@ -172,8 +172,11 @@ def read_with_palette(source, rule=MaskRule()):
         if image.mode == "F":
             raise DataError("float mask", source, "save the class indices as 8-bit PNG")
         raw_mode = image.tile[0][3] if image.format == "PNG" and image.tile else ""
+        deep = mask_depth.is_deep(image, source)
         image.load()
         upright = images.turn_upright(image, images.orientation_of(image))
+        if deep:
+            upright = mask_depth.whole(upright, source, not rule.colors and not rule.channel)
         if rule.channel:
             return _thresholded(_channel(upright, rule.channel, source), rule), None
         if upright.mode in ("RGBA", "LA", "PA"):
@@ -206,22 +209,9 @@ def _refuse_drift(image, path, rule):
     if name not in ("JPEG", "WEBP"):
         name = f"{name} with JPEG compression"
     fix = "save the mask as PNG from its source; a converted file keeps the drift"
-    if two_levels(numpy.array(image.convert("L").histogram())):
-        fix = f"a black and white mask: {THRESHOLD_LINE}"
+    fix = mask_lossy.threshold_line(image) or fix
     what = f"{name} cannot hold class indices: its values drift where two classes meet"
     raise DataError(what, path, fix)
-
-
-def two_levels(counts):
-    """Whether gray values, counted uint (256,), are black and white with a smooth edge between.
-
-    Dark values and light ones make up 80 %, and of each kind only one is frequent (2 %): more than
-    one would be class indices.
-    """
-    total, dark, light = int(counts.sum()), counts[:64], counts[192:]
-    if not dark.sum() or not light.sum() or dark.sum() + light.sum() < 0.8 * total:
-        return False
-    return all((part >= 0.02 * total).sum() <= 1 for part in (dark, light))
 
 
 def _refuse_label_in_alpha(image, path, rule):

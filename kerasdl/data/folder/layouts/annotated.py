@@ -178,7 +178,8 @@ def _classes(reading, file, labels):
             if file.names[0] != first:
                 reading.error(f"'{first}' must be the first class", "", "put it first in 'names'")
     if len(things) >= MOST_CLASSES:
-        reading.error(f"{len(things) + 1} classes, at most {MOST_CLASSES} are possible")
+        what = f"{len(things) + 1} classes, at most {MOST_CLASSES} are possible"
+        reading.error(what, "", "leave out categories of the annotations, or merge them")
     reading.class_names = (first, *things)
     values = {label: index for index, label in enumerate(things, 1)}
     values |= dict.fromkeys(background, 0) | dict.fromkeys(ignored, IGNORED)

@@ -4,6 +4,7 @@
     train/_annotations.coco.json beside the images of the split (Roboflow)
     annotations/instances_default.json + images/ (CVAT, Datumaro)
     result.json + images/ (Label Studio)
+    annotations/lvis_v1_train.json + train2017/ (LVIS: the names of the files are in `coco_url`)
 
 The instances become one semantic mask: smaller regions are drawn over larger ones, by their area;
 crowds (`iscrowd`) are ignored; what no region covers is the class 0, background. The classes are
@@ -23,7 +24,7 @@ from kerasdl.data.folder.layouts.splits import SPLIT_NAMES
 
 TITLE = "COCO"
 INSIDE = "_annotations.coco.json"
-FOREIGN = ("panoptic", "captions", "person_keypoints", "image_info", "stuff")
+FOREIGN = re.compile(r"(lvis_v[\d.]+_)?(panoptic|captions|person_keypoints|image_info|stuff)")
 WORDS = re.compile(r"[a-z]+")
 KEYS = ("images", "annotations", "categories")
 MOST_DOCUMENTS = 12  # a folder of more JSON files is none of COCO's
@@ -68,7 +69,7 @@ def _documents(location):
     instances = [name for name in found if name.rsplit("/", 1)[-1].startswith("instances_")]
     if instances:
         return instances
-    found = [name for name in found if not name.rsplit("/", 1)[-1].startswith(FOREIGN)]
+    found = [name for name in found if not FOREIGN.match(name.rsplit("/", 1)[-1])]
     if len(found) > MOST_DOCUMENTS:
         return []
     return [name for name in found if _is_coco(common.head(location.tree, name))]
@@ -78,7 +79,10 @@ def _is_coco(text):
     """Whether a document starts as a COCO file does: an object with one of its lists."""
     opening = text.lstrip(" \t\r\n")
     start = re.match(r'\{\s*"(info|images|licenses|categories|annotations|type)"\s*:', opening)
-    return bool(start) and bool(re.search(r'"(file_name|coco_url|supercategory)"', opening))
+    # LVIS starts with its annotations.
+    return bool(start) and bool(
+        re.search(r'"(file_name|coco_url|supercategory|category_id)"', opening)
+    )
 
 
 def _split_of(name):
@@ -137,14 +141,12 @@ class _Document:
 
     def drawn(self, regions, broken):
         """`annotated.Drawn` of every image whose file is there and whose annotations are sound."""
-        names = [str(image.get("file_name", key)) for key, image in self.images.items()]
-        files = annotated.find_files(
-            self.reading, _image_folders(self.name), [(name,) for name in names]
-        )
+        names = [_file_names(key, image) for key, image in self.images.items()]
+        files = annotated.find_files(self.reading, _image_folders(self.name), names)
         missing, found = [], []
-        for key, name, file in zip(self.images, names, files, strict=True):
+        for key, tried, file in zip(self.images, names, files, strict=True):
             if file is None:
-                missing.append(name)
+                missing.append(tried[0])
             elif key not in broken:
                 # A stable sort: of equal areas the later annotation lies on top.
                 members = sorted(regions.get(key, ()), key=lambda member: -member[0])
@@ -207,6 +209,15 @@ class _Document:
         if not isinstance(area, int | float):
             raise DataError(f"area is {area!r}, no number")
         regions[image].append((area, label, shape))
+
+
+def _file_names(key, image):
+    """The names that the file of an image may have, the likeliest first."""
+    if "file_name" in image:
+        return (str(image["file_name"]),)
+    # LVIS: http://images.cocodataset.org/val2017/000000397133.jpg
+    parts = str(image.get("coco_url", key)).split("/")
+    return ("/".join(parts[-2:]), parts[-1])
 
 
 def _shape(parts, size):

@@ -12,7 +12,7 @@ import numpy
 
 from kerasdl.core.errors import DataError
 from kerasdl.data import images
-from kerasdl.data.folder import mask_advice
+from kerasdl.data.folder import mask_advice, mask_depth
 from kerasdl.data.folder.layouts import SPLITS, Entry, Reading
 from kerasdl.data.inspect.findings import Finding, counted, listing, printable
 
@@ -268,8 +268,11 @@ def _black_and_white(path, threshold=None):
     with images.open_image(path) as image:
         images.require_single(image, path)
         exact, indexed = image.format != "JPEG", image.mode == "P"
+        deep = mask_depth.is_deep(image, path)
         image.load()
         upright = images.turn_upright(image, images.orientation_of(image))
+        if deep:
+            upright = mask_depth.whole(upright, path)
         gray = numpy.asarray(upright.convert("L"))
     if threshold is not None:
         return (gray >= threshold).astype("uint8")

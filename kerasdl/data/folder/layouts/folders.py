@@ -10,16 +10,23 @@ endings and lists that are called otherwise.
 """
 
 from kerasdl.data.folder.dataset_file import FILE_NAME
-from kerasdl.data.folder.layouts import UNDIVIDED, Reading, classes, common, pairing, relations
+from kerasdl.data.folder.layouts import (
+    UNDIVIDED,
+    Reading,
+    classes,
+    common,
+    pairing,
+    parallel,
+    relations,
+)
 from kerasdl.data.folder.layouts.splits import (
     IMAGE_FOLDERS,
     is_mask_folder,
     mask_folder,
     split_folders,
 )
-from kerasdl.data.inspect.findings import counted, listing, printable
+from kerasdl.data.inspect.findings import counted, listing
 
-MOST_ENDINGS = 6  # of masks that are listed
 EXPECTED = {
     "label": classes.EXPECTED,
     "mask": "expected images/ and masks/ with files of the same names, or images/train + "
@@ -30,12 +37,18 @@ EXPECTED = {
 
 def read(location, annotation):
     """Class folders, images with masks, or images alone, by the annotation wanted."""
-    reading, file = Reading(location.tree), location.file
+    tree, file = location.tree, location.file
+    reading = Reading(tree)
     folders = split_folders(reading, file, annotation)
     if annotation == "label":
         classes.add_classes(reading, file, folders)
     elif annotation == "mask":
-        _add_pairs(reading, file, folders)
+        pairs = _parallel(tree, file, folders)
+        if pairs:
+            reading.summary = f"{len(pairs)} folders of images with masks beside them, "
+            parallel.fill(reading, pairs, file)
+        else:
+            _add_pairs(reading, file, folders)
     else:
         _add_images(reading, folders)
     if file.split_files:
@@ -47,9 +60,24 @@ def annotations(location):
     """What the folder seems to hold: masks, labels or images alone, the most telling first."""
     tree, file = location.tree, location.file
     folders = split_folders(Reading(tree), file, "mask")
-    if file.masks or any(_candidates(tree, folder) for folder in folders.values()):
+    paired = any(_candidates(tree, folder) for folder in folders.values())
+    if file.masks or paired or _parallel(tree, file, folders):
         return ("mask", "none")
     return ("label", "none") if tree.children("") else ("none",)
+
+
+def _parallel(tree, file, folders):
+    """The pairs of folders, where there are several, and no masks of the folders of the splits."""
+    if file.images or file.folders:
+        return []
+    pairs = parallel.find(tree)
+    for split, folder in folders.items() if pairs else ():
+        named = _named(file.masks, split, folder) if file.masks else ()
+        if any(each != folder and tree.count(each) for each in named):
+            return []
+        if not named and (mask_folder(tree, folder) or _candidates(tree, folder)):
+            return []
+    return pairs
 
 
 def _candidates(tree, folder):
@@ -86,58 +114,13 @@ def _is_drawn(stem, stems):
 
 def _add_pairs(reading, file, folders):
     """An image and the mask whose name belongs to it."""
-    tree = reading.tree
     for split, folder in folders.items():
         masks_at = _masks_of(reading, file, split, folder)
         if masks_at is None:
             continue
-        if file.image_suffix or file.mask_suffix:
-            ends = file.image_suffix, file.mask_suffix
-            reading.splits[split] = pairing.pairs(reading, folder, masks_at, *ends)
-            continue
-        if _are_parallel(tree, folder, masks_at):
-            both = zip(tree.full(folder), tree.full(masks_at), strict=True)
-            reading.splits[split] = [reading.entry(name, mask=mask) for name, mask in both]
-            continue
-        found = tree.within(folder) if masks_at.startswith(folder) else tree.below(folder)
-        images, masks = relations.pair_keys(found, tree.below(masks_at))
-        if not images.keys() & masks.keys() and (fix := _partners(tree)):
-            reading.error(f"no mask in {masks_at} has the name of an image", folder, fix)
-            continue
-        if len(images) < len(found) or masks.keys() - images or len(masks) < tree.count(masks_at):
-            if _ask_ending(reading, found, tree.below(masks_at), masks_at):
-                continue
-            for place in (folder, masks_at):
-                pairing.by_key(reading, place)  # names two files of one name
-        # The strings of the tree itself: there may be a hundred thousand.
-        for part, place in ((images, folder), (masks, masks_at)):
-            names = dict(zip(tree.below(place), tree.full(place), strict=True))
-            part.update({key: names[name] for key, name in part.items()})
-        reading.splits[split] = pairing.join(reading, images, masks, folder, masks_at)
-
-
-def _ask_ending(reading, images, masks, place):
-    """Adds an error, and returns True, where an image has several masks of different endings."""
-    named = relations.endings(images, masks)
-    if len(named) < 2 or 2 * max(named.values()) < len(images):
-        return False
-    lines = " or ".join(f'mask_suffix = "{ending}"' for ending in list(named)[:MOST_ENDINGS])
-    what = f"images with more than one mask, whose names end in {listing(named)}"
-    reading.error(what, place, f"put into {FILE_NAME}: {lines}")
-    return True
-
-
-def _are_parallel(tree, folder, masks_at):
-    """Whether images and masks have the same names in the same order: no tables are needed then."""
-    if tree.count(folder) != tree.count(masks_at):
-        return False
-    previous = None
-    for name, mask in zip(tree.below(folder), tree.below(masks_at), strict=True):
-        stem = pairing.stem(name)
-        if stem == previous or stem != pairing.stem(mask):
-            return False
-        previous = stem
-    return True
+        entries = parallel.pair_up(reading, folder, masks_at, file)
+        if entries is not None:
+            reading.splits[split] = entries
 
 
 def _masks_of(reading, file, split, folder):
@@ -163,9 +146,9 @@ def _masks_of(reading, file, split, folder):
         names = tree.within(folder)
         known = {pairing.stem(name) for name in names}
         images = [name for name in names if pairing.begun(pairing.stem(name), known) is None]
-        if _ask_ending(reading, images, names, folder):
+        if parallel.ask_ending(reading, images, names, folder):
             return None
-        fix = _partners(tree) or _inner_pair(tree)
+        fix = parallel.partners_line(tree) or _inner_pair(tree)
         if not fix:
             fix = EXPECTED["mask"]
             named = filter(is_mask_folder, tree.children(""))
@@ -179,27 +162,13 @@ def _masks_of(reading, file, split, folder):
     return None
 
 
-def _partners(tree):
-    """What to do where images and masks lie in folders of unusual names; or ""."""
-    found = relations.partners(tree)
-    if len({images for images, _ in found}) == 1:
-        lines = " or ".join(f'masks = "{masks}"' for _, masks in found)
-        return f'put into {FILE_NAME}: images = "{found[0][0]}" and {lines}'
-    return _move(*found[0]) if found else ""
-
-
 def _inner_pair(tree):
     """What to do where images and masks lie in many folders, x/images/ and x/masks/; or ""."""
     for name in tree.folders:
         above, _, last = name.rpartition("/")
         if last.lower() in IMAGE_FOLDERS and above and mask_folder(tree, name) is not None:
-            return _move(name, mask_folder(tree, name))
+            return parallel.move(name, mask_folder(tree, name))
     return ""
-
-
-def _move(images, masks):
-    one = f"{printable(images)}/ and {printable(masks)}/"
-    return f"move the files of {one} and the like into one images/ and one masks/"
 
 
 def _named(masks, split, folder):

@@ -13,7 +13,7 @@ from kerasdl.core.errors import DataError
 from kerasdl.data import images
 from kerasdl.data.folder.layouts import pairing
 from kerasdl.data.folder.layouts.splits import IMAGE_FOLDERS, is_mask_folder, split_of
-from kerasdl.data.folder.masks import two_levels
+from kerasdl.data.folder.mask_lossy import two_levels
 from kerasdl.data.suffixes import IMAGE_SUFFIXES
 
 ENDINGS = (  # of a mask's name, after that of its image

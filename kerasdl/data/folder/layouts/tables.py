@@ -23,7 +23,7 @@ IMAGE_COLUMNS = (
 ).split()
 LABEL_COLUMNS = (
     "label labels class class_name classname label_name category target breed diagnosis dx species "
-    "class_id label_id"
+    "class_id classid label_id"
 ).split()
 SPLIT_COLUMNS = ("split", "set", "subset", "partition")
 LEFT_OUT = re.compile(r"sample_?submission", re.IGNORECASE)
@@ -88,8 +88,8 @@ def read(location, annotation):
     if len(reading.splits) > 1 and UNDIVIDED in reading.splits:
         reading.error("tables with and without a split", sources[0], "name them train, val, test")
     reading.class_names = tuple(names)
-    reading.summary = f"{TITLE}: {len(names)} classes from {reading.summary}; "
-    reading.summary += common.splits_of(reading.splits)
+    found_in = f"{len(names)} classes from {reading.summary}; " if rows else ""
+    reading.summary = f"{TITLE}: {found_in}{common.splits_of(reading.splits)}"
     return reading
 
 
