@@ -391,9 +391,11 @@ def table(out):
             if "auto" not in means:
                 continue
             cells = [_cell(found.get(kind), score) for kind in (*kinds, "", "")[:4]]
-            ratio = means["auto"] / max(means.values())
-            ratios.append(ratio)
-            text.append(f"| {name} | {score} | {' | '.join(cells)} | {ratio:.3f} |")
+            ratio = "–"
+            if len(kinds) == 4:  # without a search the best is not known
+                ratios.append(means["auto"] / max(means.values()))
+                ratio = f"{ratios[-1]:.3f}"
+            text.append(f"| {name} | {score} | {' | '.join(cells)} | {ratio} |")
         if ratios:
             text.append(f"\nMean {statistics.mean(ratios):.3f}, lowest {min(ratios):.3f}.")
     return "\n".join(text)
