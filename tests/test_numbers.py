@@ -14,6 +14,7 @@ import statistics
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[1]
+CODE = re.compile(r"`[^`]*`")  # settings, not measurements
 LINK = re.compile(r"\]\(([^)#]*benchmarks/results/[^)#]*)\)")
 NUMBER = re.compile(r"(?<![\w.])\d+(?:,\d{3})*(?:\.\d+)?(?:e-?\d+)?(?!\w)")
 DECIMAL = re.compile(r"(?<![\w.])(\d+\.(\d+)(e-\d+)?)")
@@ -23,7 +24,9 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 def sections(page):
     """(heading, table lines, linked files) of the sections of a page that have both."""
     for text in re.split(r"\n(?=#+ )", page.read_text(encoding="utf-8")):
-        rows = [LINK.sub("]", line) for line in text.splitlines() if line.startswith("|")]
+        rows = [
+            CODE.sub("", LINK.sub("]", line)) for line in text.splitlines() if line.startswith("|")
+        ]
         links = [(page.parent / link).resolve() for link in LINK.findall(text)]
         if rows and links:
             yield text.splitlines()[0], rows, links
