@@ -241,6 +241,18 @@ def chosen_run(task, run, backend):
     return run
 
 
+def named_runs(runs):
+    """The runs by a name that differs: that of the folder, or its path below a common one."""
+    paths = [pathlib.Path(run).absolute() for run in runs]
+    names = [path.name for path in paths]
+    if len(set(names)) < len(names):
+        common = os.path.commonpath(paths)
+        names = [path.relative_to(common).as_posix() for path in paths]
+    if len(set(names)) < len(names):
+        raise ConfigError("a run is given twice", runs[0])
+    return dict(zip(names, runs, strict=True))
+
+
 def show_scores(document, as_json):
     """Prints the scores: JSON, or a table with the baseline."""
     if as_json:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import pathlib
 import sys
 
 import click
@@ -12,6 +11,7 @@ from kerasdl.cli.options import (
     chosen_run,
     common_options,
     json_option,
+    named_runs,
     task_argument,
 )
 from kerasdl.core.errors import ConfigError
@@ -166,17 +166,10 @@ def _predictor(task, run, backend, tiling, top, saturation):
 
 
 def _named(runs):
-    """The runs by a name that differs: that of the folder, or its path below a common one."""
+    """The runs by name; one needs no name."""
     if len(runs) < 2:
         return dict.fromkeys(["run"], runs[0] if runs else None)
-    paths = [pathlib.Path(run).absolute() for run in runs]
-    names = [path.name for path in paths]
-    if len(set(names)) < len(names):
-        common = os.path.commonpath(paths)
-        names = [path.relative_to(common).as_posix() for path in paths]
-    if len(set(names)) < len(names):
-        raise ConfigError("a run is given twice", runs[0])
-    return dict(zip(names, runs, strict=True))
+    return named_runs(runs)
 
 
 def _is_quiet():
