@@ -1,22 +1,27 @@
 """Memory, throughput, start and tiles of `kerasdl predict`, each in processes of its own.
 
-    python benchmarks/prediction.py [memory] [throughput] [start] [agreement RUN IMAGES]
-        [--backends torch,tensorflow,onnx] [--out benchmarks/results/prediction.json]
+    python benchmarks/prediction.py memory [TASK OUTPUTS HEIGHT WIDTH] [--backend torch]
+    python benchmarks/prediction.py throughput [--backend onnx]
+    python benchmarks/prediction.py start [--backend torch] -- segment --run RUN
+    python benchmarks/prediction.py agreement RUN IMAGES --backend torch
 
 Networks are untrained U-Nets with 16 filters, built for 256x256; only `agreement` needs a run and
 images larger than its training size. Memory is the largest resident set of the process, measured by
 `resource.getrusage`; throughput is relative to the network alone, measured in the same process in
-turn, because absolute times mean little on a busy machine. Adds to the JSON file and writes the
-table beside it.
+turn, because absolute times mean little on a busy machine. Adds a row to the JSON file.
 """
 
+import argparse
+import dataclasses
 import json
 import os
 import pathlib
+import platform
 import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 
 import numpy
@@ -29,6 +34,8 @@ MEMORY = (("segmentation", 21, (6048, 8064)), ("colorization", 313, (6048, 8064)
           ("segmentation", 150, (3000, 4000)))  # fmt: skip
 IMAGES, IMAGE_SIZE, CLASSES = 64, (321, 481), 21
 REPEATS = 5
+OVERLAPS = (0.0, 0.25, 0.5)
+AGREEMENT_IMAGES = 10
 
 
 def network(task, outputs, work):
@@ -115,44 +122,119 @@ def throughput(work):
     from kerasdl.engine.prediction.predictor import Predictor
 
     made, facts = network("segmentation", CLASSES, work)
+    facts = dataclasses.replace(facts, training=dataclasses.replace(facts.training, median=None,
+                                                                    resize="stretch"))  # fmt: skip
     predictor = Predictor(made, facts)
     images = [photo(work, IMAGE_SIZE, number) for number in range(IMAGES)]
-    size = (256, 384)  # what an image of 321x481 is shown as
-    if made.size:
-        facts.training.__dict__["resize"] = "stretch"  # a file of one size takes no other
-        size = SIZE
-    x = numpy.random.default_rng(0).random((8, *size, 3), "float32")
-    found = {"whole": [], "network": []}
+    x = numpy.random.default_rng(0).random((8, *SIZE, 3), "float32")
+    found = {"network": [], "whole": []}
     for repeat in range(REPEATS + 1):
-        began = time.monotonic()
+        began = spent()
         for _ in range(IMAGES // 8):
             made.outputs(x)
-        middle = time.monotonic()
+        middle = spent()
         results = list(predictor.run(images, work / f"out-{os.getpid()}-{repeat}", keep=False))
         assert not any(each.error for each in results)
         if repeat:  # the first compiles
-            found["network"].append(middle - began)
-            found["whole"].append(time.monotonic() - middle)
-    ratios = [w / n for w, n in zip(found["whole"], found["network"], strict=True)]
-    return {**{k: statistics.median(v) for k, v in found.items()},
-            "ratio": statistics.median(ratios), "ratios": ratios}  # fmt: skip
+            found["network"].append([b - a for a, b in zip(began, middle, strict=True)])
+            found["whole"].append([b - a for a, b in zip(middle, spent(), strict=True)])
+    pairs = list(zip(found["whole"], found["network"], strict=True))
+    return {
+        "images": IMAGES,
+        "seconds": statistics.median(whole[0] for whole, _ in pairs),
+        "network_seconds": statistics.median(alone[0] for _, alone in pairs),
+        "ratio": statistics.median(whole[0] / alone[0] for whole, alone in pairs),
+        "cpu_ratio": statistics.median(whole[1] / alone[1] for whole, alone in pairs),
+    }
 
 
-def child(kind, work, *arguments):
-    os.environ.setdefault("KERASDL_BENCHMARK", "torch")
-    print(json.dumps({"memory": memory, "throughput": throughput}[kind](work, *arguments)))
+def spent():
+    """Seconds on the clock, and of the processor in this process."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return time.monotonic(), usage.ru_utime + usage.ru_stime
 
 
-def started(backend, work, *words):
+def agreement(work, run, images):
+    """Fraction of the pixels with the class of the image shown at once, at the same scale."""
+    from kerasdl.data.images import read_image
+    from kerasdl.engine import run as engine
+    from kerasdl.engine.prediction.geometry import Tiling, plan
+
+    found = {str(overlap): [] for overlap in OVERLAPS}
+    for path in sorted(pathlib.Path(images).iterdir())[:AGREEMENT_IMAGES]:
+        pixels = read_image(path)
+        if not found["0.0"]:
+            opened = engine.predictor(run)
+            training = opened._computing.facts.training
+        size = plan(pixels.shape[:2], training, None, Tiling(training.size)).size
+        masks = {}
+        for tiling in (Tiling(size), *(Tiling(training.size, overlap) for overlap in OVERLAPS)):
+            opened._computing._tiling = tiling
+            (masks[tiling],) = (each.mask for each in opened.run(pixels))
+        whole, *tiled = masks.values()
+        for overlap, mask in zip(OVERLAPS, tiled, strict=True):
+            found[str(overlap)].append(float((mask == whole).mean()))
+    return {key: statistics.mean(values) for key, values in found.items()} | {
+        "tile": list(training.size), "shown_at": list(size), "images": AGREEMENT_IMAGES,
+    }  # fmt: skip
+
+
+def start(work, *words):
+    """Seconds of the processor, and on the clock, that `kerasdl predict` takes for one image."""
+    path, out = photo(work, IMAGE_SIZE), work / f"out-{os.getpid()}"
+    command = [sys.executable, "-m", "kerasdl", "predict", *words[:1], str(path),
+               "--out", str(out), *words[1:]]  # fmt: skip
+    began, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(command, check=True, capture_output=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return {"cpu_seconds": cpu, "seconds": time.monotonic() - began}
+
+
+CHILDREN = {f.__name__: f for f in (memory, throughput, agreement, start)}
+
+
+def measured(backend, work, kind, *words):
     """The result of a child process."""
     environment = {**os.environ, "KERASDL_BENCHMARK": backend, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, __file__, "--child", *map(str, (words[0], work, *words[1:]))]
+    if backend != "onnx":
+        environment["KERAS_BACKEND"] = backend
+    command = [sys.executable, __file__, "--child", kind, str(work), *map(str, words)]
     run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if run.returncode:
-        return {"error": run.stderr.strip().splitlines()[-1]}
+        return {"error": (run.stderr.strip().splitlines() or ["killed"])[-1]}
     return json.loads(run.stdout.splitlines()[-1])
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("kind", choices=sorted(CHILDREN))
+    parser.add_argument("words", nargs="*", help="memory: TASK OUTPUTS HEIGHT WIDTH; agreement: "
+                        "RUN IMAGES; start: TASK --run RUN, after --")  # fmt: skip
+    parser.add_argument("--backend", default="onnx")
+    parser.add_argument("--out", type=pathlib.Path,
+                        default=ROOT / "benchmarks" / "results" / "prediction.json")  # fmt: skip
+    arguments = parser.parse_args()
+    cases = [arguments.words] if arguments.words or arguments.kind != "memory" else MEMORY
+    known = json.loads(arguments.out.read_text()) if arguments.out.exists() else []
+    with tempfile.TemporaryDirectory() as work:
+        for case in cases:
+            row = {
+                "kind": arguments.kind,
+                "case": " ".join(map(str, case)),
+                "backend": arguments.backend,
+                "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+                "load": os.getloadavg()[0],
+                **measured(arguments.backend, pathlib.Path(work), arguments.kind, *case),
+            }
+            print(json.dumps(row), flush=True)
+            known.append(row)
+            arguments.out.write_text(json.dumps(known, indent=1) + "\n")
 
 
 if __name__ == "__main__":
     if sys.argv[1] == "--child":
-        child(sys.argv[2], pathlib.Path(sys.argv[3]), *sys.argv[4:])
+        kind, work, *words = sys.argv[2:]
+        print(json.dumps(CHILDREN[kind](pathlib.Path(work), *words)))
+    else:
+        main()
