@@ -2,7 +2,7 @@
 
 import click
 
-from kerasdl.cli.options import backend_option, common_options, named_runs
+from kerasdl.cli.options import backend_option, common_options, named_runs, tile_options
 
 
 @click.command()
@@ -10,9 +10,10 @@ from kerasdl.cli.options import backend_option, common_options, named_runs
 @click.option("--port", type=click.IntRange(1, 65535),
               help="Port of the page; default: the first free one from 7860.")  # fmt: skip
 @click.option("--no-browser", is_flag=True, help="Print the address only.")
+@tile_options
 @backend_option
 @common_options
-def demo(runs, port, no_browser, backend):
+def demo(runs, port, no_browser, tile, overlap, scale, backend):
     """Try runs on a page in the browser: drop an image, see what they predict.
 
     RUN is a run folder or a file of kerasdl export; several are shown side by side. The page is
@@ -28,13 +29,15 @@ def demo(runs, port, no_browser, backend):
 
     server.require_gradio()
     from kerasdl.engine import run as engine
+    from kerasdl.engine.prediction.geometry import Tiling
 
+    tiling = Tiling(tile, overlap, scale)
     named = named_runs(runs)
     if backend:
         from kerasdl import backend as backends
 
         backends.start(backend)
-    predictors = {name: engine.predictor(run) for name, run in named.items()}
+    predictors = {name: engine.predictor(run, tiling) for name, run in named.items()}
     with server.serving(predictors, port) as url:
         click.echo(f"{url} (Ctrl-C ends it)")
         if not no_browser:

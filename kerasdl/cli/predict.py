@@ -13,28 +13,12 @@ from kerasdl.cli.options import (
     json_option,
     named_runs,
     task_argument,
+    tile_options,
 )
 from kerasdl.core.errors import ConfigError
 from kerasdl.tasks import TASKS
 
 STDIN = "-"
-
-
-class TileSize(click.ParamType):
-    """auto, none, SIZE or HEIGHTxWIDTH."""
-
-    name = "tile"
-
-    def get_metavar(self, param, ctx):
-        return "auto|none|SIZE"
-
-    def convert(self, value, parameter, context):
-        if not isinstance(value, str) or value in ("auto", "none"):
-            return value
-        sides = value.split("x")
-        if len(sides) > 2 or not all(side.isdecimal() for side in sides):
-            self.fail(f"'{value}' is not auto, none, a size such as 256, or 256x320")
-        return int(sides[0]), int(sides[-1])
 
 
 @click.command()
@@ -49,15 +33,7 @@ class TileSize(click.ParamType):
               help="Classification: number of classes to list.")  # fmt: skip
 @click.option("--saturation", type=click.FloatRange(0), default=1.0, metavar="FACTOR",
               help="Colorization: factor of the chroma; 0 is gray, default 1.")  # fmt: skip
-@click.option("--tile", type=TileSize(), default="auto", show_default=True,
-              help="Size of the tiles in which large images are predicted; auto: the training "
-              "size, for images more than twice as large.")  # fmt: skip
-@click.option("--overlap", type=click.FloatRange(0, 0.9), default=0.25, show_default=True,
-              metavar="FRACTION",
-              help="Fraction of a tile that the next one covers too.")  # fmt: skip
-@click.option("--scale", type=click.FloatRange(0, min_open=True), metavar="FACTOR",
-              help="Scale of tiled images; 1 keeps their pixels. Default: as in training, where "
-              "images were scaled or stretched.")  # fmt: skip
+@tile_options
 @backend_option
 @json_option
 @common_options

@@ -5,7 +5,7 @@ import importlib.util
 import os
 import signal
 import tempfile
-import threading
+import time
 from collections.abc import Iterator, Mapping
 from importlib import metadata
 
@@ -14,6 +14,7 @@ from kerasdl.engine.prediction.predictor import Predictor
 
 HOST = "127.0.0.1"
 OLDEST = 6  # version of Gradio
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def require_gradio() -> None:
@@ -72,7 +73,12 @@ def serving(runs: Mapping[str, Predictor], port: int | None = None) -> Iterator[
 
 def wait() -> None:
     """Returns when SIGINT or SIGTERM arrives."""
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    stop.wait()
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    for number in SIGNALS:
+        signal.signal(number, stop)
+    with contextlib.suppress(KeyboardInterrupt):
+        while True:
+            time.sleep(3600)
