@@ -31,6 +31,10 @@ COMMANDS = {
     ),
     "evaluate": Entry("kerasdl.cli.evaluate:evaluate", "Score the best model of a run."),
     "predict": Entry("kerasdl.cli.predict:predict", "Predict for images of any size."),
+    "demo": Entry(
+        "kerasdl.cli.demo:demo",
+        "Try runs on a page in the browser: drop an image, see what they predict.",
+    ),
     "export": Entry(
         "kerasdl.cli.export:export",
         "Export the best model of a run as a file that needs neither Keras nor kerasdl.",

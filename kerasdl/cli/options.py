@@ -61,6 +61,23 @@ class TaskName(Name):
         return resolve_task(value)
 
 
+class TileSize(click.ParamType):
+    """auto, none, SIZE or HEIGHTxWIDTH."""
+
+    name = "tile"
+
+    def get_metavar(self, param, ctx):
+        return "auto|none|SIZE"
+
+    def convert(self, value, parameter, context):
+        if not isinstance(value, str) or value in ("auto", "none"):
+            return value
+        sides = value.split("x")
+        if len(sides) > 2 or not all(side.isdecimal() for side in sides):
+            self.fail(f"'{value}' is not auto, none, a size such as 256, or 256x320")
+        return int(sides[0]), int(sides[-1])
+
+
 def task_argument(function):
     return click.argument("task", type=TaskName(), metavar="TASK")(function)
 
@@ -78,6 +95,24 @@ def run_option(function):
     return click.option(
         "--run", type=click.Path(), help="Run folder; default: the newest finished run of the task."
     )(function)
+
+
+def tile_options(function):
+    """--tile, --overlap and --scale: the arguments of `Tiling`."""
+    function = click.option(
+        "--scale", type=click.FloatRange(0, min_open=True), metavar="FACTOR",
+        help="Scale of tiled images; 1 keeps their pixels. Default: as in training, where images "
+        "were scaled or stretched.",
+    )(function)  # fmt: skip
+    function = click.option(
+        "--overlap", type=click.FloatRange(0, 0.9), default=0.25, show_default=True,
+        metavar="FRACTION", help="Fraction of a tile that the next one covers too.",
+    )(function)  # fmt: skip
+    return click.option(
+        "--tile", type=TileSize(), default="auto", show_default=True,
+        help="Size of the tiles in which large images are predicted; auto: the training size, for "
+        "images more than twice as large.",
+    )(function)  # fmt: skip
 
 
 def json_option(function):
@@ -216,6 +251,18 @@ def chosen_run(task, run, backend):
         raise ConfigError(f"a run of task {other}, not {task}", run)
     backends.start(backend or "auto")
     return run
+
+
+def named_runs(runs):
+    """The runs by a name that differs: that of the folder, or its path below a common one."""
+    paths = [pathlib.Path(run).absolute() for run in runs]
+    names = [path.name for path in paths]
+    if len(set(names)) < len(names):
+        common = os.path.commonpath(paths)
+        names = [path.relative_to(common).as_posix() for path in paths]
+    if len(set(names)) < len(names):
+        raise ConfigError("a run is given twice", runs[0])
+    return dict(zip(names, runs, strict=True))
 
 
 def show_scores(document, as_json):

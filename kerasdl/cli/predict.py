@@ -2,7 +2,6 @@
 
 import json
 import os
-import pathlib
 import sys
 
 import click
@@ -12,29 +11,14 @@ from kerasdl.cli.options import (
     backend_option,
     chosen_run,
     json_option,
+    named_runs,
     task_argument,
+    tile_options,
 )
 from kerasdl.core.errors import ConfigError
 from kerasdl.tasks import TASKS
 
 STDIN = "-"
-
-
-class TileSize(click.ParamType):
-    """auto, none, SIZE or HEIGHTxWIDTH."""
-
-    name = "tile"
-
-    def get_metavar(self, param, ctx):
-        return "auto|none|SIZE"
-
-    def convert(self, value, parameter, context):
-        if not isinstance(value, str) or value in ("auto", "none"):
-            return value
-        sides = value.split("x")
-        if len(sides) > 2 or not all(side.isdecimal() for side in sides):
-            self.fail(f"'{value}' is not auto, none, a size such as 256, or 256x320")
-        return int(sides[0]), int(sides[-1])
 
 
 @click.command()
@@ -49,15 +33,7 @@ class TileSize(click.ParamType):
               help="Classification: number of classes to list.")  # fmt: skip
 @click.option("--saturation", type=click.FloatRange(0), default=1.0, metavar="FACTOR",
               help="Colorization: factor of the chroma; 0 is gray, default 1.")  # fmt: skip
-@click.option("--tile", type=TileSize(), default="auto", show_default=True,
-              help="Size of the tiles in which large images are predicted; auto: the training "
-              "size, for images more than twice as large.")  # fmt: skip
-@click.option("--overlap", type=click.FloatRange(0, 0.9), default=0.25, show_default=True,
-              metavar="FRACTION",
-              help="Fraction of a tile that the next one covers too.")  # fmt: skip
-@click.option("--scale", type=click.FloatRange(0, min_open=True), metavar="FACTOR",
-              help="Scale of tiled images; 1 keeps their pixels. Default: as in training, where "
-              "images were scaled or stretched.")  # fmt: skip
+@tile_options
 @backend_option
 @json_option
 @common_options
@@ -166,17 +142,10 @@ def _predictor(task, run, backend, tiling, top, saturation):
 
 
 def _named(runs):
-    """The runs by a name that differs: that of the folder, or its path below a common one."""
+    """The runs by name; one needs no name."""
     if len(runs) < 2:
         return dict.fromkeys(["run"], runs[0] if runs else None)
-    paths = [pathlib.Path(run).absolute() for run in runs]
-    names = [path.name for path in paths]
-    if len(set(names)) < len(names):
-        common = os.path.commonpath(paths)
-        names = [path.relative_to(common).as_posix() for path in paths]
-    if len(set(names)) < len(names):
-        raise ConfigError("a run is given twice", runs[0])
-    return dict(zip(names, runs, strict=True))
+    return named_runs(runs)
 
 
 def _is_quiet():
