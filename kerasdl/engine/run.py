@@ -235,7 +235,7 @@ def predict(
     Args:
         run: The `Run`, or the path of its folder.
         images: A path, an array uint8 (height, width, 3), or a list of these. A folder means all
-        images below it.
+            images below it.
         out: Folder for masks and colored images; nothing is written if None.
         overwrite: Whether files there may be replaced.
         top: Classification: number of classes to list.
