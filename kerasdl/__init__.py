@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from kerasdl.models import Option as Option
     from kerasdl.runs.config import Config as Config
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _LAZY = (
     "kerasdl.engine.run:Run",
