@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from kerasdl.runs.config import Config as Config
     from kerasdl.tools.export.run import export as export
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _LAZY = (
     "kerasdl.engine.run:Run",

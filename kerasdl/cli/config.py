@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import json
+import re
 
 import click
 
@@ -61,7 +62,7 @@ def keys_page():
         text += f"\n## {group}\n\n| key | default | values | meaning |\n|---|---|---|---|\n"
         for name, key in members:
             flag = f" Flag: `{key.option(name)}`." if key.flag else ""
-            values = _values(key, fields[name]).replace("|", "\\|")
+            values = re.sub(r"([|\[\]])", r"\\\1", _values(key, fields[name]))
             text += f"| `{name}` | `{_default(fields[name])}` | {values} | {key.help}{flag} |\n"
     return text
 

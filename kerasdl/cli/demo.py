@@ -15,7 +15,7 @@ from kerasdl.cli.options import backend_option, named_runs, tile_options
 @backend_option
 @common_options
 def demo(runs, port, no_browser, tile, overlap, scale, backend):
-    """Try runs on a page in the browser: drop an image, see what they predict.
+    """Try runs in the browser: drop an image, see what they predict.
 
     RUN is a run folder or a file of kerasdl export; several are shown side by side. The page is
     served to this machine only and loads nothing from elsewhere. Ctrl-C ends it.

@@ -33,7 +33,7 @@ COMMANDS = {
     "predict": Entry("kerasdl.cli.predict:predict", "Predict for images of any size."),
     "demo": Entry(
         "kerasdl.cli.demo:demo",
-        "Try runs on a page in the browser: drop an image, see what they predict.",
+        "Try runs in the browser: drop an image, see what they predict.",
     ),
     "export": Entry(
         "kerasdl.cli.export:export",

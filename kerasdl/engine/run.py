@@ -264,9 +264,9 @@ def predict(
 
     Args:
         run: The `Run`, the path of its folder, or that of a file written by `kerasdl export`, which
-        needs neither Keras nor a backend.
+            needs neither Keras nor a backend.
         images: A path, a pattern such as "photos/**/*.jpg", an array uint8 (height, width, 3), or a
-        list of these. A folder means all images below it.
+            list of these. A folder means all images below it.
         out: Folder for masks and colored images; nothing is written if None.
         overwrite: Whether files there may be replaced.
         top: Classification: number of classes to list.

@@ -55,11 +55,11 @@ class ModelSpec:
         tasks: Names of the tasks it can do.
         options: Its options.
         stride: Function (options, image_size) -> output stride: input pixels per side per pixel of
-        the coarsest feature map; or that number.
+            the coarsest feature map; or that number.
         resolve: Function (options, image_size) -> options with "auto" resolved.
         describe: Function (options, label) -> label that distinguishes variants of the model.
         residual: Whether it has a ResNet-18 body, and can be initialized from other models that
-        have one.
+            have one.
         max_outputs: Largest supported number of outputs, or None.
     """
 
