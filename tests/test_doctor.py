@@ -149,4 +149,11 @@ def test_every_extra_of_the_package_is_known():
     extras = text.partition("[options.extras_require]")[2]
     named = [line.partition(" ")[0] for line in extras.splitlines() if line.endswith(" =")]
     assert set(checks.EXTRAS) <= set(named)
-    assert set(named) - set(checks.EXTRAS) <= {"tensorflow-gpu", "jax-gpu", "dev", "all"}
+    assert set(named) - set(checks.EXTRAS) <= {
+        "tensorflow-gpu",
+        "jax-gpu",
+        "keras",
+        "docs",
+        "dev",
+        "all",
+    }

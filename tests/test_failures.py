@@ -5,7 +5,8 @@ import keras
 import pytest
 
 from kerasdl.core.errors import DataError, TrainingFailed, WriteError
-from kerasdl.engine.failures import StopOnBadLoss, training_errors
+from kerasdl.engine.callbacks import StopOnBadLoss
+from kerasdl.engine.failures import training_errors
 
 
 def backend_error():

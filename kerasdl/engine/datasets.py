@@ -3,6 +3,7 @@
 from kerasdl import data
 from kerasdl.core.errors import DataError
 from kerasdl.data.pipeline import transforms
+from kerasdl.runs import names
 from kerasdl.tasks import TASKS
 
 
@@ -49,3 +50,19 @@ def require_training(dataset, config):
     """Raises DataError if there is nothing to train on."""
     if not len(dataset.splits.get("train", ())):
         raise DataError("no training images", config.data)
+
+
+def record_splits(folder, dataset):
+    """Records the files of each split, and skipped files with the reason."""
+    listed = {
+        name: list(split.names())
+        for name, split in dataset.splits.items()
+        if hasattr(split, "names")
+    }
+    skipped = {
+        name: [list(entry) for entry in split.skipped]
+        for name, split in dataset.splits.items()
+        if hasattr(split, "skipped") and split.skipped
+    }
+    if listed:
+        folder.write_json(names.SPLITS, {"splits": listed, "skipped": skipped})

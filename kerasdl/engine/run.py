@@ -147,7 +147,7 @@ def _train(
             _check_data(config, location, dataset)
         if dataset.summary and not quiet:
             logger.info("%s", dataset.summary)
-        _write_splits(folder, dataset)
+        datasets.record_splits(folder, dataset)
         stop.check()
         backend.prepare(config.seed, config.precision, config.deterministic)
         with failures.training_errors(folder.path, config.batch_size, config.image_size):
@@ -272,7 +272,7 @@ def predict(
         top: Classification: number of classes to list.
         saturation: Colorization: factor of the predicted chroma; 0 is gray, 1 as predicted.
         tiling: Size, overlap and scale of the tiles of large images, a
-        `kerasdl.engine.prediction.geometry.Tiling`.
+            `kerasdl.engine.prediction.geometry.Tiling`.
 
     Returns:
         A list of `kerasdl.engine.prediction.Prediction`, in the order of the images.
@@ -327,22 +327,6 @@ def _check_data(config: Config, location: "Location", dataset: "Dataset") -> Non
 
     report = datasets.check(config, True, location, dataset)
     findings.raise_first(report.findings, config.skip_invalid)
-
-
-def _write_splits(folder: "RunFolder", dataset: "Dataset") -> None:
-    """Records the files of each split, and skipped files with the reason."""
-    listed = {
-        name: list(split.names())
-        for name, split in dataset.splits.items()
-        if hasattr(split, "names")
-    }
-    skipped = {
-        name: [list(entry) for entry in split.skipped]
-        for name, split in dataset.splits.items()
-        if hasattr(split, "skipped") and split.skipped
-    }
-    if listed:
-        folder.write_json(names.SPLITS, {"splits": listed, "skipped": skipped})
 
 
 def _same_classes(run: reader.Run, dataset: "Dataset") -> None:

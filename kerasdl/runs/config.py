@@ -16,7 +16,7 @@ from kerasdl.backend import BACKENDS, PRECISIONS
 from kerasdl.core import extensions
 from kerasdl.core.errors import ConfigError, suggest
 from kerasdl.losses import LOSSES
-from kerasdl.metrics import METRICS
+from kerasdl.metrics import METRICS, NATIVE
 from kerasdl.models import MODELS
 from kerasdl.runs import checks, recipes
 from kerasdl.runs.optimizers import OPTIMIZERS
@@ -200,7 +200,7 @@ class Config:
     )
     monitor: str = _key(
         "val_loss", "Value of history.csv that determines the best epoch.", "Training",
-        flag=True, metavar=lambda: f"[val_]{'|'.join(METRICS)}",
+        flag=True, metavar=lambda: f"[val_]{'|'.join(name for name in METRICS if not name.startswith(NATIVE))}",
     )  # fmt: skip
     plateau_factor: float = _key(
         0.1, "Factor for the learning rate on a plateau.", "Training", above=0, below=1

@@ -62,6 +62,8 @@ class Session:
     def results(self):
         """Sends the scores, figures and images of the finished run, unless that was done."""
         self._waiting = [each for each in self._waiting if not self._record(each).get("results")]
+        if not (self._waiting or self._open):
+            return
         run = Run(self.path)
         if self._waiting:
             self.rows(run.history)

@@ -28,6 +28,15 @@ EXTRAS = {
     ),
     "keras-cv": (("keras_cv", "tensorflow"), "comparison with the ResNet-18 of keras-cv"),
     "yolo": (("yaml",), "YOLO exports, whose classes are in a data.yaml"),
+    "onnx": (("onnxruntime",), "predict with ONNX files"),
+    "openvino": (("openvino",), "predict with OpenVINO files"),
+    "litert": (("ai_edge_litert",), "predict with LiteRT files"),
+    "export": (("onnx", "flatbuffers", "sympy"), "kerasdl export"),
+    "video": (("av",), "predict for videos"),
+    "demo": (("gradio",), "kerasdl demo, a page to try runs in"),
+    "tensorboard": (("tensorboard",), "--log tensorboard"),
+    "mlflow": (("mlflow",), "--log mlflow"),
+    "wandb": (("wandb",), "--log wandb"),
     "test": (("pytest", "sklearn"), "the tests"),
 }
 
