@@ -58,6 +58,11 @@ class Key:
         return f"--{self.flag if isinstance(self.flag, str) else name.replace('_', '-')}"
 
 
+def _measured_in_training() -> list[str]:
+    """Names of the metrics that a history may hold."""
+    return [name for name in METRICS if not name.startswith(NATIVE)]
+
+
 def _key(default: typing.Any, text: str, group: str, **facts: typing.Any) -> typing.Any:
     """A field of `Config`; a mutable default becomes a factory."""
     metadata = {"key": Key(text, group, **facts)}
@@ -200,7 +205,7 @@ class Config:
     )
     monitor: str = _key(
         "val_loss", "Value of history.csv that determines the best epoch.", "Training",
-        flag=True, metavar=lambda: f"[val_]{'|'.join(name for name in METRICS if not name.startswith(NATIVE))}",
+        flag=True, metavar=lambda: f"[val_]{'|'.join(_measured_in_training())}",
     )  # fmt: skip
     plateau_factor: float = _key(
         0.1, "Factor for the learning rate on a plateau.", "Training", above=0, below=1
