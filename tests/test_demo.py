@@ -185,7 +185,7 @@ def test_the_page_in_a_browser(served, pixels, tmp_path):
         page = browser.new_page()
         requests, errors = [], []
         page.on("request", lambda request: requests.append(request.url))
-        page.on("pageerror", errors.append)
+        page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(url)
         page.set_input_files("input[type=file]", tmp_path / "photo.png", timeout=60_000)
         mask = page.get_by_alt_text("masks")

@@ -185,7 +185,8 @@ def _shown(draw: answers.Draw | None, position: float) -> gradio.Image:
 
 def _bars(rows: Iterable[Row]) -> str:
     """Classes with their values as bars, in their colors if they have some."""
-    return "<ul class='bars'>" + "".join(map(_bar, rows)) + "</ul>"
+    bars = "".join(map(_bar, rows))
+    return f"<ul class='bars'>{bars}</ul>" if bars else ""
 
 
 def _bar(row: Row) -> str:
