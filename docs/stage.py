@@ -15,6 +15,7 @@ import sys
 
 import click
 import nbconvert
+import nbformat
 
 from kerasdl.cli.main import cli
 
@@ -78,8 +79,10 @@ def main():
                 text = text.replace("<!-- commands -->", "\n".join(commands(cli, "kerasdl")))
             target.write_text(text, encoding="utf-8")
         elif path.suffix == ".ipynb":
-            text, resources = nbconvert.MarkdownExporter().from_filename(ROOT / path)
-            text = relinked(text, path, queue)
+            notebook = nbformat.read(ROOT / path, as_version=4)
+            for cell in (each for each in notebook.cells if each.cell_type == "markdown"):
+                cell.source = relinked(cell.source, path, queue)
+            text, resources = nbconvert.MarkdownExporter().from_notebook_node(notebook)
             for name, data in resources["outputs"].items():
                 target.with_name(f"{path.stem}-{name}").write_bytes(data)
                 text = text.replace(f"]({name})", f"]({path.stem}-{name})")
