@@ -177,6 +177,11 @@ for _name in (
     )
 
 
+def recorded() -> list[str]:
+    """Names of the metrics that a history may hold: those at the training size."""
+    return [name for name in METRICS if not name.startswith(NATIVE)]
+
+
 def spec(name: str) -> MetricSpec:
     """The metric of a score by its full name: "iou/sky" and "val_iou" are shown as IoU.
 

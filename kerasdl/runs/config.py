@@ -16,7 +16,7 @@ from kerasdl.backend import BACKENDS, PRECISIONS
 from kerasdl.core import extensions
 from kerasdl.core.errors import ConfigError, suggest
 from kerasdl.losses import LOSSES
-from kerasdl.metrics import METRICS, NATIVE
+from kerasdl.metrics import recorded
 from kerasdl.models import MODELS
 from kerasdl.runs import checks, recipes
 from kerasdl.runs.optimizers import OPTIMIZERS
@@ -56,11 +56,6 @@ class Key:
     def option(self, name: str) -> str:
         """The flag of the key `name`, such as "--image-size"."""
         return f"--{self.flag if isinstance(self.flag, str) else name.replace('_', '-')}"
-
-
-def _measured_in_training() -> list[str]:
-    """Names of the metrics that a history may hold."""
-    return [name for name in METRICS if not name.startswith(NATIVE)]
 
 
 def _key(default: typing.Any, text: str, group: str, **facts: typing.Any) -> typing.Any:
@@ -205,7 +200,7 @@ class Config:
     )
     monitor: str = _key(
         "val_loss", "Value of history.csv that determines the best epoch.", "Training",
-        flag=True, metavar=lambda: f"[val_]{'|'.join(_measured_in_training())}",
+        flag=True, metavar=lambda: f"[val_]{'|'.join(recorded())}",
     )  # fmt: skip
     plateau_factor: float = _key(
         0.1, "Factor for the learning rate on a plateau.", "Training", above=0, below=1
