@@ -4,9 +4,9 @@
 
 At the widths of a desktop and a phone: opens the page, drops an unreadable file and then the
 image, moves each slider to its end, and stores a screenshot after each step. Prints the seconds of
-each step and exits 1 if the page requested anything from another host, a script failed, the page is wider
-than the window, or Ctrl-C did not end the program quietly. Needs kerasdl[demo], playwright and
-Chromium.
+each step and exits 1 if the page requested anything from another host, a script failed, the page is
+wider than the window, or Ctrl-C did not end the program quietly. Needs kerasdl[demo], playwright
+and Chromium.
 """
 
 import argparse
