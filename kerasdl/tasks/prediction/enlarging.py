@@ -59,13 +59,13 @@ def largest(values: numpy.ndarray, box: Box, size: tuple[int, int]) -> numpy.nda
     return found
 
 
-def _unchanged(box, size):
+def _unchanged(box: Box, size: tuple[int, int]) -> bool:
     left, top, right, bottom = box
     whole = all(float(side).is_integer() for side in box)
-    return whole and (bottom - top, right - left) == tuple(size)
+    return whole and (bottom - top, right - left) == size
 
 
-def _largest(values):
+def _largest(values: numpy.ndarray) -> numpy.ndarray:
     """Index of the largest of values (V, H, W), uint8; of equal ones the first."""
     # A running maximum: `argmax` over the first axis would first copy everything.
     best = numpy.array(values[0])
@@ -76,7 +76,9 @@ def _largest(values):
     return found
 
 
-def _neighbors(low, high, size, side):
+def _neighbors(
+    low: float, high: float, size: int, side: int
+) -> tuple[numpy.ndarray, numpy.ndarray, numpy.ndarray]:
     """The two pixels around each of `size` points from `low` to `high`, weight of the second."""
     points = low + (numpy.arange(size) + 0.5) * (high - low) / size - 0.5
     first = numpy.floor(points).astype(int)
@@ -84,7 +86,7 @@ def _neighbors(low, high, size, side):
     return first.clip(0, side - 1), (first + 1).clip(0, side - 1), weight
 
 
-def _mixed(classes):
+def _mixed(classes: numpy.ndarray) -> numpy.ndarray:
     """Where a pixel, the next, and the two below have not all the same class."""
     padded = numpy.pad(classes, ((0, 1), (0, 1)), mode="edge")
     corner = padded[:-1, :-1]
