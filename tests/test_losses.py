@@ -218,5 +218,6 @@ def test_names_and_options_that_do_not_fit():
 def test_balanced_class_weights():
     numpy.testing.assert_allclose(balanced_class_weights([10, 20, 70]), [2, 1, 20 / 70])
     numpy.testing.assert_allclose(balanced_class_weights([10, 0, 40]), [2.5, 0, 0.625])
+    numpy.testing.assert_allclose(balanced_class_weights([1, 2, 4]), [2, 1, 0.5])
     with pytest.raises(DataError, match="no label"):
         balanced_class_weights([0, 0])
