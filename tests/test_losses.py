@@ -129,6 +129,14 @@ def test_dice_equals_keras_dice_without_ignored_labels():
     assert value(SparseDice(), labels, logits) == pytest.approx(expected, abs=1e-5)
 
 
+def test_a_sum_of_losses_is_the_sum_of_their_means():
+    labels, logits = batch(ignored=(255,))
+    loss = losses.build("crossentropy+dice", (255,), WEIGHTS, 0.1)
+    expected = looped_crossentropy(labels, logits, (255,), WEIGHTS, 0.1)
+    expected += value(SparseDice((255,), WEIGHTS), labels, logits)  # against a loop above
+    assert value(loss, labels, logits) == pytest.approx(expected, rel=1e-5)
+
+
 def test_perfect_and_hopeless_predictions():
     labels, _ = batch()
     perfect = 100.0 * numpy.eye(CLASSES, dtype="float32")[labels]
