@@ -58,6 +58,13 @@ def test_interval_of_a_proportion():
     assert ImageScores({"accuracy": [1.0] * 9}).intervals()["accuracy"] == [1.0, 1.0]
 
 
+def test_sets_without_an_image_that_counts_are_left_out_of_the_interval():
+    images = ImageScores({"some": [2.0, math.nan], "none": [math.nan, math.nan]})
+    # A quarter of all sets of two draws the second image twice.
+    assert numpy.isnan(images.resampled["some"]).mean() == pytest.approx(0.25, abs=0.05)
+    assert images.intervals() == {"some": [2.0, 2.0]}
+
+
 def test_file_holds_the_same(tmp_path):
     images = ImageScores({"loss": [0.5, 1.5, 2.5]}, {"native_": stacked(MATRICES)})
     images.write(tmp_path / "a.npz")

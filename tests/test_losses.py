@@ -129,6 +129,14 @@ def test_dice_equals_keras_dice_without_ignored_labels():
     assert value(SparseDice(), labels, logits) == pytest.approx(expected, abs=1e-5)
 
 
+def test_a_sum_of_losses_is_the_sum_of_their_means():
+    labels, logits = batch(ignored=(255,))
+    loss = losses.build("crossentropy+dice", (255,), WEIGHTS, 0.1)
+    expected = looped_crossentropy(labels, logits, (255,), WEIGHTS, 0.1)
+    expected += value(SparseDice((255,), WEIGHTS), labels, logits)  # against a loop above
+    assert value(loss, labels, logits) == pytest.approx(expected, rel=1e-5)
+
+
 def test_perfect_and_hopeless_predictions():
     labels, _ = batch()
     perfect = 100.0 * numpy.eye(CLASSES, dtype="float32")[labels]
@@ -218,5 +226,6 @@ def test_names_and_options_that_do_not_fit():
 def test_balanced_class_weights():
     numpy.testing.assert_allclose(balanced_class_weights([10, 20, 70]), [2, 1, 20 / 70])
     numpy.testing.assert_allclose(balanced_class_weights([10, 0, 40]), [2.5, 0, 0.625])
+    numpy.testing.assert_allclose(balanced_class_weights([1, 2, 4]), [2, 1, 0.5])
     with pytest.raises(DataError, match="no label"):
         balanced_class_weights([0, 0])

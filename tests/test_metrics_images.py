@@ -12,6 +12,7 @@ from kerasdl.metrics import color
 from kerasdl.metrics.psnr import PSNR
 from kerasdl.metrics.psnr import psnr as plain_psnr
 from kerasdl.metrics.ssim import SSIM
+from kerasdl.metrics.ssim import _radius as window_radius
 from kerasdl.metrics.ssim import ssim as plain_ssim
 
 
@@ -157,11 +158,17 @@ def test_ssim_of_images_whose_size_is_unknown_when_the_graph_is_built():
     inputs = keras.Input((None, None, 3))
     model = keras.Model(inputs, keras.layers.Activation("linear")(inputs))
     model.compile(loss="mae", metrics=[SSIM()])
-    for height, width in ((8, 8), (24, 33)):
+    for height, width in ((8, 20), (20, 8), (24, 33)):
         truth, prediction = images(height, width)
         logs = model.evaluate(prediction, truth, verbose=0, return_dict=True)
         expected = numpy.mean([looped_ssim(x, y) for x, y in zip(truth, prediction, strict=True)])
         assert logs["ssim"] == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("sizes, radius", [((9, 30), 4), ((30, 8), 3), ((40, 40), 5)])
+def test_window_of_images_whose_size_is_a_tensor(sizes, radius):
+    height, width = map(keras.ops.convert_to_tensor, sizes)
+    assert int(window_radius(height, width)) == window_radius(*sizes) == radius
 
 
 def color_scores(*pairs):

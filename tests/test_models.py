@@ -198,6 +198,7 @@ def test_skips_change_the_graph_and_nothing_else():
         ("unet", {"filter": 3}, "unknown option of model 'unet' 'filter'.*did you mean 'filters'"),
         ("unet", {"filters": 0}, "'filters' must be an integer of 1 or more"),
         ("resnet18", {"filters": 2.0}, "'filters' must be an integer of 1 or more"),
+        ("unet-resnet18", {"filters": 0}, "'filters' must be an integer of 1 or more"),
         ("resnet18", {"stem": "big"}, "'stem' must be one of"),
         # Else one run would be another model for images of another size.
         ("fcn8", {"stem": "auto"}, "'stem' must be one of imagenet, small"),

@@ -129,6 +129,13 @@ def test_the_optimizer_and_the_loss_have_every_unusual_key(seen):
     assert (found["initial_epoch"], found["epochs"], found["shuffle"]) == (0, 9, False)
 
 
+def test_the_optimizer_has_its_variables_before_layers_are_tuned():
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    fitting.step.assemble(model, kerasdl.Config(momentum=0.9), "mse")
+    fitting.step.tune(model)
+    assert [tuple(each.shape) for each in model.optimizer.momentums] == [(3, 2), (2,)]
+
+
 def test_the_callbacks_have_every_unusual_key(seen):
     callbacks = seen(**UNUSUAL)["callbacks"]
     plateau = callbacks[keras.callbacks.ReduceLROnPlateau]

@@ -182,6 +182,8 @@ def test_fcn_is_that_of_the_paper(name, finer):
     factor = 32 // 2**finer
     expected = reference.transposed(scores, "logits", factor, crop=factor // 2)
     equal(model, reference, expected, x)
+    # What follows a batch norm and is upsampled has its shift already.
+    assert not any(getattr(layer, "use_bias", False) for layer in model.layers)
 
 
 def test_u_net_on_resnet18_joins_the_encoder_s_features():

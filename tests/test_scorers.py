@@ -16,7 +16,11 @@ from kerasdl.metrics.color import ColorScores
 from kerasdl.metrics.colors.lab import gray
 from kerasdl.tasks import classification, colorization, segmentation
 from kerasdl.tasks.prediction import Names, Settings
+<<<<<<< HEAD
 from kerasdl.tasks.prediction import classification as decoder
+=======
+from kerasdl.tasks.scoring import class_counts, spread
+>>>>>>> mutation
 
 
 def dataset(names, ignore_labels=()):
@@ -88,6 +92,16 @@ def test_the_score_of_a_sample_is_the_probability_of_its_class():
     said = decoder.summarize(logits_of(PROBABILITIES[3])[0], names, Settings(top=2))
     assert [name for name, _ in said.classes] == ["dog", "cat"]
     assert [value for _, value in said.classes] == pytest.approx([0.625, 0.25])
+
+
+def test_a_caption_names_the_truth_only_where_it_was_missed():
+    data = dataset(["cat", "dog", "bird"])
+    shown = [2, 4, 5]
+    found = classification.captions(
+        LABELS[shown], logits_of(*(PROBABILITIES[place] for place in shown)), data
+    )
+    assert found == ["cat taken for dog 75%", "dog taken for bird 50%", "bird 75%"]
+    assert not classification.TASK.own_size  # a class needs the whole image at the trained size
 
 
 @pytest.mark.parametrize(
@@ -199,6 +213,21 @@ def test_logits_are_upsampled_before_the_largest_is_taken():
     found = computing.finish(shown, logits)
     assert found.mask.tolist() == [[0, 0, 0, 1]]
     assert found.fractions == {"sky": 0.75, "house": 0.25}
+
+
+def test_masks_are_drawn_in_the_colors_of_their_classes():
+    colors = numpy.array([(9, 8, 7), (200, 0, 50), (1, 2, 3)], "uint8")
+    data = dataclasses.replace(
+        dataset(["sky", "house", "void"], (255, 2)), palette=tuple(map(tuple, colors.tolist()))
+    )
+    images = numpy.arange(256, dtype="uint8")[:24].reshape(1, 1, 8, 3) * 10
+    x, y = segmentation.prepare(images, None, MASKS)
+    drawn = segmentation.render(x, y, numpy.eye(3, dtype="float32")[GUESS], data)
+    numpy.testing.assert_array_equal(drawn[0], images)
+    expected = numpy.where((MASKS == 255)[..., None], 255, colors[numpy.minimum(MASKS, 2)])
+    numpy.testing.assert_array_equal(drawn[1], expected)
+    numpy.testing.assert_array_equal(drawn[2], colors[GUESS])
+    assert segmentation.captions(MASKS, numpy.eye(3)[GUESS], data) == ["66.7% of pixels correct"]
 
 
 # Colorization
@@ -320,6 +349,14 @@ def test_the_baseline_is_chosen_on_the_training_split():
     truth = numpy.array([[[0, 0], [0, 1]]], "int32")
     logits = numpy.zeros((1, 2, 2, 2), "float32")
     assert scored(scorer, (truth, logits))[1]["pixel_accuracy"] == 1 / 4
+
+
+def test_classes_are_counted_in_evenly_spaced_masks():
+    assert [spread(5, 3), spread(3, 9), spread(1, 4)] == [[0, 2, 4], [0, 1, 2], [0]]
+    masks = numpy.array([[[0, 1], [1, 3]], [[1, 1], [255, 3]]], "uint8")
+    assert class_counts(Labeled(masks=masks), 3, True, (255,)).tolist() == [1, 4, 0]
+    assert class_counts(Labeled(masks=masks), 4, True, (3,)).tolist() == [1, 4, 0, 0]
+    assert class_counts(Labeled([2, 2, 0, 7]), 4, False).tolist() == [1, 0, 2, 0]
 
 
 @pytest.mark.parametrize("name", ["crossentropy", "focal", "dice", "crossentropy+dice"])
