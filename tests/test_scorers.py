@@ -16,11 +16,8 @@ from kerasdl.metrics.color import ColorScores
 from kerasdl.metrics.colors.lab import gray
 from kerasdl.tasks import classification, colorization, segmentation
 from kerasdl.tasks.prediction import Names, Settings
-<<<<<<< HEAD
 from kerasdl.tasks.prediction import classification as decoder
-=======
 from kerasdl.tasks.scoring import class_counts, spread
->>>>>>> mutation
 
 
 def dataset(names, ignore_labels=()):
