@@ -1,6 +1,6 @@
 """Changes one expression of kerasdl at a time and lists the changes that no test notices.
 
-Usage: KERAS_BACKEND=torch python benchmarks/mutation.py [--only TEXT] [--again] [--limit N]
+Usage: KERAS_BACKEND=torch python benchmarks/mutation.py [--only TEXT] [--again] [--slow]
 
 The set (`mutation_set.py`) is a fixed sample of small changes of the files that compute
 (`mutation_operators.py`), and the 49 that no test of version 0.1 noticed. This process imports the
@@ -32,7 +32,8 @@ import traceback
 
 import pytest
 from mutation_operators import Mutation, mutations, sample
-from mutation_set import AUDIT, EQUIVALENT, SAMPLED, SLOW
+from mutation_set import AUDIT, SAMPLED, SLOW
+from mutation_survivors import EQUIVALENT
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks/results/mutation.jsonl"
@@ -299,9 +300,8 @@ def summary(planned, done):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--only", default="", help="only mutations whose name holds this text")
-    parser.add_argument(
-        "--again", action="store_true", help="run survivors again, with the slow tests"
-    )
+    parser.add_argument("--again", action="store_true", help="run survivors again")
+    parser.add_argument("--slow", action="store_true", help="run the slow tests, too")
     parser.add_argument("--limit", type=int, help="run at most so many now")
     options = parser.parse_args()
     os.chdir(ROOT)
@@ -332,7 +332,7 @@ def main():
             torch.set_num_threads(1)
         with tempfile.TemporaryDirectory() as compiled:  # so that no child compiles it again
             sys.dont_write_bytecode, sys.pycache_prefix = False, compiled
-            run(left, done, options.again)
+            run(left, done, options.slow)
     summary(planned, done)
     print(SUMMARY.read_text())
 

@@ -42,7 +42,7 @@ SAMPLED = (
     Sampled("data/pipeline/source.py", 4, "batches"),
     # masks
     Sampled("data/folder/masks.py", 5, "masks layouts_masks"),
-    Sampled("data/folder/mask_scan.py", 5, "masks data_check"),
+    Sampled("data/folder/mask_scan.py", 5, "masks data_check real_world real_world_edges"),
     # training assembly
     Sampled("engine/step.py", 2, "recipe_in_training fast_pieces"),
     Sampled("engine/optimizers.py", 3, "optimizers fast_pieces"),
@@ -58,7 +58,7 @@ SAMPLED = (
 )
 
 
-# Tests that train or build many networks: only mutations that all others miss meet them (--again).
+# Tests that train or build many networks: run with --slow, such as for survivors.
 SLOW = (
     *("every_network", "any_size_comes_back", "model_files_of_all", "outputs_stay_float32"),
     *("equals_an_independent_implementation", "same_for_every_target", "artifacts_of_a_run"),
@@ -334,20 +334,3 @@ AUDIT = (
         "area = 2 * (0.02 + 0.31 * area) * height * width",
     ),
 )
-
-# Mutation -> why no test can notice it.
-EQUIVALENT = {
-    "audit: baseline in a row (tasks/segmentation.py)": (
-        "equivalent: mean IoU and pixel accuracy of a matrix are those of its transpose"
-    ),
-    "models/blocks.py Bilinear.__call__: dtype or \"float32\" -> (dtype and 'float32') #3": (
-        "equivalent: weights are float32 at every precision, and so is the default"
-    ),
-    'runs/restore.py _read_best_record: {"epoch", "value"} <= set(record) -> '
-    "({'epoch', 'value'} < set(record))": (
-        "equivalent: the line before has read a third key, `sha256`"
-    ),
-    "metrics/images.py : 2**24 -> (2 * 24)": (
-        "equivalent: the size of the parts bounds the memory and changes no sum"
-    ),
-}

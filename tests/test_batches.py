@@ -365,6 +365,8 @@ def test_split_that_reads_several_at_once_is_asked_to():
     split = Together(7)
     assert Source(split, SIZE).take([3, 5])[1].tolist() == [3, 5]
     assert split.asked == [[3, 5]]
+    with pytest.raises(DataError, match=r"torn: images/002.png ... images/006.png"):
+        Source(Together(7, broken={3}), SIZE).take([2, 3, 6])
 
 
 def test_take_of_another_size_falls_back_to_single_samples():

@@ -131,7 +131,10 @@ def test_a_perfect_answer_in_every_target():
         assert loss == "bins" or scores["psnr"] > 80
         assert loss == "bins" or scores["out_of_gamut"] == 0
         assert baseline["psnr"] < scores["psnr"] - 5
-        truth, prediction = task.render(x, y, outputs, dataset)[1:]
+        gray, truth, prediction = task.render(x, y, outputs, dataset)
+        assert gray.shape == images.shape and not numpy.ptp(gray, axis=-1).any()
+        light = skimage.color.rgb2lab(gray)[..., 0] / 100 if target == "ab" else gray[..., 0] / 255
+        assert numpy.abs(light - x[..., 0]).max() < 0.01  # the network's input, in 8 bits
         numpy.testing.assert_array_equal(truth, images)
         assert loss == "bins" or numpy.array_equal(prediction, images)
         assert task.captions(y, outputs, dataset)[0].endswith(" dB")

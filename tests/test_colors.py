@@ -18,6 +18,11 @@ def array(tensor):
     return keras.ops.convert_to_numpy(tensor)
 
 
+def test_the_most_saturated_colors_of_srgb_are_not_changed():
+    corners = array(rgb_to_lab(GRID[::16, ::16, ::16].reshape(8, 3)))
+    numpy.testing.assert_array_equal(fit_gamut(corners), corners)
+
+
 def test_conversion_of_a_grid_of_17_levels_equals_scikit_image():
     lab = array(rgb_to_lab(GRID))
     assert lab.dtype == numpy.float32

@@ -80,6 +80,13 @@ def test_value_outside_the_classes(tmp_path):
     assert "7" in error.what and "0, 1, 2, 7" in error.what and "0 to 2" in error.what
 
 
+def test_values_below_zero_and_beyond_16_bits_are_no_class():
+    rule = MaskRule(classes=3, ignore=(65535,))
+    unknown = masks.UNKNOWN
+    expected = [unknown, 0, 2, unknown, 255, unknown]
+    assert rule.targets([-1, 0, 2, 3, 65535, 65536]).tolist() == expected
+
+
 def test_void_needs_its_ignore_label(tmp_path):
     stored = mask(0, 8, 8, classes=3)
     stored[0] = 255

@@ -89,3 +89,9 @@ def test_every_score_has_a_definition():
     for name in [*names.split(), "colorfulness_ratio", "calibration_error"]:
         assert metrics.definition(name)
     assert metrics.definition("seconds") is None
+
+
+def test_recall_of_a_class_without_samples_divides_nothing_by_zero():
+    with numpy.errstate(all="raise"):
+        recall = classification.per_class_accuracy([[1, 1], [0, 0]])
+    assert recall[0] == 0.5 and numpy.isnan(recall[1])

@@ -153,3 +153,19 @@ def test_saved_configuration_and_sample_weights():
     truth, logits, _ = batch()
     with pytest.raises(ConfigError, match="sample weights"):
         metric.update_state(truth, logits, sample_weight=truth)
+
+
+@pytest.mark.filterwarnings("error")
+def test_scores_of_nothing_are_undefined_without_a_warning():
+    found = scores_from_confusion([[0, 0], [0, 0]], ["a", "b"])
+    assert len(found) == 4 and all(map(numpy.isnan, found.values()))
+
+
+def test_scores_count_what_was_carried():
+    metric = MeanIoU(2)
+    metric.low.assign([CARRY // 2, 0, 0, 0, 0])
+    metric.high.assign([3, 1, 0, 4, 0])
+    # 3.5, 1, 0 and 4 times 2**24 pixels.
+    found = {name: float(value) for name, value in metric.result().items()}
+    assert found["mean_iou"] == pytest.approx((3.5 / 4.5 + 4 / 5) / 2)
+    assert found["pixel_accuracy"] == pytest.approx(7.5 / 8.5)

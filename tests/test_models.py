@@ -8,6 +8,7 @@ import pytest
 
 from kerasdl import models
 from kerasdl.core.errors import ConfigError
+from kerasdl.models.blocks import Bilinear
 from kerasdl.models.u_net import kept_skips
 from kerasdl.runs import sidecar
 from kerasdl.runs.modelfile import open_model, save_inference_model
@@ -171,6 +172,13 @@ def test_fcn_starts_as_bilinear_enlargement():
     # Half-pixel bilinear: output row i stands at (i + 0.5) / 32 - 0.5 of the input.
     inner = numpy.arange(16, 112)
     assert out[inner] == pytest.approx((inner + 0.5) / 32 - 0.5, abs=1e-5)
+
+
+def test_a_bilinear_kernel_takes_each_channel_from_that_of_its_number():
+    kernel = keras.ops.convert_to_numpy(Bilinear()((2, 2, 3, 2)))  # 3 outputs, 2 inputs
+    expected = numpy.zeros((2, 2, 3, 2))
+    expected[:, :, 0, 0] = expected[:, :, 1, 1] = 0.25  # one half in each direction
+    numpy.testing.assert_allclose(kernel, expected)
 
 
 def test_kept_skips():

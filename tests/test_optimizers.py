@@ -182,3 +182,12 @@ def test_loss_scaling_of_half_precision_leaves_the_decay_alone():
         weights.append(model.get_weights())
     for one, other in zip(*weights, strict=True):
         numpy.testing.assert_allclose(one, other, atol=1e-6)
+
+
+def test_one_variable_decays_by_hand():
+    """The step of a single variable, which not every backend takes in training."""
+    optimizer, variable = SGD(0.1, weight_decay=0.2), keras.Variable([2.0])
+    optimizer.build([variable])
+    optimizer.update_step(keras.ops.convert_to_tensor([1.0]), variable, 0.1)
+    # 2 - 0.1 (1 + 0.2 * 2)
+    assert float(keras.ops.convert_to_numpy(variable)[0]) == pytest.approx(1.86)

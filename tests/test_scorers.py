@@ -98,7 +98,8 @@ def test_a_caption_names_the_truth_only_where_it_was_missed():
         LABELS[shown], logits_of(*(PROBABILITIES[place] for place in shown)), data
     )
     assert found == ["cat taken for dog 75%", "dog taken for bird 50%", "bird 75%"]
-    assert not classification.TASK.own_size  # a class needs the whole image at the trained size
+    # A class needs the whole image at the trained size.
+    assert decoder.DECODER.paint is None
 
 
 @pytest.mark.parametrize(

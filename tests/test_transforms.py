@@ -148,13 +148,14 @@ def test_shifted_is_a_window_of_the_padded_image(size, channels, outside):
         numpy.testing.assert_array_equal(found, expected)
 
 
-def test_resampling_agrees_with_slicing_for_flips_and_shifts():
+@pytest.mark.parametrize("fill", [{"fill": "reflect"}, {"fill": "zero", "ignore_labels": (99,)}])
+def test_resampling_agrees_with_slicing_for_flips_and_shifts(fill):
     # A scale strength so small that it moves no pixel sends the same work through the other path.
     random = numpy.random.default_rng(0)
     masks = random.integers(0, 256, (32, 12, 16), dtype=numpy.uint8)
     images = numpy.repeat(masks[..., None], 3, axis=3)
-    sliced = augmentation(flip=True, crop=3).apply(images, masks, table(32))
-    warped = augmentation(flip=True, crop=3, scale=1e-9).apply(images, masks, table(32))
+    sliced = augmentation(flip=True, crop=3, **fill).apply(images, masks, table(32))
+    warped = augmentation(flip=True, crop=3, scale=1e-9, **fill).apply(images, masks, table(32))
     assert (sliced[1] == warped[1]).all()
     assert numpy.abs(sliced[0].astype(int) - warped[0]).max() <= 1  # Pillow cuts fractions off
 
@@ -300,6 +301,18 @@ def test_the_largest_erased_area_is_a_third():
     found, _ = augmentation(masks=False, random_erasing=0.5).apply(images, None, values)
     rows, columns = numpy.nonzero((found == 100).all(axis=3)[0])
     assert (rows.max(), columns.max(), len(rows)) == (10, 11, 132)
+
+
+@pytest.mark.parametrize("size", [(20, 40), (40, 20)])
+def test_an_erased_rectangle_reaches_the_last_corner(size):
+    images = numpy.zeros((1, *size, 3), dtype=numpy.uint8)
+    images[:, 0] = 200
+    values = fixed(random_erasing=0.0, area=0.0, aspect=0.5, top=0.999, left=0.999)
+    found, _ = augmentation(masks=False, random_erasing=0.5).apply(images, None, values)
+    rows, columns = numpy.nonzero((found != images).any(axis=3)[0])
+    # 0.02 * 800 = 16 pixels of aspect 0.995: 4 x 4.
+    ends = (rows.min(), rows.max(), columns.min(), columns.max())
+    assert ends == (size[0] - 4, size[0] - 1, size[1] - 4, size[1] - 1)
 
 
 def test_uniforms_are_a_function_of_their_coordinates():
