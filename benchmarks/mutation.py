@@ -267,6 +267,9 @@ def summary(planned, done):
         areas[AREAS[prefix]][row["status"]] += 1
     counts = collections.Counter(row["status"] for row in rows)
     ran = counts["noticed"] + counts["survived"]
+    before = [json.loads(line) for line in RESULTS.open()]
+    missed = {row["mutation"] for row in before if row["status"] == "survived"}
+    since = sum(row["status"] == "noticed" and row["mutation"] in missed for row in rows)
     commit = subprocess.run(
         ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True
     ).stdout.strip()
@@ -277,7 +280,8 @@ def summary(planned, done):
         f"commit {commit}, {platform.machine()}, Python {platform.python_version()}, one thread.",
         f"{ran} mutations ran in {sum(row['cpu_seconds'] or 0 for row in rows) / 60:.0f} minutes "
         f"of processor time; **{counts['survived']} survived "
-        f"({counts['survived'] / max(ran, 1):.1%})**. Each row: [mutation.jsonl](mutation.jsonl).",
+        f"({counts['survived'] / max(ran, 1):.1%})**. {since} more survived in an earlier run and "
+        "have a test since. Each row: [mutation.jsonl](mutation.jsonl).",
         "",
         "| part | mutations | noticed | survived | text not found |",
         "|---|---:|---:|---:|---:|",

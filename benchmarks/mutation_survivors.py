@@ -5,9 +5,6 @@ EQUIVALENT = {
     "audit: baseline in a row (tasks/segmentation.py)": (
         "equivalent: mean IoU and pixel accuracy of a matrix are those of its transpose"
     ),
-    "models/blocks.py Bilinear.__call__: dtype or \"float32\" -> (dtype and 'float32') #3": (
-        "equivalent: weights are float32 at every precision, and so is the default"
-    ),
     'runs/restore.py _read_best_record: {"epoch", "value"} <= set(record) -> '
     "({'epoch', 'value'} < set(record))": (
         "equivalent: the line before has read a third key, `sha256`"

@@ -218,6 +218,21 @@ def test_default_palette_is_that_of_pascal_voc():
     assert len(set(masks.default_palette(255))) == 255
 
 
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        # Two areas and four values of which each is one column wide.
+        ([0, 0, 0, 50, 100, 150, 200, 255, 255, 255], "6 values, of which 4 occur along edges"),
+        ([0, 0, 0, 50, 100, 150, 255, 255, 255], None),  # few may be thin classes
+        ([0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4, 5, 6, 6, 6], None),  # so may one of seven
+    ],
+)
+def test_interpolated_masks_have_many_values_along_edges_only(columns, said):
+    found = [mask_scan.values_of(numpy.tile(numpy.array(columns, "uint8"), (9, 1)), "m")]
+    finding = mask_scan.interpolated_finding(found, MaskRule())
+    assert finding is None if said is None else said in finding.what
+
+
 def test_class_counts_by_hand():
     rule = MaskRule(3, ignore=(255,))
     stored = numpy.array([[0, 0, 2], [255, 2, 2]], "uint8")

@@ -129,7 +129,7 @@ def test_the_optimizer_and_the_loss_have_every_unusual_key(seen):
     assert (found["initial_epoch"], found["epochs"], found["shuffle"]) == (0, 9, False)
 
 
-def test_the_optimizer_has_its_variables_before_layers_are_tuned():
+def test_the_optimizer_of_a_sequential_model_has_its_variables_after_tuning():
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
     fitting.step.assemble(model, kerasdl.Config(momentum=0.9), "mse")
     fitting.step.tune(model)

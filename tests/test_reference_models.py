@@ -147,6 +147,12 @@ def test_what_is_padded_is_cut_off_again_where_it_was_added():
     equal(model, reference, u_net(reference, padded, 2, (1, 2))[:, 1:-2, 1:-1], x)
 
 
+@pytest.mark.parametrize("size", [(9, 16), (8, 14)])
+def test_what_is_padded_in_one_direction_only_is_cut_off(size):
+    assert models.build("unet", (*size, 3), 4, filters=2, depth=1).output_shape[1:3] == size
+    assert models.build("unet", (*size, 3), 4, filters=2, depth=2).output_shape[1:3] == size
+
+
 def test_parameters_of_a_u_net_by_hand():
     model = models.build("unet", (8, 8, 1), 3, filters=2, depth=1)
     norm = 2  # scale and offset of every filter

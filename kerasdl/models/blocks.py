@@ -78,12 +78,12 @@ class Bilinear(keras.initializers.Initializer):
     Source: Long, Shelhamer and Darrell 2015, section 3.3.
     """
 
-    def __call__(self, shape: Sequence[int], dtype: str | None = None) -> Tensor:
+    def __call__(self, shape: Sequence[int], dtype: str = "float32") -> Tensor:
         height, width, outputs, inputs = shape
-        rows = keras.ops.cast(_triangle(height), dtype or "float32")
-        columns = keras.ops.cast(_triangle(width), dtype or "float32")
+        rows = keras.ops.cast(_triangle(height), dtype)
+        columns = keras.ops.cast(_triangle(width), dtype)
         window = keras.ops.outer(rows, columns)
-        channels = keras.ops.eye(outputs, inputs, dtype=dtype or "float32")
+        channels = keras.ops.eye(outputs, inputs, dtype=dtype)
         return window[:, :, None, None] * channels[None, None]
 
 

@@ -48,6 +48,8 @@ class _Program:
     def __init__(self, model):
         if len(model.inputs) != 1 or len(model.outputs) != 1:
             raise _Unknown
+        if isinstance(model, keras.Sequential):
+            raise _Unknown  # its `layers` leave out the input
         self.norms = []
         if any(len(layer._inbound_nodes) != 1 for layer in model.layers):
             raise _Unknown  # a layer used more than once has no single output
