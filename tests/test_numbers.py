@@ -1,9 +1,12 @@
 """Every decimal number in a table of README and docs follows from the results linked beside it.
 
-A number is accepted if a linked file holds it, or if it is a mean, a sample standard deviation or a
-paired difference of values that the file holds per run, in the unit of the file or in percent.
+A row with links is compared with these files, another row with those of its section. "a ± b" must
+be the mean and the sample standard deviation of one series: as printed in a file, or of the values
+per run, or of their paired differences. Another number must stand in a file, or be the mean of a
+series. All in the unit of the file or in percent.
 """
 
+import functools
 import itertools
 import json
 import math
@@ -17,19 +20,24 @@ ROOT = pathlib.Path(__file__).parents[1]
 CODE = re.compile(r"`[^`]*`")  # settings, not measurements
 LINK = re.compile(r"\]\(([^)#]*benchmarks/results/[^)#]*)\)")
 NUMBER = re.compile(r"(?<![\w.])\d+(?:,\d{3})*(?:\.\d+)?(?:e-?\d+)?(?!\w)")
-DECIMAL = re.compile(r"(?<![\w.])(\d+\.(\d+)(e-\d+)?)")
+DECIMAL = re.compile(r"(?<![\w.])\d+\.\d+(?:e-\d+)?")
+SPREAD = re.compile(r"(\d+\.\d+) ± (\d+\.\d+)")
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
 def sections(page):
-    """(heading, table lines, linked files) of the sections of a page that have both."""
+    """(heading, [(row without links and code, linked files), ...]) of the sections with both."""
     for text in re.split(r"\n(?=#+ )", page.read_text(encoding="utf-8")):
         rows = [
-            CODE.sub("", LINK.sub("]", line)) for line in text.splitlines() if line.startswith("|")
+            (CODE.sub("", LINK.sub("]", line)), LINK.findall(line) or LINK.findall(text))
+            for line in text.splitlines()
+            if line.startswith("|")
         ]
-        links = [(page.parent / link).resolve() for link in LINK.findall(text)]
-        if rows and links:
-            yield text.splitlines()[0], rows, links
+        if LINK.search(text) and rows:
+            yield (
+                text.splitlines()[0],
+                [(row, [(page.parent / link).resolve() for link in links]) for row, links in rows],
+            )
 
 
 def lists(value):
@@ -50,47 +58,56 @@ def lists(value):
         yield "", value
 
 
-def derived(path):
-    """The numbers of a file, and those that follow from its runs."""
+@functools.cache
+def known(path):
+    """The numbers of a file, and its (mean, deviation) pairs."""
     text = path.read_text(encoding="utf-8")
-    yield from (float(found.replace(",", "")) for found in NUMBER.findall(text))
-    if path.suffix != ".json":
-        return
-    found = {}
-    for name, values in lists(json.loads(text)):
-        found.setdefault(name.rpartition(".")[2], []).append(values)
-        yield from summary(values)
-    for series in found.values():
-        for one, other in itertools.permutations(series, 2):
-            pairs = list(zip(one, other, strict=False))
-            yield from summary([a - b for a, b in pairs])
+    numbers = {float(found.replace(",", "")) for found in NUMBER.findall(text)}
+    pairs = {(float(mean), float(spread)) for mean, spread in SPREAD.findall(text)}
+    if path.suffix == ".json":
+        series = {}
+        for name, values in lists(json.loads(text)):
+            series.setdefault(name.rpartition(".")[2], []).append(values)
+            numbers.add(statistics.fmean(values))
+        for same in series.values():
+            differences = [
+                [a - b for a, b in zip(one, other, strict=False)]
+                for one, other in itertools.permutations(same, 2)
+            ]
+            for each in (*same, *differences):
+                if len(each) > 1:
+                    pairs.add((statistics.fmean(each), statistics.stdev(each)))
+    return numbers, pairs
 
 
-def summary(values):
-    yield statistics.fmean(values)
-    if len(values) > 1:
-        yield statistics.stdev(values)
+def rounds_to(value, text):
+    """Whether a value, or a hundred times it, rounds to a number as printed."""
+    number, _, exponent = text.partition("e")
+    scale = float(f"1e{exponent or 0}")
+    slack = 0.5001 * 10.0 ** -len(number.partition(".")[2]) * scale
+    return any(
+        math.isclose(abs(each), float(text), rel_tol=0, abs_tol=slack)
+        for each in (value, 100 * value)
+    )
 
 
-def unsourced(rows, links):
+def unsourced(rows):
     """The decimal numbers in table rows that no linked file explains."""
-    pool = sorted({abs(value) for path in links for value in derived(path)})
-    pool = sorted({*pool, *(100 * value for value in pool)})
     missing = []
-    for row in rows:
-        for text, digits, exponent in DECIMAL.findall(row):
-            scale = float(f"1{exponent}") if exponent else 1.0
-            slack = 0.5001 * 10.0 ** -len(digits) * scale
-            if not any(
-                math.isclose(value, float(text), rel_tol=0, abs_tol=slack) for value in pool
-            ):
+    for row, links in rows:
+        numbers, pairs = (set().union(*each) for each in zip(*map(known, links), strict=True))
+        for mean, spread in SPREAD.findall(row):
+            if not any(rounds_to(a, mean) and rounds_to(b, spread) for a, b in pairs):
+                missing.append(f"{mean} ± {spread}")
+        for text in DECIMAL.findall(SPREAD.sub("", row)):
+            if not any(rounds_to(value, text) for value in numbers):
                 missing.append(text)
     return missing
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_numbers_in_tables_come_from_results(page):
-    found = {heading: unsourced(rows, links) for heading, rows, links in sections(page)}
+    found = {heading: unsourced(rows) for heading, rows in sections(page)}
     assert {heading: numbers for heading, numbers in found.items() if numbers} == {}
 
 
@@ -104,5 +121,5 @@ def test_a_number_without_a_source_is_found(tmp_path):
     results = tmp_path / "results.json"
     results.write_text(json.dumps({"a": [{"x": 0.5}, {"x": 0.7}], "b": [{"x": 0.4}, {"x": 0.4}]}))
     # Means 0.6 and 0.4, deviation 0.1414, difference 0.2 +- 0.1414.
-    rows = ["| a | 60.0 ± 14.14 % | 0.20 | 0.63 |", "| b | 40.0 | 7.5e-3 |"]
-    assert unsourced(rows, [results]) == ["0.63", "7.5e-3"]
+    rows = ["| a | 60.0 ± 14.14 % | 0.20 ± 0.14 | 0.5 | 0.63 |", "| 40.0 ± 14.14 | 7.5e-3 |"]
+    assert unsourced([(row, [results]) for row in rows]) == ["0.63", "40.0 ± 14.14", "7.5e-3"]
