@@ -56,6 +56,8 @@ def test_masks_of_another_size_are_scored_at_both(tmp_path):
     assert scores["native_iou/class_1"] == pytest.approx(15 / 16)
     assert scores["native_mean_iou"] == pytest.approx((15 / 16 + 16 / 17) / 2)
     assert scores["native_pixel_accuracy"] == pytest.approx(31 / 32)
+    # Class 0 has 17 of 32 columns of the training masks.
+    assert found.document["baseline"]["native_pixel_accuracy"] == pytest.approx(17 / 32)
     low, high = found.document["intervals"]["native_mean_iou"]
     assert low == pytest.approx(high) == pytest.approx(scores["native_mean_iou"])
     assert "size of the original images" in found.document["definitions"]["native_mean_iou"]
@@ -94,10 +96,12 @@ def test_colors_are_scored_as_delivered(tmp_path):
     white = keras.Model(x, keras.layers.Conv2D(3, 1, kernel_initializer="zeros",
                                                bias_initializer="ones")(x))  # fmt: skip
     dataset = datasets.load(config)
-    found = evaluation.evaluate(white, tasks.of(config), dataset, config, "test").document["scores"]
+    document = evaluation.evaluate(white, tasks.of(config), dataset, config, "test").document
+    found = document["scores"]
     images = numpy.stack([dataset.splits["test"][k].image for k in range(3)]) / 255
     error = ((images - 1) ** 2).mean(axis=(1, 2, 3))
     assert found["psnr"] == pytest.approx(numpy.mean(-10 * numpy.log10(error)), abs=1e-3)
     # White has no chroma: what is delivered is the lightness of the image, far from white.
     assert found["native_psnr"] > found["psnr"] + 3
     assert found["native_colorfulness_ratio"] < 0.02 and math.isfinite(found["native_delta_e"])
+    assert document["baseline"]["native_psnr"] == pytest.approx(document["baseline"]["psnr"])

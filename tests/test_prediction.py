@@ -1,13 +1,15 @@
 """Predictions of many images by networks whose answers are known: order, batches, sources."""
 
+import dataclasses
 import threading
+import tracemalloc
 
 import numpy
 import pytest
 from PIL import Image
 
 from kerasdl.core.errors import ConfigError, DataError
-from kerasdl.engine.prediction import networks, predictor, sources, video
+from kerasdl.engine.prediction import networks, predictor, resampling, sources, tiles, video
 from kerasdl.engine.prediction.geometry import Tiling, Training
 from kerasdl.tasks.prediction import Names
 
@@ -191,16 +193,35 @@ def test_the_overlay_is_half_image_half_color(tmp_path):
     assert again.mask is None and again.fractions == found.fractions
 
 
-def test_a_padded_network_is_given_multiples_of_its_stride():
-    class Strided:
-        stride = 8
+@pytest.mark.parametrize(("task", "tile"), [
+    ("segmentation", "none"), ("segmentation", "auto"), ("colorization", "auto"),
+])  # fmt: skip
+def test_memory_does_not_grow_with_outputs_times_pixels(monkeypatch, task, tile):
+    outputs = 64
+    # As for an image of 48 megapixels, in small.
+    for module, name in ((resampling, "CHUNK_VALUES"), (tiles, "BAND_VALUES"),
+                         (tiles, "BATCH_VALUES")):  # fmt: skip
+        monkeypatch.setattr(module, name, 2**18)
 
+    class Many(Brightness):
         def outputs(self, x):
-            assert x.shape[1] % 8 == x.shape[2] % 8 == 0
-            return x[..., :2] + 1
+            levels = numpy.linspace(0, 1, outputs, dtype="float32")
+            return -numpy.abs(x[..., :1] - levels) if task == "segmentation" else x[..., [0, 0]]
 
-    x = noise(2, 9, 16, 3).astype("float32")
-    assert numpy.array_equal(networks.Padded(Strided()).outputs(x), x[..., :2] + 1)
+    pixels = numpy.zeros((480, 640, 3), "uint8")
+    pixels[:, ::64] = 200
+    known = facts(task, size=(32, 40), median=(480, 640), target="ab", outputs=outputs)
+    known = dataclasses.replace(
+        known, names=Names(tuple(map(str, range(64))), NAMES.palette[[0] * 64])
+    )
+    made = predictor.Predictor(Many(), known, Tiling(tile, scale=None if tile == "none" else 1.0))
+    tracemalloc.start()
+    (found,) = made.run(pixels)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found.error is None
+    image = 480 * 640 * 3 * 4  # in float32
+    assert peak < 4 * image  # the outputs of all pixels would be 21 times that
 
 
 def test_patterns_find_files_in_all_folders(tmp_path, monkeypatch):

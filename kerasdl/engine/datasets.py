@@ -1,7 +1,7 @@
 """Loads the data of a configuration, with the annotation its task needs, and its augmentation."""
 
 from kerasdl import data
-from kerasdl.core.errors import DataError
+from kerasdl.core.errors import DataError, ModelFileError
 from kerasdl.data.pipeline import transforms
 from kerasdl.runs import names
 from kerasdl.tasks import TASKS
@@ -66,3 +66,14 @@ def record_splits(folder, dataset):
     }
     if listed:
         folder.write_json(names.SPLITS, {"splits": listed, "skipped": skipped})
+
+
+def require_classes(dataset, known, path):
+    """Raises ModelFileError unless the data have the classes of the run or file at `path`."""
+    if known and tuple(known) != tuple(dataset.class_names):
+        raise ModelFileError(
+            f"the model has {len(known)} classes ({', '.join(known[:5])}...), the data have "
+            f"{len(dataset.class_names)} ({', '.join(dataset.class_names[:5])}...)",
+            path,
+            "evaluate on data with the same class names",
+        )

@@ -140,8 +140,9 @@ def evaluate(model, task, dataset, config, split, at=None):
             f"{task.name} has no predictions at the size of the images", fix="leave out --at"
         )
     if at == "native" or (at is None and native.wanted(task, dataset, config, split)):
-        found, of_images = native.scores(model, task, dataset, config, split)
+        found, trivial, of_images = native.scores(model, task, dataset, config, split)
         scores |= {NATIVE + name: value for name, value in found.items()}
+        baseline = {**baseline, **{NATIVE + name: value for name, value in trivial.items()}}
         images = images and images.joined(of_images, NATIVE)
     document = _document(
         scores, baseline, {**extras, "images": images}, task, dataset, config, split

@@ -2,7 +2,6 @@
 
 import math
 
-from kerasdl import models
 from kerasdl.core.errors import DataError
 from kerasdl.engine.prediction import networks
 from kerasdl.engine.prediction.predictor import Predictor
@@ -40,26 +39,20 @@ def scores(model, task, dataset, config, split):
         split: Name of the split.
 
     Returns:
-        dict of scores, and what each image adds to them.
+        Scores, those of the baseline, and what each image adds to the scores.
 
     Raises:
         DataError: An image cannot be predicted.
     """
     members = dataset.splits[split]
-    metadata = {
+    known = {
         "task": task.name,
         "class_names": dataset.class_names,
         "palette": dataset.palette,
-        "target": config.target,
         "outputs": model.output_shape[-1],
         "image_size": config.image_size,
-        "resize": config.resize,
-        "test_time_flip": config.test_time_flip,
-        "median_size": median_size(members),
     }
-    options = models.resolved(config.model, config.image_size, config.model_args)
-    network = networks.KerasNetwork(model, config.model, options)
-    predictor = Predictor(network, networks.facts(metadata))
+    predictor = Predictor(*networks.of_run(model, config, known, median_size(members)))
     scorer = task.native(dataset)
     for samples in _chunks(members):
         found = list(predictor.run([sample.image for sample in samples]))

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from kerasdl import backend, data, tasks
 from kerasdl.backend import precision
-from kerasdl.core.errors import ModelFileError
 from kerasdl.runs import names
 from kerasdl.runs import run as reader
 from kerasdl.runs.config import Config, changed
@@ -245,7 +244,7 @@ def evaluate(
     run.require_consistent()
     task = tasks.of(config)
     dataset = datasets.load(config)
-    _same_classes(run, dataset)
+    datasets.require_classes(dataset, run.class_names, run.path)
     with failures.training_errors(run.path, config.batch_size):
         found = evaluation.evaluate(model, task, dataset, config, split, at)
     return {"run": str(run), **found.document}
@@ -294,22 +293,12 @@ def predictor(
     from kerasdl.engine.prediction.predictor import Predictor
 
     if is_exported(run):
-        exported = networks.exported(run)
-        return Predictor(*exported, tiling, top, saturation)
+        return Predictor(*networks.exported(run), tiling, top, saturation)
     run = reader.Run(run)
     backend.choose("auto")
     model = run.open_model()
     run.require_consistent()
-    network = networks.KerasNetwork(model, run.config.model, run.config.model_args)
-    facts = networks.facts(
-        {
-            **run.sidecar,
-            "target": run.config.target,
-            "resize": run.config.resize,
-            "test_time_flip": run.config.test_time_flip,
-            "median_size": run.median_size,
-        }
-    )
+    network, facts = networks.of_run(model, run.config, run.sidecar, run.median_size)
     return Predictor(network, facts, tiling, top, saturation)
 
 
@@ -327,14 +316,3 @@ def _check_data(config: Config, location: "Location", dataset: "Dataset") -> Non
 
     report = datasets.check(config, True, location, dataset)
     findings.raise_first(report.findings, config.skip_invalid)
-
-
-def _same_classes(run: reader.Run, dataset: "Dataset") -> None:
-    known = run.class_names
-    if known and known != tuple(dataset.class_names):
-        raise ModelFileError(
-            f"the model has {len(known)} classes ({', '.join(known[:5])}...), the data have "
-            f"{len(dataset.class_names)} ({', '.join(dataset.class_names[:5])}...)",
-            run.path,
-            "evaluate on data with the same class names",
-        )

@@ -125,6 +125,19 @@ class ImageScores:
             return None
 
 
+def pair_counts(
+    truth: ArrayLike, prediction: ArrayLike, classes: int, ignore_labels: Sequence[int] = ()
+) -> numpy.ndarray:
+    """Confusion matrix of two images of class indices: int64 (classes, classes), rows truth.
+
+    Pixels whose truth is ignored or not a class are left out.
+    """
+    truth = numpy.asarray(truth).astype("int64").ravel()
+    counted = (truth >= 0) & (truth < classes) & ~numpy.isin(truth, list(ignore_labels))
+    pairs = truth[counted] * classes + numpy.asarray(prediction).ravel()[counted]
+    return numpy.bincount(pairs, minlength=classes**2).reshape(classes, classes)
+
+
 def stacked(matrices: Sequence[numpy.ndarray]) -> scipy.sparse.csr_array:
     """Confusion matrices, each (C, C), as one sparse matrix (N, C * C)."""
     return scipy.sparse.csr_array(numpy.stack([each.ravel() for each in matrices]))

@@ -235,6 +235,18 @@ def resolved(name: str, image_size: Sequence[int], options: Mapping[str, Any]) -
     return dict(options) if resolve is None else load(resolve)(options, image_size)
 
 
+def resized(
+    model: "keras.Model",
+    name: str,
+    size: Sequence[int | None],
+    options: Mapping[str, Any],
+) -> "keras.Model":
+    """The model `name` for images of another (height, width), None for any, with these weights."""
+    found = build(name, (*size, model.input_shape[-1]), model.output_shape[-1], **options)
+    found.set_weights(model.get_weights())
+    return found
+
+
 def stride(name: str, options: Mapping[str, Any], image_size: Sequence[int]) -> int:
     """Output stride: input pixels per side per pixel of the model's coarsest feature map."""
     known = MODELS.require(name).stride

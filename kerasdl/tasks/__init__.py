@@ -112,8 +112,8 @@ class NativeScorer(Protocol):
     def update(self, samples: "Sequence[Sample]", found: "Sequence[ImagePrediction]", /) -> None:
         """Adds samples and their predictions."""
 
-    def result(self) -> tuple[dict[str, float], "ImageScores"]:
-        """Scores, and what each image adds to them."""
+    def result(self) -> "tuple[dict[str, float], dict[str, float], ImageScores]":
+        """Scores, those of the baseline, and what each image adds to the scores."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -77,10 +77,10 @@ class Scorer:
 
 
 class NativeScorer:
-    """Scores of colored images at the size of the images as they are stored."""
+    """Scores of colored images, and of gray ones, at the size of the images as they are stored."""
 
     def __init__(self, dataset: Dataset):
-        self.scores = _ImageScores()
+        self.predicted, self.baseline = _ImageScores(), _ImageScores()
 
     def update(self, samples: Sequence[Sample], found: Sequence[ImagePrediction]) -> None:
         """Adds samples and their predictions."""
@@ -88,13 +88,16 @@ class NativeScorer:
         # Neighbors of one size together: most of the time goes into calls.
         for _, group in itertools.groupby(pairs, lambda pair: pair[0].image.shape):
             truth, colored = zip(*((each[0].image, each[1].image) for each in group), strict=True)
-            self.scores.update(to_unit(numpy.stack(truth)), to_unit(numpy.stack(colored)))
+            colors = to_unit(numpy.stack(truth))
+            self.predicted.update(colors, to_unit(numpy.stack(colored)))
+            self.baseline.update(colors, numpy.repeat(gray(colors), 3, axis=-1))
 
-    def result(self) -> tuple[dict[str, float], ImageScores]:
-        """Scores, and what each image adds to them."""
-        scores = self.scores.result()
-        del scores["out_of_gamut"]  # 0: they are 8-bit images
-        return scores, self.scores.per_image()
+    def result(self) -> tuple[dict[str, float], dict[str, float], ImageScores]:
+        """Scores, those of the gray image, and what each image adds to the scores."""
+        scores, baseline = self.predicted.result(), self.baseline.result()
+        for each in (scores, baseline):
+            del each["out_of_gamut"]  # 0: they are 8-bit images
+        return scores, baseline, self.predicted.per_image()
 
 
 class _ImageScores:

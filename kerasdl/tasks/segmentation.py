@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike
 from kerasdl.core.types import Tensor
 from kerasdl.data.base import Dataset, Sample
 from kerasdl.metrics.boundary import boundary_counts, boundary_iou
-from kerasdl.metrics.confusion import MeanIoU, confusion_matrix, scores_from_confusion
-from kerasdl.metrics.images import ImageScores, stacked
+from kerasdl.metrics.confusion import MeanIoU, scores_from_confusion
+from kerasdl.metrics.images import ImageScores, pair_counts, stacked
 from kerasdl.tasks import TASKS, Choice, Task
 from kerasdl.tasks.prediction import ImagePrediction, to_unit
 from kerasdl.tasks.scoring import loss_per_image, most_frequent_class
@@ -24,70 +24,78 @@ def prepare(
     return to_unit(images), None if masks is None else masks.astype("int32")
 
 
-class NativeScorer:
-    """Scores of masks at the size of the images as they are stored."""
+class _Masks:
+    """Confusion matrices and boundaries of predicted masks, image by image."""
 
     def __init__(self, dataset: Dataset):
         self.dataset = dataset
         self.matrices: list[numpy.ndarray] = []
         self.boundary = numpy.zeros((2, len(dataset.class_names)), "int64")
 
-    def update(self, samples: Sequence[Sample], found: Sequence[ImagePrediction]) -> None:
-        """Adds samples and their predictions."""
+    def update(self, truth: numpy.ndarray, mask: numpy.ndarray) -> None:
+        """Adds an image: class indices (H, W), true and predicted."""
         classes, ignore = len(self.dataset.class_names), self.dataset.ignore_labels
-        for sample, each in zip(samples, found, strict=True):
-            truth, mask = numpy.asarray(sample.mask), numpy.asarray(each.mask)
-            counted = ~numpy.isin(truth, ignore)
-            pairs = truth[counted].astype("int64") * classes + mask[counted]
-            matrix = numpy.bincount(pairs, minlength=classes**2).reshape(classes, classes)
-            self.matrices.append(matrix)
-            self.boundary += boundary_counts(truth, mask, classes, ignore)
+        self.matrices.append(pair_counts(truth, mask, classes, ignore))
+        self.boundary += boundary_counts(truth, mask, classes, ignore)
 
-    def result(self) -> tuple[dict[str, float], ImageScores]:
-        """Scores, and what each image adds to them."""
-        matrix = numpy.sum(self.matrices, axis=0)
+    def result(self) -> tuple[dict[str, float], dict[str, float], ImageScores]:
+        """Scores, those of the most frequent class everywhere, and what each image adds."""
+        matrix = self.matrix()
         scores = scores_from_confusion(matrix, self.dataset.class_names)
         scores["boundary_iou"] = boundary_iou(self.boundary)
-        return scores, ImageScores({}, {"": stacked(self.matrices)})
+        constant, truth = numpy.zeros_like(matrix), matrix.sum(axis=1)
+        constant[:, most_frequent_class(self.dataset, truth, masks=True)] = truth
+        baseline = scores_from_confusion(constant, self.dataset.class_names)
+        baseline = {name: baseline[name] for name in ("mean_iou", "pixel_accuracy")}
+        return scores, baseline, ImageScores({}, {"": stacked(self.matrices)})
+
+    def matrix(self) -> numpy.ndarray:
+        """The confusion matrix of all images."""
+        return numpy.sum(self.matrices, axis=0)
+
+
+class NativeScorer:
+    """Scores of masks at the size of the images as they are stored."""
+
+    def __init__(self, dataset: Dataset):
+        self.masks = _Masks(dataset)
+
+    def update(self, samples: Sequence[Sample], found: Sequence[ImagePrediction]) -> None:
+        """Adds samples and their predictions."""
+        for sample, each in zip(samples, found, strict=True):
+            self.masks.update(numpy.asarray(sample.mask), numpy.asarray(each.mask))
+
+    def result(self) -> tuple[dict[str, float], dict[str, float], ImageScores]:
+        """Scores, those of the baseline, and what each image adds to the scores."""
+        return self.masks.result()
 
 
 class Scorer:
-    """One confusion matrix per image; most scores are those of their sum."""
+    """Scores of the masks at the size of the model's outputs."""
 
     def __init__(self, dataset: Dataset, loss: keras.losses.Loss):
-        self.dataset, self.loss = dataset, loss
+        self.loss = loss
         self.losses: list[float] = []
-        self.matrices: list[numpy.ndarray] = []
-        self.boundary = numpy.zeros((2, len(dataset.class_names)), "int64")
+        self.masks = _Masks(dataset)
 
     def update(self, masks: Tensor, logits: Tensor) -> None:
         """Adds a batch: masks (B, H, W), logits (B, H, W, C)."""
-        classes, ignore = len(self.dataset.class_names), self.dataset.ignore_labels
-        for one in range(len(masks)):
-            matrix = confusion_matrix(masks[one], logits[one], classes, ignore)
-            self.matrices.append(keras.ops.convert_to_numpy(matrix))
-            predicted = keras.ops.convert_to_numpy(keras.ops.argmax(logits[one], axis=-1))
-            self.boundary += boundary_counts(masks[one], predicted, classes, ignore)
+        predicted = keras.ops.convert_to_numpy(logits).argmax(axis=-1)
+        for truth, mask in zip(numpy.asarray(masks), predicted, strict=True):
+            self.masks.update(truth, mask)
         self.losses += loss_per_image(self.loss, masks, logits)
 
     def result(self) -> tuple[dict[str, float], dict[str, float], dict[str, Any]]:
         """Scores, the baseline that predicts the most frequent class everywhere, and details."""
-        matrix = numpy.sum(self.matrices, axis=0, dtype="int64")
-        scores = {**scores_from_confusion(matrix, self.dataset.class_names)}
-        scores["boundary_iou"] = boundary_iou(self.boundary)
+        scores, baseline, images = self.masks.result()
         # An image without a valid pixel says nothing.
-        valid = [each.any() for each in self.matrices]
+        valid = [each.any() for each in self.masks.matrices]
         scores["loss"] = float(numpy.mean(numpy.array(self.losses)[valid])) if any(valid) else 0.0
-        constant = numpy.zeros_like(matrix)
-        truth = matrix.sum(axis=1)
-        constant[:, most_frequent_class(self.dataset, truth, masks=True)] = truth
-        baseline = scores_from_confusion(constant, self.dataset.class_names)
-        baseline = {name: baseline[name] for name in ("mean_iou", "pixel_accuracy")}
-        extras = {
-            "confusion_matrix": matrix.tolist(),
-            "images": ImageScores({}, {"": stacked(self.matrices)}),
-        }
-        return scores, baseline, extras
+        return (
+            scores,
+            baseline,
+            {"confusion_matrix": self.masks.matrix().tolist(), "images": images},
+        )
 
 
 def sample_score(masks: numpy.ndarray, logits: Tensor, dataset: Dataset) -> numpy.ndarray:

@@ -85,8 +85,7 @@ def exported(path: str | os.PathLike[str]) -> tuple[Network, Facts]:
         ConfigError: Its runtime is not installed.
     """
     runtime = runtimes.open(path)
-    network = Padded(runtime) if runtime.size is None else runtime
-    return network, facts(runtime.metadata)
+    return runtime, facts(runtime.metadata)
 
 
 class KerasNetwork:
@@ -121,39 +120,22 @@ class KerasNetwork:
 
     def _sized(self, size):
         if size not in self._models:
-            model = models.build(
-                self._name,
-                (*size, self._model.input_shape[-1]),
-                self._model.output_shape[-1],
-                **self._options,
-            )
-            model.set_weights(self._model.get_weights())
-            self._models[size] = model
+            self._models[size] = models.resized(self._model, self._name, size, self._options)
         return self._models[size]
 
 
-class Padded:
-    """An exported network that takes multiples of its stride, for any size.
-
-    Pads with zeros, half on each side, as `kerasdl.models` do, and crops the outputs.
+def of_run(model, config, known, median_size):
+    """A run's model as a network, and the facts of its training.
 
     Args:
-        network: Has `outputs` and `stride`.
+        model: The Keras model.
+        config: Configuration of the run.
+        known: Mapping with `task`, `class_names`, `palette`, `outputs` and `image_size`.
+        median_size: Median (height, width) of the images before they were resized, or None.
     """
-
-    size: Size | None = None
-
-    def __init__(self, network):
-        self._network = network
-
-    def outputs(self, x):
-        """Outputs for a batch; see `Network`."""
-        height, width = x.shape[1:3]
-        missing = [-side % self._network.stride for side in (height, width)]
-        top, left = (side // 2 for side in missing)
-        below, beside = missing[0] - top, missing[1] - left
-        x = numpy.pad(x, ((0, 0), (top, below), (left, beside), (0, 0)))
-        found = self._network.outputs(x)
-        if found.ndim == 2:
-            return found
-        return found[:, top : top + height, left : left + width]
+    options = models.resolved(config.model, config.image_size, config.model_args)
+    settings = {key: getattr(config, key) for key in ("target", "resize", "test_time_flip")}
+    return (
+        KerasNetwork(model, config.model, options),
+        facts({**known, **settings, "median_size": median_size}),
+    )

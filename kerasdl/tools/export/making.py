@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import json
 import logging
 import pathlib
 import shutil
@@ -12,7 +11,7 @@ from typing import Any
 from kerasdl import backend, models, tasks
 from kerasdl.core import files
 from kerasdl.core.errors import ConfigError, KerasdlError, first_line
-from kerasdl.runs import names, runtimes
+from kerasdl.runs import runtimes
 from kerasdl.runs.run import Run
 from kerasdl.runs.runtimes import metadata
 from kerasdl.tasks import TASKS
@@ -125,31 +124,19 @@ def describe(run: Run, facts: dict[str, Any], request: Request) -> dict[str, Any
         "palette": facts.get("palette") or [],
         "data": facts.get("data") or "",
         "license": facts.get("license") or "",
-        "median_size": _median_size(run),
+        "median_size": run.median_size and list(run.median_size),
     }
-
-
-def _median_size(run: Run) -> list[int] | None:
-    """Median height and width of the images before they were resized, if known."""
-    try:
-        return json.loads((run / names.REPORT_DATA).read_text(encoding="utf-8"))["median_size"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
 
 
 def _free(model, config, facts):
     """The same model for images of any size."""
     try:
-        free = models.build(
-            config.model, (None, None, facts["channels"]), facts["outputs"], **facts["model_args"]
-        )
+        return models.resized(model, config.model, (None, None), facts["model_args"])
     except Exception as error:  # builders of extensions may need sizes
         raise ConfigError(
             f"{config.model} cannot be built for any size ({first_line(error)})",
             fix="leave out --dynamic",
         ) from error
-    free.set_weights(model.get_weights())
-    return free
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ import keras
 import numpy
 
 from kerasdl import models
-from kerasdl.core.errors import DataError, KerasdlError
+from kerasdl.core.errors import KerasdlError
 from kerasdl.engine import datasets, evaluation, inference
 from kerasdl.report import names
 
@@ -58,13 +58,6 @@ class Comparison:
             self.total += same.size
 
 
-class FileModel:
-    """A file with the two things that scoring needs of a model."""
-
-    def __init__(self, runtime):
-        self.predict_on_batch = runtime.outputs
-
-
 def prove(model, runtime, task, config, split, images):
     """Runs model and file on the same images.
 
@@ -82,7 +75,7 @@ def prove(model, runtime, task, config, split, images):
     compared, times = Comparison(), {"run": [], "file": []}
     try:
         dataset = datasets.load(config)
-        _require_classes(dataset, runtime.metadata, config)
+        datasets.require_classes(dataset, runtime.metadata["class_names"], config.data)
         batches, split = _batches(dataset, task, config, split, images)
         note = ""
     except KerasdlError as error:
@@ -94,9 +87,9 @@ def prove(model, runtime, task, config, split, images):
     count = 0
     for x, y in batches:
         outputs = []
-        for kind, each in (("run", model), ("file", FileModel(runtime))):
+        for kind, apply in (("run", model.predict_on_batch), ("file", runtime.outputs)):
             start = time.perf_counter()
-            outputs.append(inference.outputs(each, x, config.test_time_flip))
+            outputs.append(inference.averaged(apply, x, config.test_time_flip))
             times[kind].append((time.perf_counter() - start) / len(x))
         compared.update(*outputs)
         count += len(x)
@@ -116,12 +109,6 @@ def prove(model, runtime, task, config, split, images):
             kind: 1000 * statistics.median(found[1:] or found) for kind, found in times.items()
         },
     }
-
-
-def _require_classes(dataset, facts, config):
-    """Raises DataError for data that have other classes than the run."""
-    if facts["class_names"] and tuple(dataset.class_names) != tuple(facts["class_names"]):
-        raise DataError("the data have other classes than the run", config.data)
 
 
 def _batches(dataset, task, config, split, images):
@@ -153,11 +140,7 @@ def _noise(model):
 def _other_size(model, runtime, config):
     """Outputs of run and file for noise of a size that is no multiple of the stride."""
     size = tuple(2 * runtime.stride + odd for odd in (1, 5))
-    resized = models.build(
-        config.model, (*size, model.input_shape[-1]), model.output_shape[-1],
-        **runtime.metadata["model_args"],
-    )  # fmt: skip
-    resized.set_weights(model.get_weights())
+    resized = models.resized(model, config.model, size, runtime.metadata["model_args"])
     x = numpy.random.default_rng(1).random((1, *size, model.input_shape[-1]), "float32")
     return keras.ops.convert_to_numpy(resized(x, training=False)), runtime.outputs(x)
 
