@@ -73,7 +73,7 @@ def test_the_legend_has_names_fractions_and_colors(pixels):
     assert found.rows == (("<blue>", 0.75, BLUE), ("red", 0.25, RED))
 
 
-def test_classes_have_no_picture(pixels):
+def test_classes_have_no_image(pixels):
     found = answers.answer(opened("classification")[0], pixels)
     assert [row.name for row in found.rows] == ["<blue>", "red"]
     assert sum(row.value for row in found.rows) == pytest.approx(1)
@@ -196,11 +196,11 @@ def test_the_page_in_a_browser(served, pixels, tmp_path):
         assert len(set(page.get_by_alt_text("Gray").evaluate(PIXEL))) == 1
         calls = [network.calls for network in networks_of_runs]
         for name, label, expected in (("masks", "Opacity", [*RED]), ("colors", "Saturation", None)):
-            picture = page.get_by_alt_text(name)
-            before = picture.get_attribute("src")
+            shown = page.get_by_alt_text(name)
+            before = shown.get_attribute("src")
             page.get_by_label(label).and_(page.locator("input[type=range]")).press("End")
-            playwright.expect(picture).not_to_have_attribute("src", before, timeout=60_000)
-            assert expected is None or picture.evaluate(PIXEL) == expected
+            playwright.expect(shown).not_to_have_attribute("src", before, timeout=60_000)
+            assert expected is None or shown.evaluate(PIXEL) == expected
         assert [network.calls for network in networks_of_runs] == calls
         page.set_input_files("input[type=file]", tmp_path / "notes.png")
         page.locator(".error").wait_for()

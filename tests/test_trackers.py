@@ -97,7 +97,7 @@ def test_a_failure_is_one_warning(run, recorders, monkeypatch, caplog, method):
         session.rows(ROWS)
         session.results()
     assert [record.getMessage() for record in caplog.records] == [
-        "wandb failed, the training goes on without it: no route to host"
+        "wandb failed, training continues without it: no route to host"
     ]
 
 

@@ -130,7 +130,7 @@ def measure(config: Config, dataset: Dataset) -> auto.Times:
     backend.prepare(config.seed, config.precision, config.deterministic)
     task = tasks.of(config)
     with contextlib.ExitStack() as stack:
-        # Else names of layers would tell whether a run began or goes on.
+        # Else names of layers would tell whether a run began or resumed.
         stack.callback(keras.utils.clear_session)
         source = evaluation.source_of(dataset, "train", task, config)
         batches, validation = fitting.open_batches(stack, source, config, task, dataset, ALONE)

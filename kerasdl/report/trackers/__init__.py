@@ -100,7 +100,7 @@ class Session:
 
     def _give_up(self, name, error):
         self._open.pop(name, None)
-        logger.warning("%s failed, the training goes on without it: %s", name, first_line(error))
+        logger.warning("%s failed, training continues without it: %s", name, first_line(error))
 
     def _record(self, name):
         return self._sent.setdefault(name, {})

@@ -35,7 +35,7 @@ class Answer:
 
     Attributes:
         rows: Classes, the largest value first.
-        draw: Function (position of the slider) -> the picture of the answer, or None.
+        draw: Function (position of the slider) -> the image of the answer, or None.
         error: Why there is no answer: one line.
     """
 
@@ -46,15 +46,15 @@ class Answer:
 
 @dataclasses.dataclass(frozen=True)
 class Slider:
-    """How the picture of an answer can be changed without the network.
+    """How the image of an answer can be changed without the network.
 
     Attributes:
         label: Its label.
         info: What its ends mean.
         highest: Its last position; the first is 0.
         start: Position at first.
-        beside: Title and subtitle of the picture at position 0, if it is shown beside the answers.
-        drawer: Function (prediction, pixels, predictor) -> function (position) -> picture.
+        beside: Title and subtitle of the image at position 0, if it is shown beside the answers.
+        drawer: Function (prediction, pixels, predictor) -> function (position) -> image.
     """
 
     label: str

@@ -30,10 +30,10 @@ Updates = dict[Any, Any]  # by component
 
 
 class Panel(NamedTuple):
-    """A picture, for kinds that have one, and text below it."""
+    """An image, for kinds that have one, and text below it."""
 
     kind: str
-    picture: gradio.Image
+    image: gradio.Image
     text: gradio.HTML
 
 
@@ -57,7 +57,7 @@ class Page:
             with gradio.Row():
                 with gradio.Column(scale=1, min_width=NARROWEST):
                     self._drop = gradio.File(show_label=False, height=150)
-                    self._image = _picture("Image")
+                    self._image = _image_of("Image")
                     self._caption = gradio.HTML()
                 with gradio.Column(scale=3, min_width=NARROWEST):
                     with gradio.Row(visible=False) as self._controls:
@@ -80,7 +80,7 @@ class Page:
             self._predict,
             {self._drop, *self._sliders.values()},
             [self._drop, self._message, self._image, self._caption, self._controls, self._kept,
-             *(each.picture for each in panels), *(each.text for each in panels)],
+             *(each.image for each in panels), *(each.text for each in panels)],
             show_progress_on=[each.text for each in self._panels.values()],
             api_visibility="private",
         )  # fmt: skip
@@ -88,7 +88,7 @@ class Page:
             slider.input(
                 functools.partial(self._draw, kind),
                 [self._kept, slider],
-                [panel.picture for panel in self._panels.values() if panel.kind == kind],
+                [panel.image for panel in self._panels.values() if panel.kind == kind],
                 show_progress="hidden",
                 trigger_mode="always_last",
                 api_visibility="private",
@@ -128,14 +128,14 @@ class Page:
             updates |= self._draw(kind, kept, values[slider])
         for kind, panel in self._beside.items():
             drawn = [answer.draw for answer in self._of(kind, kept).values() if answer.draw]
-            updates[panel.picture] = _shown(drawn[0] if drawn else None, 0.0)
+            updates[panel.image] = _shown(drawn[0] if drawn else None, 0.0)
             updates[panel.text] = ""
         return updates
 
     def _draw(self, kind: str, kept: Mapping[str, Answer], position: float) -> Updates:
-        """Draws the pictures of one kind again; the network is not needed for it."""
+        """Draws the images of one kind again; the network is not needed for it."""
         return {
-            self._panels[name].picture: _shown(answer.draw, position)
+            self._panels[name].image: _shown(answer.draw, position)
             for name, answer in self._of(kind, kept).items()
         }
 
@@ -149,7 +149,7 @@ class Page:
             self._caption: "",
             self._controls: gradio.Row(visible=False),
             self._kept: {},
-            **{each.picture: _shown(None, 0.0) for each in panels},
+            **{each.image: _shown(None, 0.0) for each in panels},
             **{each.text: EMPTY for each in panels},
         }
 
@@ -160,10 +160,10 @@ class Page:
 def _panel(title: str, subtitle: str, kind: str) -> Panel:
     with gradio.Column(min_width=NARROWEST):
         gradio.HTML(f"<h2>{html.escape(title)}</h2><p class='hint'>{html.escape(subtitle)}</p>")
-        return Panel(kind, _picture(title), gradio.HTML(EMPTY))
+        return Panel(kind, _image_of(title), gradio.HTML(EMPTY))
 
 
-def _picture(name: str) -> gradio.Image:
+def _image_of(name: str) -> gradio.Image:
     # The default format, WebP, would change the colors.
     return gradio.Image(
         format="png", interactive=False, buttons=["fullscreen"], visible=False, show_label=False,

@@ -61,6 +61,15 @@ QUICK_VARIANTS = {
     "colors-plain": QUICK_PIXELS,
 }  # fmt: skip
 FIGURE_IMAGES = 5
+# Variant after which a figure can be drawn -> the figure, and what it shows.
+CURVES = {"resnet18": ("figure1", "ResNet-18")}
+IMAGES_OF = {
+    "fcn32": ("figure2", "segmentation", "input", {"FCN-32s": "fcn32", "U-Net": "unet"}),
+    "colors-plain": (
+        "figure3", "colorization", "gray",
+        {"with skips": "colors-skips", "without skips": "colors-plain"},
+    ),
+}  # fmt: skip
 
 logger = logging.getLogger("kerasdl")
 
@@ -90,7 +99,7 @@ def reproduce(out, quick=False, seeds=None, values=None, backend_name=None, quie
             raise ConfigError(f"'{key}' is varied by reproduce itself", fix="leave it out")
     name = backend.choose(backend_name or values.pop("backend", None) or "auto")
     seeds = seeds or (1 if quick else 3)
-    folders = {}
+    folders, tables = {}, {}
     for seed in range(seeds):
         for variant in QUICK_VARIANTS if quick else VARIANTS:
             config = _config(variant, seed, quick, {**values, "backend": name})
@@ -99,9 +108,9 @@ def reproduce(out, quick=False, seeds=None, values=None, backend_name=None, quie
                 logger.info("%s, seed %d: %s", variant, seed, folder)
             folders[variant, seed] = run.train(config, folder, quiet=quiet)
             if seed == 0:
-                _write_figures(out, {name: path for (name, number), path in folders.items()
-                                     if number == 0})  # fmt: skip
-    return _publish(out, folders, quick, time.monotonic() - started)
+                first = {name: path for (name, number), path in folders.items() if not number}
+                _draw(out, variant, first, tables)
+    return _publish(out, folders, tables, quick, time.monotonic() - started)
 
 
 def show(documents):
@@ -138,12 +147,11 @@ def _config(variant, seed, quick, values):
     return configuration.Config(**{**recipe, "seed": seed})
 
 
-def _publish(out, folders, quick, seconds):
+def _publish(out, folders, shown, quick, seconds):
     """The tables as Markdown, the scores, and the page."""
     from kerasdl.report import document as rundocument
     from kerasdl.report import html, study, tables
 
-    first = {variant: folder for (variant, seed), folder in folders.items() if seed == 0}
     runs = [rundocument.read(folder) for folder in folders.values()]
     documents = [{**run["scores"], "history": run["history"]} for run in runs]
     (out / "tables.md").write_text(
@@ -171,8 +179,7 @@ def _publish(out, folders, quick, seconds):
         out / run_names.REPORT,
         {
             "runs": runs,
-            "figure2": _figure2(first),
-            "figure3": _figure3(first),
+            **shown,
             "command": shlex.join(["kerasdl", *sys.argv[1:]]),
             "seconds": seconds,
             "environment": runs[0]["environment"],
@@ -182,50 +189,29 @@ def _publish(out, folders, quick, seconds):
     return page, documents
 
 
-def _write_figures(out, first):
-    """Writes the figure whose runs are complete with the run that has just finished.
+def _draw(out, variant, first, tables):
+    """Draws the figure whose runs are complete with the one that has just finished, if any.
 
     Args:
         out: Folder of the reproduction.
-        first: Run folders of the first seed by variant, so far; that run is the last one.
+        variant: The run that has just finished.
+        first: Run folders of the first seed by variant, so far.
+        tables: Image tables by figure; those that are drawn are added.
     """
-    write = {"resnet18": _draw1, "fcn32": _draw2, "colors-plain": _draw3}.get(list(first)[-1])
-    if write:
-        files.make_folder(out / run_names.FIGURES)
-        write(first, out / run_names.FIGURES)
-
-
-def _draw1(first, target):
     from kerasdl.report import figures
 
-    history = run.Run(first["resnet18"]).history
-    figures.training_curves(history, target / "figure1.png", title="ResNet-18")
-
-
-def _draw2(first, target):
-    _draw(_figure2(first), target / "figure2.png")
-
-
-def _draw3(first, target):
-    _draw(_figure3(first), target / "figure3.png")
-
-
-def _draw(table, path):
-    from kerasdl.report import figures
-
-    figures.image_grid(table["rows"], table["columns"], path, legend=table.get("legend"))
-
-
-def _figure2(first):
-    """Image table of the segmentations."""
-    models = {"FCN-32s": first["fcn32"], "U-Net": first["unet"]}
-    return _images("segmentation", models, "input")
-
-
-def _figure3(first):
-    """Image table of the colorizations."""
-    models = {"with skips": first["colors-skips"], "without skips": first["colors-plain"]}
-    return _images("colorization", models, "gray")
+    target = out / run_names.FIGURES
+    files.make_folder(target)
+    if variant in CURVES:
+        history, (name, title) = run.Run(first[variant]).history, CURVES[variant]
+        figures.training_curves(history, target / f"{name}.png", title=title)
+    if variant in IMAGES_OF:
+        name, task, column, models = IMAGES_OF[variant]
+        shown = _images(task, {title: first[each] for title, each in models.items()}, column)
+        figures.image_grid(
+            shown["rows"], shown["columns"], target / f"{name}.png", legend=shown.get("legend")
+        )
+        tables[name] = shown
 
 
 def _images(task_name, folders, input_title):
