@@ -274,13 +274,19 @@ def test_a_video_becomes_a_video_of_the_same_rate(tmp_path):
     assert each[1].name.endswith("clip.mp4#2")
 
 
-def test_an_animation_is_a_video(tmp_path):
+def test_an_animation_is_a_video(tmp_path, monkeypatch, caplog):
     pytest.importorskip("av")
     frames = [Image.new("RGB", (16, 16), (level,) * 3) for level in (0, 200, 60)]
     frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:], duration=50)
     (source,) = sources.find(tmp_path / "a.gif")
     assert source.clip.rate == 20
     assert [int(frame[0, 0, 0]) for frame in source.clip.frames()] == [0, 200, 60]
+    # Without the extra one animation must not keep the photographs beside it from being predicted.
+    save(tmp_path / "b.png", noise(16, 16, 3))
+    monkeypatch.setattr(video, "installed", lambda: False)
+    first, _ = sources.find(tmp_path)
+    assert first.clip is None and first.read().max() == 0
+    assert "only the first of 3 frames" in caplog.text and "kerasdl[video]" in caplog.text
 
 
 def test_bad_videos(tmp_path, monkeypatch):

@@ -3,6 +3,7 @@
 import collections
 import dataclasses
 import glob
+import logging
 import os
 import pathlib
 from collections.abc import Iterator, Sequence
@@ -21,6 +22,8 @@ Images: TypeAlias = Image | Sequence[Image]
 
 SEVERAL = frozenset((".tif", ".tiff", ".gif", ".webp", ".png", ".apng"))  # may have many frames
 PAGED = "TIFF"  # the format whose frames are pages, not moments
+
+logger = logging.getLogger("kerasdl")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,8 +145,13 @@ def _sources(
         for page in range(frames):
             number = f"{page + 1:04d}"
             yield Source(f"{name}_{number}", f"{shown}#{page + 1}", image, page=page)
-    else:
+    elif video.installed():
         yield Source(name, shown, image, clip=video.open_animation(image, frames))
+    else:  # such as one animation in a folder of photographs
+        logger.warning(
+            "only the first of %d frames is predicted: %s (%s)", frames, shown, video.INSTALL
+        )
+        yield Source(name, shown, image)
 
 
 def _frames(path: pathlib.Path) -> tuple[int, str]:

@@ -16,6 +16,7 @@ from kerasdl.data.images import MAX_PIXELS, read_image
 
 SUFFIXES = frozenset((".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv"))
 SUFFIX = ".mp4"  # of the results
+INSTALL = "pip install 'kerasdl[video]'"
 CODECS = (("libx264", {"crf": "18"}), ("mpeg4", {"qscale": "3"}))  # nearly lossless
 
 
@@ -128,13 +129,14 @@ def _reading(path: pathlib.Path) -> Iterator[None]:
         raise DataError(f"not a readable video ({first_line(error)})", path) from error
 
 
+def installed() -> bool:
+    """Whether the extra `video` is installed."""
+    return importlib.util.find_spec("av") is not None
+
+
 def _library(path: pathlib.Path) -> Any:
-    if importlib.util.find_spec("av") is None:
-        raise ConfigError(
-            "videos and animations need PyAV, which is not installed",
-            path,
-            "pip install 'kerasdl[video]'",
-        )
+    if not installed():
+        raise ConfigError("videos need PyAV, which is not installed", path, INSTALL)
     import av
 
     av.logging.set_level(av.logging.ERROR)
