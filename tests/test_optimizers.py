@@ -56,10 +56,18 @@ def reference(values, gradients, rate, momentum, decays, nesterov):
     return found
 
 
+@pytest.fixture(params=[False, True], ids=["cpu", "gpu"])
+def on_gpu(request, monkeypatch):
+    """Whether torch takes the update that never waits for the GPU; it computes anywhere."""
+    if request.param and keras.config.backend() != "torch":
+        pytest.skip("torch only")
+    monkeypatch.setattr(updates, "on_gpu", lambda tensors: request.param)
+
+
 @pytest.mark.parametrize("nesterov", [False, True])
 @pytest.mark.parametrize("momentum", [0.0, 1e-40, 0.9])
 @pytest.mark.parametrize("weight_decay", [0.0, 0.05])
-def test_equals_torch(momentum, weight_decay, nesterov):
+def test_equals_torch(momentum, weight_decay, nesterov, on_gpu):
     if nesterov and not momentum:
         pytest.skip("torch refuses Nesterov without momentum")
     start = numpy.array(START, "float32")
@@ -70,7 +78,7 @@ def test_equals_torch(momentum, weight_decay, nesterov):
 
 
 @pytest.mark.parametrize("nesterov", [False, True])
-def test_any_order_in_memory_and_decay_of_kernels_only(nesterov):
+def test_any_order_in_memory_and_decay_of_kernels_only(nesterov, on_gpu):
     """A kernel kept in PyTorch's order, its gradient in Keras'; a vector that does not decay."""
     random = numpy.random.default_rng(0)
     values = [random.normal(size=shape).astype("float32") for shape in ((2, 3), (3,))]

@@ -154,15 +154,16 @@ class SGD(FastestSGD):
         """The same for all variables at once; Keras calls it instead, on torch only."""
         decays = [self._decay_of(each) for each in variables]
         values = [each.value for each in variables]
+        momenta = None
         if self.momentum:
             places = [self._get_variable_index(each) for each in variables]
             momenta = [self.momentums[place].value for place in places]
-            if updates.torch_momentum(
-                grads, values, momenta, learning_rate, self.momentum, decays, self.nesterov
-            ):
-                return
-        grads = updates.torch_decayed(grads, values, decays)
-        super()._parallel_update_step(grads, variables, learning_rate)
+        options = (momenta, learning_rate, self.momentum, decays, self.nesterov)
+        if updates.on_gpu(values):
+            updates.torch_update(grads, values, *options)
+        elif not (momenta and updates.torch_momentum(grads, values, *options)):
+            grads = updates.torch_decayed(grads, values, decays)
+            super()._parallel_update_step(grads, variables, learning_rate)
 
     def _decay_of(self, variable):
         decays = self.decay_norm_and_bias or len(variable.shape) > 1

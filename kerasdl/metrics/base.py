@@ -35,6 +35,7 @@ class GatedMetric(keras.metrics.Metric):
         self.gate = self.add_variable(
             (), "ones", dtype="int32", aggregation="only_first_replica", name="gate"
         )
+        self._measures = True
 
     @property
     def accumulators(self) -> Sequence[keras.Variable]:
@@ -64,6 +65,11 @@ class GatedMetric(keras.metrics.Metric):
                 fix="compile it as metrics=, not weighted_metrics=",
             )
         ops = keras.ops
+        if keras.config.backend() == "torch":
+            # Calls are never compiled here, and reading the variable would wait for the GPU.
+            if self._measures:
+                self.accumulate(self.increments(y_true, y_pred))
+            return
         increments = ops.cond(
             self.gate > 0,
             lambda: tuple(self.increments(y_true, y_pred)),
@@ -78,6 +84,7 @@ class GatedMetric(keras.metrics.Metric):
 
     def open_gate(self, is_open: bool) -> None:
         """Starts (True) or stops (False) measuring."""
+        self._measures = bool(is_open)
         self.gate.assign(int(is_open))
 
     def get_config(self) -> dict[str, Any]:

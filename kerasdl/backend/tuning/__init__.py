@@ -11,12 +11,13 @@ def tune(model):
     """Tunes a compiled model with a built optimizer for training on this backend."""
     backend = keras.config.backend()
     if backend == "torch":
-        from kerasdl.backend.tuning import torch_graph, torch_layers
+        from kerasdl.backend.tuning import torch_capture, torch_graph, torch_layers
 
         torch_layers.arrange_kernels(model)
         exchange(model, torch_layers.CALLS)
         if "call" not in vars(model):
             model.call = torch_graph.forward(model, model.call)
+            torch_capture.capture(model)
     elif backend == "tensorflow":
         from kerasdl.backend.tuning import tensorflow_layers
 

@@ -17,9 +17,9 @@ def torch_momentum(gradients, variables, momenta, rate, momentum, decays, nester
         nesterov: Whether to use Nesterov momentum, the second formula for v.
 
     Returns:
-        Whether the update was applied. It is not on a GPU, where reading the rate would synchronize
-        every step, for tensors other than float32, or under `torch.compile`, which fuses Keras'
-        formulas itself; nothing is changed then.
+        Whether the update was applied. It is not on a GPU, where reading the rate would wait for
+        the previous step, for tensors other than float32, or under `torch.compile`, which fuses
+        Keras' formulas itself; nothing is changed then.
     """
     import torch
 
@@ -60,6 +60,34 @@ def torch_momentum(gradients, variables, momenta, rate, momentum, decays, nester
             is_first_step=False,
         )
     return True
+
+
+def on_gpu(tensors):
+    """Whether PyTorch computes with these tensors on a GPU."""
+    return tensors[0].is_cuda
+
+
+def torch_update(gradients, variables, momenta, rate, momentum, decays, nesterov):
+    """The same without reading the rate, which stays on the device; also without momentum.
+
+    Args:
+        gradients, variables, momenta, momentum, decays, nesterov: As above; momenta is None without
+            momentum.
+        rate: The learning rate, a tensor of one.
+    """
+    import torch
+
+    steps = torch._foreach_mul(torch_decayed(gradients, variables, decays), rate)
+    if momenta is None:
+        torch._foreach_sub_(variables, steps)
+        return
+    torch._foreach_mul_(momenta, momentum)
+    torch._foreach_sub_(momenta, steps)
+    if nesterov:
+        torch._foreach_add_(variables, momenta, alpha=momentum)
+        torch._foreach_sub_(variables, steps)
+    else:
+        torch._foreach_add_(variables, momenta)
 
 
 def torch_decayed(gradients, variables, decays):
