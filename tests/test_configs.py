@@ -4,8 +4,10 @@ import importlib.util
 import pathlib
 
 import keras
+import layout_sets
 import pytest
 
+import kerasdl
 from kerasdl import models, tasks
 from kerasdl.core import files
 from kerasdl.models import MODELS
@@ -30,7 +32,9 @@ def test_the_script_for_a_gpu_runs_every_full_size_configuration(tmp_path):
     specification = importlib.util.spec_from_file_location("gpu_runs", path)
     script = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(script)
-    full_size = {path.stem for path in CONFIGS if not path.stem.endswith("_scenes")}
+    full_size = {
+        path.stem for path in CONFIGS if path.stem.endswith(("_cifar10", "_camvid", "_fast"))
+    }
     assert {name for name, _, _ in script.RUNS} == full_size
     assert len({script.title(run) for run in script.RUNS}) == len(script.RUNS)
     for run in script.RUNS:
@@ -39,6 +43,19 @@ def test_the_script_for_a_gpu_runs_every_full_size_configuration(tmp_path):
         trial = [words[number + 1] for number, word in enumerate(words) if word == "--set"]
         config = configuration.Config(**configuration.override(values, trial))
         assert (config.epochs, config.batch_size, config.precision) == (1, 2, "float32")
+
+
+@pytest.mark.parametrize("name", ["segmentation_unet_resnet18_pets", "segmentation_fcn8_voc"])
+def test_configurations_of_other_data_train_on_their_published_layout(name, tmp_path):
+    values = files.read_toml(CONFIGS[0].parent / f"{name}.toml")
+    data = layout_sets.voc(tmp_path / "VOC2012")
+    if "pets" in name:
+        data = layout_sets.pets(tmp_path / "pets")
+    tiny = {"image_size": (32, 32), "epochs": 2, "batch_size": 2, "warmup_epochs": 0.5}
+    values |= {**tiny, "data": str(data), "steps_per_epoch": 1, "precision": "float32"}
+    run = kerasdl.train(configuration.Config(**values), out=tmp_path / "run", quiet=True)
+    classes = {score for score in run.metrics["scores"] if score.startswith("iou/")}
+    assert len(classes) == (3 if "pets" in name else 21)
 
 
 def test_the_recipes_of_the_reproduction_are_valid():
