@@ -104,7 +104,7 @@ def trained(monkeypatch):
 
     calls = Trained()
 
-    def train(config, out, quiet=False):
+    def train(config, out, quiet=False, watch=None):
         key = (str(config.model_args["skips"]), config.seed)
         calls.append(key)
         if key in calls.fail:
