@@ -55,6 +55,7 @@ def sweep(settings, task, assignments_grid, seeds, config_file, assignments, bac
     """
     from kerasdl import backend as backends
     from kerasdl.tools import jobs as launchers
+    from kerasdl.tools.jobs import training
     from kerasdl.tools.sweep import plan as sweeps
 
     common = given(task, config_file, assignments, backend, flags)
@@ -74,7 +75,7 @@ def sweep(settings, task, assignments_grid, seeds, config_file, assignments, bac
         document, tables = sweepfolder.publish(plan, finished, failures, command)
         _show(document, tables, plan, as_json)
     if failures:
-        raise sweeps.SweepFailed(failures, len(plan.runs))
+        raise training.RunsFailed(failures, len(plan.runs))
 
 
 def _show(document, shown, plan, as_json):

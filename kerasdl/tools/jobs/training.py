@@ -19,6 +19,7 @@ from kerasdl.runs import names, runfolder
 from kerasdl.runs.run import Run
 
 ATTEMPTS = 3  # of a run whose worker dies
+CANCELLED = 143  # exit code of a run that somebody cancelled
 
 logger = logging.getLogger("kerasdl")
 
@@ -58,6 +59,24 @@ class Outcome:
     message: str = ""
     exit_code: int = 0
     warnings: tuple[str, ...] = ()
+
+
+class RunsFailed(KerasdlError):
+    """Some of several runs failed; the exit code is that of the first failure.
+
+    Args:
+        failures: Errors with `message` and `exit_code`.
+        total: Number of runs.
+    """
+
+    def __init__(self, failures, total):
+        first = failures[0]
+        super().__init__(
+            f"{len(failures)} of {total} runs failed, the first: {first.message}",
+            fix=("the others are in the tables; " if len(failures) < total else "")
+            + "repeat the command to retry these",
+        )
+        self.exit_code = first.exit_code
 
 
 class WorkerDied(Exception):
@@ -165,7 +184,8 @@ def _together(jobs, workers, quiet):
                         running.append((job, workers.submit(job), attempt + 1))
                         continue
                     text = f"{error}, attempt {attempt} of {ATTEMPTS}: {job.folder}"
-                    outcome = Outcome("WorkerDied", text, TrainingFailed.exit_code)
+                    code = CANCELLED if error.final else TrainingFailed.exit_code
+                    outcome = Outcome("WorkerDied", text, code)
                 for line in outcome.warnings:
                     logger.warning("%s: %s", job.label, line)
                 yield job, outcome

@@ -5,7 +5,7 @@ import itertools
 import logging
 import pathlib
 
-from kerasdl.core.errors import ConfigError, KerasdlError
+from kerasdl.core.errors import ConfigError
 from kerasdl.engine import run
 from kerasdl.runs import config as configuration
 from kerasdl.runs import runfolder
@@ -13,19 +13,6 @@ from kerasdl.tools.jobs import training
 from kerasdl.tools.sweep import combine, grid
 
 logger = logging.getLogger("kerasdl")
-
-
-class SweepFailed(KerasdlError):
-    """Some runs of a sweep failed; the exit code is that of the first failure."""
-
-    def __init__(self, failures, total):
-        first = failures[0]
-        super().__init__(
-            f"{len(failures)} of {total} runs failed, the first: {first.message}",
-            fix=("the others are in the tables; " if len(failures) < total else "")
-            + "repeat the command to retry these",
-        )
-        self.exit_code = first.exit_code
 
 
 @dataclasses.dataclass(frozen=True)
