@@ -238,10 +238,10 @@ def test_an_output_that_is_a_file_is_refused(tmp_path):
         planned("skips=all,none", out=tmp_path / "file")
 
 
-def test_a_sweep_without_a_finished_run_has_no_tables():
+def test_a_sweep_without_a_finished_run_has_no_others():
     failure = sweep.Failure("skips all", 0, "loss is not finite", 5)
-    assert "tables" in training.RunsFailed([failure], 2).fix
-    assert "tables" not in training.RunsFailed([failure], 1).fix
+    assert "the others" in training.RunsFailed([failure], 2).fix
+    assert "the others" not in training.RunsFailed([failure], 1).fix
 
 
 def test_combinations_that_do_not_fit_together_are_left_out_and_told(caplog):

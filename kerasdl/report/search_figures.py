@@ -2,11 +2,9 @@
 
 import math
 
-from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from kerasdl.report import canvas, names, runs
-
-PANELS = 3  # panels per row
 
 
 def history(document, path, theme=canvas.LIGHT):
@@ -17,7 +15,7 @@ def history(document, path, theme=canvas.LIGHT):
         path: A path or a binary stream.
         theme: Colors of the page.
     """
-    drawing = canvas.figure(6.6, 2.7, theme)
+    drawing = canvas.figure(3.9, 2.5, theme)
     axes = drawing.subplots()
     finished = _points(axes, document, [each["number"] for each in document["trials"]], theme)
     lower = names.score(document["objective"]).better == "lower"
@@ -39,7 +37,7 @@ def history(document, path, theme=canvas.LIGHT):
 def importance(document, path, theme=canvas.LIGHT):
     """A bar per key: its fraction of the variance of the scores."""
     listed = list(document["importance"].items())[::-1]
-    drawing = canvas.figure(6.6, 0.75 + 0.28 * len(listed), theme)
+    drawing = canvas.figure(3.9, max(1.2, 0.6 + 0.28 * len(listed)), theme)
     axes = drawing.subplots()
     canvas.style(axes, theme, grid="x")
     bars = axes.barh(
@@ -48,37 +46,43 @@ def importance(document, path, theme=canvas.LIGHT):
     axes.bar_label(bars, fmt="%.0f", fontsize=8, color=theme.ink, padding=3)
     axes.set_yticks(range(len(listed)), [key for key, _ in listed], fontsize=8)
     axes.tick_params(axis="y", colors=theme.ink)
-    axes.set_xlim(0, 108)
+    axes.set_xlim(0, 112)
     canvas.title(axes, "Importance (%)", theme)
     canvas.save(drawing, path)
 
 
-def keys(document, path, theme=canvas.LIGHT):
-    """One panel per key: the score of each trial over the value that it had; the best is ringed."""
-    space = document["space"]
-    columns = min(PANELS, len(space))
-    rows = -(-len(space) // columns)
-    drawing = canvas.figure(6.6, 2.3 * rows + 0.2, theme)
-    panels = drawing.subplots(rows, columns, squeeze=False, sharey=True)
-    for axes in panels.flat[len(space) :]:
-        axes.set_visible(False)
-    for axes, key in zip(panels.flat, space, strict=False):
-        choices = [runs.text(value) for value in space[key]["choices"]]
-        places = [each["settings"].get(key) for each in document["trials"]]
-        if choices:
-            places = [None if each is None else choices.index(runs.text(each)) for each in places]
-        _points(axes, document, places, theme)
-        if choices:
-            axes.xaxis.set_major_locator(FixedLocator(range(len(choices))))
-            axes.xaxis.set_major_formatter(FixedFormatter(choices))
-            axes.set_xlim(-0.5, len(choices) - 0.5)
-        elif space[key]["log"]:
-            axes.set_xscale("log")
-            axes.xaxis.set_minor_locator(NullLocator())
-            axes.xaxis.set_major_formatter(FuncFormatter(lambda value, place: f"{value:g}"))
-        else:
-            axes.xaxis.set_major_locator(MaxNLocator(4, integer=isinstance(space[key]["low"], int)))
-        canvas.title(axes, key, theme)
+def values(document, key, path, theme=canvas.LIGHT):
+    """The score of each trial over the value of one key; the best trial is ringed.
+
+    Args:
+        document: Content of tune.json.
+        key: A key of the space.
+        path: A path or a binary stream.
+        theme: Colors of the page.
+    """
+    drawing = canvas.figure(3.3, 2.3, theme)
+    axes = drawing.subplots()
+    dimension = document["space"][key]
+    choices = [runs.text(value) for value in dimension["choices"]]
+    places = [each["settings"].get(key) for each in document["trials"]]
+    if choices:
+        places = [None if each is None else choices.index(runs.text(each)) for each in places]
+    _points(axes, document, places, theme)
+    if choices:
+        axes.set_xticks(range(len(choices)), choices)
+        axes.set_xlim(-0.5, len(choices) - 0.5)
+    elif dimension["log"]:
+        axes.set_xscale("log")
+        few = dimension["high"] < 100 * dimension["low"]
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if few else (1,)))
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, place: f"{value:g}"))
+    else:
+        whole = isinstance(dimension["low"], int)
+        axes.xaxis.set_major_locator(MaxNLocator(5, integer=whole))
+    axes.set_xlabel(key)
+    canvas.style(axes, theme)
+    canvas.title(axes, names.heading(document["objective"]), theme)
     canvas.save(drawing, path)
 
 
@@ -100,5 +104,5 @@ def _points(axes, document, places, theme):
         if drawn[state]:
             axes.plot(*zip(*drawn[state], strict=True), "o", markersize=4.5, alpha=0.85, zorder=2,
                       markerfacecolor=fill, markeredgecolor=theme.colors[0], markeredgewidth=0.9,
-                      label="ended early" if state == "pruned" else "trial")  # fmt: skip
+                      label="ended early" if state == "pruned" else "finished")  # fmt: skip
     return drawn["finished"]

@@ -2,9 +2,10 @@
 
 task, data, objective   the column of the history that was optimized, such as val_mean_iou
 space                   {key: {choices, low, high, log}}
-trials                  [{number, state, value, epochs, seconds, settings, run, note}, ...];
-                        state is finished, pruned, failed or interrupted
+trials                  [{number, state, value, epochs, seconds, settings, run, error, same_as},
+                        ...]; state is finished, pruned, failed or interrupted
 best                    number of the best trial
+keys                    the keys of the configuration that were varied
 importance              {key: fraction}, largest first; empty with too few trials
 configuration, defaults the common configuration, and the default one
 command, seed, environment
@@ -37,7 +38,8 @@ def write(path, document):
         ),
         best=[(key, runs.text(value)) for key, value in best["settings"].items()],
         train=f"kerasdl train {task} --config best.toml",
-        figures=_figures(document),
+        course=_course(document),
+        values=_values(document),
         trials=table(document),
         space=[(key, written(each)) for key, each in document["space"].items()],
         command=document["command"],
@@ -87,8 +89,8 @@ def table(document, most=None):
             names.number(objective, each["value"]),
             *(_short(each["settings"].get(key)) for key in document["space"]),
             str(each["epochs"]),
-            names.duration(each["seconds"]),
-            each["note"] or STATES[each["state"]],
+            names.duration(each["seconds"]).replace(" ", "\u00a0"),
+            f"same as {each['same_as']}" if each["same_as"] is not None else STATES[each["state"]],
         )
         for each in listed[:most]
     ]
@@ -96,6 +98,7 @@ def table(document, most=None):
     notes = (
         "The score is that of the epoch whose weights were kept; of a trial that was ended early, "
         "that of its last epoch.",
+        *(f"Trial {each['number']}: {each['error']}." for each in listed if each["error"]),
         f"{hidden} more trials are on the page." if hidden else "",
     )
     shown = [key.rpartition(".")[2] for key in document["space"]]
@@ -112,7 +115,7 @@ def _facts(document):
     counts = [f"{states.count(state)} {text}" for state, text in STATES.items() if state in states]
     facts = [
         ("trials", f"{len(states)} ({', '.join(counts)})"),
-        ("seed of all", str(document["seed"])),
+        ("seed", str(document["seed"])),
         ("training time", names.duration(sum(each["seconds"] for each in document["trials"]))),
         ("backend", document["environment"]["backend"]),
     ]
@@ -122,29 +125,31 @@ def _facts(document):
     return facts
 
 
-def _figures(document):
-    """The charts with their captions: [(heading, `exhibits.Curves`), ...]."""
+def _course(document):
+    """The course of the search, and the importance of the keys."""
     score = names.score(document["objective"]).label
     best = best_trial(document)
     value = names.number(document["objective"], best["value"], unit=True)
     alt = f"{score} of each trial and the best so far; the best is trial {best['number']}, {value}."
-    found = [
-        _chart("Course", search_figures.history, alt, document,
-               "Ring: the best trial. Hollow: ended early, at its last epoch.")
-    ]  # fmt: skip
+    charts = [embed.chart(search_figures.history, alt, document=document)]
+    caption = "Ring: the best trial. Hollow: ended early, at its last epoch."
     if document["importance"]:
         listed = ", ".join(f"{key} {each:.0%}" for key, each in document["importance"].items())
-        found.append(
-            _chart("Importance", search_figures.importance, f"Importance: {listed}.", document,
-                   "How much the value of each key matters for being among the best trials "
-                   "(PED-ANOVA, Watanabe et al. 2023), of the finished ones. Rough below about 30.")
-        )  # fmt: skip
-    alt = f"{score} over the values of {', '.join(document['space'])}."
-    found.append(_chart("Keys", search_figures.keys, alt, document,
-                        "Each point is a trial. A best value at the end of a range suggests a "
-                        "wider range."))  # fmt: skip
-    return found
+        alt = f"Importance: {listed}."
+        charts.append(embed.chart(search_figures.importance, alt, document=document))
+        caption += (
+            " Importance: how much the value of a key matters for being among the best of the "
+            "finished trials (PED-ANOVA, Watanabe et al. 2023); rough below about 30 of them."
+        )
+    return exhibits.Curves(charts, caption)
 
 
-def _chart(heading, draw, alt, document, caption):
-    return heading, exhibits.Curves([embed.chart(draw, alt, document=document)], caption)
+def _values(document):
+    """One chart per key."""
+    score = names.score(document["objective"]).label
+    charts = [
+        embed.chart(search_figures.values, f"{score} over {key}.", document=document, key=key)
+        for key in document["space"]
+    ]
+    caption = "A best value at the end of a range suggests a wider range."
+    return exhibits.Curves(charts, caption)

@@ -73,7 +73,7 @@ class RunsFailed(KerasdlError):
         first = failures[0]
         super().__init__(
             f"{len(failures)} of {total} runs failed, the first: {first.message}",
-            fix=("the others are in the tables; " if len(failures) < total else "")
+            fix=("the others are finished; " if len(failures) < total else "")
             + "repeat the command to retry these",
         )
         self.exit_code = first.exit_code

@@ -66,17 +66,18 @@ def _trial(plan, trial):
         rows = Run(path).history
     except KerasdlError:
         rows = []
-    same = "same_as" in trial.user_attrs
-    note = trial.user_attrs.get("error", "")
+    same = trial.user_attrs.get("same_as")
+    error = trial.user_attrs.get("error", "")
     return {
         "number": trial.number,
-        "state": "failed" if note else STATES.get(trial.state, "interrupted"),
+        "state": "failed" if error else STATES.get(trial.state, "interrupted"),
         "value": trial.value if trial.state == TrialState.COMPLETE else _last(trial),
         "settings": settings,
-        "epochs": 0 if same else len(rows),
-        "seconds": 0 if same else round(sum(row["seconds"] for row in rows), 3),
+        "epochs": len(rows) if same is None else 0,
+        "seconds": round(sum(row["seconds"] for row in rows), 3) if same is None else 0.0,
         "run": path.name,
-        "note": f"same as {trial.user_attrs['same_as']}" if same else note,
+        "error": error,
+        "same_as": same,
     }
 
 

@@ -225,19 +225,13 @@ def _job(study, plan, trial):
             value = other.value if other.state == TrialState.COMPLETE else None
             study.tell(trial, value, other.state)
             return None
-    label = f"trial {trial.number}: {shown(settings)}"
+    rounded = {k: float(f"{v:.3g}") if isinstance(v, float) else v for k, v in settings.items()}
+    label = combine.label(rounded, {"model_args": config.model_args})
+    label = f"trial {trial.number}: {label}"
     path = folder(plan, trial.number)
     journal = str(plan.out.absolute() / JOURNAL)
     reporter = Reporter(journal, trial.number, plan.objective, config.epochs, plan.prune)
     return training.Job(label, config, path, reporter, trial.number)
-
-
-def shown(settings):
-    """ "filters 16, learning_rate 0.0312"."""
-    return combine.label(
-        {k: float(f"{v:.3g}") if isinstance(v, float) else v for k, v in settings.items()},
-        {"model_args": {}},
-    )
 
 
 def value_of(folder, objective):
