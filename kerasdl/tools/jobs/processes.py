@@ -15,6 +15,7 @@ import threading
 
 from kerasdl.backend import machine
 from kerasdl.core import files
+from kerasdl.core.errors import KerasdlError
 from kerasdl.runs import config as configuration
 from kerasdl.tools.jobs.training import Job, Outcome, WorkerDied, perform
 from kerasdl.tools.workers import SETTINGS
@@ -86,23 +87,30 @@ class Processes:
 
 def packed(job):
     """A job as what `work` takes: a configuration loads its extensions where it is built."""
-    values = configuration.as_dict(job.config)
-    given = {key: values[key] for key in job.config.given}
-    return {"label": job.label, "values": given, "folder": str(job.folder), "watch": job.watch}
+    return {
+        "label": job.label,
+        "values": configuration.as_dict(job.config),
+        "given": job.config.given,
+        "folder": str(job.folder),
+        "watch": job.watch,
+    }
+
+
+def unpacked(packed):
+    """The job of a `packed` one. Raises ConfigError for extensions that cannot be loaded here."""
+    config = configuration.Config(**packed["values"])
+    object.__setattr__(config, "given", packed["given"])
+    return Job(packed["label"], config, pathlib.Path(packed["folder"]), packed["watch"])
 
 
 def work(job):
     """Trains a packed job and returns its `Outcome`; a signal is an outcome too."""
-    from kerasdl.backend import signals
-
     warnings = _Lines(logging.WARNING)
     logger.addHandler(warnings)
     try:
-        config = configuration.Config(**job["values"])
-        path = pathlib.Path(job["folder"])
-        outcome = perform(Job(job["label"], config, path, job["watch"]))
-    except signals.Stopped as error:
-        outcome = Outcome("Stopped", error.what, error.exit_code)
+        outcome = perform(unpacked(job))
+    except KerasdlError as error:
+        outcome = Outcome.of(error)
     finally:
         logger.removeHandler(warnings)
     return Outcome(outcome.error, outcome.message, outcome.exit_code, tuple(warnings.lines))

@@ -97,7 +97,11 @@ class Cluster:
         del self._jobs[handle.job_id]
         try:
             return handle.result()
-        except (submitit.core.utils.UncompletedJobError, submitit.core.utils.FailedJobError):
+        except submitit.core.utils.FailedJobError as error:  # not one of a training
+            lines = [line for line in str(error).splitlines() if "Error: " in line]
+            reason = lines[-1] if lines else first_line(error)
+            raise WorkerDied(f"SLURM job {handle.job_id} failed: {reason}") from None
+        except submitit.core.utils.UncompletedJobError:
             state = handle.get_info(mode="force").get("State", "UNKNOWN")
             raise WorkerDied(
                 f"SLURM job {handle.job_id} ended as {state} (see {handle.paths.stderr})",

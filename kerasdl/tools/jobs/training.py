@@ -60,6 +60,11 @@ class Outcome:
     exit_code: int = 0
     warnings: tuple[str, ...] = ()
 
+    @classmethod
+    def of(cls, error):
+        """The outcome of a run that ended with a `KerasdlError`."""
+        return cls(type(error).__name__, str(error), error.exit_code)
+
 
 class RunsFailed(KerasdlError):
     """Some of several runs failed; the exit code is that of the first failure.
@@ -152,7 +157,7 @@ def perform(job, quiet=True):
     except KerasdlError as error:
         if error.exit_code >= runfolder.SIGNAL_CODES:
             raise
-        return Outcome(type(error).__name__, str(error), error.exit_code)
+        return Outcome.of(error)
     except Exception as error:
         logger.debug("defect in a run", exc_info=True)
         text = f"defect in kerasdl: {type(error).__name__}: {error}: {job.folder}"

@@ -6,6 +6,7 @@ import warnings
 import optuna
 from optuna.trial import TrialState
 
+from kerasdl import data
 from kerasdl.core import files
 from kerasdl.core.errors import KerasdlError
 from kerasdl.report import names, search_page
@@ -34,7 +35,7 @@ def publish(plan, study, command):
     defaults = configuration.Config(**{"task": plan.base.task, "model": run.config.model})
     document = {
         "task": plan.base.task,
-        "data": run.sidecar["data"],
+        "data": data.short_name(run.config.data),
         "command": command,
         "objective": plan.objective,
         "seed": plan.base.seed,
