@@ -101,7 +101,8 @@ import json, multiprocessing, os, pathlib, time
 if multiprocessing.parent_process() or "SUBMITIT_EXECUTOR" in os.environ:
     here = pathlib.Path(__file__)
     with here.with_suffix(".log").open("a") as log:
-        facts = {"cores": sorted(os.sched_getaffinity(0)), "threads": os.environ.get("OMP_NUM_THREADS")}
+        threads = os.environ.get("OMP_NUM_THREADS")
+        facts = {"cores": sorted(os.sched_getaffinity(0)), "threads": threads}
         print(json.dumps({**facts, "pid": os.getpid()}), file=log)
     print("noise")
     if here.stem.startswith("dies"):

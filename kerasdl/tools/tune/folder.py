@@ -1,6 +1,5 @@
 """The artifacts of a search besides its runs: tune.json, best.toml, report.html."""
 
-import dataclasses
 import warnings
 
 import optuna
@@ -39,7 +38,7 @@ def publish(plan, study, command):
         "command": command,
         "objective": plan.objective,
         "seed": plan.base.seed,
-        "space": {key: dataclasses.asdict(each) for key, each in plan.space.items()},
+        "space": {key: each.document for key, each in plan.space.items()},
         "keys": list(plan.keys.values()),
         "best": best.number,
         "importance": _importance(study),

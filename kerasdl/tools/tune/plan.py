@@ -70,7 +70,7 @@ class Plan:
             if key != "epochs":
                 del fixed[key]
         return {
-            "space": {key: dataclasses.asdict(each) for key, each in self.space.items()},
+            "space": {key: each.document for key, each in self.space.items()},
             "configuration": fixed,
         }
 

@@ -199,7 +199,7 @@ def _jobs(study, plan, deadline):
             job = _job(study, plan, trial)
             if job is not None:
                 yield job
-            if study.trials[trial.number].state != TrialState.FAIL:
+            if "skipped" not in study.trials[trial.number].user_attrs:
                 break
 
 

@@ -37,6 +37,11 @@ class Dimension:
     log: bool = False
 
     @property
+    def document(self):
+        """As JSON types."""
+        return {**dataclasses.asdict(self), "choices": list(self.choices)}
+
+    @property
     def ends(self):
         """Values that stand for the others in a check: all of a choice, the ends of a range."""
         return self.choices or (self.low, self.high)
