@@ -10,7 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 import rich.console
-import rich.markup
+import rich.live
+import rich.text
 
 from kerasdl.core.errors import KerasdlError, TrainingFailed
 from kerasdl.report import names as shown_names
@@ -200,7 +201,7 @@ def _wait(running, workers, stop, console):
     """Waits until a run has ended; on a terminal a live line says what is running."""
     shown = contextlib.nullcontext()
     if console is not None and console.is_terminal:
-        shown = console.status("")
+        shown = rich.live.Live(console=console, transient=True)
     with shown as line:
         while not any(workers.done(handle) for _, handle, _ in running):
             stop.check()
@@ -210,13 +211,13 @@ def _wait(running, workers, stop, console):
 
 
 def _told(jobs):
-    """ "skips all, seed 0 (epoch 3/20); skips none, seed 0 (0/20)"."""
+    """ "skips all, seed 0 (3/20 epochs); skips none, seed 0 (0/20 epochs)", on one line."""
     parts = []
     for job in jobs:
         done = runfolder.committed(job.folder / names.CHECKPOINTS)[:1]
         epoch = runfolder.epoch_number(done[0]) if done else 0
         parts.append(f"{job.label} ({epoch}/{job.config.epochs} epochs)")
-    return rich.markup.escape("; ".join(parts))
+    return rich.text.Text("; ".join(parts), no_wrap=True, overflow="ellipsis")
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from kerasdl.core.errors import ConfigError
 from kerasdl.engine import run
-from kerasdl.metrics import direction
+from kerasdl.report import names
 from kerasdl.runs import config as configuration
 from kerasdl.tasks import TASKS
 from kerasdl.tools.sweep import combine
@@ -56,7 +56,7 @@ class Plan:
     @property
     def lower(self):
         """Whether a lower value of the objective is better."""
-        return direction(self.objective) == "min"
+        return names.score(self.objective).better == "lower"
 
     def config(self, settings):
         """(settings that apply, `Config`) of one combination. Raises ConfigError."""
