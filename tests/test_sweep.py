@@ -12,6 +12,7 @@ from kerasdl.backend import signals
 from kerasdl.core.errors import ConfigError, KerasdlError, TrainingFailed
 from kerasdl.engine import run
 from kerasdl.runs import config as configuration
+from kerasdl.tools.jobs import training
 from kerasdl.tools.sweep import folder as sweepfolder
 from kerasdl.tools.sweep import plan as sweep
 
@@ -104,7 +105,7 @@ def trained(monkeypatch):
 
     calls = Trained()
 
-    def train(config, out, quiet=False):
+    def train(config, out, quiet=False, watch=None):
         key = (str(config.model_args["skips"]), config.seed)
         calls.append(key)
         if key in calls.fail:
@@ -237,10 +238,10 @@ def test_an_output_that_is_a_file_is_refused(tmp_path):
         planned("skips=all,none", out=tmp_path / "file")
 
 
-def test_a_sweep_without_a_finished_run_has_no_tables():
+def test_a_sweep_without_a_finished_run_has_no_others():
     failure = sweep.Failure("skips all", 0, "loss is not finite", 5)
-    assert "tables" in sweep.SweepFailed([failure], 2).fix
-    assert "tables" not in sweep.SweepFailed([failure], 1).fix
+    assert "the others" in training.RunsFailed([failure], 2).fix
+    assert "the others" not in training.RunsFailed([failure], 1).fix
 
 
 def test_combinations_that_do_not_fit_together_are_left_out_and_told(caplog):

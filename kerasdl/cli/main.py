@@ -47,6 +47,10 @@ COMMANDS = {
         "kerasdl.cli.sweep:sweep",
         "Train every combination of a grid with several seeds and compare them.",
     ),
+    "tune": Entry(
+        "kerasdl.cli.tune:tune",
+        "Search for the best values of configuration keys on the validation split.",
+    ),
     "report": Entry(
         "kerasdl.cli.report:report",
         "Write a self-contained HTML page about one run, or comparing several.",

@@ -14,6 +14,7 @@ from kerasdl.core.errors import ConfigError
 from kerasdl.runs import checks
 from kerasdl.runs import config as configuration
 from kerasdl.tasks import TASKS, resolve_task
+from kerasdl.tools.jobs import LAUNCHERS
 
 
 class Name(click.ParamType):
@@ -119,6 +120,24 @@ def json_option(function):
     return click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")(
         function
     )
+
+
+def jobs_options(function):
+    """--jobs, --launcher and --slurm: the arguments of `kerasdl.tools.jobs.workers`."""
+    function = click.option(
+        "--slurm", "slurm_options", multiple=True, metavar="KEY=VALUE",
+        help="Option of sbatch for --launcher slurm, such as partition=gpu or time=240 (minutes). "
+        "Repeatable.",
+    )(function)  # fmt: skip
+    function = click.option(
+        "--launcher", type=Name(LAUNCHERS), default="local", show_default=True,
+        help="Where the runs are trained: on this machine, or as jobs of a SLURM cluster.",
+    )(function)  # fmt: skip
+    return click.option(
+        "--jobs", type=click.IntRange(1), metavar="N",
+        help="Runs at a time, which share the cores of this machine; with slurm jobs in the queue "
+        "(default 1, slurm 16).",
+    )(function)  # fmt: skip
 
 
 def complete_assignment(context, parameter, incomplete):

@@ -5,7 +5,7 @@ import json
 import click
 
 from kerasdl.cli.group import common_options
-from kerasdl.cli.options import backend_option, json_option
+from kerasdl.cli.options import backend_option, jobs_options, json_option
 from kerasdl.core import files
 from kerasdl.runs import config as configuration
 
@@ -18,10 +18,12 @@ from kerasdl.runs import config as configuration
 @click.option("--config", "config_file", type=click.Path(), help="TOML file: another recipe.")
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Any key.")
 @backend_option
+@jobs_options
 @json_option
 @common_options
 @click.pass_obj
-def reproduce(settings, quick, out, seeds, data, config_file, assignments, backend, as_json):
+def reproduce(settings, quick, out, seeds, data, config_file, assignments, backend, jobs, launcher,
+              slurm_options, as_json):  # fmt: skip
     """Reproduce the study: train its models; two tables, three figures, one page.
 
     Finished runs are kept; repeat the command to resume.
@@ -29,15 +31,18 @@ def reproduce(settings, quick, out, seeds, data, config_file, assignments, backe
     \b
     Examples:
       kerasdl reproduce --quick
-      kerasdl reproduce --seeds 3 --backend torch
+      kerasdl reproduce --seeds 3 --backend torch --jobs 2
     """
+    from kerasdl.tools import jobs as launchers
     from kerasdl.tools.reproduce import reproduction
 
     values = configuration.override(
         files.read_toml(config_file) if config_file else {}, assignments
     )
+    workers = launchers.workers(out, jobs, launcher, slurm_options)
+    quiet = settings.get("quiet", False)
     page, documents = reproduction.reproduce(
-        out, quick, seeds, {**values, "data": data}, backend, quiet=settings.get("quiet", False)
+        out, quick, seeds, {**values, "data": data}, backend, quiet, workers
     )
     if as_json:
         click.echo(json.dumps({"page": str(page), "runs": documents}, ensure_ascii=False))

@@ -7,7 +7,14 @@ import sys
 import click
 
 from kerasdl.cli.group import common_options
-from kerasdl.cli.options import backend_option, config_options, given, json_option, task_argument
+from kerasdl.cli.options import (
+    backend_option,
+    config_options,
+    given,
+    jobs_options,
+    json_option,
+    task_argument,
+)
 
 
 @click.command()
@@ -22,11 +29,12 @@ from kerasdl.cli.options import backend_option, config_options, given, json_opti
 @backend_option
 @click.option("--out", type=click.Path(), help="Folder of the sweep; the runs go below it.")
 @click.option("--dry-run", is_flag=True, help="Check everything, list the runs, train none.")
+@jobs_options
 @json_option
 @common_options
 @click.pass_obj
 def sweep(settings, task, assignments_grid, seeds, config_file, assignments, backend, out,
-          dry_run, as_json, **flags):  # fmt: skip
+          dry_run, jobs, launcher, slurm_options, as_json, **flags):  # fmt: skip
     """Train every combination of a grid with several seeds and compare them.
 
     \b
@@ -42,8 +50,12 @@ def sweep(settings, task, assignments_grid, seeds, config_file, assignments, bac
       kerasdl sweep segmentation --grid 'skips=all,none,[1,2]' --grid filters=8,16
       kerasdl sweep colorize --grid 'skips=all,none,[2,3,4],[1,3,4]' --seeds 5
       kerasdl sweep segment --grid model=unet,fcn8 --grid learning_rate=0.1,0.03 --dry-run
+      kerasdl sweep segment --grid filters=8,16 --jobs 2
+      kerasdl sweep segment --grid filters=8,16 --launcher slurm --slurm partition=gpu
     """
     from kerasdl import backend as backends
+    from kerasdl.tools import jobs as launchers
+    from kerasdl.tools.jobs import training
     from kerasdl.tools.sweep import plan as sweeps
 
     common = given(task, config_file, assignments, backend, flags)
@@ -54,7 +66,8 @@ def sweep(settings, task, assignments_grid, seeds, config_file, assignments, bac
         click.echo(json.dumps(listed) if as_json else "\n".join(listed))
         return
     quiet = settings.get("quiet", False)
-    finished, failures = sweeps.train(plan, quiet)
+    workers = launchers.workers(plan.out, jobs, launcher, slurm_options)
+    finished, failures = sweeps.train(plan, quiet, workers)
     if finished:
         from kerasdl.tools.sweep import folder as sweepfolder
 
@@ -62,7 +75,7 @@ def sweep(settings, task, assignments_grid, seeds, config_file, assignments, bac
         document, tables = sweepfolder.publish(plan, finished, failures, command)
         _show(document, tables, plan, as_json)
     if failures:
-        raise sweeps.SweepFailed(failures, len(plan.runs))
+        raise training.RunsFailed(failures, len(plan.runs))
 
 
 def _show(document, shown, plan, as_json):

@@ -63,24 +63,26 @@ class StopOnBadLoss(keras.callbacks.Callback):
             )
 
 
-class Track(keras.callbacks.Callback):
-    """Sends the epochs of a run to trackers once they are committed.
+class Watch(keras.callbacks.Callback):
+    """Passes on the epochs of a run once they are committed.
 
     Args:
-        session: The `kerasdl.report.trackers.Session`.
+        watchers: Functions of the rows of the history, such as that of a tracker or a pruner; an
+            exception ends the training.
         state: The `kerasdl.runs.checkpoint.RunState`.
     """
 
-    def __init__(self, session, state):
+    def __init__(self, watchers, state):
         super().__init__()
-        self.session = session
+        self.watchers = watchers
         self.state = state
 
     def on_epoch_begin(self, epoch, logs=None):
-        self.session.rows(self.state.rows)
+        for watcher in self.watchers:
+            watcher(self.state.rows)
 
     def on_train_end(self, logs=None):
-        self.session.rows(self.state.rows)
+        self.on_epoch_begin(None)
 
 
 class WarnAboutGray(keras.callbacks.Callback):

@@ -40,7 +40,7 @@ def build(config, task, dataset, image_size=None):
     )
 
 
-def fit(folder, config, task, dataset, stop, quiet=False, group=ALONE, tracking=None):
+def fit(folder, config, task, dataset, stop, quiet=False, group=ALONE, watchers=()):
     """Trains the run in `folder` to its end and saves its best model there.
 
     A run with progressive sizes is one fit per size, each of which resumes from the state that the
@@ -54,7 +54,7 @@ def fit(folder, config, task, dataset, stop, quiet=False, group=ALONE, tracking=
         stop: The active `kerasdl.backend.signals.StopOnSignal`.
         quiet: No progress on standard error.
         group: The `kerasdl.backend.distribution.Group`, whose scope is active.
-        tracking: The `kerasdl.report.trackers.Session`, or None.
+        watchers: Functions of the rows of the history, called after the commit of an epoch.
 
     Raises:
         TrainingFailed: The loss is not finite, or there is no best model in the end.
@@ -64,10 +64,10 @@ def fit(folder, config, task, dataset, stop, quiet=False, group=ALONE, tracking=
     while not finished:
         done = runfolder.committed(folder.checkpoints)
         stage = stages.at_epoch(config, runfolder.epoch_number(done[0]) if done else 0)
-        finished = _fit_stage(folder, config, stage, task, dataset, stop, quiet, group, tracking)
+        finished = _fit_stage(folder, config, stage, task, dataset, stop, quiet, group, watchers)
 
 
-def _fit_stage(folder, config, stage, task, dataset, stop, quiet, group, tracking):
+def _fit_stage(folder, config, stage, task, dataset, stop, quiet, group, watchers):
     """Trains the epochs of one stage; returns whether the run is finished.
 
     If a damaged state sets the run back to an earlier stage, nothing is trained.
@@ -111,7 +111,7 @@ def _fit_stage(folder, config, stage, task, dataset, stop, quiet, group, trackin
                 shuffle=False,
                 verbose=0,
                 callbacks=_callbacks(
-                    state, metrics, group.watch(stop, batches, validation), progress, tracking
+                    state, metrics, group.watch(stop, batches, validation), progress, watchers
                 ),
             )
             finished = stage.end >= config.epochs or state.stopped_by == "early_stopping"
@@ -174,7 +174,7 @@ def _run_state(folder, config, stage, monitor, batches, group):
     )
 
 
-def _callbacks(state, metrics, watching, progress, tracking):
+def _callbacks(state, metrics, watching, progress, watchers):
     """The callbacks of `fit`, in the order they need: logs first, the commit last."""
     return [
         callbacks.WithoutTrainingValues(gated_names(metrics)),
@@ -185,7 +185,7 @@ def _callbacks(state, metrics, watching, progress, tracking):
         *state.callbacks,
         progress,
         callbacks.WarnAboutGray(),
-        *([callbacks.Track(tracking, state)] if tracking else []),
+        callbacks.Watch(watchers, state),
         state,
     ]
 

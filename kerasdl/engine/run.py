@@ -7,6 +7,7 @@ trainer class: `model.compile`, `model.fit` and callbacks are the trainer.
 import logging
 import os
 import pathlib
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from kerasdl import backend, data, tasks
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from kerasdl.engine.prediction.predictor import Predictor
     from kerasdl.engine.prediction.sources import Images
     from kerasdl.runs.runfolder import RunFolder
+
+Watch = Callable[[list[dict[str, Any]]], None]  # what is called with the rows of a history
 
 logger = logging.getLogger("kerasdl")
 
@@ -73,6 +76,7 @@ def train(
     overwrite: bool = False,
     allow_data_change: bool = False,
     quiet: bool = False,
+    watch: Watch | None = None,
 ) -> Run:
     """Trains one model as configured; resumes if the run was interrupted.
 
@@ -82,6 +86,8 @@ def train(
         overwrite: Remove an earlier run in the folder.
         allow_data_change: Resume although the data changed since the run began.
         quiet: No progress on standard error.
+        watch: Called with the rows of the history after each epoch is saved; an exception ends the
+            training.
 
     Returns:
         The `Run`.
@@ -100,12 +106,13 @@ def train(
         config = changed(config, data=data.absolute(config.data))
         config = changed(config, precision=decided_precision(config, engine, path, overwrite))
         quiet = quiet or not group.is_main
-        return Run(_train(group, config, path, engine, overwrite, allow_data_change, quiet))
+        return Run(_train(group, config, path, engine, overwrite, allow_data_change, quiet, watch))
 
 
 def _train(
     group: "Group", config: Config, path: pathlib.Path, engine: str,
     overwrite: bool, allow_data_change: bool, quiet: bool,
+    watch: Watch | None,
 ) -> pathlib.Path:  # fmt: skip
     """`train` in one of the processes of a group."""
     from kerasdl.backend import distribution, signals
@@ -151,7 +158,8 @@ def _train(
         backend.prepare(config.seed, config.precision, config.deterministic)
         with failures.training_errors(folder.path, config.batch_size, config.image_size):
             with distribution.scope(group):
-                fitting.fit(folder, config, task, dataset, stop, quiet, group, tracking)
+                watchers = [tracking.rows, *([watch] if watch and group.is_main else [])]
+                fitting.fit(folder, config, task, dataset, stop, quiet, group, watchers)
             stop.check()
             if group.is_main:
                 publishing.finish(folder.path, config, task, dataset)

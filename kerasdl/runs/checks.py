@@ -22,7 +22,7 @@ def typed(key: str, value: typing.Any, kind: typing.Any) -> typing.Any:
     if origin is tuple:
         return _sequence(key, value, typing.get_args(kind)[0])
     if key == "time_budget" and isinstance(value, str):
-        return _seconds(key, value)
+        return seconds(key, value)
     if origin is float and type(value) is int:
         return float(value)
     if origin is float and isinstance(value, str):
@@ -53,7 +53,7 @@ def _sequence(key: str, value: typing.Any, kind: type) -> tuple[typing.Any, ...]
     raise ConfigError(f"'{key}' must be {expected}, received {value!r}")
 
 
-def _seconds(key: str, text: str) -> float:
+def seconds(key: str, text: str) -> float:
     """Seconds of "1h30m", "10m", "90s" or "600"."""
     number = r"(\d+(?:\.\d+)?)"
     found = re.fullmatch(rf"(?:{number}h)?(?:{number}m)?(?:{number}s?)?", text.strip().lower())

@@ -37,6 +37,8 @@ EXTRAS = {
     "tensorboard": (("tensorboard",), "--log tensorboard"),
     "mlflow": (("mlflow",), "--log mlflow"),
     "wandb": (("wandb",), "--log wandb"),
+    "tune": (("optuna",), "kerasdl tune"),
+    "slurm": (("submitit",), "--launcher slurm"),
     "test": (("pytest", "sklearn"), "the tests"),
 }
 

@@ -13,6 +13,7 @@ from kerasdl.core.errors import ConfigError
 from kerasdl.engine import run
 from kerasdl.runs import config as configuration
 from kerasdl.runs import names as run_names
+from kerasdl.tools.jobs import training
 
 # What two CPU cores train in minutes: 1000 images, and therefore small batches, without
 # which 20 epochs are too few steps. Epochs, optimizer, rate and its drops are the study's.
@@ -63,18 +64,21 @@ QUICK_VARIANTS = {
 FIGURE_IMAGES = 5
 # Variant after which a figure can be drawn -> the figure, and what it shows.
 CURVES = {"resnet18": ("figure1", "ResNet-18")}
-IMAGES_OF = {
-    "fcn32": ("figure2", "segmentation", "input", {"FCN-32s": "fcn32", "U-Net": "unet"}),
-    "colors-plain": (
+# Figure, task, title of the inputs, and the variants whose predictions it shows.
+IMAGES_OF = (
+    ("figure2", "segmentation", "input", {"FCN-32s": "fcn32", "U-Net": "unet"}),
+    (
         "figure3", "colorization", "gray",
         {"with skips": "colors-skips", "without skips": "colors-plain"},
     ),
-}  # fmt: skip
+)  # fmt: skip
 
 logger = logging.getLogger("kerasdl")
 
 
-def reproduce(out, quick=False, seeds=None, values=None, backend_name=None, quiet=False):
+def reproduce(
+    out, quick=False, seeds=None, values=None, backend_name=None, quiet=False, workers=None
+):
     """Trains the study's models and writes its tables and figures.
 
     Args:
@@ -84,12 +88,13 @@ def reproduce(out, quick=False, seeds=None, values=None, backend_name=None, quie
         values: Configuration keys that override the recipe, for all models.
         backend_name: Backend, see `kerasdl.backend.choose`.
         quiet: No progress.
+        workers: What `kerasdl.tools.jobs.workers` returns.
 
     Returns:
         The page's path and the list of scores documents.
 
     Raises:
-        KerasdlError: A training failed.
+        RunsFailed: Some trainings failed; the others are finished.
     """
     started = time.monotonic()
     out = pathlib.Path(out)
@@ -99,18 +104,28 @@ def reproduce(out, quick=False, seeds=None, values=None, backend_name=None, quie
             raise ConfigError(f"'{key}' is varied by reproduce itself", fix="leave it out")
     name = backend.choose(backend_name or values.pop("backend", None) or "auto")
     seeds = seeds or (1 if quick else 3)
-    folders, tables = {}, {}
-    for seed in range(seeds):
-        for variant in QUICK_VARIANTS if quick else VARIANTS:
-            config = _config(variant, seed, quick, {**values, "backend": name})
-            folder = out / _folder(quick, seed) / variant
-            if not quiet:
-                logger.info("%s, seed %d: %s", variant, seed, folder)
-            folders[variant, seed] = run.train(config, folder, quiet=quiet)
-            if seed == 0:
-                first = {name: path for (name, number), path in folders.items() if not number}
-                _draw(out, variant, first, tables)
-    return _publish(out, folders, tables, quick, time.monotonic() - started)
+    values["backend"] = name
+    jobs = [
+        training.Job(
+            f"{variant}, seed {seed}",
+            _config(variant, seed, quick, values),
+            out / _folder(quick, seed) / variant,
+            key=(variant, seed),
+        )
+        for seed in range(seeds)
+        for variant in (QUICK_VARIANTS if quick else VARIANTS)
+    ]
+    first, failures, tables = {}, [], {}
+    for job, outcome in training.train_listed(jobs, workers, quiet):
+        variant, seed = job.key
+        if outcome.error:
+            failures.append(outcome)
+        elif seed == 0:
+            first[variant] = job.folder
+            _draw(out, variant, first, tables)
+    if failures:
+        raise training.RunsFailed(failures, len(jobs))
+    return _publish(out, [job.folder for job in jobs], tables, quick, time.monotonic() - started)
 
 
 def show(documents):
@@ -152,7 +167,7 @@ def _publish(out, folders, shown, quick, seconds):
     from kerasdl.report import document as rundocument
     from kerasdl.report import html, study, tables
 
-    runs = [rundocument.read(folder) for folder in folders.values()]
+    runs = [rundocument.read(folder) for folder in folders]
     documents = [{**run["scores"], "history": run["history"]} for run in runs]
     (out / "tables.md").write_text(
         "\n\n".join(
@@ -190,7 +205,7 @@ def _publish(out, folders, shown, quick, seconds):
 
 
 def _draw(out, variant, first, tables):
-    """Draws the figure whose runs are complete with the one that has just finished, if any.
+    """Draws the figures whose runs are complete with the one that has just finished.
 
     Args:
         out: Folder of the reproduction.
@@ -205,8 +220,9 @@ def _draw(out, variant, first, tables):
     if variant in CURVES:
         history, (name, title) = run.Run(first[variant]).history, CURVES[variant]
         figures.training_curves(history, target / f"{name}.png", title=title)
-    if variant in IMAGES_OF:
-        name, task, column, models = IMAGES_OF[variant]
+    for name, task, column, models in IMAGES_OF:
+        if variant not in models.values() or not set(models.values()) <= set(first):
+            continue
         shown = _images(task, {title: first[each] for title, each in models.items()}, column)
         figures.image_grid(
             shown["rows"], shown["columns"], target / f"{name}.png", legend=shown.get("legend")

@@ -1,0 +1,1 @@
+"""Search for the best configuration on the validation split, with Optuna."""
