@@ -100,8 +100,8 @@ class Config:
         "Model", metavar="FILE|MODULE", resumable=True,
     )  # fmt: skip
     weights: str = _key(
-        "", "Weights to start from: a run, a .keras file, or imagenet.", "Model",
-        flag=True, metavar="RUN|FILE|imagenet",
+        "", "Weights to start from: a run, a .keras file, a ResNet-18 of torchvision or timm "
+        "(.pth, .safetensors), or imagenet.", "Model", flag=True, metavar="RUN|FILE|imagenet",
     )  # fmt: skip
     freeze: bool = _key(
         False, "Freeze the layers that were initialized from the weights.", "Model", flag=True
