@@ -79,10 +79,10 @@ def push(folder: pathlib.Path, name: str, public: bool = False) -> str:
 def _fetched(run: str) -> pathlib.Path:
     name, _, revision = run.removeprefix(PREFIX).partition("@")
     api = _api()
-    listed: list[str] = []
+    listed = []
     with contextlib.suppress(Exception):  # the next call says why, unless the cache has the run
-        listed = api.list_repo_files(name, revision=revision or None)
-    foreign = [each for each in listed if not _is_known(each)]
+        listed = api.model_info(name, revision=revision or None).siblings
+    foreign = [each.rfilename for each in listed if not _is_known(each.rfilename)]
     if foreign:
         raise ModelFileError(f"not a run, the repository holds {foreign[0]}", run)
     with _one_line(run, ModelFileError):
@@ -113,13 +113,16 @@ def _refuse_extensions(folder: pathlib.Path, run: str) -> None:
 def _api():
     """The client. Raises ConfigError if it is not installed."""
     try:
-        import huggingface_hub
+        from huggingface_hub import HfApi
+        from huggingface_hub.utils import disable_progress_bars
+        from huggingface_hub.utils import logging as client_logging
     except ImportError:
         raise ConfigError(
             "runs on the hub need the package huggingface_hub", fix="pip install 'kerasdl[hub]'"
         ) from None
-    huggingface_hub.utils.disable_progress_bars()
-    return huggingface_hub.HfApi(library_name="kerasdl")
+    disable_progress_bars()
+    client_logging.set_verbosity_error()  # what matters is raised
+    return HfApi(library_name="kerasdl")
 
 
 @contextlib.contextmanager
