@@ -30,11 +30,12 @@ from kerasdl.engine import step  # noqa: E402
 from kerasdl.runs.config import Config  # noqa: E402
 
 CLASSES = 10
-# Model -> its configuration; the sizes of a short training on processors.
+# Model -> its configuration: small images and batches, so that the update is much of a step.
 MODELS = {
-    "resnet18": {"task": "classification", "model_args": {"stem": "imagenet"}, "batch_size": 16},
-    "unet": {"task": "segmentation", "model_args": {"filters": 16}, "batch_size": 8},
+    "resnet18": {"task": "classification", "model_args": {"stem": "imagenet"}, "batch_size": 8},
+    "unet": {"task": "segmentation", "model_args": {"filters": 16}, "batch_size": 4},
 }
+IMAGE_SIZE = 32
 PLAIN = {
     "sgd": lambda config: keras.optimizers.SGD(
         config.learning_rate, config.momentum, weight_decay=config.weight_decay
@@ -47,7 +48,9 @@ PLAIN = {
 
 def prepare(name, optimizer, ours):
     """A compiled model and a random batch."""
-    config = Config(model=name, optimizer=optimizer, learning_rate=1e-3, **MODELS[name])
+    config = Config(
+        model=name, optimizer=optimizer, learning_rate=1e-3, image_size=IMAGE_SIZE, **MODELS[name]
+    )
     keras.utils.set_random_seed(0)
     model = models.build(name, (*config.image_size, 3), CLASSES, **config.model_args)
     step.assemble(model, config, losses.build(config.loss))

@@ -39,7 +39,9 @@ def assert_read(path, state):
 @pytest.mark.parametrize("zipped", [True, False])
 @pytest.mark.parametrize("wrapper", [None, "state_dict", "model"])
 def test_files_of_pytorch(tmp_path, state, zipped, wrapper):
-    saved = {"epoch": 3, "best": [0.5, None], wrapper: state} if wrapper else state
+    momenta = {"state": {0: {"momentum": torch.ones(3)}}}
+    training = {"epoch": 3, "best": [0.5, None], wrapper: state, "optimizer": momenta}
+    saved = training if wrapper else state
     torch.save(saved, tmp_path / "a.pth", _use_new_zipfile_serialization=zipped)
     assert_read(tmp_path / "a.pth", state)
 

@@ -133,7 +133,8 @@ def copy_weights(weights, target):
 
 def is_state_dict(weights):
     """Whether the weights are named as a state dict of PyTorch, by torchvision's names."""
-    return pathlib.Path(weights).suffix in statedict.SUFFIXES and not hub.is_remote(weights)
+    path = pathlib.Path(weights)
+    return path.suffix in statedict.SUFFIXES and not (hub.is_remote(path) or path.is_dir())
 
 
 def require(weights):

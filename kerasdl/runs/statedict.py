@@ -118,10 +118,9 @@ def _legacy(content: io.BytesIO) -> Arrays:
         raise ValueError("not written by torch.save, or by PyTorch before 0.4")
     _run(content)  # the version
     _run(content)  # facts about the machine
-    tensors = _tensors(_run(content))
-    sizes = {
-        each.storage.key: numpy.dtype(each.storage.dtype).itemsize for each in tensors.values()
-    }
+    storages: list[_Storage] = []
+    tensors = _tensors(_run(content, storages))
+    sizes = {each.key: numpy.dtype(each.dtype).itemsize for each in storages}
     stored = {}
     for key in _run(content):
         (count,) = struct.unpack("<q", content.read(8))
@@ -129,8 +128,13 @@ def _legacy(content: io.BytesIO) -> Arrays:
     return _arrays(tensors, stored)
 
 
-def _run(stream: io.BytesIO) -> Any:
-    """What the program at the position of the stream makes. Raises for all but plain values."""
+def _run(stream: io.BytesIO, storages: list[_Storage] | None = None) -> Any:
+    """What the program at the position of the stream makes. Raises for all but plain values.
+
+    Args:
+        stream: Left at the end of the program.
+        storages: Gets each reference to the bytes of a tensor.
+    """
     stack: list[Any] = []
     marks: list[list[Any]] = []
     memo: dict[int, Any] = {}
@@ -169,6 +173,8 @@ def _run(stream: io.BytesIO) -> Any:
                 stack.append(_named(argument))
             case "BINPERSID":
                 stack.append(_storage(stack.pop()))
+                if storages is not None:
+                    storages.append(stack[-1])
             case "REDUCE":
                 arguments = stack.pop()
                 stack.append(_call(stack.pop(), arguments))
