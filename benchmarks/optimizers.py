@@ -93,8 +93,8 @@ def main():
     parser.add_argument("--rounds", type=int, default=12, help="pairs of blocks")
     parser.add_argument("--out", help="file to append one JSON line per model and optimizer to")
     arguments = parser.parse_args()
-    for name in MODELS:
-        for optimizer in PLAIN:
+    for optimizer in PLAIN:
+        for name in MODELS:
             wall, processor = measure(name, optimizer, arguments.steps, arguments.rounds)
             row = {
                 "command": " ".join(["python", *sys.argv]),

@@ -1,5 +1,6 @@
 """`--batch-size auto`: the largest power of two that fits the memory of the GPU."""
 
+import gc
 import logging
 import math
 import os
@@ -66,6 +67,8 @@ def largest(attempt: Callable[[int], object], most: int) -> int:
                 raise
             logger.debug("batches of %d do not fit", size)
             return False
+        finally:
+            gc.collect()  # models have reference cycles, and hold their memory until then
         return True
 
     limit = 2 ** int(math.log2(max(1, most)))
