@@ -132,7 +132,7 @@ def copy_weights(weights, target):
 
 
 def is_state_dict(weights):
-    """Whether the weights are named as a state dict of PyTorch, by torchvision's names."""
+    """Whether the weights are a file of PyTorch or safetensors, by its suffix."""
     path = pathlib.Path(weights)
     return path.suffix in statedict.SUFFIXES and not (hub.is_remote(path) or path.is_dir())
 
