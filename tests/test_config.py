@@ -50,7 +50,7 @@ def test_toml_round_trip():
         ({"epochs": 2.5}, "'epochs' must be an integer, received 2.5"),
         ({"epochs": True}, "'epochs' must be an integer, received True"),
         ({"epochs": 0}, "'epochs' must be at least 1, received 0"),
-        ({"batch_size": -1}, "'batch_size' must be at least 1, received -1"),
+        ({"batch_size": -1}, "'batch_size' must be at least 0, received -1"),
         ({"learning_rate": 0}, "'learning_rate' must be above 0, received 0"),
         ({"learning_rate": float("nan")}, "'learning_rate' must be a finite number"),
         ({"momentum": 1.0}, "'momentum' must be below 1, received 1"),

@@ -136,3 +136,82 @@ def test_event_files_hold_each_epoch_once_without_tensorflow(run):
     assert ("train", "configuration") in found
     assert found["test", "figures/curves"][0][0] == 6
     assert ("test", "iou/sky") not in found
+
+
+def resumed_and_finished(path, name):
+    """Sends two epochs, is killed, goes on to the end and sends the results."""
+    with pytest.raises(RuntimeError), trackers.Session(path, [name]) as session:
+        session.rows(ROWS[:2])
+        raise RuntimeError("killed")
+    with trackers.Session(path, [name]) as session:
+        session.rows(ROWS)
+        session.results()
+
+
+def test_an_mlflow_run_is_continued_with_each_epoch_once(run, tmp_path, monkeypatch):
+    """In files, as MLflow wrote them before it had servers: no server, no network."""
+    mlflow = pytest.importorskip("mlflow")
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", (tmp_path / "mlruns").as_uri())
+    resumed_and_finished(run, "mlflow")
+    client = mlflow.MlflowClient()
+    experiment = client.get_experiment_by_name("kerasdl").experiment_id
+    (found,) = client.search_runs([experiment])
+    assert found.info.status == "FINISHED" and found.info.run_name == "run"
+    losses = client.get_metric_history(found.info.run_id, "val_loss")
+    assert [(each.step, each.value) for each in losses] == [
+        (row["epoch"], pytest.approx(row["val_loss"])) for row in ROWS
+    ]
+    scores = client.get_metric_history(found.info.run_id, "test_mean_iou")
+    assert [(each.step, each.value) for each in scores] == [(6, 0.25)]
+    assert found.data.params["task"] == "segmentation" and found.data.params["epochs"] == "6"
+    figures = {each.path for each in client.list_artifacts(found.info.run_id, "figures")}
+    assert "figures/curves.png" in figures
+
+
+def wandb_records(path):
+    """The records of an offline run: a log in LevelDB's format, blocks of 32 KiB after a header."""
+    from wandb.proto import wandb_internal_pb2
+
+    data, place, whole = path.read_bytes(), 7, b""
+    while place < len(data):
+        left = 32768 - place % 32768
+        if left < 7:
+            place += left
+            continue
+        size, kind = int.from_bytes(data[place + 4 : place + 6], "little"), data[place + 6]
+        whole += data[place + 7 : place + 7 + size]
+        place += 7 + size
+        if kind in (1, 4):  # whole, or its last part
+            record = wandb_internal_pb2.Record()
+            record.ParseFromString(whole)
+            whole = b""
+            yield record
+
+
+def test_an_offline_wandb_run_is_continued_with_each_epoch_once(run, monkeypatch):
+    pytest.importorskip("wandb")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    for name in ("WANDB_X_DISABLE_STATS", "WANDB_X_DISABLE_META", "WANDB_DISABLE_GIT"):
+        monkeypatch.setenv(name, "true")  # faster
+    resumed_and_finished(run, "wandb")
+    rows, ids, keys, summary = [], set(), set(), {}
+    for file in sorted(run.glob("wandb/offline-run-*/*.wandb")):
+        for record in wandb_records(file):
+            if record.HasField("history"):
+                items = {"/".join(each.nested_key) or each.key: json.loads(each.value_json)
+                         for each in record.history.item}  # fmt: skip
+                rows += [items] if "val_loss" in items else []
+            elif record.HasField("run"):
+                ids.add(record.run.run_id)
+                keys |= {each.key for each in record.run.config.update}
+            elif record.HasField("summary"):
+                summary |= {"/".join(each.nested_key) or each.key: each.value_json
+                            for each in record.summary.update}  # fmt: skip
+    assert [(row["epoch"], row["val_loss"]) for row in rows] == [
+        (row["epoch"], pytest.approx(row["val_loss"])) for row in ROWS
+    ]
+    assert ids == {json.loads((run / names.TRACKERS).read_text())["wandb"]["id"]}
+    assert {"task", "epochs", "learning_rate"} <= keys
+    assert summary["test/mean_iou"] == "0.25"
+    assert list(run.glob("wandb/offline-run-*/files/media/images/figures/curves*.png"))

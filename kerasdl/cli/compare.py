@@ -6,6 +6,7 @@ from kerasdl.cli.group import SuggestingGroup, common_options
 from kerasdl.cli.options import json_option, with_extensions
 from kerasdl.core.errors import ConfigError
 from kerasdl.runs import config as configuration
+from kerasdl.runs import hub
 
 DIFFERENT = 3  # exit code if backends differ by more than the tolerance
 
@@ -88,7 +89,6 @@ def compare_backends(run, models, sizes, backends, precisions, tolerance, step_t
             models or "all", sizes or ("64x64",), assignments, batch_size,
             with_extensions({}).get("extensions", ()),
         )  # fmt: skip
-        folder = pathlib.Path(out or "saved_models/compare")
     else:
         if models or sizes:
             raise ConfigError(
@@ -96,12 +96,13 @@ def compare_backends(run, models, sizes, backends, precisions, tolerance, step_t
                 "leave them out, or leave RUN out",
             )  # fmt: skip
         subjects = [cases.of_run(run, assignments, batch_size)]
-        folder = pathlib.Path(out or pathlib.Path(run) / "compare")
+    written = None if run is None or hub.is_remote(run) else run
+    folder = pathlib.Path(out or pathlib.Path(written or "saved_models") / "compare")
     document = comparing.compare(
         subjects, chosen, precisions, samples, steps,
         {"logits": tolerance, "gradient_step": step_tolerance},
     )  # fmt: skip
-    page = comparing.publish(document, folder, run)
+    page = comparing.publish(document, folder, written)
     if as_json:
         click.echo(comparing.as_json(document))
     else:

@@ -55,6 +55,10 @@ COMMANDS = {
         "kerasdl.cli.report:report",
         "Write a self-contained HTML page about one run, or comparing several.",
     ),
+    "push": Entry(
+        "kerasdl.cli.push:push",
+        "Upload a finished run to the Hugging Face hub, with its model card.",
+    ),
     "runs": Entry(
         "kerasdl.cli.runs:runs_group", "List the runs below a folder, or remove their checkpoints."
     ),

@@ -94,7 +94,10 @@ def backend_option(function):
 
 def run_option(function):
     return click.option(
-        "--run", type=click.Path(), help="Run folder; default: the newest finished run of the task."
+        "--run",
+        type=click.Path(),
+        metavar="RUN",
+        help="Run folder, or hf:USER/NAME; default: the newest finished run of the task.",
     )(function)
 
 

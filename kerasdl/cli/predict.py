@@ -25,8 +25,9 @@ STDIN = "-"
 @task_argument
 @click.argument("images", nargs=-1, required=True, type=click.Path(allow_dash=True))
 @click.option("--run", "runs", multiple=True, type=click.Path(),
-              help="Run folder, or a file of kerasdl export; default: the newest finished run of "
-              "the task. Several are compared: each has a subfolder of its name.")  # fmt: skip
+              help="Run folder, hf:USER/NAME, or a file of kerasdl export; default: the newest "
+              "finished run of the task. Several are compared: each has a subfolder of its "
+              "name.")  # fmt: skip
 @click.option("--out", type=click.Path(), help="Folder for masks or colorized images.")
 @click.option("--overwrite", is_flag=True, help="Replace existing results.")
 @click.option("--top", type=click.IntRange(1), default=3, show_default=True,

@@ -18,7 +18,7 @@ from kerasdl.backend import memory, precision
 from kerasdl.backend.distribution import ALONE
 from kerasdl.core.errors import ConfigError, KerasdlError
 from kerasdl.data.base import Dataset
-from kerasdl.engine import evaluation, fitting, step
+from kerasdl.engine import batch_size, evaluation, fitting, step
 from kerasdl.metrics.base import open_gates
 from kerasdl.runs import auto, names, runfolder
 from kerasdl.runs import run as reader
@@ -60,7 +60,7 @@ def facts_of(dataset: Dataset, annotation: str, engine: str) -> auto.Facts:
 def settle(
     config: Config, dataset: Dataset, engine: str, folder: str | os.PathLike | None = None
 ) -> tuple[Config, list[auto.Decision]]:
-    """The configuration with the decisions of the recipe `auto`; unchanged with other recipes.
+    """The configuration with the decisions of the recipe `auto`, and a batch size for "auto".
 
     Args:
         config: Configuration; keys that were given are kept.
@@ -70,8 +70,16 @@ def settle(
             stays, because the times of steps would be measured differently now.
 
     Raises:
-        ConfigError: `epochs` is set beside a time budget, or the budget is too short.
+        ConfigError: `epochs` is set beside a time budget, or the budget is too short; the batch
+            size is "auto" without a GPU.
     """
+    if not config.batch_size:
+
+        def attempt(tried: Config) -> auto.Times:
+            return measure(settle(tried, dataset, engine)[0], dataset)
+
+        images = len(dataset.splits["train"])
+        config = batch_size.decided(config, images, engine, folder, attempt)
     if config.recipe != "auto" or config.given >= set(auto.KEYS):
         return config, []
     if config.time_budget and "epochs" in config.given:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from kerasdl import backend, data, tasks
 from kerasdl.backend import precision
-from kerasdl.runs import names
+from kerasdl.core.errors import ConfigError
+from kerasdl.runs import hub, names
 from kerasdl.runs import run as reader
 from kerasdl.runs.config import Config, changed
 from kerasdl.runs.run import ROOT
@@ -96,6 +97,8 @@ def train(
         KerasdlError: A subclass, with the exit code of the failure.
     """
     path = default_folder(config) if out is None else pathlib.Path(out)
+    if hub.is_remote(path):
+        raise ConfigError("a run on the hub cannot be trained", path, "--weights of it, with --out")
     engine = chosen_backend(config, path, overwrite)
     from kerasdl.backend import distribution
     from kerasdl.report import trackers
@@ -224,7 +227,7 @@ def evaluate(
     """Scores the best model of a run.
 
     Args:
-        run: The `Run`, or the path of its folder.
+        run: The `Run`, or the path of its folder, or "hf:USER/NAME".
         split: "test", "validation" or "train".
         data_name: Data other than the run's, with the same classes.
         batch_size: Batch size other than the run's.
@@ -270,8 +273,8 @@ def predict(
     """Predictions of a run's best model for images of any size.
 
     Args:
-        run: The `Run`, the path of its folder, or that of a file written by `kerasdl export`, which
-            needs neither Keras nor a backend.
+        run: The `Run`, the path of its folder, "hf:USER/NAME", or a file written by `kerasdl
+            export`, which needs neither Keras nor a backend.
         images: A path, a pattern such as "photos/**/*.jpg", an array uint8 (height, width, 3), or a
             list of these. A folder means all images below it.
         out: Folder for masks and colored images; nothing is written if None.
@@ -314,6 +317,8 @@ def is_exported(path: str | os.PathLike[str]) -> bool:
     """Whether a path is a model file rather than a run folder."""
     from kerasdl.runs import runtimes
 
+    if hub.is_remote(path):
+        return False
     return pathlib.Path(path).is_file() or runtimes.find_format(path) is not None
 
 

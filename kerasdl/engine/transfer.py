@@ -7,8 +7,8 @@ import pathlib
 
 from kerasdl.core import files
 from kerasdl.core.errors import ConfigError, ModelFileError
-from kerasdl.models import MODELS, imagenet
-from kerasdl.runs import modelfile, names
+from kerasdl.models import MODELS, imagenet, torch_resnet
+from kerasdl.runs import hub, modelfile, names, statedict
 from kerasdl.runs.run import Run
 
 # Layers of the residual body, shared by classifiers and dense prediction models.
@@ -25,7 +25,8 @@ def start(model, config, folder):
 
     Args:
         model: The untrained model.
-        config: Configuration; `weights` is a run folder, a `.keras` file, "imagenet" or empty.
+        config: Configuration; `weights` is a run, a `.keras` file, a state dict of PyTorch,
+            "imagenet" or empty.
         folder: The acquired `kerasdl.runs.runfolder.RunFolder`.
 
     Raises:
@@ -54,12 +55,14 @@ def start(model, config, folder):
         logger.warning(
             "not initialized: %s is %s in the weights, %s here%s", name, theirs, ours, stem
         )
+    head = is_state_dict(config.weights) and _copy_head(weights, model)
     folder.write_json(
         names.INIT_WEIGHTS,
         {
             "weights": config.weights,
             "sha256": digest,
             "layers": copied,
+            "head": head,
             "refused": [[name, list(theirs), list(ours)] for name, theirs, ours in refused],
         },
     )
@@ -128,20 +131,56 @@ def copy_weights(weights, target):
     return copied, refused, [layer.name for layer in body]
 
 
+def is_state_dict(weights):
+    """Whether the weights are a file of PyTorch or safetensors, by its suffix."""
+    path = pathlib.Path(weights)
+    return path.suffix in statedict.SUFFIXES and not (hub.is_remote(path) or path.is_dir())
+
+
 def require(weights):
     """Raises ModelFileError if the weights are a path that does not exist."""
-    if weights and weights != "imagenet" and not pathlib.Path(weights).expanduser().exists():
+    if not weights or weights == "imagenet" or hub.is_remote(weights):
+        return
+    if not pathlib.Path(weights).expanduser().exists():
         raise ModelFileError("no such model file or run", weights)
+
+
+def _copy_head(weights, model):
+    """Copies the classifier of a state dict if the model has as many classes; says what it did.
+
+    Not part of the body: it is not frozen with it.
+    """
+    there = weights.get(torch_resnet.HEAD)
+    if there is None:
+        logger.info("the file has no head (fc)")
+        return False
+    ours = next((each for each in model.layers if each.name == torch_resnet.HEAD), None)
+    fits = ours is not None and [w.shape for w in ours.weights] == [v.shape for v in there]
+    classes = len(there[-1])
+    if fits:
+        ours.set_weights(there)
+        logger.info("initialized too: the head (fc), %d classes", classes)
+    else:
+        logger.info(
+            "left out: the head (fc), %d classes there, %d outputs here", classes,
+            model.output_shape[-1],
+        )  # fmt: skip
+    return fits
 
 
 def _read(source):
     """The weights of a name, run folder or file, and the file's checksum or None.
 
-    They are read by layer name, so a file needs no model.json next to it.
+    They are read by layer name, so a `.keras` file needs no model.json next to it.
     """
     if source == "imagenet":
         return weights_of(imagenet.resnet18()), None
-    path = pathlib.Path(source).expanduser()
+    path = hub.local(source).expanduser()
     if path.is_dir():
         path = Run(path).best_model
+    elif is_state_dict(source):
+        try:
+            return torch_resnet.convert(statedict.read(path)), files.sha256(path)
+        except ModelFileError as error:
+            raise ModelFileError(error.what, path, error.fix) from error
     return modelfile.read_weights(path), files.sha256(path)

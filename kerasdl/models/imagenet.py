@@ -1,7 +1,7 @@
 """ResNet-18 with the ImageNet weights that keras-hub publishes, converted to our layers."""
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy
 
@@ -15,6 +15,7 @@ PRESET = "resnet_18_imagenet"
 # What the preset was trained with: x = (image - mean) / deviation, the image in [0, 1].
 MEAN = numpy.array([0.485, 0.456, 0.406], dtype="float32")
 DEVIATION = numpy.array([0.229, 0.224, 0.225], dtype="float32")
+Weights: TypeAlias = dict[str, list[numpy.ndarray]]
 FALLBACK = "start from a .keras file or a run of your own"
 
 _BLOCK = re.compile(r"stack(\d+)_block(\d+)_([012])_(conv|bn)")
@@ -47,11 +48,6 @@ def resnet18() -> "keras.Model":
 def convert(backbone: "keras.Model") -> "keras.Model":
     """Our ResNet-18 whose output for an image x is the backbone's for (x - mean) / deviation.
 
-    The normalization goes into the first layers: kernels k[c] / deviation[c], and the constant
-    -sum_c k[c] mean[c] / deviation[c] into the mean that batch normalization subtracts. That is
-    exact except in a border of three pixels, where our image is padded with black and theirs with
-    the mean.
-
     Args:
         backbone: A Keras model with the layer names of keras-hub's `ResNetBackbone`.
 
@@ -65,14 +61,29 @@ def convert(backbone: "keras.Model") -> "keras.Model":
     if set(theirs) != set(ours):
         odd = sorted(set(theirs) ^ set(ours))[0]
         raise ConfigError(f"the layers are not those of ResNet-18, such as {odd}", PRESET)
-    for name, values in theirs.items():
-        if name == "stem_convolution":
-            shift = (values[0] * (MEAN / DEVIATION)[:, None]).sum(axis=(0, 1, 2))
-            values = [values[0] / DEVIATION[:, None]]
+    for name, values in with_normalization(theirs).items():
         ours[name].set_weights(values)
-    gamma, beta, mean, variance = ours["stem_norm"].get_weights()
-    ours["stem_norm"].set_weights([gamma, beta, mean + shift, variance])
     return model
+
+
+def with_normalization(weights: Weights) -> Weights:
+    """The weights of a network for images in [0, 1], from those for (image - mean) / deviation.
+
+    The normalization goes into the first layers: kernels k[c] / deviation[c], and the constant
+    -sum_c k[c] mean[c] / deviation[c] into the mean that batch normalization subtracts. That is
+    exact except in a border of three pixels, where our image is padded with black and theirs with
+    the mean.
+
+    Args:
+        weights: Arrays by our layer names.
+    """
+    (kernel,) = weights["stem_convolution"]
+    gamma, beta, mean, variance = weights["stem_norm"]
+    shift = (kernel * (MEAN / DEVIATION)[:, None]).sum(axis=(0, 1, 2))
+    return weights | {
+        "stem_convolution": [kernel / DEVIATION[:, None]],
+        "stem_norm": [gamma, beta, mean + shift, variance],
+    }
 
 
 def our_name(name: str) -> str | None:

@@ -23,6 +23,8 @@ def typed(key: str, value: typing.Any, kind: typing.Any) -> typing.Any:
         return _sequence(key, value, typing.get_args(kind)[0])
     if key == "time_budget" and isinstance(value, str):
         return seconds(key, value)
+    if key == "batch_size" and isinstance(value, str):
+        return _batch_size(key, value)
     if origin is float and type(value) is int:
         return float(value)
     if origin is float and isinstance(value, str):
@@ -61,6 +63,13 @@ def seconds(key: str, text: str) -> float:
         raise ConfigError(f"'{key}' must be a time, such as 10m, 1h30m or 90s, received {text!r}")
     hours, minutes, seconds = (float(part or 0) for part in found.groups())
     return 3600 * hours + 60 * minutes + seconds
+
+
+def _batch_size(key: str, text: str) -> int:
+    """The number; 0 for "auto"."""
+    if text == "auto" or text.isdecimal():
+        return 0 if text == "auto" else int(text)
+    raise ConfigError(f"'{key}' must be an integer or auto, received {text!r}")
 
 
 def _noun(kind: type, many: bool = False) -> str:

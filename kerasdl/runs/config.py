@@ -100,8 +100,8 @@ class Config:
         "Model", metavar="FILE|MODULE", resumable=True,
     )  # fmt: skip
     weights: str = _key(
-        "", "Weights to start from: a run, a .keras file, or imagenet.", "Model",
-        flag=True, metavar="RUN|FILE|imagenet",
+        "", "Weights to start from: a run, a .keras file, a ResNet-18 of torchvision or timm "
+        "(.pth, .safetensors), or imagenet.", "Model", flag=True, metavar="RUN|FILE|imagenet",
     )  # fmt: skip
     freeze: bool = _key(
         False, "Freeze the layers that were initialized from the weights.", "Model", flag=True
@@ -111,14 +111,9 @@ class Config:
         flag=True, metavar=lambda: "|".join(data.forms()),
     )  # fmt: skip
     image_size: tuple[int, int] = _key(
-        (64, 64),
-        "Size of the images in training.",
-        "Data",
-        flag=True,
-        metavar="HEIGHTxWIDTH",
-        low=8,
-        high=8192,
-    )
+        (64, 64), "Size of the images in training.", "Data",
+        flag=True, metavar="HEIGHTxWIDTH", low=8, high=8192,
+    )  # fmt: skip
     resize: str = _key(
         "", "How images are resized: crop keeps the aspect ratio; empty: by task.", "Data",
         choices=("crop", "stretch"),
@@ -161,7 +156,10 @@ class Config:
     steps_per_epoch: int = _key(
         0, "Steps of an epoch; 0: one pass over the data.", "Training", low=0
     )
-    batch_size: int = _key(128, "Images per step.", "Training", low=1, flag=True)
+    batch_size: int = _key(
+        128, "Images per step; auto (0): the largest power of two that fits the GPU's memory.",
+        "Training", low=0, flag=True, metavar="NUMBER|auto",
+    )  # fmt: skip
     optimizer: str = _key(
         "sgd", "Optimizer, by Keras' name.", "Training", choices=OPTIMIZERS, flag=True
     )

@@ -67,7 +67,7 @@ def complete(values: Mapping[str, Any]) -> dict[str, Any]:
     found = {**FAST, **values}
     found.setdefault("progressive_sizes", _sizes(found))
     found.setdefault("epochs", _epochs(found["progressive_sizes"]))
-    batch_size = found.get("batch_size", RATE_BATCH_SIZE)
+    batch_size = found.get("batch_size") or RATE_BATCH_SIZE  # 0 is decided later, then asked again
     found.setdefault("learning_rate", RATE * batch_size / RATE_BATCH_SIZE)
     if found["lr_schedule"] != "plateau":
         found.setdefault("warmup_epochs", WARMUP_FRACTION * found["epochs"])
@@ -120,6 +120,9 @@ def check(config: "Config") -> None:
         raise ConfigError(
             "'time_budget' is measured on one device", fix="distribute = 'none', or set epochs"
         )
+    if not config.batch_size and (config.time_budget or config.distribute != "none"):
+        key = "time_budget" if config.time_budget else "distribute"
+        raise ConfigError(f"batch size 'auto' with '{key}'", fix="--batch-size NUMBER")
     sizes = config.progressive_sizes
     if list(sizes) != sorted(set(sizes)) or any(not 10 <= size < 100 for size in sizes):
         raise ConfigError(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from kerasdl.core import extensions, files
 from kerasdl.core.errors import ConfigError, KerasdlError, ModelFileError
-from kerasdl.runs import checks, names, sidecar
+from kerasdl.runs import checks, hub, names, sidecar
 from kerasdl.runs import config as configuration
 from kerasdl.tasks import resolve_task
 
@@ -29,11 +29,11 @@ class Run:
     Each file is read once, on first access. Raises ModelFileError if a file is missing or damaged.
 
     Args:
-        path: The folder; it need not exist.
+        path: The folder, which need not exist, or "hf:USER/NAME", which is fetched.
     """
 
     def __init__(self, path: str | os.PathLike):
-        self.path = pathlib.Path(path)
+        self.path = hub.local(path)
 
     def __fspath__(self) -> str:
         return str(self.path)
@@ -204,7 +204,7 @@ def find(paths: collections.abc.Iterable[str | os.PathLike]) -> list[pathlib.Pat
     """The finished runs among folders: run folders themselves, or all runs below others.
 
     Args:
-        paths: Folders.
+        paths: Folders, or runs on the hub.
 
     Returns:
         Run folders in the order given, those below one folder by name, without duplicates.
@@ -213,7 +213,7 @@ def find(paths: collections.abc.Iterable[str | os.PathLike]) -> list[pathlib.Pat
         ModelFileError: There is no run in a folder, or none that is finished.
     """
     found: dict[pathlib.Path, pathlib.Path] = {}
-    for path in map(pathlib.Path, paths):
+    for path in map(hub.local, paths):
         if not path.is_dir():
             raise ModelFileError("no such run folder", path)
         runs = list(below(path))

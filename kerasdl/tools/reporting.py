@@ -8,7 +8,7 @@ from kerasdl.core.errors import ConfigError, KerasdlError
 from kerasdl.report import document as rundocument
 from kerasdl.report import stored
 from kerasdl.report.runs import with_distinct_labels
-from kerasdl.runs import names
+from kerasdl.runs import hub, names
 from kerasdl.runs.run import Run, find
 
 MARK = b'<meta name="generator" content="kerasdl">'
@@ -21,8 +21,8 @@ def report(paths, out=None, title=None, details=True, command=None, backend_name
 
     Args:
         paths: Run folders, or folders with runs below them.
-        out: The HTML file; if None, report.html in the folder of a single run, else in the current
-        folder.
+        out: The HTML file; if None, report.html in the folder of a single run, else (and for a run
+            on the hub) in the current folder.
         title: Heading of a page of several runs.
         details: Whether a page of several runs has a section for each model.
         command: Command shown on a page of several runs.
@@ -38,7 +38,8 @@ def report(paths, out=None, title=None, details=True, command=None, backend_name
     """
     folders = find(paths)
     single = len(folders) == 1
-    out = pathlib.Path(out or (folders[0] / names.REPORT if single else names.REPORT))
+    into = single and not hub.is_remote(paths[0])
+    out = pathlib.Path(out or (folders[0] / names.REPORT if into else names.REPORT))
     _refuse_foreign(out)
     documents = [{**_document(folder, backend_name), "run": str(folder)} for folder in folders]
     from kerasdl.report import html

@@ -77,6 +77,10 @@ class Batches(keras.utils.PyDataset):
         replicas=None,
         rest="drop",
     ):
+        if batch_size < 1:
+            raise ConfigError(
+                "batch size 'auto' is for train, plan and lr-find", fix="set a number"
+            )
         super().__init__(workers=1)
         self.source = source
         self.prepare = prepare

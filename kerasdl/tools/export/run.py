@@ -10,7 +10,7 @@ from typing import Any
 from kerasdl import backend
 from kerasdl.core import errors, extensions
 from kerasdl.core.errors import ConfigError, KerasdlError, ModelFileError
-from kerasdl.runs import names, runtimes
+from kerasdl.runs import hub, names, runtimes
 from kerasdl.runs.run import Run
 from kerasdl.tools import workers
 from kerasdl.tools.export import layouts
@@ -71,7 +71,7 @@ def export(
     its own.
 
     Args:
-        run: The `Run`, or the path of its folder.
+        run: The `Run`, or the path of its folder, or "hf:USER/NAME".
         format: One of `kerasdl.runs.runtimes.FORMATS`.
         out: The file; for SavedModel and a layout the folder. Default: in the run folder.
         dynamic: Whether height and width are free (multiples of the stride).
@@ -89,13 +89,15 @@ def export(
         ExportDiffers: The file differs from the run beyond the tolerance.
         ModelFileError: The run has no model.
     """
+    if out is None and hub.is_remote(run):
+        raise ConfigError("where the export of a run on the hub goes is not said", run, "--out")
     opened = Run(run)
     kind = runtimes.FORMATS.require(format)
     check_options(kind, half, int8, layout)
     _ = opened.config, opened.best_model
     opened.require_consistent()
     _require_installed(kind)
-    request = Request(str(run), format, "", dynamic, half, int8, layout, images)
+    request = Request(str(opened), format, "", dynamic, half, int8, layout, images)
     target = pathlib.Path(out) if out is not None else default_path(request)
     if layout:
         target /= layouts.model_name(opened.path)

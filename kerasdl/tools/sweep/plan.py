@@ -116,7 +116,10 @@ def _cells(base, common, wanted, keys, settle):
         settings = dict(zip(wanted, combination, strict=True))
         settings, values = combine.combine(base, common, keys, settings)
         try:
-            values = configuration.as_dict(settle(configuration.Config(**values)))
+            made = configuration.Config(**values)
+            if not made.batch_size:
+                raise ConfigError("a sweep has no batch size 'auto'", fix="--batch-size NUMBER")
+            values = configuration.as_dict(settle(made))
         except ConfigError as error:
             if len(combine.TOGETHER & set(keys.values())) < 2:
                 raise
