@@ -149,8 +149,8 @@ def runs(count, work):
     from kerasdl import backend
 
     backend.choose("torch")
-    from kerasdl.report import grouping, html, runs
     from kerasdl.report import document as documents
+    from kerasdl.report import grouping, html, runs
     from kerasdl.runs import overview
     from kerasdl.runs.run import find
     from kerasdl.tools.sweep import folder as sweepfolder
@@ -281,7 +281,7 @@ def apart(axis, size):
 
 
 def exponent(sizes, values):
-    """Slope of a straight line through the logarithms (least squares); None for too small values."""
+    """Slope of a straight line through the logarithms (least squares); None with a zero."""
     if min(values) <= 0:
         return None
     x, y = [math.log(each) for each in sizes], [math.log(each) for each in values]
@@ -315,7 +315,9 @@ def markdown(rows):
     for row in rows:
         unit = row["measure"].endswith("bytes") or row["measure"] == "memory"
         values = ", ".join(f"{v / 2**20:.1f}" if unit else f"{v:.3g}" for v in row["values"])
-        slopes = [f"{row[key]:.2f}" for key in ("exponent", "last_exponent")]
+        slopes = [
+            "–" if row[key] is None else f"{row[key]:.2f}" for key in ("exponent", "last_exponent")
+        ]
         at = ", ".join(f"{each:,}" for each in row["sizes"])
         kind = "MiB" if unit else "s"
         lines.append(f"| {row['axis']} | {row['measure']} ({kind}) | {at} | {values} | "

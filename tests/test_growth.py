@@ -1,6 +1,7 @@
 """Work that must not grow with the square of the data; counted, not timed."""
 
 import collections
+import json
 
 import pytest
 from PIL import Image
@@ -9,6 +10,7 @@ from kerasdl.data.folder import mask_scan
 from kerasdl.data.folder.layouts import folders
 from kerasdl.data.inspect import check
 from kerasdl.engine import datasets
+from kerasdl.runs import history
 from kerasdl.runs.config import Config
 
 
@@ -67,3 +69,23 @@ def test_masks_of_one_class_are_not_compared_again_with_each_batch_read(tmp_path
     (finding,) = [each for each in report.findings if each.severity == "error"]
     assert f"all {count} training masks hold class 1 only" in finding.what
     assert sum(looked) < 2 * count
+
+
+def test_a_row_of_the_history_is_encoded_once_however_many_epochs_follow(monkeypatch):
+    encoded = []
+    plain = json.dumps
+    monkeypatch.setattr(history.json, "dumps", lambda row: encoded.append(row) or plain(row))
+    texts, rows = history.Texts(), []
+    for epoch in range(50):
+        rows = [*rows, {"epoch": epoch + 1, "loss": 0.5}]
+        assert json.loads(texts.json(rows)) == rows
+    assert encoded == rows
+
+
+def test_a_column_that_comes_later_is_empty_in_the_rows_before():
+    texts = history.Texts()
+    assert texts.csv([]) == "\n"
+    assert texts.csv([{"epoch": 1, "loss": 0.5}]) == "epoch,loss\n1,0.5\n"
+    rows = [{"epoch": 1, "loss": 0.5}, {"epoch": 2, "loss": 0.25, "val": None}, {"epoch": 3}]
+    assert texts.csv(rows) == "epoch,loss,val\n1,0.5,\n2,0.25,\n3,,\n"
+    assert history.Texts().csv(rows) == texts.csv(rows)
