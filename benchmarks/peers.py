@@ -12,8 +12,9 @@ command     seconds of a command that trains three epochs: start, training, vali
 prediction  images per second for 1, 64 and 1,000 files, start included and not
 
 The network, the files (PNG, made here), flip, crop by 4 pixels and batch are the same; each peer
-reads with its own input pipeline. `peers-requirements.txt` says how to make VENV. Peers that are not installed are left out and named. Adds to
-`benchmarks/results/peers.json` and writes `peers.md` from all of it.
+reads with its own input pipeline. `peers-requirements.txt` says how to make VENV. Peers that are
+not installed are left out and named. Adds to `benchmarks/results/peers.json` and writes `peers.md`
+from all of it.
 """
 
 import argparse
