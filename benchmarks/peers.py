@@ -74,10 +74,12 @@ class Cell:
         return "classification" if self.model == "resnet18" else "segmentation"
 
 
-def planned(peers, model, precision):
+def planned(peers, model, precision, only=None):
     """The cells of a network whose peers are installed and can train it, and those left out."""
     found, missing = [], []
     for name, backend in peers:
+        if only and name not in only:
+            continue
         if (name == "lightning-smp") != (model == "unet-resnet18") and name in (
             "lightning", "lightning-smp", "fastai", "ultralytics",
         ):  # fmt: skip
@@ -97,7 +99,7 @@ def training(root, options):
     rows, missing = [], []
     for model in options.model:
         for precision in options.precision or cells.quick_precisions():
-            wanted, absent = planned(PEERS, model, precision)
+            wanted, absent = planned(PEERS, model, precision, options.peer)
             missing += absent
             job = {"timeout": options.timeout}
 
@@ -117,7 +119,7 @@ def prediction(root, options):
     files = [str(path) for path, _ in peer_data.files(root / "classification", "train")]
     rows, missing = [], []
     for count in COUNTS:
-        wanted, missing = planned(PREDICTORS, "resnet18", "float32")
+        wanted, missing = planned(PREDICTORS, "resnet18", "float32", options.peer)
         images = [files[each % len(files)] for each in range(count)]
 
         def start(cell, job, images=images):
@@ -146,7 +148,7 @@ def command(root, options):
     """Seconds of a command of three epochs, in alternating order."""
     rows, missing = [], []
     for model in options.model:
-        wanted, absent = planned(PEERS, model, "float32")
+        wanted, absent = planned(PEERS, model, "float32", options.peer)
         missing += absent
         spent = {cell: [] for cell in wanted}
         errors = {}
@@ -285,6 +287,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("kind", choices=TABLES)
     parser.add_argument("--model", action="append", choices=MODELS)
+    parser.add_argument("--peer", action="append", help="only these; repeatable")
     parser.add_argument("--precision", action="append", choices=cells.MEASURED_PRECISIONS)
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--images", type=int, default=320, help="training images: an epoch")
