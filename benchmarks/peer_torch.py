@@ -7,9 +7,9 @@ import numpy
 from peer_data import BATCH, CLASSES, PAD, SIDE, files
 from peer_training import FOREVER, MOMENTUM, RATE, WORKERS
 
-# The network of kerasdl at the same multiplications: transposed convolutions halve the channels
-# before the skip connection, smp's decoder concatenates all of them and so has narrower stages.
-SMP_DECODER = 13
+# Width of smp's decoder at full size for the multiplications of kerasdl's, which has 16 there (157
+# and 153 million at 64x64): smp does not halve the channels before it concatenates the skip.
+SMP_DECODER = 14
 
 
 def vision():

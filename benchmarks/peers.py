@@ -222,7 +222,8 @@ def compared(measured, images):
 
 def quartiles(values):
     """Lower quartile, median, upper quartile."""
-    low, median, high = statistics.quantiles(values, n=4) if len(values) > 1 else values * 3
+    several = values if len(values) > 1 else values * 2
+    low, median, high = statistics.quantiles(several, n=4, method="inclusive")
     return {"low": low, "median": median, "high": high}
 
 
