@@ -26,7 +26,6 @@ class Clock:
 
     def __init__(self):
         self.first_step = None
-        self.facts = {}
         self._results, self._turns = queue.SimpleQueue(), queue.SimpleQueue()
 
     def epoch_began(self):
@@ -42,7 +41,6 @@ class Clock:
                 "seconds": time.perf_counter() - self._began,
                 "first_step_seconds": self.first_step,
                 "peak_bytes": memory(),
-                **self.facts,
             }
         )
         self._turns.get()
@@ -67,8 +65,6 @@ class Clock:
 
 class NoClock:
     """For a training that runs to its end at once."""
-
-    facts = {}
 
     def epoch_began(self):
         pass
@@ -212,7 +208,8 @@ def keras_pydataset(data, split):
 
     class Files(keras.utils.PyDataset):
         def __init__(self):
-            super().__init__(workers=WORKERS, max_queue_size=8)
+            super().__init__(workers=WORKERS, max_queue_size=4)  # as many as kerasdl
+
             self.files = files(data, split)
             self.random = numpy.random.default_rng(0)
             self.order = numpy.arange(len(self.files))
@@ -247,15 +244,17 @@ def keras_pydataset(data, split):
     return Files()
 
 
+def torch_peer(job, clock, epochs):
+    """The training of `peer_torch` that the peer is named after."""
+    import peer_torch
+
+    getattr(peer_torch, job["peer"].partition("-")[0])(job, clock, epochs)
+
+
 TRAININGS = {
     "kerasdl": kerasdl,
     "kerasdl-uncached": kerasdl,
     "keras-dataset": keras_fit,
     "keras-pydataset": keras_fit,
-    **{
-        name: lambda *arguments, name=name: getattr(
-            __import__("peer_torch"), name.partition("-")[0]
-        )(*arguments)
-        for name in ("lightning", "lightning-smp", "fastai", "ultralytics")
-    },
+    **dict.fromkeys(("lightning", "lightning-smp", "fastai", "ultralytics"), torch_peer),
 }

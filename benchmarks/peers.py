@@ -231,8 +231,11 @@ def markdown(document):
     """All results as tables."""
     parts = [f"# Beside peers\n\n{document['machine']}\n"]
     for kind, found in document["results"].items():
-        parts.append(f"## {kind.capitalize()}\n\n`{found['command']}`, {found['when']}, load "
-                     f"{found['load']:.1f} at the end\n")  # fmt: skip
+        runs = [
+            f"`{run['command']}`, {run['when']}, load {run['load']:.1f} at the end.\n"
+            for run in found["runs"]
+        ]
+        parts += [f"## {kind.capitalize()}\n", *runs]
         columns, line = TABLES[kind]
         parts.append("\n".join([
             "| " + " | ".join(columns) + " |", "|" + "---|" * len(columns),
@@ -307,13 +310,15 @@ def main():
     if not machine.bfloat16_in_hardware() and not options.precision:
         missing.append("bfloat16: this processor has no instructions for it")
     document["machine"] = machine.description()
-    document["results"][options.kind] = {
-        "command": " ".join(["python", "benchmarks/peers.py", *sys.argv[1:]]),
-        "when": time.strftime("%Y-%m-%d"),
-        "load": os.getloadavg()[0],
-        "rows": rows,
-        "missing": list(dict.fromkeys(missing)),
-    }
+    found = document["results"].setdefault(options.kind, {"runs": [], "rows": [], "missing": []})
+    made = {row["model"] for row in rows}
+    found["rows"] = [row for row in found["rows"] if row["model"] not in made] + rows
+    found["missing"] = list(dict.fromkeys([*found["missing"], *missing]))
+    words = " ".join(["python", "benchmarks/peers.py", *sys.argv[1:]])
+    found["runs"] = [run for run in found["runs"] if run["command"] != words]
+    found["runs"].append(
+        {"command": words, "when": time.strftime("%Y-%m-%d"), "load": os.getloadavg()[0]}
+    )
     options.out.write_text(json.dumps(document, indent=1) + "\n")
     options.out.with_suffix(".md").write_text(markdown(document))
     print(markdown(document))
