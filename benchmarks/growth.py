@@ -6,7 +6,7 @@ Each axis is measured at four sizes, each size in a process of its own, by the p
 one thread, which other work on the machine hardly changes. The exponent is that of a power law
 through the four sizes (log-log), and through the last two, where fixed costs matter least: 1 is
 proportional, 2 is quadratic. `--scale` reduces all sizes, for a trial. Writes
-`benchmarks/results/growth.json`, `.md` and `.png`.
+`benchmarks/results/growth.json` and `.md`, and `docs/figures/growth.png`.
 """
 
 import argparse
@@ -132,6 +132,8 @@ def main():
     parser.add_argument("axes", nargs="*", help=f"of {', '.join(AXES)}; all if none is named")
     parser.add_argument("--scale", type=float, default=1.0)
     parser.add_argument("--out", type=pathlib.Path, default=ROOT / "benchmarks/results/growth")
+    figure = ROOT / "docs" / "figures" / "growth.png"
+    parser.add_argument("--figure", type=pathlib.Path, default=figure)
     arguments = parser.parse_args()
     known = arguments.out.with_suffix(".json")
     rows = json.loads(known.read_text())["rows"] if known.exists() else []
@@ -147,7 +149,7 @@ def main():
         document = {"command": "python benchmarks/growth.py", "machine": machine, "rows": rows}
         known.write_text(json.dumps(document, indent=1) + "\n")
         arguments.out.with_suffix(".md").write_text(markdown(rows))
-        draw(rows, arguments.out.with_suffix(".png"))
+        draw(rows, arguments.figure)
 
 
 def measure(axis, size):
