@@ -12,10 +12,7 @@ import time
 
 import numpy
 
-from kerasdl.backend import precision as precisions
 from kerasdl.core.errors import ConfigError
-from kerasdl.engine import datasets
-from kerasdl.tools.benchmark import subject
 
 NETWORKS = ("resnet18", "fcn32", "fcn16", "fcn8", "unet")
 
@@ -36,7 +33,12 @@ class Loop:
     compiled = False
 
     def __init__(self, job):
+        # Not above: a loop that only builds the networks needs no Keras.
         import torch
+
+        from kerasdl.backend import precision as precisions
+        from kerasdl.engine import datasets
+        from kerasdl.tools.benchmark import subject
 
         config = subject.settings(job)
         precisions.resolve(config.precision, "torch")

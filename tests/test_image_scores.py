@@ -51,6 +51,24 @@ def test_many_classes_are_summed_in_parts(monkeypatch):
     assert images.scores(numpy.eye(3))["mean_iou"].tolist() == whole.tolist()
 
 
+def test_many_images_are_drawn_in_parts(monkeypatch):
+    values = numpy.random.default_rng(1).random(40)
+    whole = ImageScores({"psnr": values}).resampled["psnr"]
+    drawn = []
+    plain = ImageScores.scores
+
+    def counting(self, weights):
+        drawn.append(numpy.size(weights))
+        return plain(self, weights)
+
+    monkeypatch.setattr(ImageScores, "scores", counting)
+    monkeypatch.setattr("kerasdl.metrics.images.CHUNK_CELLS", 3000)
+    numpy.testing.assert_allclose(
+        ImageScores({"psnr": values}).resampled["psnr"], whole, rtol=1e-12
+    )
+    assert max(drawn) <= 3000 and sum(drawn) == 40 * RESAMPLES
+
+
 def test_interval_of_a_proportion():
     # 80 of 100 right: standard error sqrt(0.8 * 0.2 / 100) = 0.04, so about 0.8 +- 1.96 * 0.04.
     low, high = ImageScores({"accuracy": [1] * 80 + [0] * 20}).intervals()["accuracy"]

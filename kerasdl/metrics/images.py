@@ -75,9 +75,13 @@ class ImageScores:
         Source: Efron 1979, "Bootstrap methods", section 2.
         """
         generator = numpy.random.default_rng(0)
-        return self.scores(
-            generator.multinomial(self.images, [1 / self.images] * self.images, RESAMPLES)
-        )
+        equal = numpy.full(self.images, 1 / self.images)
+        size = max(1, CHUNK_CELLS // self.images)
+        parts = [
+            self.scores(generator.multinomial(self.images, equal, min(size, RESAMPLES - first)))
+            for first in range(0, RESAMPLES, size)
+        ]
+        return {name: numpy.concatenate([each[name] for each in parts]) for name in parts[0]}
 
     def intervals(self) -> dict[str, list[float]]:
         """Score -> [low, high] of the 95 % percentile interval over the images."""

@@ -1,5 +1,6 @@
 """Comparison of models or settings over several seeds: mean, spread and paired tests."""
 
+import collections
 import math
 from typing import NamedTuple
 
@@ -156,11 +157,11 @@ def p_text(p):
 
 def _by_seed(documents):
     """{seed: document}; a seed that occurs twice gives no pair and is left out."""
-    seeds = [document.get("seed") for document in documents]
+    counts = collections.Counter(document.get("seed") for document in documents)
     return {
-        seed: document
-        for seed, document in zip(seeds, documents, strict=True)
-        if seed is not None and seeds.count(seed) == 1
+        document["seed"]: document
+        for document in documents
+        if document.get("seed") is not None and counts[document["seed"]] == 1
     }
 
 

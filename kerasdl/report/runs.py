@@ -1,5 +1,6 @@
 """Run documents: grouping, labels, differing configuration keys."""
 
+import collections
 import os
 
 from kerasdl.report import names
@@ -100,9 +101,10 @@ def unique_names(documents):
         labels = [f"{label}, {each['data']}" for label, each in zip(labels, scores, strict=True)]
     if len(labels) > 1 and len(set(labels)) == 1:
         return [f"seed {each.get('seed')}" for each in scores]
-    if len(set(labels)) < len(labels):
+    counts = collections.Counter(labels)
+    if len(counts) < len(labels):
         labels = [
-            f"{label}, seed {each.get('seed')}" if labels.count(label) > 1 else label
+            f"{label}, seed {each.get('seed')}" if counts[label] > 1 else label
             for label, each in zip(labels, scores, strict=True)
         ]
     return labels

@@ -20,7 +20,7 @@ from kerasdl import backend
 from kerasdl.backend.distribution import ALONE
 from kerasdl.core import files
 from kerasdl.core.errors import ConfigError, TrainingFailed
-from kerasdl.runs import modelfile, names
+from kerasdl.runs import history, modelfile, names
 from kerasdl.runs import restore as resume
 from kerasdl.runs.restore import CALLBACK_FIELDS
 from kerasdl.runs.runfolder import committed, epoch_folder
@@ -83,6 +83,7 @@ class RunState(keras.callbacks.Callback):
         self._set_epoch = set_epoch or (lambda epoch: None)
         self.group = group
         self._restored = None
+        self._texts = history.Texts()
         self._learning_rate = math.nan
         self._started = 0.0
 
@@ -175,7 +176,7 @@ class RunState(keras.callbacks.Callback):
         if improved:
             with self._averaged():
                 resume.write_best(self.folder, self.model, self.best)
-        resume.write_history(self.folder, self.rows)
+        resume.write_history(self.folder, self._texts.csv(self.rows))
         for old in committed(self.folder.checkpoints)[self.keep :]:
             try:
                 files.remove(old)
@@ -199,9 +200,7 @@ class RunState(keras.callbacks.Callback):
             if self.average is not None:
                 with self._averaged():
                     modelfile.save_inference_model(self.model, temporary / names.STATE_AVERAGE)
-            (temporary / names.STATE).write_text(
-                json.dumps(self._state(number), indent=1), encoding="utf-8"
-            )
+            (temporary / names.STATE).write_text(self._state(number), encoding="utf-8")
             files.sync_file(temporary / names.STATE_MODEL)
             files.sync_file(temporary / names.STATE)
             files.sync_folder(temporary)
@@ -219,7 +218,8 @@ class RunState(keras.callbacks.Callback):
         return contextlib.nullcontext() if self.average is None else self.average.in_place()
 
     def _state(self, number):
-        return {
+        """The text of state.json."""
+        state = {
             "format": resume.STATE_FORMAT,
             "versions": resume.versions(),
             "epoch": number,
@@ -238,8 +238,9 @@ class RunState(keras.callbacks.Callback):
                 }
                 for callback in self.callbacks
             ],
-            "rows": self.rows,
         }
+        head = json.dumps(state, indent=1).removesuffix("\n}")
+        return f'{head},\n "rows": {self._texts.json(self.rows)}\n}}'
 
 
 def derived_seed(*numbers):

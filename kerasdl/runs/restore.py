@@ -1,8 +1,6 @@
 """Restores the newest valid checkpoint and repairs the copies made from it."""
 
 import contextlib
-import csv
-import io
 import json
 import logging
 import math
@@ -15,7 +13,7 @@ import numpy
 import kerasdl
 from kerasdl.core import files
 from kerasdl.core.errors import ModelFileError, first_line
-from kerasdl.runs import modelfile, names
+from kerasdl.runs import history, modelfile, names
 from kerasdl.runs.runfolder import committed, epoch_folder, epoch_number
 
 # Incremented whenever an older kerasdl could misread a state.
@@ -105,7 +103,7 @@ def complete(folder):
     return (
         state["best"] is not None
         and record.get("epoch") == state["best"]["epoch"]
-        and _history_is(folder, _history_text(state["rows"]))
+        and _history_is(folder, history.Texts().csv(state["rows"]))
     )
 
 
@@ -124,7 +122,7 @@ def repair(folder, state, model, mode="min"):
     Returns:
         The best epoch and its value as a dict, or None.
     """
-    write_history(folder, state["rows"])
+    write_history(folder, history.Texts().csv(state["rows"]))
     best = state["best"]
     record = _read_best_record(folder)
     if record is not None and record["epoch"] > state["epoch"]:
@@ -170,9 +168,8 @@ def write_best(folder, model, best):
     _write_best_record(folder, best)
 
 
-def write_history(folder, rows):
+def write_history(folder, text):
     """history.csv: one header, one row per epoch; rewritten from the state, never appended to."""
-    text = _history_text(rows)
     if not _history_is(folder, text):
         folder.write_text(names.HISTORY, text)
 
@@ -291,15 +288,6 @@ def _read_best_record(folder):
 def _write_best_record(folder, best):
     digest = files.sha256(folder.file(names.BEST_MODEL))
     folder.write_json(names.BEST_RECORD, {**best, "sha256": digest})
-
-
-def _history_text(rows):
-    stream = io.StringIO()
-    columns = list(dict.fromkeys(name for row in rows for name in row))
-    writer = csv.DictWriter(stream, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return stream.getvalue()
 
 
 def _history_is(folder, text):

@@ -219,7 +219,7 @@ def find(paths: collections.abc.Iterable[str | os.PathLike]) -> list[pathlib.Pat
         runs = list(below(path))
         if not runs:
             raise ModelFileError("no run in this folder", path)
-        finished = [run for run in runs if Run(run).finished]
+        finished = {run for run in runs if Run(run).finished}
         if not finished:
             raise Run(runs[0])._unfinished(names.METRICS)
         for run in runs:

@@ -143,15 +143,24 @@ def check_folder(location, annotation, config, quick, dataset=None):
 def _one_class(records, rest, rule):
     """Finding if all training masks hold one class. More are read until a second is found."""
     found = [record.mask for record in records if record.mask and record.split in TRAINING]
-    rest = [entry for split, entry in rest if split in TRAINING]
+    sources = [entry.mask_source() for split, entry in rest if split in TRAINING]
     finding = mask_scan.single_class_finding(found, rule)
-    while finding and rest:
-        sources = [entry.mask_source() for entry in rest[:QUICK_MASKS]]
-        rest = rest[QUICK_MASKS:]
-        scanned = mask_scan.scan(sources, rule)
-        found += [mask for mask in scanned if not isinstance(mask, DataError)]
-        finding = mask_scan.single_class_finding(found, rule)
-    return [finding] if finding else []
+    # Masks that hold the same are asked about once: there may be a hundred thousand.
+    kinds = _by_content(found)
+    for first in range(0, len(sources), QUICK_MASKS):
+        if finding is None:
+            return []
+        scanned = mask_scan.scan(sources[first : first + QUICK_MASKS], rule)
+        read = [mask for mask in scanned if not isinstance(mask, DataError)]
+        found += read
+        kinds |= _by_content(read)
+        finding = mask_scan.single_class_finding(list(kinds.values()), rule)
+    return [mask_scan.single_class_finding(found, rule)] if finding else []
+
+
+def _by_content(masks_read):
+    """One mask for each set of values that some masks hold."""
+    return {(mask.colored, tuple(mask.values.tolist())): mask for mask in masks_read}
 
 
 def _try_to_load(location, annotation, config, findings):

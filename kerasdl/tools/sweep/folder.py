@@ -1,5 +1,6 @@
 """The artifacts of a sweep besides its runs: sweep.json, sweep.md, sweep.png, report.html."""
 
+import collections
 import dataclasses
 import json
 
@@ -25,6 +26,12 @@ def publish(plan, finished, failures, command=None):
         document["scores"]["label"] = cell.label
         documents.append(document)
     scores = [html.scores_of(document) for document in documents]
+    groups = collections.defaultdict(list)
+    for each in scores:
+        groups[each["label"]].append(each)
+    folders = collections.defaultdict(list)
+    for cell, folder in finished:
+        folders[cell.label].append(str(folder.relative_to(out)))
     found = paired_differences.compare(scores)
     shown = [paired_differences.overview(scores), *paired_differences.differences(found)]
     notes = [f"Failed and excluded: {each.label}, seed {each.seed}: {each.message}."
@@ -39,10 +46,8 @@ def publish(plan, finished, failures, command=None):
             {
                 "label": cell.label,
                 "settings": cell.settings,
-                "runs": [str(folder.relative_to(out)) for each, folder in finished if each is cell],
-                **paired_differences.summary(
-                    [each for each in scores if each["label"] == cell.label]
-                ),
+                "runs": folders[cell.label],
+                **paired_differences.summary(groups[cell.label]),
             }
             for cell in plan.cells
         ],

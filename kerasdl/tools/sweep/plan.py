@@ -1,5 +1,6 @@
 """`kerasdl sweep`: the runs of a grid, each in its own run folder, and their labels."""
 
+import collections
 import dataclasses
 import itertools
 import logging
@@ -111,7 +112,7 @@ def _cells(base, common, wanted, keys, settle):
 
     Inconsistent combinations of dependent keys are left out.
     """
-    cells, seen, left_out = [], [], None
+    cells, seen, left_out = [], set(), None
     for combination in itertools.product(*wanted.values()):
         settings = dict(zip(wanted, combination, strict=True))
         settings, values = combine.combine(base, common, keys, settings)
@@ -126,21 +127,22 @@ def _cells(base, common, wanted, keys, settle):
             left_out = error
             logger.info("skipped: %s: %s", combine.label(settings, values), error.what)
             continue
-        if values in seen:
+        if repr(values) in seen:
             continue
-        seen.append(values)
+        seen.add(repr(values))
         cells.append(
             grid.Cell(grid.folder_name(settings), combine.label(settings, values), settings, values)
         )
     if not cells:
         raise left_out
-    labels = [cell.label for cell in cells]
+    labels = collections.Counter(cell.label for cell in cells)
     cells = [
         # "all" and [1, 2] of a model with two levels are distinguished as written.
-        cell if labels.count(cell.label) == 1 else dataclasses.replace(cell, label=cell.name)
+        cell if labels[cell.label] == 1 else dataclasses.replace(cell, label=cell.name)
         for cell in cells
     ]
-    twice = {cell.name for cell in cells if [each.name for each in cells].count(cell.name) > 1}
+    counts = collections.Counter(cell.name for cell in cells)
+    twice = [name for name, count in counts.items() if count > 1]
     if twice:
         raise ConfigError(f"two combinations of the grid have the name '{min(twice)}'")
     return tuple(cells)

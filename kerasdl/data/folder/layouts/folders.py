@@ -9,6 +9,8 @@ SPLIT is train, val (or validation, valid, dev) or test. The keys of dataset.tom
 endings and lists that are called otherwise.
 """
 
+import bisect
+
 from kerasdl.data.folder.dataset_file import FILE_NAME
 from kerasdl.data.folder.layouts import (
     UNDIVIDED,
@@ -94,8 +96,8 @@ def _add_images(reading, folders):
         full = dict(zip(tree.below(folder), tree.full(folder), strict=True))
         names = list(full)
         kept = [name for name in names if not any(map(is_mask_folder, name.split("/")[:-1]))]
-        stems = {pairing.stem(name) for name in kept}
-        kept = [name for name in kept if not _is_drawn(pairing.stem(name), stems)]
+        stems = sorted({pairing.stem(name) for name in kept})
+        kept = [name for name in kept if not is_drawn(pairing.stem(name), stems)]
         kept = kept or names
         left_out += len(names) - len(kept)
         reading.splits[split] = [reading.entry(full[name]) for name in kept]
@@ -103,13 +105,19 @@ def _add_images(reading, folders):
         common.note(reading, f"{counted(left_out, 'mask')} left out, by the names")
 
 
-def _is_drawn(stem, stems):
-    """Whether a file is the mask, by its name, of an image that is there."""
-    for ending in relations.ENDINGS:
-        if stem.endswith(ending):
-            plain = stem.removesuffix(ending)
-            return plain in stems or any(other.startswith(plain + "_") for other in stems - {stem})
-    return False
+def is_drawn(stem, stems):
+    """Whether a file is the mask, by its name, of an image that is there; `stems` are sorted."""
+    ending = next((ending for ending in relations.ENDINGS if stem.endswith(ending)), None)
+    if ending is None:
+        return False
+    plain = stem.removesuffix(ending)
+    if common.has(stems, plain):
+        return True
+    # Those that begin alike lie together, this one among them: two tell, whatever their number.
+    first = bisect.bisect_left(stems, plain + "_")
+    return any(
+        other != stem and other.startswith(plain + "_") for other in stems[first : first + 2]
+    )
 
 
 def _add_pairs(reading, file, folders):
