@@ -3,10 +3,13 @@
 import numpy
 import PIL.Image
 
-from kerasdl.tasks.prediction import Decoder, File, ImagePrediction, Names, Settings, to_unit
+from kerasdl.tasks.prediction import PNG, Decoder, File, ImagePrediction, Names, Settings, to_unit
 from kerasdl.tasks.prediction.enlarging import Box, largest
 
 OVERLAY = 0.5  # weight of the class colors over the image
+# An overlay is for looking at. As PNG it would take fifteen times as long and be four times as large.
+JPEG = {"format": "JPEG", "quality": 90, "subsampling": 0}
+MAX_SIDE = 65500  # of a JPEG
 
 
 def paint(
@@ -34,16 +37,21 @@ def draw_mask(found: ImagePrediction, pixels: numpy.ndarray, names: Names) -> PI
 
 
 def draw_overlay(found: ImagePrediction, pixels: numpy.ndarray, names: Names) -> PIL.Image.Image:
-    """The image under the colors of the classes, in equal parts."""
+    """The image under the colors of the classes, in equal parts; smaller if it is too long."""
     colors = draw_mask(found, pixels, names).convert("RGB")
-    return PIL.Image.blend(PIL.Image.fromarray(pixels), colors, OVERLAY)
+    overlay = PIL.Image.blend(PIL.Image.fromarray(pixels), colors, OVERLAY)
+    overlay.thumbnail((MAX_SIDE, MAX_SIDE))
+    return overlay
 
 
 DECODER = Decoder(
     prepare=lambda images, settings: to_unit(images),
     summarize=summarize,
     paint=paint,
-    files={"mask": File("_mask.png", draw_mask), "overlay": File("_overlay.png", draw_overlay)},
+    files={
+        "mask": File("_mask.png", draw_mask, PNG),
+        "overlay": File("_overlay.jpg", draw_overlay, JPEG),
+    },
     video="overlay",
     shown="mask",
 )
