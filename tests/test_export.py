@@ -164,6 +164,25 @@ def test_an_export_is_proved_with_the_scores_of_the_run(trained, format, tmp_pat
         kerasdl.export(trained, format, out)
 
 
+@pytest.mark.parametrize("format", HERE)
+def test_a_damaged_copy_takes_one_line(trained, format, tmp_path):
+    path = tmp_path / f"model{FORMATS[format].suffix}"
+    kerasdl.export(trained, format, path, images=1)
+    weights = path.with_suffix(FORMATS[format].companion or path.suffix)
+    if path.is_dir():
+        (weights,) = path.glob("variables/variables.data*")
+    content = weights.read_bytes()
+    flipped = bytearray(content)
+    flipped[len(content) // 2] ^= 1
+    for damaged in (bytes(flipped), content[: len(content) // 2]):
+        weights.write_bytes(damaged)
+        with pytest.raises(ModelFileError) as caught:
+            runtimes.open(path)
+        assert str(path) in str(caught.value) and "\n" not in str(caught.value)
+    weights.write_bytes(content)
+    assert runtimes.open(path).metadata["task"] == "segmentation"
+
+
 def test_a_served_export_of_any_size_replaces_an_earlier_one(trained, tmp_path):
     earlier = tmp_path / "my_run" / "1" / saved_model.METADATA
     earlier.parent.mkdir(parents=True)

@@ -57,6 +57,10 @@ def _shape(node):
 def _check(path, accept):
     """Reads the metadata; raises ModelFileError for anything that torch would run."""
     with zipfile.ZipFile(path) as archive:
+        if any(info.compress_type for info in archive.infolist()):
+            raise ModelFileError("the archive is compressed, unlike those of torch", path)
+        if damaged := archive.testzip():  # torch does not look at the checksums
+            raise ModelFileError(f"damaged: {damaged} does not match its checksum", path)
         names = {name.partition("/")[2]: name for name in archive.namelist()}
         accept(archive.read(names[EXTRA]) if EXTRA in names else None)
         known = {EXTRA, SAMPLE_INPUTS, PROGRAM, *CONFIGS}

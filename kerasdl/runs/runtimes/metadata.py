@@ -13,11 +13,13 @@ It holds what prediction needs and nothing is ever run, imported or opened becau
 | size | [height, width] the file takes, or null: any multiple of the stride |
 | test_time_flip | whether predictions are averaged with those of the flipped image |
 | precision | of the weights: float32, float16 or int8 |
+| sha256 | checksum of the file, see `checksum.py`; "" in PT2 archives |
 | class_names, palette | class names, and their colors in masks |
 | data, license, median_size | the training data: name, license, median height and width |
 """
 
 import json
+import re
 
 from kerasdl.core.errors import ModelFileError
 from kerasdl.runs import fields
@@ -108,6 +110,7 @@ CHECKS = {
     "size": lambda value: value is None or _size(value),
     "test_time_flip": lambda value: isinstance(value, bool),
     "precision": fields.one_of(PRECISIONS),
+    "sha256": lambda value: _text(value) and re.fullmatch("|[0-9a-f]{64}", value) is not None,
     "class_names": lambda value: fields.items(value, _text),
     "palette": lambda value: fields.items(value, lambda color: fields.integers(color, 3, 0, 255)),
     "data": _text,
@@ -118,6 +121,7 @@ CHECKS = {
 DEFAULTS = {
     "target": "",
     "loss": "",
+    "sha256": "",
     "class_names": (),
     "palette": (),
     "data": "",

@@ -10,6 +10,7 @@ OVERLAY = 0.5  # weight of the class colors over the image
 # An overlay is for looking at. As PNG it would take fifteen times as long and be four times as large.
 JPEG = {"format": "JPEG", "quality": 90, "subsampling": 0}
 MAX_SIDE = 65500  # of a JPEG
+BAND_PIXELS = 2**20  # of an overlay, drawn at once
 
 
 def paint(
@@ -31,15 +32,25 @@ def summarize(mask: numpy.ndarray, names: Names, settings: Settings) -> ImagePre
 
 def draw_mask(found: ImagePrediction, pixels: numpy.ndarray, names: Names) -> PIL.Image.Image:
     """The mask with the palette of the classes."""
-    stored = PIL.Image.fromarray(numpy.asarray(found.mask)).convert("P")
+    return _colored(found.mask, names)
+
+
+def _colored(mask: numpy.ndarray, names: Names) -> PIL.Image.Image:
+    stored = PIL.Image.fromarray(numpy.asarray(mask)).convert("P")
     stored.putpalette(names.palette.tobytes())
     return stored
 
 
 def draw_overlay(found: ImagePrediction, pixels: numpy.ndarray, names: Names) -> PIL.Image.Image:
     """The image under the colors of the classes, in equal parts; smaller if it is too long."""
-    colors = draw_mask(found, pixels, names).convert("RGB")
-    overlay = PIL.Image.blend(PIL.Image.fromarray(pixels), colors, OVERLAY)
+    height, width = pixels.shape[:2]
+    overlay = PIL.Image.new("RGB", (width, height))
+    rows = max(1, BAND_PIXELS // width)
+    for top in range(0, height, rows):
+        band = slice(top, top + rows)
+        colors = _colored(found.mask[band], names).convert("RGB")
+        image = PIL.Image.fromarray(pixels[band])
+        overlay.paste(PIL.Image.blend(image, colors, OVERLAY), (0, top))
     overlay.thumbnail((MAX_SIDE, MAX_SIDE))
     return overlay
 
