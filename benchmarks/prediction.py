@@ -38,7 +38,6 @@ TRAINED = {"task": "segmentation", "model": "unet", "data": "scenes", "image_siz
            "epochs": 6}  # fmt: skip
 IMAGES, IMAGE_SIZE = 64, (321, 481)
 LARGE_IMAGES, LARGE_SIZE = 4, (768, 1024)
-REPEATS, STARTS = 5, 5
 OVERLAPS = (0.0, 0.25, 0.5)
 
 
@@ -162,7 +161,7 @@ def throughput(work):
     network = alone(work)
     x = numpy.random.default_rng(0).random((IMAGES, *SIZE, 3), "float32")
     found = []
-    for repeat in range(REPEATS + 1):
+    for repeat in range(turns() + 1):
         began = spent()
         for first in range(0, IMAGES, 8):
             network(x[first : first + 8])
@@ -181,6 +180,11 @@ def throughput(work):
         "ratio": statistics.median(clock[1] / clock[0] for clock, _ in found),
         "cpu_ratio": statistics.median(cpu[1] / cpu[0] for _, cpu in found),
     }
+
+
+def turns():
+    """How often everything is measured, after a first turn that does not count."""
+    return int(os.environ["KERASDL_TURNS"])
 
 
 def spent():
@@ -244,7 +248,7 @@ def start(work):
         train = ["train", "segment", "--out", work / f"run-{os.getpid()}", "--overwrite"]
         commands |= {f"train_{to}": ["-c", TRAIN, to, *train] for to in ("begin", "step")}
     found = {name: [] for name in commands}
-    for _ in range(STARTS + 1):
+    for _ in range(turns() + 1):
         for name, command in commands.items():
             before = resource.getrusage(resource.RUSAGE_CHILDREN)
             began = time.monotonic()
@@ -283,7 +287,9 @@ def main():
     parser.add_argument("--work", type=pathlib.Path, help="FOLDER; default: a temporary one")
     parser.add_argument("--out", type=pathlib.Path,
                         default=ROOT / "benchmarks" / "results" / "prediction.json")  # fmt: skip
+    parser.add_argument("--turns", default="5", help="of throughput and start (default: 5)")
     arguments = parser.parse_args()
+    os.environ["KERASDL_TURNS"] = arguments.turns
     is_memory = arguments.kind == "memory"
     cases = [arguments.words] if arguments.words or not is_memory else MEMORY
     known = json.loads(arguments.out.read_text()) if arguments.out.exists() else []
@@ -298,6 +304,7 @@ def main():
                 "case": " ".join(map(str, case)),
                 "backend": arguments.backend,
                 "command": f"python benchmarks/prediction.py {arguments.kind}",
+                **({} if is_memory else {"turns": int(arguments.turns)}),
                 "machine": f"{machine.cpu_name()}, {machine.num_cores()} cores",
                 "load": os.getloadavg()[0],
                 **measured(arguments.backend, work, arguments.kind, *case),

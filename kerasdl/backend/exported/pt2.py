@@ -8,6 +8,7 @@ import json
 import re
 import zipfile
 
+from kerasdl import backend
 from kerasdl.backend.exported import onnx
 from kerasdl.core.errors import ModelFileError
 
@@ -36,7 +37,8 @@ def load(path, accept):
     _check(path, accept)
     import torch
 
-    program = torch.export.load(str(path))
+    with backend.silenced():  # it warns with a traceback of what it raises anyway
+        program = torch.export.load(str(path))
     module = program.module()
 
     def run(x):

@@ -122,7 +122,7 @@ def describe(run: Run, facts: dict[str, Any], request: Request) -> dict[str, Any
         "size": None if request.dynamic else list(facts["image_size"]),
         "test_time_flip": config.test_time_flip,
         "precision": request.precision,
-        "sha256": checksum.EMPTY if FORMATS[request.format].checksum else "",
+        "sha256": checksum.EMPTY if runtimes.FORMATS[request.format].checksum else "",
         "class_names": facts.get("class_names") or [],
         "palette": facts.get("palette") or [],
         "data": facts.get("data") or "",
