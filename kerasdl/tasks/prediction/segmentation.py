@@ -7,7 +7,7 @@ from kerasdl.tasks.prediction import PNG, Decoder, File, ImagePrediction, Names,
 from kerasdl.tasks.prediction.enlarging import Box, largest
 
 OVERLAY = 0.5  # weight of the class colors over the image
-# An overlay is for looking at. As PNG it would take fifteen times as long and be four times as large.
+# An overlay is for looking at. A PNG takes fifteen times as long and is several times as large.
 JPEG = {"format": "JPEG", "quality": 90, "subsampling": 0}
 MAX_SIDE = 65500  # of a JPEG
 BAND_PIXELS = 2**20  # of an overlay, drawn at once
