@@ -162,13 +162,12 @@ def test_an_export_is_proved_with_the_scores_of_the_run(trained, format, tmp_pat
     assert [path for path in out.parent.iterdir() if path.name.startswith(".tmp")] == []
     with pytest.raises(ConfigError, match="exists already"):
         kerasdl.export(trained, format, out)
+    require_damage_is_noticed(out, FORMATS[format].companion)
 
 
-@pytest.mark.parametrize("format", HERE)
-def test_a_damaged_copy_takes_one_line(trained, format, tmp_path):
-    path = tmp_path / f"model{FORMATS[format].suffix}"
-    kerasdl.export(trained, format, path, images=1)
-    weights = path.with_suffix(FORMATS[format].companion or path.suffix)
+def require_damage_is_noticed(path, companion):
+    """Flips a bit of the weights, and cuts them short: one line each."""
+    weights = path.with_suffix(companion) if companion else path
     if path.is_dir():
         (weights,) = path.glob("variables/variables.data*")
     content = weights.read_bytes()
@@ -179,8 +178,6 @@ def test_a_damaged_copy_takes_one_line(trained, format, tmp_path):
         with pytest.raises(ModelFileError) as caught:
             runtimes.open(path)
         assert str(path) in str(caught.value) and "\n" not in str(caught.value)
-    weights.write_bytes(content)
-    assert runtimes.open(path).metadata["task"] == "segmentation"
 
 
 def test_a_served_export_of_any_size_replaces_an_earlier_one(trained, tmp_path):

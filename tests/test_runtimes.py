@@ -50,6 +50,8 @@ def test_metadata_come_back_with_every_key():
         ({"task": ["segmentation"]}, "'task'"),
         ({"image_size": [6, 10**9]}, "'image_size'"),
         ({"image_size": [6, 8.0]}, "'image_size'"),
+        ({"image_size": [2**16, 2**16]}, "'image_size'"),
+        ({"median_size": [1, 1000]}, "'median_size'"),
         ({"size": [0, 8]}, "'size'"),
         ({"stride": True}, "'stride'"),
         ({"stride": 0}, "'stride'"),

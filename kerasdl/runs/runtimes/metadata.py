@@ -29,6 +29,8 @@ KEY = "kerasdl"
 FORMAT = 1  # incremented whenever an older kerasdl could misread the metadata
 MAX_BYTES = 2**20
 MAX_SIDE = 2**16
+MAX_AREA = 2**24  # of what the network sees at once: a wrong size must not fill the memory
+MAX_FACTOR = 64  # between the sizes of the images and those in training, as in --scale
 MAX_TEXT = 4096
 PRECISIONS = ("float32", "float16", "int8")
 NOT_OURS = "no metadata of kerasdl in the file"
@@ -73,8 +75,11 @@ def loads(text, path):
 
 
 def _check_together(facts, path):
-    """Raises ModelFileError unless classes, colors and target are those of the task."""
+    """Raises ModelFileError unless sizes fit, and classes, colors and target are the task's."""
     task, outputs = TASKS[facts["task"]], facts["outputs"]
+    pairs = zip(facts["image_size"], facts["median_size"] or facts["image_size"], strict=True)
+    if any(not 1 / MAX_FACTOR <= have / want <= MAX_FACTOR for want, have in pairs):
+        raise ModelFileError("'median_size' of the metadata is far from 'image_size'", path)
     if facts["target"] not in ("", *task.targets):
         raise ModelFileError(f"a model for {task.name} has no target {facts['target']!r}", path)
     if task.classes and len(facts["class_names"]) != outputs:
@@ -93,6 +98,10 @@ def _size(value):
     return fields.integers(value, 2, 1, MAX_SIDE)
 
 
+def _shown(value):
+    return _size(value) and value[0] * value[1] <= MAX_AREA
+
+
 # Key -> check of its value.
 CHECKS = {
     "kerasdl": _text,
@@ -105,9 +114,9 @@ CHECKS = {
     "channels": lambda value: fields.integer(value, 1, 2**16),
     "outputs": lambda value: fields.integer(value, 1, 2**16),
     "normalization": _text,
-    "image_size": _size,
+    "image_size": _shown,
     "resize": fields.one_of(("crop", "stretch")),
-    "size": lambda value: value is None or _size(value),
+    "size": lambda value: value is None or _shown(value),
     "test_time_flip": lambda value: isinstance(value, bool),
     "precision": fields.one_of(PRECISIONS),
     "sha256": lambda value: _text(value) and re.fullmatch("|[0-9a-f]{64}", value) is not None,

@@ -54,11 +54,10 @@ def largest(values: numpy.ndarray, box: Box, size: tuple[int, int]) -> numpy.nda
     step = max(1, MAX_VALUES // values.shape[-1])
     for first in range(0, len(rows), step):
         row, column = rows[first : first + step], columns[first : first + step]
-        sides, x = (before[column], after[column]), across[column][:, None]
-        above, below = (
-            _between(*(flat.take(line[row] * values.shape[1] + side, 0) for side in sides), x)
-            for line in (upper, lower)
-        )
+        at, x = upper[row] * values.shape[1], across[column][:, None]
+        above = _between(flat.take(at + before[column], 0), flat.take(at + after[column], 0), x)
+        at = lower[row] * values.shape[1]
+        below = _between(flat.take(at + before[column], 0), flat.take(at + after[column], 0), x)
         found[row, column] = _between(above, below, down[row][:, None]).argmax(axis=-1)
     return found
 

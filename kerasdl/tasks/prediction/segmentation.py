@@ -32,11 +32,11 @@ def summarize(mask: numpy.ndarray, names: Names, settings: Settings) -> ImagePre
 
 def draw_mask(found: ImagePrediction, pixels: numpy.ndarray, names: Names) -> PIL.Image.Image:
     """The mask with the palette of the classes."""
-    return _colored(found.mask, names)
+    return _colored(numpy.asarray(found.mask), names)
 
 
 def _colored(mask: numpy.ndarray, names: Names) -> PIL.Image.Image:
-    stored = PIL.Image.fromarray(numpy.asarray(mask)).convert("P")
+    stored = PIL.Image.fromarray(mask).convert("P")
     stored.putpalette(names.palette.tobytes())
     return stored
 
@@ -44,11 +44,12 @@ def _colored(mask: numpy.ndarray, names: Names) -> PIL.Image.Image:
 def draw_overlay(found: ImagePrediction, pixels: numpy.ndarray, names: Names) -> PIL.Image.Image:
     """The image under the colors of the classes, in equal parts; smaller if it is too long."""
     height, width = pixels.shape[:2]
+    mask = numpy.asarray(found.mask)
     overlay = PIL.Image.new("RGB", (width, height))
     rows = max(1, BAND_PIXELS // width)
     for top in range(0, height, rows):
         band = slice(top, top + rows)
-        colors = _colored(found.mask[band], names).convert("RGB")
+        colors = _colored(mask[band], names).convert("RGB")
         image = PIL.Image.fromarray(pixels[band])
         overlay.paste(PIL.Image.blend(image, colors, OVERLAY), (0, top))
     overlay.thumbnail((MAX_SIDE, MAX_SIDE))
