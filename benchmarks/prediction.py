@@ -1,22 +1,21 @@
 """Memory, throughput, start and tiles of `kerasdl predict`, each in processes of its own.
 
     python benchmarks/prediction.py memory [TASK OUTPUTS HEIGHT WIDTH] [--backend torch]
-    python benchmarks/prediction.py throughput [--backend onnx]
-    python benchmarks/prediction.py start [--backend torch] -- segment --run RUN
-    python benchmarks/prediction.py agreement RUN IMAGES --backend torch
+    python benchmarks/prediction.py throughput --work FOLDER [--backend torch]
+    python benchmarks/prediction.py start --work FOLDER [--backend torch]
+    python benchmarks/prediction.py agreement --work FOLDER [--backend torch]
 
-Networks are untrained U-Nets with 16 filters, built for 256x256; only `agreement` needs a run and
-images larger than its training size. Memory is the largest resident set of the process, measured by
-`resource.getrusage`; throughput is relative to the network alone, measured in the same process in
-turn, because absolute times mean little on a busy machine. Adds a row to the JSON file.
+FOLDER is kept between calls: it holds a U-Net with 16 filters, trained for a few minutes at 256x256
+on the built-in scenes, its export to ONNX, and scenes of other sizes. The networks of `memory` are
+untrained. Memory is the largest resident set of the process, measured by `resource.getrusage`.
+Throughput and start are medians of turns, and relative to the network alone and to the imports
+alone, because seconds mean little on a busy machine. Adds a row to the JSON file.
 """
 
 import argparse
-import dataclasses
 import json
 import os
 import pathlib
-import platform
 import resource
 import statistics
 import subprocess
@@ -27,15 +26,19 @@ import time
 import numpy
 import PIL.Image
 
+from kerasdl.backend import machine
+
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 SIZE = (256, 256)
-MEMORY = (("segmentation", 21, (6048, 8064)), ("colorization", 313, (6048, 8064)),
-          ("segmentation", 21, (2, 2000)), ("colorization", 313, (2, 2000)),
-          ("segmentation", 150, (3000, 4000)))  # fmt: skip
-IMAGES, IMAGE_SIZE, CLASSES = 64, (321, 481), 21
-REPEATS = 5
+MEMORY = (("segmentation", 21, 6048, 8064), ("colorization", 313, 6048, 8064),
+          ("segmentation", 21, 2, 2000), ("colorization", 313, 2, 2000),
+          ("segmentation", 150, 3000, 4000))  # fmt: skip
+TRAINED = {"task": "segmentation", "model": "unet", "data": "scenes", "image_size": SIZE[0],
+           "train_size": 96, "validation_size": 8, "test_size": 8, "batch_size": 8,
+           "epochs": 6}  # fmt: skip
+IMAGES, IMAGE_SIZE = 64, (321, 481)
+LARGE_IMAGES, LARGE_SIZE = 4, (768, 1024)
 OVERLAPS = (0.0, 0.25, 0.5)
-AGREEMENT_IMAGES = 10
 
 
 def network(task, outputs, work):
@@ -117,35 +120,71 @@ def photo(work, size, number=0):
     return path
 
 
+def prepare(work):
+    """The run, its ONNX file, and folders of scenes, in FOLDER, where they are missing."""
+    import kerasdl
+    from kerasdl.data.scenes.dataset import SceneSplit
+
+    if not kerasdl.Run(work / "run").finished:
+        kerasdl.train(kerasdl.Config(**TRAINED), work / "run", quiet=True)
+    if not (work / "run.onnx").exists():
+        kerasdl.export(work / "run", "onnx", work / "run.onnx", images=8)
+    for name, count, size in (
+        ("images", IMAGES, IMAGE_SIZE),
+        ("large", LARGE_IMAGES, LARGE_SIZE),
+    ):
+        (work / name).mkdir(exist_ok=True)
+        for number, image in enumerate(SceneSplit("test", count, size).take(range(count))[0]):
+            PIL.Image.fromarray(image).save(work / name / f"{number:02d}.jpg", quality=90)
+    return {}
+
+
+def model(work):
+    """The model to predict with: the ONNX file or, for a backend, the run."""
+    return work / ("run.onnx" if os.environ["KERASDL_BENCHMARK"] == "onnx" else "run")
+
+
+def alone(work):
+    """Function (x) -> outputs: the network as its own users would run it."""
+    if os.environ["KERASDL_BENCHMARK"] == "onnx":
+        return Onnx(work / "run.onnx").outputs
+    import kerasdl
+
+    return kerasdl.Run(work / "run").open_model().predict_on_batch
+
+
 def throughput(work):
     """Seconds of all images, from files to files, beside those of the network alone."""
-    from kerasdl.engine.prediction.predictor import Predictor
+    from kerasdl.engine import run as engine
 
-    made, facts = network("segmentation", CLASSES, work)
-    facts = dataclasses.replace(facts, training=dataclasses.replace(facts.training, median=None,
-                                                                    resize="stretch"))  # fmt: skip
-    predictor = Predictor(made, facts)
-    images = [photo(work, IMAGE_SIZE, number) for number in range(IMAGES)]
-    x = numpy.random.default_rng(0).random((8, *SIZE, 3), "float32")
-    found = {"network": [], "whole": []}
-    for repeat in range(REPEATS + 1):
+    predictor = engine.predictor(model(work))
+    network = alone(work)
+    x = numpy.random.default_rng(0).random((IMAGES, *SIZE, 3), "float32")
+    found = []
+    for repeat in range(turns() + 1):
         began = spent()
-        for _ in range(IMAGES // 8):
-            made.outputs(x)
+        for first in range(0, IMAGES, 8):
+            network(x[first : first + 8])
         middle = spent()
-        results = list(predictor.run(images, work / f"out-{os.getpid()}-{repeat}", keep=False))
+        out = work / f"out-{os.getpid()}-{repeat}"
+        results = list(predictor.run(work / "images", out, keep=False))
+        ended = spent()
         assert not any(each.error for each in results)
-        if repeat:  # the first compiles
-            found["network"].append([b - a for a, b in zip(began, middle, strict=True)])
-            found["whole"].append([b - a for a, b in zip(middle, spent(), strict=True)])
-    pairs = list(zip(found["whole"], found["network"], strict=True))
+        found.append([(b - a, c - b) for a, b, c in zip(began, middle, ended, strict=True)])
+    found = found[1:]  # the first compiles
     return {
         "images": IMAGES,
-        "seconds": statistics.median(whole[0] for whole, _ in pairs),
-        "network_seconds": statistics.median(alone[0] for _, alone in pairs),
-        "ratio": statistics.median(whole[0] / alone[0] for whole, alone in pairs),
-        "cpu_ratio": statistics.median(whole[1] / alone[1] for whole, alone in pairs),
+        "seconds": statistics.median(clock[1] for clock, _ in found),
+        "network_seconds": statistics.median(clock[0] for clock, _ in found),
+        "ratios": [clock[1] / clock[0] for clock, _ in found],
+        "ratio": statistics.median(clock[1] / clock[0] for clock, _ in found),
+        "cpu_ratio": statistics.median(cpu[1] / cpu[0] for _, cpu in found),
     }
+
+
+def turns():
+    """How often everything is measured, after a first turn that does not count."""
+    return int(os.environ["KERASDL_TURNS"])
 
 
 def spent():
@@ -154,44 +193,78 @@ def spent():
     return time.monotonic(), usage.ru_utime + usage.ru_stime
 
 
-def agreement(work, run, images):
+def agreement(work):
     """Fraction of the pixels with the class of the image shown at once, at the same scale."""
-    from kerasdl.data.images import read_image
     from kerasdl.engine import run as engine
-    from kerasdl.engine.prediction.geometry import Tiling, plan
+    from kerasdl.engine.prediction.geometry import Tiling
 
-    found = {str(overlap): [] for overlap in OVERLAPS}
-    for path in sorted(pathlib.Path(images).iterdir())[:AGREEMENT_IMAGES]:
-        pixels = read_image(path)
-        if not found["0.0"]:
-            opened = engine.predictor(run)
-            training = opened._computing.facts.training
-        size = plan(pixels.shape[:2], training, None, Tiling(training.size)).size
-        masks = {}
-        for tiling in (Tiling(size), *(Tiling(training.size, overlap) for overlap in OVERLAPS)):
-            opened._computing._tiling = tiling
-            (masks[tiling],) = (each.mask for each in opened.run(pixels))
-        whole, *tiled = masks.values()
-        for overlap, mask in zip(OVERLAPS, tiled, strict=True):
-            found[str(overlap)].append(float((mask == whole).mean()))
-    return {key: statistics.mean(values) for key, values in found.items()} | {
-        "tile": list(training.size), "shown_at": list(size), "images": AGREEMENT_IMAGES,
-    }  # fmt: skip
+    masks = {}
+    for name, tiling in (
+        ("whole", Tiling(LARGE_SIZE, scale=1.0)),
+        *((str(overlap), Tiling(SIZE, overlap, 1.0)) for overlap in OVERLAPS),
+    ):
+        predictor = engine.predictor(work / "run", tiling)
+        masks[name] = [each.mask for each in predictor.run(work / "large")]
+    return {
+        name: float((numpy.stack(each) == numpy.stack(masks["whole"])).mean())
+        for name, each in masks.items()
+    } | {"tile": SIZE, "shown_at": LARGE_SIZE, "images": LARGE_IMAGES}
 
 
-def start(work, *words):
-    """Seconds of the processor, and on the clock, that `kerasdl predict` takes for one image."""
-    path, out = photo(work, IMAGE_SIZE), work / f"out-{os.getpid()}"
-    command = [sys.executable, "-m", "kerasdl", "predict", *words[:1], str(path),
-               "--out", str(out), *words[1:]]  # fmt: skip
-    began, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run(command, check=True, capture_output=True)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return {"cpu_seconds": cpu, "seconds": time.monotonic() - began}
+IMPORTS = {"onnx": "onnxruntime, numpy, PIL.Image", "torch": "torch, keras",
+           "tensorflow": "tensorflow, keras", "jax": "jax, keras"}  # fmt: skip
+# `kerasdl train` until its first step begins or ends.
+TRAIN = """
+import os, sys
+from kerasdl.cli.main import main
+from kerasdl.engine import run
+real = run._train
+def patched(*arguments):
+    import keras
+    class End(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            if sys.argv[1] == "begin":
+                os._exit(0)
+        def on_train_batch_end(self, batch, logs=None):
+            os._exit(0)
+    fit = keras.Model.fit
+    keras.Model.fit = lambda model, *given, callbacks, **options: fit(
+        model, *given, callbacks=[*callbacks, End()], **options
+    )
+    return real(*arguments)
+run._train = patched
+main(sys.argv[2:])
+"""
 
 
-CHILDREN = {f.__name__: f for f in (memory, throughput, agreement, start)}
+def start(work):
+    """Seconds of the whole command for one image, and of the imports alone, in turns."""
+    words = ["segment", work / "images" / "00.jpg", "--run", model(work), "--overwrite"]
+    commands = {
+        "predict": ["-m", "kerasdl", "predict", *words, "--out", work / f"out-{os.getpid()}"],
+        "imports": ["-c", f"import {IMPORTS[os.environ['KERASDL_BENCHMARK']]}"],
+    }
+    if os.environ["KERASDL_BENCHMARK"] != "onnx":
+        train = ["train", "segment", "--out", work / f"run-{os.getpid()}", "--overwrite"]
+        commands |= {f"train_{to}": ["-c", TRAIN, to, *train] for to in ("begin", "step")}
+    found = {name: [] for name in commands}
+    for _ in range(turns() + 1):
+        for name, command in commands.items():
+            before = resource.getrusage(resource.RUSAGE_CHILDREN)
+            began = time.monotonic()
+            subprocess.run([sys.executable, *command], check=True, capture_output=True)
+            seconds = time.monotonic() - began
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
+            cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+            found[name].append((seconds, cpu))
+    return {
+        f"{name}_{kind}": statistics.median(each[index] for each in turns[1:])
+        for name, turns in found.items()
+        for index, kind in enumerate(("seconds", "cpu_seconds"))
+    }
+
+
+CHILDREN = {f.__name__: f for f in (memory, throughput, agreement, start, prepare)}
 
 
 def measured(backend, work, kind, *words):
@@ -208,24 +281,33 @@ def measured(backend, work, kind, *words):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("kind", choices=sorted(CHILDREN))
-    parser.add_argument("words", nargs="*", help="memory: TASK OUTPUTS HEIGHT WIDTH; agreement: "
-                        "RUN IMAGES; start: TASK --run RUN, after --")  # fmt: skip
-    parser.add_argument("--backend", default="onnx")
+    parser.add_argument("kind", choices=[name for name in CHILDREN if name != "prepare"])
+    parser.add_argument("words", nargs="*", help="memory: TASK OUTPUTS HEIGHT WIDTH")
+    parser.add_argument("--backend", default="onnx", help="onnx (default) or a Keras backend")
+    parser.add_argument("--work", type=pathlib.Path, help="FOLDER; default: a temporary one")
     parser.add_argument("--out", type=pathlib.Path,
                         default=ROOT / "benchmarks" / "results" / "prediction.json")  # fmt: skip
+    parser.add_argument("--turns", default="5", help="of throughput and start (default: 5)")
     arguments = parser.parse_args()
-    cases = [arguments.words] if arguments.words or arguments.kind != "memory" else MEMORY
+    os.environ["KERASDL_TURNS"] = arguments.turns
+    is_memory = arguments.kind == "memory"
+    cases = [arguments.words] if arguments.words or not is_memory else MEMORY
     known = json.loads(arguments.out.read_text()) if arguments.out.exists() else []
-    with tempfile.TemporaryDirectory() as work:
+    with tempfile.TemporaryDirectory() as temporary:
+        work = arguments.work or pathlib.Path(temporary)
+        work.mkdir(exist_ok=True)
+        if not is_memory and "error" in (made := measured("torch", work, "prepare")):
+            parser.error(made["error"])
         for case in cases:
             row = {
                 "kind": arguments.kind,
                 "case": " ".join(map(str, case)),
                 "backend": arguments.backend,
-                "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+                "command": f"python benchmarks/prediction.py {arguments.kind}",
+                **({} if is_memory else {"turns": int(arguments.turns)}),
+                "machine": f"{machine.cpu_name()}, {machine.num_cores()} cores",
                 "load": os.getloadavg()[0],
-                **measured(arguments.backend, pathlib.Path(work), arguments.kind, *case),
+                **measured(arguments.backend, work, arguments.kind, *case),
             }
             print(json.dumps(row), flush=True)
             known.append(row)

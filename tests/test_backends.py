@@ -95,6 +95,32 @@ def test_environment_names_versions_and_devices():
 
 
 @pytest.mark.process
+@pytest.mark.skipif(keras.config.backend() != "torch", reason="a start of torch")
+def test_training_on_torch_starts_without_its_compiler(tmp_path):
+    program = (
+        "import sys\n"
+        "from kerasdl.cli.main import main\n"
+        "from kerasdl.engine import run\n"
+        "def trains(*arguments):\n"
+        "    import keras\n"
+        "    def fit(model, *given, **options):\n"
+        "        slow = {'torch._dynamo', 'sympy', 'scipy', 'matplotlib', 'skimage', 'pandas'}\n"
+        "        print(sorted(slow & sys.modules.keys()))\n"
+        "        import torch._dynamo\n"
+        "        print(callable(torch._dynamo.reset))\n"
+        "        sys.exit(7)\n"
+        "    keras.Model.fit = fit\n"
+        "    real(*arguments)\n"
+        "real, run._train = run._train, trains\n"
+        "main(['train', 'segment', '--image-size', '16', '--set', 'train_size=4', "
+        "'--set', 'model_args.filters=2', '--set', 'model_args.depth=1', '--out', sys.argv[1]])"
+    )
+    command = [sys.executable, "-c", program, tmp_path / "run"]
+    found = subprocess.run(command, capture_output=True, text=True)
+    assert (found.returncode, found.stdout.split("\n")[:2]) == (7, ["[]", "True"]), found.stderr
+
+
+@pytest.mark.process
 @pytest.mark.skipif(keras.config.backend() == "tensorflow", reason="it is the chosen backend")
 def test_seeding_and_saving_import_no_tensorflow(tmp_path):
     # `keras.utils.set_random_seed` imports it wherever it is installed, and so does saving.

@@ -162,6 +162,22 @@ def test_an_export_is_proved_with_the_scores_of_the_run(trained, format, tmp_pat
     assert [path for path in out.parent.iterdir() if path.name.startswith(".tmp")] == []
     with pytest.raises(ConfigError, match="exists already"):
         kerasdl.export(trained, format, out)
+    require_damage_is_noticed(out, FORMATS[format].companion)
+
+
+def require_damage_is_noticed(path, companion):
+    """Flips a bit of the weights, and cuts them short: one line each."""
+    weights = path.with_suffix(companion) if companion else path
+    if path.is_dir():
+        (weights,) = path.glob("variables/variables.data*")
+    content = weights.read_bytes()
+    flipped = bytearray(content)
+    flipped[len(content) // 2] ^= 1
+    for damaged in (bytes(flipped), content[: len(content) // 2]):
+        weights.write_bytes(damaged)
+        with pytest.raises(ModelFileError) as caught:
+            runtimes.open(path)
+        assert str(path) in str(caught.value) and "\n" not in str(caught.value)
 
 
 def test_a_served_export_of_any_size_replaces_an_earlier_one(trained, tmp_path):

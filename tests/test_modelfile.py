@@ -76,6 +76,17 @@ def test_the_file_gives_back_model_and_sidecar(good):
     )
 
 
+def test_weights_that_are_read_are_not_drawn_before(good, monkeypatch):
+    def draw(*_, **__):
+        raise AssertionError("drawn")
+
+    monkeypatch.setattr(keras.initializers.VarianceScaling, "__call__", draw)
+    model, _ = modelfile.open_model(good)
+    models.resized(model, "unet", (16, 16), FACTS["model_args"])
+    with pytest.raises(AssertionError, match="drawn"):
+        build()
+
+
 def test_a_model_is_built_with_the_precision_it_was_trained_with(good, tmp_path):
     path = altered(good, tmp_path, facts={"precision": "mixed_bfloat16"})
     model, _ = modelfile.open_model(path)

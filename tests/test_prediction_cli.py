@@ -99,7 +99,7 @@ def test_several_runs_have_a_folder_each(runs, photo, tmp_path, capsys):
     words = ["--run", tmp_path / "a" / "unet", "--run", tmp_path / "a" / "fcn"]
     assert run("segment", photo, *words, "--out", tmp_path / "out") == 0
     for name in ("unet", "fcn"):
-        assert (tmp_path / "out" / name / "photo_overlay.png").exists()
+        assert (tmp_path / "out" / name / "photo_overlay.jpg").exists()
         (listed,) = json.loads((tmp_path / "out" / name / "predictions.json").read_text())
         assert listed["fractions"] == {"blue": 0.75, "red": 0.25}
     capsys.readouterr()

@@ -94,8 +94,8 @@ def test_files_that_are_none(tmp_path, photo, capsys):
     del foreign.metadata_props[:]
     onnx.save(foreign, tmp_path / "foreign.onnx")
     for name, said in (
-        ("text.onnx", "damaged, or not a ONNX file"),
-        ("short.onnx", "damaged, or not a ONNX file"),
+        ("text.onnx", "damaged, or not a valid ONNX file"),
+        ("short.onnx", "damaged, or not a valid ONNX file"),
         ("foreign.onnx", "no metadata of kerasdl"),
         ("photo.png", "not an exported model"),
         ("none.onnx", "none.onnx"),

@@ -281,7 +281,7 @@ def test_predict_segments_at_the_image_s_own_size(runs, tmp_path):
     assert found[1].mask.shape == (53, 37)
     written = Image.open(tmp_path / "out" / "inner" / "a_mask.png")
     assert numpy.array_equal(numpy.asarray(written), found[1].mask)
-    assert Image.open(tmp_path / "out" / "inner" / "a_overlay.png").size == (37, 53)
+    assert Image.open(tmp_path / "out" / "inner" / "a_overlay.jpg").size == (37, 53)
     with pytest.raises(ConfigError, match="the result exists.*--overwrite"):
         kerasdl.predict(runs["segmentation"], tmp_path / "photos", tmp_path / "out")
 

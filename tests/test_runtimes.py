@@ -1,5 +1,6 @@
 """Exported files as foreign data: metadata, tampered files, missing runtimes, padding."""
 
+import hashlib
 import importlib.util
 import json
 import zipfile
@@ -9,7 +10,7 @@ import pytest
 
 from kerasdl.core.errors import ConfigError, ModelFileError
 from kerasdl.runs import runtimes
-from kerasdl.runs.runtimes import FORMATS, metadata
+from kerasdl.runs.runtimes import FORMATS, checksum, metadata
 
 FACTS = {
     "format": 1,
@@ -49,6 +50,8 @@ def test_metadata_come_back_with_every_key():
         ({"task": ["segmentation"]}, "'task'"),
         ({"image_size": [6, 10**9]}, "'image_size'"),
         ({"image_size": [6, 8.0]}, "'image_size'"),
+        ({"image_size": [2**16, 2**16]}, "'image_size'"),
+        ({"median_size": [1, 1000]}, "'median_size'"),
         ({"size": [0, 8]}, "'size'"),
         ({"stride": True}, "'stride'"),
         ({"stride": 0}, "'stride'"),
@@ -61,6 +64,12 @@ def test_metadata_come_back_with_every_key():
         ({"class_names": ["x" * 5000, "sea"]}, "'class_names'"),
         ({"target": "ab"}, "no target 'ab'"),
         ({"test_time_flip": "yes"}, "'test_time_flip'"),
+        ({"sha256": "0" * 63}, "'sha256'"),
+        ({"normalization": None}, "'normalization'"),
+        ({"class_names": {"0": "sky", "1": "sea"}}, "'class_names'"),
+        ({"outputs": 2**40}, "'outputs'"),
+        ({"task": "__import__('os').system('true')"}, "'task'"),
+        ({"model_args": {"filters": {"__reduce__": 1}}}, "'model_args'"),
         ({"format": 2}, "later kerasdl"),
         ({"format": "1"}, "no metadata of kerasdl"),
     ],
@@ -189,6 +198,38 @@ def test_metadata_that_contradict_the_model(facts, message, tmp_path):
         runtimes.open(onnx_file(tmp_path / "m.onnx", facts))
 
 
+def test_one_flipped_bit_in_the_weights_is_noticed(tmp_path):
+    path = onnx_file(tmp_path / "m.onnx", {**FACTS, "sha256": checksum.EMPTY})
+    checksum.write(path, "", path)
+    assert len(runtimes.open(path).metadata["sha256"]) == 64
+    content = path.read_bytes()
+    two = numpy.array([1, 2], "float32").tobytes()
+    three = numpy.array([1, 3], "float32").tobytes()
+    assert content.count(two) == 1
+    path.write_bytes(content.replace(two, three))
+    with pytest.raises(ModelFileError, match="does not match its checksum"):
+        runtimes.open(path)
+
+
+def test_the_checksum_of_two_files_and_of_a_folder(tmp_path):
+    (tmp_path / "m.xml").write_bytes(b"<" + checksum.EMPTY.encode() + b">")
+    (tmp_path / "m.bin").write_bytes(b"weights")
+    expected = hashlib.sha256(b"<" + b"0" * 64 + b">" + b"weights").hexdigest()
+    checksum.write(tmp_path / "m.xml", ".bin", tmp_path / "m.xml")
+    assert (tmp_path / "m.xml").read_bytes() == b"<" + expected.encode() + b">"
+    assert checksum.compute(tmp_path / "m.xml", ".bin", expected) == expected
+    (tmp_path / "variables").mkdir()
+    (tmp_path / "saved_model.pb").write_bytes(b"graph")
+    (tmp_path / "variables" / "variables.index").write_bytes(b"index")
+    assert checksum.compute(tmp_path, "") == hashlib.sha256(b"graphindex").hexdigest()
+
+
+def test_outputs_that_are_not_finite_are_refused(tmp_path):
+    runtime = runtimes.open(onnx_file(tmp_path / "m.onnx", FACTS))
+    with pytest.raises(ModelFileError, match="outputs that are not finite"):
+        runtime.outputs(numpy.full((1, 8, 8, 3), numpy.inf, "float32"))
+
+
 PROGRAM = {"graph": {"nodes": [{"target": "torch.ops.aten.relu.default", "inputs": []}]}}
 
 
@@ -197,6 +238,7 @@ PROGRAM = {"graph": {"nodes": [{"target": "torch.ops.aten.relu.default", "inputs
     [
         ({"data/weights/model.pt": b"pickle"}, "unexpected content"),
         ({"data/aotinductor/model/a.so": b""}, "unexpected content"),
+        ({"data/weights/weight_0": b"A FLIPPED BIT"}, "does not match its checksum"),
         ({"data/sample_inputs/model.pt": b"pickle"}, "pickled inputs"),
         (
             {"data/weights/model_weights_config.json": {"config": {"w": {"use_pickle": True}}}},
@@ -230,5 +272,14 @@ def test_a_torch_archive_that_would_run_code_is_refused(members, message, tmp_pa
             archive.writestr(
                 f"model/{name}", content if isinstance(content, bytes) else json.dumps(content)
             )
+    path.write_bytes(path.read_bytes().replace(b"A FLIPPED BIT", b"A FLIPPED bIT"))
     with pytest.raises(ModelFileError, match=message):
         runtimes.open(path)
+
+
+def test_a_compressed_torch_archive_is_not_unpacked(tmp_path):
+    needs("pt2")
+    with zipfile.ZipFile(tmp_path / "model.pt2", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("model/data/weights/weight_0", bytes(10**6))
+    with pytest.raises(ModelFileError, match="compressed"):
+        runtimes.open(tmp_path / "model.pt2")

@@ -1,12 +1,14 @@
 """Choosing and setting up the Keras backend, before Keras is imported."""
 
 import contextlib
+import importlib
 import importlib.util
 import json
 import logging
 import os
 import platform
 import sys
+import types
 
 from kerasdl.backend import machine
 from kerasdl.core.errors import ConfigError, suggest
@@ -175,7 +177,8 @@ def prepare(seed, precision="float32", deterministic=True):
 
         # CUDA's matrix products are only reproducible with a fixed workspace.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        torch.use_deterministic_algorithms(True, warn_only=True)
+        # The same as `use_deterministic_algorithms`, which would import the compiler as well.
+        torch.set_deterministic_debug_mode("warn")
         # Otherwise every new tensor is first filled with NaN, in case it is read before it is
         # written. That does not happen here, and costs 4 % of a step.
         torch.utils.deterministic.fill_uninitialized_memory = False
@@ -191,21 +194,53 @@ def set_seed(seed):
 
 # Optional packages that Keras imports wherever they are installed, for features not used here.
 KERAS_EXTRAS = ("sklearn", "pandas", "matplotlib", "orbax")
+KERAS_ONLY_EXTRAS = ("IPython", "requests")  # TensorFlow itself needs them
+COMPILER = "torch._dynamo"
 
 
-def start(name="auto"):
-    """`choose`, and imports Keras, for a program of its own.
+def start(name="auto", deterministic=True):
+    """`choose`, and imports Keras, for a program of its own that does not use `torch.compile`.
 
-    Without the optional packages that Keras would import, which take a third of the time. Its
-    wrappers for scikit-learn, galleries of images and data frames then do not work in this process.
+    Without the optional packages that Keras would import, and without PyTorch's compiler, which
+    takes as long as PyTorch. Keras' wrappers for scikit-learn, galleries of images and data frames
+    then do not work in this process.
     """
     if "keras" in sys.modules:
-        return choose(name)
+        return choose(name, deterministic)
     with _hidden(*KERAS_EXTRAS):
-        chosen = choose(name)
-        with _hidden(*({"jax"} - {chosen})):
+        chosen = choose(name, deterministic)
+        others = (*KERAS_ONLY_EXTRAS, *({"jax"} - {chosen}))
+        with _without_compiler(chosen), _hidden(*others):
             import keras  # noqa: F401
     return chosen
+
+
+@contextlib.contextmanager
+def _without_compiler(backend):
+    """Within the block, PyTorch's compiler is there but for what Keras imports it for.
+
+    Keras exempts two functions from compilation. Anything else loads the compiler after all.
+    """
+    if backend != "torch" or COMPILER in sys.modules:
+        yield
+        return
+    import torch  # noqa: F401  # it looks through all modules, and would load the compiler
+
+    def loaded(name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        sys.modules.pop(COMPILER, None)
+        return getattr(importlib.import_module(COMPILER), name)
+
+    stand_in = types.ModuleType(COMPILER)
+    stand_in.disable = lambda: lambda function: function
+    stand_in.__getattr__ = loaded
+    sys.modules[COMPILER] = stand_in
+    try:
+        yield
+    finally:
+        if sys.modules.get(COMPILER) is stand_in:
+            del sys.modules[COMPILER]
 
 
 @contextlib.contextmanager

@@ -123,8 +123,8 @@ def _predict_stdin(task, run, backend, tiling, top, saturation, as_json):
     if as_json:
         click.echo(json.dumps(found.as_dict(), ensure_ascii=False, indent=1))
     elif kind:
-        image = predictor.decoder.files[kind].draw(found, pixels, predictor.names)
-        image.save(sys.stdout.buffer, format="PNG")
+        file = predictor.decoder.files[kind]
+        file.draw(found, pixels, predictor.names).save(sys.stdout.buffer, **file.format)
     else:
         click.echo(found.text)
 

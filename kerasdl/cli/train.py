@@ -38,6 +38,7 @@ def train(settings, task, config_file, assignments, backend, out, resume, overwr
       kerasdl train colorize --set model_args.skips=none --out saved_models/plain
       kerasdl train segment --data photos/ --image-size 360x480
     """
+    from kerasdl import backend as backends
     from kerasdl.backend import distribution
     from kerasdl.engine import run
 
@@ -61,6 +62,9 @@ def train(settings, task, config_file, assignments, backend, out, resume, overwr
     else:
         config = resolve(task, config_file, assignments, backend, flags)
     quiet = settings.get("quiet", False)
+    if config.distribute == "none" and config.jit_compile != "on":
+        folder = out or run.default_folder(config)
+        backends.start(run.wanted_backend(config, folder, overwrite), config.deterministic)
     trained = run.train(config, out, overwrite, allow_data_change, quiet=quiet)
     if distribution.is_worker():
         return

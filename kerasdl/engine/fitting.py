@@ -96,6 +96,8 @@ def _fit_stage(folder, config, stage, task, dataset, stop, quiet, group, watcher
         if not finished:
             _log_start(folder, config, stage, first)
             step.tune(model)
+            if group.replicas == 1:
+                step.build_scores(model, task.prepare(*source.take([0])))
             progress = callbacks.Progress(
                 batches, quiet, config.epochs, hidden=gated_names(metrics)
             )

@@ -119,7 +119,7 @@ def _train(
 ) -> pathlib.Path:  # fmt: skip
     """`train` in one of the processes of a group."""
     from kerasdl.backend import distribution, signals
-    from kerasdl.engine import datasets, failures, fitting, optimizers, planning, publishing
+    from kerasdl.engine import datasets, failures, fitting, optimizers, planning
     from kerasdl.report import trackers
     from kerasdl.runs import runfolder
 
@@ -165,6 +165,8 @@ def _train(
                 fitting.fit(folder, config, task, dataset, stop, quiet, group, watchers)
             stop.check()
             if group.is_main:
+                from kerasdl.engine import publishing  # matplotlib would delay the first step
+
                 publishing.finish(folder.path, config, task, dataset)
                 tracking.results()
         # A signal during the last steps lets them complete, but must stop a following run.
@@ -190,17 +192,23 @@ def _already_finished(group: "Group", folder: "RunFolder") -> bool:
 def chosen_backend(config: Config, folder: str | os.PathLike[str], overwrite: bool = False) -> str:
     """Selects the backend of this process and returns its name; see `kerasdl.backend.choose`.
 
-    A run that has begun in the folder resumes on its own backend unless the configuration or the
-    variable KERAS_BACKEND names one, whatever has been measured or installed since.
-
     Raises:
         ConfigError: The backend is unknown or not installed.
+    """
+    return backend.choose(wanted_backend(config, folder, overwrite), config.deterministic)
+
+
+def wanted_backend(config: Config, folder: str | os.PathLike[str], overwrite: bool = False) -> str:
+    """The backend to train on, or "auto".
+
+    A run that has begun in the folder resumes on its own backend unless the configuration or the
+    variable KERAS_BACKEND names one, whatever has been measured or installed since.
     """
     name = config.backend
     if name == "auto" and not overwrite and not os.environ.get("KERAS_BACKEND"):
         before = reader.Run(folder).backend or name
         name = before if before in backend.installed() else name
-    return backend.choose(name, config.deterministic)
+    return name
 
 
 def decided_precision(

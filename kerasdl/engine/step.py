@@ -3,6 +3,8 @@
 Used by training, benchmark, comparison and doctor, so that all run the same step.
 """
 
+import keras
+
 from kerasdl.backend import tuning
 from kerasdl.engine import optimizers
 
@@ -32,3 +34,18 @@ def tune(model) -> None:
     if not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
     tuning.tune(model)
+
+
+def build_scores(model, batch) -> None:
+    """Builds loss and metrics of a model for PyTorch, from a batch of one image.
+
+    Keras itself would run the model with the "meta" tensors of PyTorch's compiler for that, which
+    takes two seconds. The other backends do so quickly.
+    """
+    if keras.config.backend() != "torch":
+        return
+    x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(batch)
+    outputs = keras.ops.zeros((len(x), *model.output_shape[1:]), model.outputs[0].dtype)
+    model.compute_loss(x, y, outputs, sample_weight)
+    model.compute_metrics(x, y, outputs, sample_weight)
+    model.reset_metrics()

@@ -4,7 +4,6 @@ import math
 from collections.abc import Sequence
 
 import numpy
-import scipy.ndimage
 
 WIDTH = 0.02  # of the diagonal of the image, as in the paper
 
@@ -59,6 +58,8 @@ def boundary_iou(counts: numpy.ndarray) -> float:
 
 
 def _boundary(mask: numpy.ndarray, distance: int) -> numpy.ndarray:
+    import scipy.ndimage  # not at the top: it would delay the first step of a training
+
     eroded = scipy.ndimage.minimum_filter(
         mask.view("uint8"), 2 * distance + 1, mode="constant", cval=0
     )

@@ -4,12 +4,15 @@ import functools
 import os
 import zipfile
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy
-import scipy.sparse
 from numpy.typing import ArrayLike
 
 from kerasdl.core import files
+
+if TYPE_CHECKING:
+    import scipy.sparse
 
 RESAMPLES = 1000
 LEVEL = 0.95
@@ -29,7 +32,7 @@ class ImageScores:
     def __init__(
         self,
         values: Mapping[str, ArrayLike],
-        confusion: Mapping[str, scipy.sparse.csr_array] | None = None,
+        confusion: "Mapping[str, scipy.sparse.csr_array] | None" = None,
     ):
         self.values = {name: numpy.asarray(each, "float64") for name, each in values.items()}
         self.confusion = dict(confusion or {})
@@ -106,6 +109,8 @@ class ImageScores:
     def read(cls, path: str | os.PathLike[str]) -> "ImageScores | None":
         """The scores in a file; None if there is no file or it is damaged."""
         try:
+            import scipy.sparse
+
             with numpy.load(path, allow_pickle=False) as arrays:
                 values = {
                     name.removeprefix("value/"): arrays[name]
@@ -142,8 +147,10 @@ def pair_counts(
     return numpy.bincount(pairs, minlength=classes**2).reshape(classes, classes)
 
 
-def stacked(matrices: Sequence[numpy.ndarray]) -> scipy.sparse.csr_array:
+def stacked(matrices: Sequence[numpy.ndarray]) -> "scipy.sparse.csr_array":
     """Confusion matrices, each (C, C), as one sparse matrix (N, C * C)."""
+    import scipy.sparse  # not at the top: it would delay the first step of a training
+
     return scipy.sparse.csr_array(numpy.stack([each.ravel() for each in matrices]))
 
 

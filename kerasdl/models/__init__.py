@@ -242,7 +242,10 @@ def resized(
     options: Mapping[str, Any],
 ) -> "keras.Model":
     """The model `name` for images of another (height, width), None for any, with these weights."""
-    found = build(name, (*size, model.input_shape[-1]), model.output_shape[-1], **options)
+    from kerasdl.models import blocks
+
+    with blocks.undrawn():
+        found = build(name, (*size, model.input_shape[-1]), model.output_shape[-1], **options)
     found.set_weights(model.get_weights())
     return found
 

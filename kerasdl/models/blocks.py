@@ -1,8 +1,11 @@
 """Building blocks shared by several models."""
 
+import contextlib
 import math
-from collections.abc import Sequence
-from typing import TypeAlias
+import threading
+import unittest.mock
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeAlias
 
 import keras
 
@@ -98,3 +101,21 @@ def require_count(option: str, value: object) -> None:
     """Raises ConfigError unless the value of an option is an integer of 1 or more."""
     if type(value) is not int or value < 1:
         raise ConfigError(f"option '{option}' must be an integer of 1 or more, not {value!r}")
+
+
+@contextlib.contextmanager
+def undrawn() -> Iterator[None]:
+    """Weights of layers built within the block are 0, for models that get others at once.
+
+    Drawing them takes time: JAX compiles a program for each shape, for seconds.
+    """
+    original = keras.layers.Layer.add_weight
+    thread = threading.get_ident()
+
+    def add_weight(layer: keras.layers.Layer, *arguments: Any, **options: Any) -> Any:
+        if threading.get_ident() == thread and "initializer" in options:
+            options["initializer"] = "zeros"
+        return original(layer, *arguments, **options)
+
+    with unittest.mock.patch.object(keras.layers.Layer, "add_weight", add_weight):
+        yield

@@ -23,6 +23,7 @@ from kerasdl import models
 from kerasdl.core import files
 from kerasdl.core.errors import KerasdlError, ModelFileError, first_line
 from kerasdl.metrics.colors.targets import OUTPUTS
+from kerasdl.models import blocks
 from kerasdl.runs import names, sidecar
 
 WEIGHTS = "model.weights.h5"
@@ -208,7 +209,7 @@ def _plain_arrays(content, max_bytes):
 def _build(facts, max_weights, path):
     """Builds the model of a `model.json`, up to a number of weights. Raises ModelFileError."""
     try:
-        with _at_most(max_weights):
+        with _at_most(max_weights), blocks.undrawn():
             return models.build(
                 facts["model"],
                 (*facts["image_size"], facts["channels"]),

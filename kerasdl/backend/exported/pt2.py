@@ -8,6 +8,7 @@ import json
 import re
 import zipfile
 
+from kerasdl import backend
 from kerasdl.backend.exported import onnx
 from kerasdl.core.errors import ModelFileError
 
@@ -36,7 +37,8 @@ def load(path, accept):
     _check(path, accept)
     import torch
 
-    program = torch.export.load(str(path))
+    with backend.silenced():  # it warns with a traceback of what it raises anyway
+        program = torch.export.load(str(path))
     module = program.module()
 
     def run(x):
@@ -57,6 +59,10 @@ def _shape(node):
 def _check(path, accept):
     """Reads the metadata; raises ModelFileError for anything that torch would run."""
     with zipfile.ZipFile(path) as archive:
+        if any(info.compress_type for info in archive.infolist()):
+            raise ModelFileError("the archive is compressed, unlike those of torch", path)
+        if damaged := archive.testzip():  # torch does not look at the checksums
+            raise ModelFileError(f"damaged: {damaged} does not match its checksum", path)
         names = {name.partition("/")[2]: name for name in archive.namelist()}
         accept(archive.read(names[EXTRA]) if EXTRA in names else None)
         known = {EXTRA, SAMPLE_INPUTS, PROGRAM, *CONFIGS}

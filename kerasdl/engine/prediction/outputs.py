@@ -167,10 +167,11 @@ class Computing:
         self._said = True
         size, tile = shown.plan
         logger.info(
-            "large images are predicted in tiles of %s, overlapping by %.0f %%: the image of %s is "
+            "%simages are predicted in tiles of %s, overlapping by %.0f %%: the image of %s is "
             "shown at %s, %s; --tile none shows whole images at the training size",
-            geometry.text(tile), 100 * self._tiling.overlap,
-            geometry.text(shown.pixels.shape[:2]), geometry.text(size), self._scale_text(),
+            "large " if self._tiling.tile == "auto" else "", geometry.text(tile),
+            100 * self._tiling.overlap, geometry.text(shown.pixels.shape[:2]), geometry.text(size),
+            self._scale_text(),
         )  # fmt: skip
 
     def _scale_text(self):

@@ -24,8 +24,6 @@ MAX_SATURATION = 100
 THREADS = 2  # for reading, and as many for writing
 MAX_JOBS = 24  # images between reading and writing
 MAX_AREA = 2**24  # and their pixels, unless a single image has more
-# Runs of equal bytes only: a photograph is written in a quarter of the time, and hardly larger.
-PNG = {"format": "PNG", "compress_level": 1, "compress_type": 3}
 
 Progress = Callable[[str, int, int], None]
 
@@ -231,8 +229,8 @@ class Predictor:
         for kind, path in written.items():
             files.make_folder(path.parent)
             with files.replacing(path) as temporary:
-                image = self.decoder.files[kind].draw(found, pixels, self.names)
-                image.save(temporary, **PNG)
+                file = self.decoder.files[kind]
+                file.draw(found, pixels, self.names).save(temporary, **file.format)
         return {kind: str(path) for kind, path in written.items()}
 
 

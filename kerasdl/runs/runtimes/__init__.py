@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kerasdl.core.errors import ConfigError, KerasdlError, ModelFileError, first_line
 from kerasdl.core.registry import Reference, Registry, load
+from kerasdl.runs.runtimes import checksum
 from kerasdl.runs.runtimes import metadata as facts_of
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class Format:
         load: Function (path, accept) -> `Loaded`; it calls `accept` with the metadata it finds
             before it loads the model.
         companion: Suffix of a second file beside the first, or "".
+        checksum: Whether the metadata hold a checksum, because the format itself has none.
         half: Whether it takes float16 weights.
         int8: Whether it takes int8 weights and activations.
     """
@@ -47,6 +49,7 @@ class Format:
     backend: str
     load: Reference
     companion: str = ""
+    checksum: bool = True
     half: bool = True
     int8: bool = False
 
@@ -102,6 +105,7 @@ FORMATS: Registry[Format] = Registry(
             extra="torch",
             backend="torch",
             load="kerasdl.backend.exported.pt2:load",
+            checksum=False,
         ),
     ),
 )
@@ -165,6 +169,8 @@ class Runtime:
             raise ModelFileError(f"cannot be run ({first_line(error)})", self.path) from error
         if found.shape[-1] != self.metadata["outputs"]:
             raise ModelFileError(f"gave outputs of shape {found.shape}", self.path)
+        if not numpy.isfinite(found.sum()):
+            raise ModelFileError("gave outputs that are not finite", self.path)
         if self._pads:
             (top, _), (left, _) = padding[1:]
             found = found[:, top : top + height, left : left + width]
@@ -223,8 +229,11 @@ def open(path: str | os.PathLike[str]) -> Runtime:
         raise
     except Exception as error:  # damaged files make runtimes raise anything
         raise ModelFileError(
-            f"damaged, or not a {kind.label} file ({first_line(error)})", path
+            f"damaged, or not a valid {kind.label} file ({first_line(error)})", path
         ) from error
+    stored = metadata["sha256"]
+    if stored and checksum.compute(path, kind.companion, stored) != stored:
+        raise ModelFileError("damaged: its content does not match its checksum", path)
     _require_shapes(metadata, Loaded(*loaded), path)
     return Runtime(path, kind, metadata, Loaded(*loaded))
 

@@ -13,11 +13,13 @@ It holds what prediction needs and nothing is ever run, imported or opened becau
 | size | [height, width] the file takes, or null: any multiple of the stride |
 | test_time_flip | whether predictions are averaged with those of the flipped image |
 | precision | of the weights: float32, float16 or int8 |
+| sha256 | checksum of the file, see `checksum.py`; "" in PT2 archives |
 | class_names, palette | class names, and their colors in masks |
 | data, license, median_size | the training data: name, license, median height and width |
 """
 
 import json
+import re
 
 from kerasdl.core.errors import ModelFileError
 from kerasdl.runs import fields
@@ -27,6 +29,8 @@ KEY = "kerasdl"
 FORMAT = 1  # incremented whenever an older kerasdl could misread the metadata
 MAX_BYTES = 2**20
 MAX_SIDE = 2**16
+MAX_AREA = 2**24  # of what the network sees at once: a wrong size must not fill the memory
+MAX_FACTOR = 64  # between the sizes of the images and those in training, as in --scale
 MAX_TEXT = 4096
 PRECISIONS = ("float32", "float16", "int8")
 NOT_OURS = "no metadata of kerasdl in the file"
@@ -71,8 +75,11 @@ def loads(text, path):
 
 
 def _check_together(facts, path):
-    """Raises ModelFileError unless classes, colors and target are those of the task."""
+    """Raises ModelFileError unless sizes fit, and classes, colors and target are the task's."""
     task, outputs = TASKS[facts["task"]], facts["outputs"]
+    pairs = zip(facts["image_size"], facts["median_size"] or facts["image_size"], strict=True)
+    if any(not 1 / MAX_FACTOR <= have / want <= MAX_FACTOR for want, have in pairs):
+        raise ModelFileError("'median_size' of the metadata is far from 'image_size'", path)
     if facts["target"] not in ("", *task.targets):
         raise ModelFileError(f"a model for {task.name} has no target {facts['target']!r}", path)
     if task.classes and len(facts["class_names"]) != outputs:
@@ -91,6 +98,10 @@ def _size(value):
     return fields.integers(value, 2, 1, MAX_SIDE)
 
 
+def _shown(value):
+    return _size(value) and value[0] * value[1] <= MAX_AREA
+
+
 # Key -> check of its value.
 CHECKS = {
     "kerasdl": _text,
@@ -103,11 +114,12 @@ CHECKS = {
     "channels": lambda value: fields.integer(value, 1, 2**16),
     "outputs": lambda value: fields.integer(value, 1, 2**16),
     "normalization": _text,
-    "image_size": _size,
+    "image_size": _shown,
     "resize": fields.one_of(("crop", "stretch")),
-    "size": lambda value: value is None or _size(value),
+    "size": lambda value: value is None or _shown(value),
     "test_time_flip": lambda value: isinstance(value, bool),
     "precision": fields.one_of(PRECISIONS),
+    "sha256": lambda value: _text(value) and re.fullmatch("|[0-9a-f]{64}", value) is not None,
     "class_names": lambda value: fields.items(value, _text),
     "palette": lambda value: fields.items(value, lambda color: fields.integers(color, 3, 0, 255)),
     "data": _text,
@@ -118,6 +130,7 @@ CHECKS = {
 DEFAULTS = {
     "target": "",
     "loss": "",
+    "sha256": "",
     "class_names": (),
     "palette": (),
     "data": "",

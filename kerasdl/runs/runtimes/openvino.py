@@ -22,15 +22,18 @@ def library():
 def load(path, accept):
     """Opens a file; see `kerasdl.runs.runtimes.Format.load`."""
     core = library().Core()
+    if not path.read_bytes().startswith(b"<?xml"):
+        raise ValueError("no XML")  # OpenVINO would try the formats of other frameworks
     try:
         model = core.read_model(path)
+        accept(model.get_rt_info([KEY]).astype(str) if model.has_rt_info([KEY]) else None)
+        # By default some processors compute in bfloat16.
+        compiled = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     except RuntimeError as error:
         # It begins with lines on where in OpenVINO's source the error was raised.
-        lines = [line for line in str(error).splitlines() if line.strip()]
-        raise ValueError(lines[-1] if lines else "unreadable") from error
-    accept(model.get_rt_info([KEY]).astype(str) if model.has_rt_info([KEY]) else None)
-    # By default some processors compute in bfloat16.
-    compiled = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        places = ("Exception from", "Check ")
+        lines = [line for line in str(error).splitlines() if not line.startswith(places)]
+        raise ValueError(next(filter(str.strip, reversed(lines)), "unreadable")) from error
     lock = threading.Lock()  # it is called with one request at a time
 
     def run(x):

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy
 import PIL.Image
@@ -49,6 +50,10 @@ class ImagePrediction:
     image: numpy.ndarray | None = None
 
 
+# Runs of equal bytes only: a photograph is written in a quarter of the time, and hardly larger.
+PNG = {"format": "PNG", "compress_level": 1, "compress_type": 3}
+
+
 @dataclasses.dataclass(frozen=True)
 class File:
     """An image that a prediction is written as.
@@ -56,10 +61,12 @@ class File:
     Attributes:
         suffix: Suffix of its name.
         draw: Function (prediction, pixels, names) -> the image, of the size of `pixels`.
+        format: Pillow's arguments for its format.
     """
 
     suffix: str
     draw: Callable[[ImagePrediction, numpy.ndarray, Names], PIL.Image.Image]
+    format: Mapping[str, Any]
 
 
 @dataclasses.dataclass(frozen=True)

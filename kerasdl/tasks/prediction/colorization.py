@@ -5,7 +5,7 @@ import PIL.Image
 
 from kerasdl.metrics.colors.lab import fit_gamut, gray, lab_to_rgb, rgb_to_lab
 from kerasdl.metrics.colors.targets import LAB_SCALE, chroma
-from kerasdl.tasks.prediction import Decoder, File, ImagePrediction, Names, Settings, to_unit
+from kerasdl.tasks.prediction import PNG, Decoder, File, ImagePrediction, Names, Settings, to_unit
 from kerasdl.tasks.prediction.enlarging import Box, bilinear
 
 
@@ -54,7 +54,7 @@ DECODER = Decoder(
     summarize=lambda image, names, settings: ImagePrediction("colorized", image=image),
     blendable=lambda outputs, settings: predicted_chroma(outputs, settings.target),
     paint=paint,
-    files={"image": File(".png", draw)},
+    files={"image": File(".png", draw, PNG)},
     video="image",
     shown="image",
 )

@@ -4,7 +4,7 @@ import numpy
 import PIL.Image
 
 BILINEAR = PIL.Image.Resampling.BILINEAR
-MAX_VALUES = 2**20  # gathered at once
+MAX_VALUES = 2**16  # gathered at once: they stay in the cache of a core
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom, in pixels
 
@@ -40,23 +40,34 @@ def largest(values: numpy.ndarray, box: Box, size: tuple[int, int]) -> numpy.nda
     Only the others, along the edges of the classes, are interpolated.
     """
     left, top, right, bottom = box
-    if right - left > size[1] or bottom - top > size[0] or _unchanged(box, size):
+    if right - left > size[1] or bottom - top > size[0]:
         return _largest(bilinear(values, box, size))
     classes = values.argmax(axis=-1).astype("uint8")
+    if _unchanged(box, size):
+        left, top, right, bottom = map(int, box)
+        return classes[top:bottom, left:right]
     upper, lower, down = _neighbors(top, bottom, size[0], len(values))
     before, after, across = _neighbors(left, right, size[1], values.shape[1])
     found = classes.take(upper, 0).take(before, 1)
     rows, columns = numpy.nonzero(_mixed(classes).take(upper, 0).take(before, 1))
-    if 2 * len(rows) > found.size:
-        return _largest(bilinear(values, box, size))
+    flat = values.reshape(-1, values.shape[-1])
     step = max(1, MAX_VALUES // values.shape[-1])
     for first in range(0, len(rows), step):
         row, column = rows[first : first + step], columns[first : first + step]
-        y, x = down[row][:, None], across[column][:, None]
-        above = values[upper[row], before[column]] * (1 - x) + values[upper[row], after[column]] * x
-        below = values[lower[row], before[column]] * (1 - x) + values[lower[row], after[column]] * x
-        found[row, column] = (above * (1 - y) + below * y).argmax(axis=-1)
+        at, x = upper[row] * values.shape[1], across[column][:, None]
+        above = _between(flat.take(at + before[column], 0), flat.take(at + after[column], 0), x)
+        at = lower[row] * values.shape[1]
+        below = _between(flat.take(at + before[column], 0), flat.take(at + after[column], 0), x)
+        found[row, column] = _between(above, below, down[row][:, None]).argmax(axis=-1)
     return found
+
+
+def _between(one: numpy.ndarray, other: numpy.ndarray, weight: numpy.ndarray) -> numpy.ndarray:
+    """one + weight (other - one), in place of both."""
+    other -= one
+    other *= weight
+    one += other
+    return one
 
 
 def _unchanged(box: Box, size: tuple[int, int]) -> bool:

@@ -3,10 +3,14 @@
 import numpy
 import PIL.Image
 
-from kerasdl.tasks.prediction import Decoder, File, ImagePrediction, Names, Settings, to_unit
+from kerasdl.tasks.prediction import PNG, Decoder, File, ImagePrediction, Names, Settings, to_unit
 from kerasdl.tasks.prediction.enlarging import Box, largest
 
 OVERLAY = 0.5  # weight of the class colors over the image
+# An overlay is for looking at. A PNG takes fifteen times as long and is several times as large.
+JPEG = {"format": "JPEG", "quality": 90, "subsampling": 0}
+MAX_SIDE = 65500  # of a JPEG
+BAND_PIXELS = 2**20  # of an overlay, drawn at once
 
 
 def paint(
@@ -28,22 +32,38 @@ def summarize(mask: numpy.ndarray, names: Names, settings: Settings) -> ImagePre
 
 def draw_mask(found: ImagePrediction, pixels: numpy.ndarray, names: Names) -> PIL.Image.Image:
     """The mask with the palette of the classes."""
-    stored = PIL.Image.fromarray(numpy.asarray(found.mask)).convert("P")
+    return _colored(numpy.asarray(found.mask), names)
+
+
+def _colored(mask: numpy.ndarray, names: Names) -> PIL.Image.Image:
+    stored = PIL.Image.fromarray(mask).convert("P")
     stored.putpalette(names.palette.tobytes())
     return stored
 
 
 def draw_overlay(found: ImagePrediction, pixels: numpy.ndarray, names: Names) -> PIL.Image.Image:
-    """The image under the colors of the classes, in equal parts."""
-    colors = draw_mask(found, pixels, names).convert("RGB")
-    return PIL.Image.blend(PIL.Image.fromarray(pixels), colors, OVERLAY)
+    """The image under the colors of the classes, in equal parts; smaller if it is too long."""
+    height, width = pixels.shape[:2]
+    mask = numpy.asarray(found.mask)
+    overlay = PIL.Image.new("RGB", (width, height))
+    rows = max(1, BAND_PIXELS // width)
+    for top in range(0, height, rows):
+        band = slice(top, top + rows)
+        colors = _colored(mask[band], names).convert("RGB")
+        image = PIL.Image.fromarray(pixels[band])
+        overlay.paste(PIL.Image.blend(image, colors, OVERLAY), (0, top))
+    overlay.thumbnail((MAX_SIDE, MAX_SIDE))
+    return overlay
 
 
 DECODER = Decoder(
     prepare=lambda images, settings: to_unit(images),
     summarize=summarize,
     paint=paint,
-    files={"mask": File("_mask.png", draw_mask), "overlay": File("_overlay.png", draw_overlay)},
+    files={
+        "mask": File("_mask.png", draw_mask, PNG),
+        "overlay": File("_overlay.jpg", draw_overlay, JPEG),
+    },
     video="overlay",
     shown="mask",
 )

@@ -13,7 +13,7 @@ from kerasdl.core import files
 from kerasdl.core.errors import ConfigError, KerasdlError, first_line
 from kerasdl.runs import runtimes
 from kerasdl.runs.run import Run
-from kerasdl.runs.runtimes import metadata
+from kerasdl.runs.runtimes import checksum, metadata
 from kerasdl.tasks import TASKS
 from kerasdl.tools.export import layouts
 
@@ -78,6 +78,8 @@ def make(request: Request) -> dict[str, Any]:
                 run.path,
                 "another --format",
             ) from error
+        if kind.checksum:
+            checksum.write(written, kind.companion, writing.metadata_file(written))
         runtime = runtimes.open(written)
         found = proof.prove(model, runtime, task, config, "test", request.images)
         size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
@@ -120,6 +122,7 @@ def describe(run: Run, facts: dict[str, Any], request: Request) -> dict[str, Any
         "size": None if request.dynamic else list(facts["image_size"]),
         "test_time_flip": config.test_time_flip,
         "precision": request.precision,
+        "sha256": checksum.EMPTY if runtimes.FORMATS[request.format].checksum else "",
         "class_names": facts.get("class_names") or [],
         "palette": facts.get("palette") or [],
         "data": facts.get("data") or "",

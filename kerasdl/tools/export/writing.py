@@ -140,6 +140,13 @@ def pt2(job, path):
     exported.write(job.model, job.size, path, job.metadata, job.half)
 
 
+def metadata_file(path: pathlib.Path) -> pathlib.Path:
+    """Where in a written file or folder the metadata are."""
+    from kerasdl.backend.exported import saved_model as exported
+
+    return path / exported.METADATA if path.is_dir() else path
+
+
 WRITERS = {
     "onnx": onnx,
     "saved_model": saved_model,
