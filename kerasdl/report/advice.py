@@ -188,6 +188,12 @@ def _fall(values):
     return -slope * (len(values) - 1) / first if first > 0 else 0.0
 
 
+def _best_epoch(document):
+    """The epoch whose weights are kept, or None."""
+    monitor = (document.get("config") or {}).get("monitor", "val_loss")
+    return history.best_epoch(document["history"], monitor)
+
+
 def _overfit(document):
     """The training images were memorized."""
     rows, config = document["history"], document.get("config") or {}
@@ -205,7 +211,7 @@ def _overfit(document):
     fixes = ["more training images"]
     if config.get("augment") == "none":
         fixes.append("--set augment=auto")
-    best = history.best_epoch(rows)
+    best = _best_epoch(document)
     if best and best < (1 - QUARTER) * len(rows):
         fixes.append(f"fewer --epochs (the best was {best} of {len(rows)})")
     return f"validation is far below training ({told}); try {', or '.join(fixes)}"
@@ -247,7 +253,7 @@ def _larger(document):
 def _longer(document):
     """More epochs, if the last ones were the best."""
     rows = document["history"]
-    best = history.best_epoch(rows)
+    best = _best_epoch(document)
     if len(rows) < LEAST_EPOCHS or not best or best < 0.9 * len(rows) or _ended_early(document):
         return ""
     return f"more time: {_more(document, 2)} (epoch {best} of {len(rows)} was the best)"

@@ -27,14 +27,16 @@ RARE = 10.0  # ratio of most frequent to rarest class above which classes are we
 RATE = 0.1
 # With a time budget: more than the larger of the two overfits rather than learns.
 MOST_LEAST_STEPS, MOST_PASSES = 10, 200
-VALIDATION_FRACTION = 1 / 3  # of the time; with more, a training is mostly validation
+VALIDATION_FRACTION = 0.2  # of the time: a model learns nothing from a validation
+# Of the least number of steps: below, smaller images cost less than missing steps.
+FEW_STEPS = 0.5
 LEAST_AREA_FACTOR = 0.25  # smallest step towards smaller images, which are measured again
 
 # Keys that the rules set.
 KEYS = (
     "image_size", "batch_size", "steps_per_epoch", "epochs", "learning_rate", "lr_schedule",
     "warmup_epochs", "ema_decay", "momentum", "nesterov", "weight_decay", "decay_norm_and_bias",
-    "test_time_flip", "label_smoothing", "class_weights",
+    "test_time_flip", "label_smoothing", "class_weights", "monitor",
 )  # fmt: skip
 
 
@@ -158,6 +160,9 @@ def decide(
                 f"the most frequent class has {facts.imbalance:.0f} times the rarest one's pixels"
             )
             settle("class_weights", "auto", reason)
+    if task.annotation != "none":
+        reason = "the loss is often lowest long before this is highest"
+        settle("monitor", f"val_{task.headline[0]}", reason)
     return decisions
 
 
@@ -188,8 +193,9 @@ def decide_within(
         times = measure(values)
         left -= times.took
         epochs, steps = _fitting_steps(facts, given, values, times, left)
-        if epochs * steps < LEAST_STEPS[kind] and "image_size" not in given:
-            factor = max(LEAST_AREA_FACTOR, epochs * steps / LEAST_STEPS[kind])
+        wanted = FEW_STEPS * LEAST_STEPS[kind]
+        if epochs * steps < wanted and "image_size" not in given:
+            factor = max(LEAST_AREA_FACTOR, epochs * steps / wanted)
             fewer = _fewer_pixels(facts, kind, values["image_size"], factor)
             if fewer:
                 pixels = fewer
