@@ -41,9 +41,11 @@ def problems(document: dict) -> list[str]:
         document: Run document.
     """
     found = [_collapsed(document) or _gray(document) or _baseline(document)]
-    if not _learned(document, LEARNED):
-        found += [_few_steps(document) or _falling(document), _overfit(document)]
-    if not _collapsed(document):
+    learned = _learned(document, LEARNED)
+    few = "" if learned else _few_steps(document)
+    if not learned:
+        found += [few or _falling(document), _overfit(document)]
+    if not _collapsed(document) and not few:
         found.append(_missed(document))
     return [line for line in found if line]
 
@@ -213,7 +215,8 @@ def _overfit(document):
         fixes.append("--set augment=auto")
     best = _best_epoch(document)
     if best and best < (1 - QUARTER) * len(rows):
-        fixes.append(f"fewer --epochs (the best was {best} of {len(rows)})")
+        fewer = "a shorter --time" if config.get("time_budget") else "fewer --epochs"
+        fixes.append(f"{fewer} (epoch {best} of {len(rows)} was the best)")
     return f"validation is far below training ({told}); try {', or '.join(fixes)}"
 
 
