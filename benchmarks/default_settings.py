@@ -42,23 +42,23 @@ UNET = {"model": "unet", "model_args": {"filters": 8, "depth": 3}}
 SEGMENTATION = {"task": "segmentation", **UNET}
 COLORS = {"task": "colorization", **UNET, "image_size": 32}
 RULES = {
-    "camvid-small": ({**SEGMENTATION, "image_size": [32, 48]}, 8),
+    "camvid-small": ({**SEGMENTATION, "image_size": [32, 48]}, 12),
     "cifar10-500": (CLASSIFICATION, 6),
-    "scenes-segmentation-200": ({**SEGMENTATION, "image_size": 32}, 6),
-    "scenes-colorization-200": (COLORS, 6),
-    "small-objects": ({**SEGMENTATION, "image_size": 64}, 6),
+    "scenes-segmentation-200": ({**SEGMENTATION, "image_size": 32}, 12),
+    "scenes-colorization-200": (COLORS, 8),
+    "small-objects": ({**SEGMENTATION, "image_size": 64}, 12),
     "bangla": (CLASSIFICATION, 6),
     "scenes-classification-4000": (CLASSIFICATION, 6),
     "camvid": ({**SEGMENTATION, "image_size": [96, 128]}, 60),
 }
 HELD_OUT = {
-    "twenty-images": ({**SEGMENTATION, "image_size": [32, 48]}, 6),
+    "twenty-images": ({**SEGMENTATION, "image_size": [32, 48]}, 12),
     "cifar10-5000": (CLASSIFICATION, 6),
     "scenes-classification-200": (CLASSIFICATION, 6),
-    "scenes-segmentation-4000": ({**SEGMENTATION, "image_size": 32}, 6),
+    "scenes-segmentation-4000": ({**SEGMENTATION, "image_size": 32}, 12),
     "imbalanced": (CLASSIFICATION, 6),
     "devanagari": (CLASSIFICATION, 6),
-    "scenes-colorization-4000": (COLORS, 6),
+    "scenes-colorization-4000": (COLORS, 8),
     "telugu": (CLASSIFICATION, 6),
     "cifar10-50000": (CLASSIFICATION, 40),
 }
@@ -227,7 +227,7 @@ def trial(name, number):
     if task == "classification":
         keys["label_smoothing"] = draw.choice((0.0, 0.1))
     if task == "segmentation":
-        keys["loss"] = draw.choice(("crossentropy", "crossentropy", "dice"))
+        keys["loss"] = draw.choice(("crossentropy", "crossentropy+dice", "dice"))
     if task != "colorization":
         keys["monitor"] = f"val_{SCORES[task]}"
     if task != "colorization" and keys.get("loss") != "dice":

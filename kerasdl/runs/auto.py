@@ -15,16 +15,17 @@ from kerasdl.runs.optimizers import DEFAULT, OPTIMIZERS
 from kerasdl.tasks import TASKS
 
 # With fewer updates than this a model learns little from scratch, whatever the number of epochs.
-LEAST_STEPS = {"image": 800, "pixel": 1000}
+LEAST_STEPS = {"image": 800, "pixel": 600}
 MOST_EPOCHS, LEAST_EPOCHS = 60, 8
 STEPS_PER_EPOCH = 40  # enough to see a curve, few enough for large batches on large data
-BATCHES = {"image": (8, 128), "pixel": (4, 16)}
+BATCHES = {"image": (32, 128), "pixel": (16, 16)}
 # Pixels of an image in training without a GPU and with one.
 PIXELS = {"image": (64 * 64, 224 * 224), "pixel": (112 * 112, 512 * 512)}
 MULTIPLE = 16  # sides are multiples of this: no padding in the models
 HORIZON = 0.05  # fraction of all steps that the average of the weights spans
 RARE = 10.0  # ratio of most frequent to rarest class above which classes are weighted
-RATE = 0.1
+# At the rate per batch of a classifier; a pixel's loss is a mean over more, and less noisy.
+RATE = {"image": 0.1, "pixel": 0.2}
 # With a time budget: more than the larger of the two overfits rather than learns.
 MOST_LEAST_STEPS, MOST_PASSES = 10, 200
 VALIDATION_FRACTION = 0.2  # of the time: a model learns nothing from a validation
@@ -34,7 +35,7 @@ LEAST_AREA_FACTOR = 0.25  # smallest step towards smaller images, which are meas
 
 # Keys that the rules set.
 KEYS = (
-    "image_size", "batch_size", "steps_per_epoch", "epochs", "learning_rate", "lr_schedule",
+    "image_size", "loss", "batch_size", "steps_per_epoch", "epochs", "learning_rate", "lr_schedule",
     "warmup_epochs", "ema_decay", "momentum", "nesterov", "weight_decay", "decay_norm_and_bias",
     "test_time_flip", "label_smoothing", "class_weights", "monitor",
 )  # fmt: skip
@@ -126,6 +127,8 @@ def decide(
             decisions.append(Decision(key, value, reason))
 
     settle("image_size", *_image_size(facts, kind, pixels))
+    if task.annotation == "mask":
+        settle("loss", "crossentropy+dice", "cross-entropy alone neglects small objects")
     settle("batch_size", *_batch_size(facts, kind))
     if schedule:
         settle("steps_per_epoch", schedule.steps_per_epoch, "fits the time budget")
@@ -139,7 +142,7 @@ def decide(
     if not optimizer.momentum:
         settle("learning_rate", optimizer.learning_rate, f"the default of {optimizer.name}")
         settle("weight_decay", optimizer.weight_decay, f"the default of {optimizer.name}")
-    settle("learning_rate", RATE, "the rate at which batch-normalized models train from scratch")
+    settle("learning_rate", RATE[kind], "the rate at which batch-normalized models train from scratch")
     settle("lr_schedule", "onecycle", "reaches a given score in the fewest steps")
     if values["lr_schedule"] != "plateau":
         settle("warmup_epochs", round(0.2 * values["epochs"], 2), "a fifth of the epochs")
