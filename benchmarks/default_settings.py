@@ -8,10 +8,11 @@
 `run` trains `auto`, `study` and `fast` with three seeds each, and `TRIALS` random configurations
 with seed 0 on every set; the trial that is best on the validation split is repeated with the other
 seeds. Each training may take the set's seconds of processor time (one thread), from building the
-model to its last epoch; `auto` plans with `--time`, the others get the epochs that fit. All use the
-same image size and model, reduced so that minutes on one core show something. Scores are those of
-the test split; the search looks at the validation split only. Every run is one line of the results,
-and a run that is there is not repeated.
+model to its last epoch, not counting the measurement of its steps; `auto` plans with `--time`, the
+others get the epochs that fit. All use the same image size and model, reduced so that seconds on
+one core show something. Scores are those of the test split; the search looks at the validation
+split only. Every run is one line of the results, and a run that is there is not repeated.
+`--variant '{"batch_size": 8}'` adds `auto` with other values, on which its rules are based.
 
 The rules of `auto` were made on the sets of `RULES`; `HELD_OUT` was looked at afterwards.
 """
@@ -273,8 +274,9 @@ class Session:
                 "seconds": round(took, 1), **self.found}  # fmt: skip
 
     def _keys(self, kind, seed):
-        if kind == "auto":
-            return {"recipe": "auto", "time_budget": float(self.seconds), "seed": seed}
+        if kind.startswith("auto"):
+            changed = json.loads(kind.removeprefix("auto") or "{}")
+            return {"recipe": "auto", "time_budget": float(self.seconds), "seed": seed, **changed}
         if kind in ("study", "fast"):
             keys = {"recipe": kind, "seed": seed}
             return {**keys, **self._fitting(keys)}
@@ -336,7 +338,7 @@ class Session:
         }  # fmt: skip
 
 
-def run(work, out, sets, kinds, seeds, commit):
+def run(work, out, sets, kinds, seeds, commit, variants=()):
     """Adds the missing runs of some sets to the results."""
     logging.getLogger("kerasdl").setLevel(logging.ERROR)
     for name in sets:
@@ -344,6 +346,7 @@ def run(work, out, sets, kinds, seeds, commit):
         recipes = ("auto", "study", "fast")
         wanted = [(kind, 0) for kind in (*recipes, *(f"trial-{n}" for n in range(TRIALS)))]
         wanted += [(kind, seed) for seed in range(1, seeds) for kind in recipes]
+        wanted += [(f"auto {keys}", 0) for keys in variants]
         done = {(line["kind"], line["seed"]) for line in lines if line["set"] == name}
         for step in range(len(wanted) + 1):
             if step == len(wanted):  # all trials are there: the best one with the other seeds
@@ -430,6 +433,7 @@ def main():
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("default_settings.jsonl"))
     parser.add_argument("--sets", default=",".join(SETS))
     parser.add_argument("--kinds", default="auto,study,fast,trial")
+    parser.add_argument("--variant", action="append", default=[], help="keys over auto, JSON")
     parser.add_argument("--seeds", type=int, default=SEEDS, help="fewer, to begin with")
     parser.add_argument("--commit", default="", help="noted with each run")
     options = parser.parse_args()
@@ -438,7 +442,8 @@ def main():
     elif options.action == "run":
         sets = [name for name in options.sets.split(",") if name in SETS]
         kinds = options.kinds.split(",")
-        run(options.work.absolute(), options.out, sets, kinds, options.seeds, options.commit)
+        run(options.work.absolute(), options.out, sets, kinds, options.seeds, options.commit,
+            options.variant)  # fmt: skip
     else:
         print(table(options.out))
 

@@ -163,7 +163,9 @@ def test_classes_never_found_are_named():
         "class4, class5, or --class-weights auto"
     ]
     # What too few steps explain needs no other reason.
-    short = advice.problems(document(matrix, 0.3, 0.1, history=rows(FALLEN, FALLEN), batch_size=128))
+    short = advice.problems(
+        document(matrix, 0.3, 0.1, history=rows(FALLEN, FALLEN), batch_size=128)
+    )
     assert len(short) == 1 and short[0].startswith("too few steps")
 
 

@@ -6,13 +6,13 @@ measurements. Keys set by the user are kept. A run stores the result and resumes
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from kerasdl.core.errors import ConfigError
 from kerasdl.losses import LOSSES
 from kerasdl.runs.optimizers import DEFAULT, OPTIMIZERS
-from kerasdl.tasks import TASKS
+from kerasdl.tasks import TASKS, TaskSpec
 
 # With fewer updates than this a model learns little from scratch, whatever the number of epochs.
 LEAST_STEPS = {"image": 800, "pixel": 600}
@@ -24,7 +24,7 @@ PIXELS = {"image": (64 * 64, 224 * 224), "pixel": (112 * 112, 512 * 512)}
 MULTIPLE = 16  # sides are multiples of this: no padding in the models
 HORIZON = 0.05  # fraction of all steps that the average of the weights spans
 RARE = 10.0  # ratio of most frequent to rarest class above which classes are weighted
-# At the rate per batch of a classifier; a pixel's loss is a mean over more, and less noisy.
+# The loss of masks and colors is a mean over many pixels: less noise, so larger steps.
 RATE = {"image": 0.1, "pixel": 0.2}
 # With a time budget: more than the larger of the two overfits rather than learns.
 MOST_LEAST_STEPS, MOST_PASSES = 10, 200
@@ -142,7 +142,9 @@ def decide(
     if not optimizer.momentum:
         settle("learning_rate", optimizer.learning_rate, f"the default of {optimizer.name}")
         settle("weight_decay", optimizer.weight_decay, f"the default of {optimizer.name}")
-    settle("learning_rate", RATE[kind], "the rate at which batch-normalized models train from scratch")
+    settle(
+        "learning_rate", RATE[kind], "the rate at which batch-normalized models train from scratch"
+    )
     settle("lr_schedule", "onecycle", "reaches a given score in the fewest steps")
     if values["lr_schedule"] != "plateau":
         settle("warmup_epochs", round(0.2 * values["epochs"], 2), "a fifth of the epochs")
@@ -154,18 +156,8 @@ def decide(
     settle("weight_decay", 5e-4, "as in most published recipes for small images")
     settle("decay_norm_and_bias", False, "only kernels need it")
     settle("test_time_flip", True, "averaging over an image and its flip scores better")
-    loss = LOSSES.get(values.get("loss") or task.default_loss.get("", ""))
-    if task.annotation == "label" and loss and "label_smoothing" in loss.takes:
-        settle("label_smoothing", 0.1, "keeps a classifier from becoming overconfident")
-    if loss and "class_weights" in loss.takes and loss.weights is None:
-        if kind == "pixel" and facts.imbalance > RARE:
-            reason = (
-                f"the most frequent class has {facts.imbalance:.0f} times the rarest one's pixels"
-            )
-            settle("class_weights", "auto", reason)
-    if task.annotation != "none":
-        reason = "the loss is often lowest long before this is highest"
-        settle("monitor", f"val_{task.headline[0]}", reason)
+    for each in _of_classes(facts, task, values.get("loss") or task.default_loss.get("", "")):
+        settle(*each)
     return decisions
 
 
@@ -288,6 +280,20 @@ def _steps_per_epoch(facts: Facts, kind: str, batch_size: int) -> tuple[int, str
     if steps >= least:
         return 0, "one pass over the data"
     return least, f"one pass has only {steps} steps"
+
+
+def _of_classes(facts: Facts, task: TaskSpec, loss: str) -> Iterator[tuple[str, Any, str]]:
+    """What a task with classes adds."""
+    takes = LOSSES[loss].takes if loss in LOSSES else ()
+    if task.annotation == "label" and "label_smoothing" in takes:
+        yield "label_smoothing", 0.1, "keeps a classifier from becoming overconfident"
+    weighted = "class_weights" in takes and LOSSES[loss].weights is None
+    if task.annotation == "mask" and weighted and facts.imbalance > RARE:
+        ratio = f"{facts.imbalance:.0f} times the rarest one's pixels"
+        yield "class_weights", "auto", f"the most frequent class has {ratio}"
+    if task.annotation != "none":
+        score = task.headline[0]
+        yield "monitor", f"val_{score}", "the loss is often lowest long before this is highest"
 
 
 def _epochs(kind: str, steps: int) -> tuple[int, str]:
