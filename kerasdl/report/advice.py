@@ -149,7 +149,7 @@ def _few_steps(document):
     if not images or not config.get("epochs") or config.get("weights") or _ended_early(document):
         return ""
     task = TASKS[document["scores"]["task"]]
-    least = auto.LEAST_STEPS["image" if task.annotation == "label" else "pixel"]
+    least = auto.LEAST_STEPS[task.annotation]
     per_epoch = auto.steps_per_epoch(config, images)
     steps = len(document["history"]) * per_epoch
     if steps >= FEW_STEPS * least:
