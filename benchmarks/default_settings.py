@@ -8,10 +8,11 @@
 `run` trains `auto`, `study` and `fast` with three seeds each, and `TRIALS` random configurations
 with seed 0 on every set; the trial that is best on the validation split is repeated with the other
 seeds. Each training may take the set's seconds of processor time (one thread), from building the
-model to its last epoch; `auto` plans with `--time`, the others get the epochs that fit. All use the
-same image size and model, reduced so that minutes on one core show something. Scores are those of
-the test split; the search looks at the validation split only. Every run is one line of the results,
-and a run that is there is not repeated.
+model to its last epoch, not counting the measurement of its steps; `auto` plans with `--time`, the
+others get the epochs that fit. All use the same image size and model, reduced so that seconds on
+one core show something. Scores are those of the test split; the search looks at the validation
+split only. Every run is one line of the results, and a run that is there is not repeated.
+`--variant '{"batch_size": 8}'` adds `auto` with other values, on which its rules are based.
 
 The rules of `auto` were made on the sets of `RULES`; `HELD_OUT` was looked at afterwards.
 """
@@ -36,30 +37,31 @@ import numpy
 import PIL.Image
 
 SEEDS, TRIALS = 3, 15
-CLASSIFICATION = {"task": "classification", "image_size": 32, "model_args": {"filters": 8}}
-UNET = {"model": "unet", "model_args": {"filters": 8}}
+VALIDATION = 0.2  # of the time of a training, at most
+CLASSIFICATION = {"task": "classification", "image_size": 16, "model_args": {"filters": 8}}
+UNET = {"model": "unet", "model_args": {"filters": 8, "depth": 3}}
 SEGMENTATION = {"task": "segmentation", **UNET}
-COLORS = {"task": "colorization", **UNET, "image_size": 64}
+COLORS = {"task": "colorization", **UNET, "image_size": 32}
 RULES = {
-    "camvid": ({**SEGMENTATION, "image_size": [96, 128]}, 80),
-    "cifar10-500": (CLASSIFICATION, 40),
-    "bangla": (CLASSIFICATION, 40),
-    "scenes-segmentation-200": ({**SEGMENTATION, "image_size": 64}, 40),
-    "scenes-classification-4000": (CLASSIFICATION, 40),
-    "scenes-colorization-200": (COLORS, 40),
-    "small-objects": ({**SEGMENTATION, "image_size": 96}, 40),
-    "imbalanced": (CLASSIFICATION, 40),
+    "camvid-small": ({**SEGMENTATION, "image_size": [32, 48]}, 12),
+    "cifar10-500": (CLASSIFICATION, 6),
+    "scenes-segmentation-200": ({**SEGMENTATION, "image_size": 32}, 12),
+    "scenes-colorization-200": (COLORS, 8),
+    "small-objects": ({**SEGMENTATION, "image_size": 64}, 12),
+    "bangla": (CLASSIFICATION, 6),
+    "scenes-classification-4000": (CLASSIFICATION, 6),
+    "camvid": ({**SEGMENTATION, "image_size": [96, 128]}, 60),
 }
 HELD_OUT = {
-    "camvid-half": ({**SEGMENTATION, "image_size": [48, 64]}, 40),
-    "twenty-images": ({**SEGMENTATION, "image_size": [96, 128]}, 40),
-    "cifar10-5000": (CLASSIFICATION, 40),
-    "cifar10-50000": (CLASSIFICATION, 80),
-    "devanagari": (CLASSIFICATION, 40),
-    "telugu": (CLASSIFICATION, 40),
-    "scenes-classification-200": (CLASSIFICATION, 40),
-    "scenes-segmentation-4000": ({**SEGMENTATION, "image_size": 64}, 40),
-    "scenes-colorization-4000": (COLORS, 40),
+    "twenty-images": ({**SEGMENTATION, "image_size": [32, 48]}, 12),
+    "cifar10-5000": (CLASSIFICATION, 6),
+    "scenes-classification-200": (CLASSIFICATION, 6),
+    "scenes-segmentation-4000": ({**SEGMENTATION, "image_size": 32}, 12),
+    "imbalanced": (CLASSIFICATION, 6),
+    "devanagari": (CLASSIFICATION, 6),
+    "scenes-colorization-4000": (COLORS, 8),
+    "telugu": (CLASSIFICATION, 6),
+    "cifar10-50000": (CLASSIFICATION, 40),
 }
 SETS = {**RULES, **HELD_OUT}
 SCORES = {"classification": "accuracy", "segmentation": "mean_iou", "colorization": "psnr"}
@@ -78,7 +80,15 @@ def make(shared, work):
     _small_objects(work / "small-objects")
 
 
+def _halved(images):
+    """Half the size, by means of 2x2 pixels."""
+    count, height, width, channels = images.shape
+    blocks = images.reshape(count, height // 2, 2, width // 2, 2, channels)
+    return blocks.mean((2, 4)).round().astype("uint8")
+
+
 def _arrays(path, **parts):
+    parts = {name: (_halved(x), y) for name, (x, y) in parts.items()}
     numpy.savez(path, **{f"{axis}_{name}": value[k] for name, value in parts.items()
                          for k, axis in enumerate("xy")})  # fmt: skip
 
@@ -88,9 +98,9 @@ def _cifar(shared, work):
                     work / "cifar10-50000.npz"], check=True)  # fmt: skip
     full = numpy.load(work / "cifar10-50000.npz")
     x, y = full["x_train"], full["y_train"].ravel()
-    test = full["x_test"], full["y_test"].ravel()
+    test = full["x_test"][:1000], full["y_test"][:1000].ravel()
     order = numpy.random.default_rng(0).permutation(len(x))
-    rest, kept = order[:1000], order[1000:]
+    rest, kept = order[:300], order[300:]
     for size in (500, 5000):
         parts = {"train": kept[:size], "validation": rest}
         _arrays(work / f"cifar10-{size}.npz", test=test,
@@ -119,14 +129,14 @@ def _camvid(shared, work):
         for path in sorted(root.glob("*/*/*.*")):
             part = path.relative_to(root)
             masks = part.parts[0] == "masks"
-            for name, size in (("camvid", (128, 96)), ("camvid-half", (64, 48))):
+            for name, size in (("camvid", (128, 96)), ("camvid-small", (48, 32))):
                 filter_ = PIL.Image.Resampling.NEAREST if masks else PIL.Image.Resampling.BOX
                 out = (work / name / part).with_suffix(".png")
                 out.parent.mkdir(parents=True, exist_ok=True)
                 PIL.Image.open(path).resize(size, filter_).save(out)
         classes = (root / "classes.txt").read_text()
-    shutil.copytree(work / "camvid", work / "twenty-images", dirs_exist_ok=True)
-    for name in ("camvid", "camvid-half", "twenty-images"):
+    shutil.copytree(work / "camvid-small", work / "twenty-images", dirs_exist_ok=True)
+    for name in ("camvid", "camvid-small", "twenty-images"):
         (work / name / "classes.txt").write_text(classes)
     for kind in ("images", "masks"):
         files = sorted((work / "twenty-images" / kind / "train").iterdir())
@@ -138,28 +148,25 @@ def _scenes(work):
     import kerasdl.data
     from kerasdl import Config
 
-    sizes = {"train_size": 4000, "validation_size": 500, "test_size": 500}
-    for side in (32, 64):
-        config = Config(task="segmentation", data="scenes", image_size=side, **sizes)
-        splits = kerasdl.data.load(config, "mask").splits
-        labeled = kerasdl.data.load(config, "label").splits
-        for count in (200, 4000):
-            if side == 32:
-                parts = {}
-                for name, split in labeled.items():
-                    samples = [split[k] for k in range(count if name == "train" else 500)]
-                    images = numpy.stack([sample.image for sample in samples])
-                    parts[name] = images, numpy.array([sample.label for sample in samples])
-                _arrays(work / f"scenes-classification-{count}.npz", **parts)
-                continue
-            names = kerasdl.data.load(config, "mask").class_names
-            for name, split in splits.items():
-                for k in range(count if name == "train" else 500):
-                    sample = split[k]
-                    _pair(work / f"scenes-segmentation-{count}", name, k, sample.image, sample.mask)
-                    _pair(work / f"scenes-colorization-{count}", name, k, sample.image)
-            text = "\n".join(names)
-            (work / f"scenes-segmentation-{count}" / "classes.txt").write_text(text)
+    sizes = {"train_size": 4000, "validation_size": 200, "test_size": 500}
+    config = Config(task="segmentation", data="scenes", image_size=32, **sizes)
+    masked, labeled = (kerasdl.data.load(config, kind) for kind in ("mask", "label"))
+    for count in (200, 4000):
+        numbers = {name: range(len(split)) for name, split in masked.splits.items()}
+        numbers["train"] = range(count)
+        parts = {}
+        for name, split in labeled.splits.items():
+            samples = [split[k] for k in numbers[name]]
+            images = numpy.stack([sample.image for sample in samples])
+            parts[name] = images, numpy.array([sample.label for sample in samples])
+        _arrays(work / f"scenes-classification-{count}.npz", **parts)
+        for name, split in masked.splits.items():
+            for k in numbers[name]:
+                sample = split[k]
+                _pair(work / f"scenes-segmentation-{count}", name, k, sample.image, sample.mask)
+                _pair(work / f"scenes-colorization-{count}", name, k, sample.image)
+        text = "\n".join(masked.class_names)
+        (work / f"scenes-segmentation-{count}" / "classes.txt").write_text(text)
 
 
 def _pair(root, split, number, image, mask=None):
@@ -171,21 +178,21 @@ def _pair(root, split, number, image, mask=None):
 
 
 def _small_objects(root):
-    """Dark ellipses of 2 to 5 pixels on a mottled ground with scratches, 300 images of 96x96."""
+    """Dark ellipses of 2 to 5 pixels on a mottled ground with scratches, 300 images of 64x64."""
     random_ = numpy.random.default_rng(1)
-    rows, columns = numpy.mgrid[:96, :96]
+    rows, columns = numpy.mgrid[:64, :64]
     for split, count in (("train", 300), ("val", 60), ("test", 150)):
         for number in range(count):
-            coarse = random_.normal(0, 1, (12, 12)).repeat(8, 0).repeat(8, 1)
-            ground = 150 + 18 * coarse + random_.normal(0, 12, (96, 96))
-            mask = numpy.zeros((96, 96), "uint8")
-            for _ in range(random_.integers(1, 8)):
-                y, x = random_.integers(6, 90, 2)
+            coarse = random_.normal(0, 1, (8, 8)).repeat(8, 0).repeat(8, 1)
+            ground = 150 + 18 * coarse + random_.normal(0, 12, (64, 64))
+            mask = numpy.zeros((64, 64), "uint8")
+            for _ in range(random_.integers(1, 5)):
+                y, x = random_.integers(6, 58, 2)
                 a, b = random_.uniform(1.2, 2.8, 2)
                 inside = ((rows - y) / a) ** 2 + ((columns - x) / b) ** 2 <= 1
                 ground[inside] -= random_.uniform(35, 70)
                 mask[inside] = 1
-            for row in random_.integers(0, 96, random_.integers(0, 3)):  # not objects
+            for row in random_.integers(0, 64, random_.integers(0, 3)):  # not objects
                 ground[row] -= 45
             image = ground[..., None] + numpy.array([8, 0, -8])
             _pair(root, split, number, image.clip(0, 255).astype("uint8"), mask)
@@ -221,7 +228,9 @@ def trial(name, number):
     if task == "classification":
         keys["label_smoothing"] = draw.choice((0.0, 0.1))
     if task == "segmentation":
-        keys["loss"] = draw.choice(("crossentropy", "crossentropy", "dice"))
+        keys["loss"] = draw.choice(("crossentropy", "crossentropy+dice", "dice"))
+    if task != "colorization":
+        keys["monitor"] = f"val_{SCORES[task]}"
     if task != "colorization" and keys.get("loss") != "dice":
         keys["class_weights"] = draw.choice(("none", "none", "auto"))
     if keys["test_time_flip"]:
@@ -238,8 +247,9 @@ class Session:
         # One clock for all: other programs on the machine take no processor time of this one.
         planning.time = types.SimpleNamespace(perf_counter=time.process_time)
         measure = planning.measure
-        # Scores are not counted, for no recipe.
-        planning.measure = lambda *args: dataclasses.replace(measure(*args), end=0.0)
+        planning.MEASURED_SECONDS = 1.0
+        # Neither measuring nor scores are counted, for no recipe.
+        planning.measure = lambda *args: dataclasses.replace(measure(*args), end=0.0, took=0.0)
         publishing.finish = self._finish
         self.name, self.seconds = name, SETS[name][1]
         self.values = {**SETS[name][0], "data": source(work, name), "precision": "float32"}
@@ -264,8 +274,9 @@ class Session:
                 "seconds": round(took, 1), **self.found}  # fmt: skip
 
     def _keys(self, kind, seed):
-        if kind == "auto":
-            return {"recipe": "auto", "time_budget": float(self.seconds), "seed": seed}
+        if kind.startswith("auto"):
+            changed = json.loads(kind.removeprefix("auto") or "{}")
+            return {"recipe": "auto", "time_budget": float(self.seconds), "seed": seed, **changed}
         if kind in ("study", "fast"):
             keys = {"recipe": kind, "seed": seed}
             return {**keys, **self._fitting(keys)}
@@ -283,7 +294,10 @@ class Session:
         return math.ceil(len(self.dataset.splits["train"]) / batch_size)
 
     def _fitting(self, keys):
-        """`epochs` and `steps_per_epoch` that fit; epochs are passes over the data, 60 at most."""
+        """`epochs` and `steps_per_epoch` that fit.
+
+        Epochs are passes over the data, but 60 at most, and a fifth of the time is validation.
+        """
         from kerasdl.engine import planning
 
         config = self._config(keys)
@@ -291,15 +305,16 @@ class Session:
         if key not in self.times:
             self.times[key] = planning.measure(config, self.dataset)
         times, one = self.times[key], self._pass(config.batch_size)
-        left = self.seconds - times.start
         sizes = [(size / 100) ** 2 for size in (*config.progressive_sizes, 100)]
-        share = statistics.mean(sizes)  # of the time of an epoch at full size
-        epochs = int(left / share / (one * times.step + times.validation))
-        if not 1 <= epochs <= 60:
-            epochs = min(60, max(1, epochs))
-            steps = int((left / share / epochs - times.validation) / times.step)
-            return {"epochs": epochs, "steps_per_epoch": max(1, steps)}
-        return {"epochs": max(epochs, len(sizes)), "steps_per_epoch": 0}
+        # What an epoch takes in the mean over the sizes, relative to full size.
+        left = (self.seconds - times.start) / statistics.mean(sizes)
+        fitting = int(left / (one * times.step + times.validation))
+        most = max(1, min(60, int(VALIDATION * left / times.validation)))
+        if 1 <= fitting <= most:
+            return {"epochs": max(fitting, len(sizes)), "steps_per_epoch": 0}
+        epochs = max(len(sizes), min(most, fitting))
+        steps = int((left / epochs - times.validation) / times.step)
+        return {"epochs": epochs, "steps_per_epoch": max(1, steps)}
 
     def _finish(self, path, config, task, dataset):
         """In place of reports: the scores on both splits."""
@@ -323,7 +338,7 @@ class Session:
         }  # fmt: skip
 
 
-def run(work, out, sets, kinds, seeds, commit):
+def run(work, out, sets, kinds, seeds, commit, variants=()):
     """Adds the missing runs of some sets to the results."""
     logging.getLogger("kerasdl").setLevel(logging.ERROR)
     for name in sets:
@@ -331,6 +346,7 @@ def run(work, out, sets, kinds, seeds, commit):
         recipes = ("auto", "study", "fast")
         wanted = [(kind, 0) for kind in (*recipes, *(f"trial-{n}" for n in range(TRIALS)))]
         wanted += [(kind, seed) for seed in range(1, seeds) for kind in recipes]
+        wanted += [(f"auto {keys}", 0) for keys in variants]
         done = {(line["kind"], line["seed"]) for line in lines if line["set"] == name}
         for step in range(len(wanted) + 1):
             if step == len(wanted):  # all trials are there: the best one with the other seeds
@@ -417,6 +433,7 @@ def main():
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("default_settings.jsonl"))
     parser.add_argument("--sets", default=",".join(SETS))
     parser.add_argument("--kinds", default="auto,study,fast,trial")
+    parser.add_argument("--variant", action="append", default=[], help="keys over auto, JSON")
     parser.add_argument("--seeds", type=int, default=SEEDS, help="fewer, to begin with")
     parser.add_argument("--commit", default="", help="noted with each run")
     options = parser.parse_args()
@@ -425,7 +442,8 @@ def main():
     elif options.action == "run":
         sets = [name for name in options.sets.split(",") if name in SETS]
         kinds = options.kinds.split(",")
-        run(options.work.absolute(), options.out, sets, kinds, options.seeds, options.commit)
+        run(options.work.absolute(), options.out, sets, kinds, options.seeds, options.commit,
+            options.variant)  # fmt: skip
     else:
         print(table(options.out))
 

@@ -139,8 +139,14 @@ def test_memorized_training_images_are_told():
     loss = [2.0, 1.5, 1.2, 1.0, 0.9, 0.8, 0.7, 0.6, 0.55, 0.52, 0.51, 0.5]
     assert advice.problems(document(history=rows(loss, val), augment="none")) == [
         "validation is far below training (loss 1.6 and 0.5); try more training images, or "
-        "--set augment=auto, or fewer --epochs (the best was 4 of 12)"
+        "--set augment=auto, or fewer --epochs (epoch 4 of 12 was the best)"
     ]
+    # With a time budget, epochs cannot be set. The best epoch is that of the monitored score.
+    scores = rows(loss, val, val_accuracy=[0.1] * 8 + [0.4, 0.3, 0.3, 0.3])
+    timed = document(history=scores, time_budget=60.0)
+    assert "or a shorter --time (epoch 4 of 12" in advice.problems(timed)[0]
+    timed = document(history=scores, time_budget=60.0, monitor="val_accuracy")
+    assert "--time" not in advice.problems(timed)[0]
     close = rows(FALLEN, FALLEN, accuracy=[0.98] * 12, val_accuracy=[0.7] * 12)
     assert "(accuracy 70.00 and 98.00)" in advice.problems(document(history=close))[0]
     close = rows(FALLEN, FALLEN, accuracy=[0.88] * 12, val_accuracy=[0.7] * 12)
@@ -156,6 +162,11 @@ def test_classes_never_found_are_named():
         "never found: class3, class4, class5 and 1 more; try more training images with class3, "
         "class4, class5, or --class-weights auto"
     ]
+    # What too few steps explain needs no other reason.
+    short = advice.problems(
+        document(matrix, 0.3, 0.1, history=rows(FALLEN, FALLEN), batch_size=128)
+    )
+    assert len(short) == 1 and short[0].startswith("too few steps")
 
 
 def test_next_steps_are_two_lines_at_most_and_none_for_a_perfect_run():

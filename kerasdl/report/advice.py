@@ -41,9 +41,11 @@ def problems(document: dict) -> list[str]:
         document: Run document.
     """
     found = [_collapsed(document) or _gray(document) or _baseline(document)]
-    if not _learned(document, LEARNED):
-        found += [_few_steps(document) or _falling(document), _overfit(document)]
-    if not _collapsed(document):
+    learned = _learned(document, LEARNED)
+    few = "" if learned else _few_steps(document)
+    if not learned:
+        found += [few or _falling(document), _overfit(document)]
+    if not _collapsed(document) and not few:
         found.append(_missed(document))
     return [line for line in found if line]
 
@@ -147,7 +149,7 @@ def _few_steps(document):
     if not images or not config.get("epochs") or config.get("weights") or _ended_early(document):
         return ""
     task = TASKS[document["scores"]["task"]]
-    least = auto.LEAST_STEPS["image" if task.annotation == "label" else "pixel"]
+    least = auto.LEAST_STEPS[task.annotation]
     per_epoch = auto.steps_per_epoch(config, images)
     steps = len(document["history"]) * per_epoch
     if steps >= FEW_STEPS * least:
@@ -188,6 +190,12 @@ def _fall(values):
     return -slope * (len(values) - 1) / first if first > 0 else 0.0
 
 
+def _best_epoch(document):
+    """The epoch whose weights are kept, or None."""
+    monitor = (document.get("config") or {}).get("monitor", "val_loss")
+    return history.best_epoch(document["history"], monitor)
+
+
 def _overfit(document):
     """The training images were memorized."""
     rows, config = document["history"], document.get("config") or {}
@@ -205,9 +213,10 @@ def _overfit(document):
     fixes = ["more training images"]
     if config.get("augment") == "none":
         fixes.append("--set augment=auto")
-    best = history.best_epoch(rows)
+    best = _best_epoch(document)
     if best and best < (1 - QUARTER) * len(rows):
-        fixes.append(f"fewer --epochs (the best was {best} of {len(rows)})")
+        fewer = "a shorter --time" if config.get("time_budget") else "fewer --epochs"
+        fixes.append(f"{fewer} (epoch {best} of {len(rows)} was the best)")
     return f"validation is far below training ({told}); try {', or '.join(fixes)}"
 
 
@@ -247,7 +256,7 @@ def _larger(document):
 def _longer(document):
     """More epochs, if the last ones were the best."""
     rows = document["history"]
-    best = history.best_epoch(rows)
+    best = _best_epoch(document)
     if len(rows) < LEAST_EPOCHS or not best or best < 0.9 * len(rows) or _ended_early(document):
         return ""
     return f"more time: {_more(document, 2)} (epoch {best} of {len(rows)} was the best)"

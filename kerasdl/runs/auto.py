@@ -6,35 +6,38 @@ measurements. Keys set by the user are kept. A run stores the result and resumes
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from kerasdl.core.errors import ConfigError
 from kerasdl.losses import LOSSES
 from kerasdl.runs.optimizers import DEFAULT, OPTIMIZERS
-from kerasdl.tasks import TASKS
+from kerasdl.tasks import TASKS, TaskSpec
 
 # With fewer updates than this a model learns little from scratch, whatever the number of epochs.
-LEAST_STEPS = {"image": 800, "pixel": 1000}
+LEAST_STEPS = {"label": 800, "mask": 600, "none": 1000}  # by annotation, as all that follow
 MOST_EPOCHS, LEAST_EPOCHS = 60, 8
 STEPS_PER_EPOCH = 40  # enough to see a curve, few enough for large batches on large data
-BATCHES = {"image": (8, 128), "pixel": (4, 16)}
+BATCHES = {"label": (32, 128), "mask": (16, 16), "none": (4, 16)}
 # Pixels of an image in training without a GPU and with one.
-PIXELS = {"image": (64 * 64, 224 * 224), "pixel": (112 * 112, 512 * 512)}
+PIXELS = {"label": (64**2, 224**2), "mask": (112**2, 512**2), "none": (112**2, 512**2)}
 MULTIPLE = 16  # sides are multiples of this: no padding in the models
 HORIZON = 0.05  # fraction of all steps that the average of the weights spans
 RARE = 10.0  # ratio of most frequent to rarest class above which classes are weighted
-RATE = 0.1
+# The loss of masks is a mean over many pixels and classes: less noise, so larger steps.
+RATE = {"label": 0.1, "mask": 0.2, "none": 0.1}
 # With a time budget: more than the larger of the two overfits rather than learns.
 MOST_LEAST_STEPS, MOST_PASSES = 10, 200
-VALIDATION_FRACTION = 1 / 3  # of the time; with more, a training is mostly validation
+VALIDATION_FRACTION = 0.2  # of the time: a model learns nothing from a validation
+# Of the least number of steps: below, smaller images cost less than missing steps.
+FEW_STEPS = 0.5
 LEAST_AREA_FACTOR = 0.25  # smallest step towards smaller images, which are measured again
 
 # Keys that the rules set.
 KEYS = (
-    "image_size", "batch_size", "steps_per_epoch", "epochs", "learning_rate", "lr_schedule",
+    "image_size", "loss", "batch_size", "steps_per_epoch", "epochs", "learning_rate", "lr_schedule",
     "warmup_epochs", "ema_decay", "momentum", "nesterov", "weight_decay", "decay_norm_and_bias",
-    "test_time_flip", "label_smoothing", "class_weights",
+    "test_time_flip", "label_smoothing", "class_weights", "monitor",
 )  # fmt: skip
 
 
@@ -115,7 +118,8 @@ def decide(
         schedule: Number of steps, where a time budget decides it.
         pixels: Most pixels of an image, where a time budget decides it.
     """
-    task, kind = TASKS[given["task"]], _kind(given)
+    task = TASKS[given["task"]]
+    annotation = task.annotation
     values, decisions = dict(given), []
 
     def settle(key: str, value: Any, reason: str) -> None:
@@ -123,21 +127,23 @@ def decide(
             values[key] = value
             decisions.append(Decision(key, value, reason))
 
-    settle("image_size", *_image_size(facts, kind, pixels))
-    settle("batch_size", *_batch_size(facts, kind))
+    settle("image_size", *_image_size(facts, annotation, pixels))
+    if task.annotation == "mask":
+        settle("loss", "crossentropy+dice", "cross-entropy alone neglects small objects")
+    settle("batch_size", *_batch_size(facts, annotation))
     if schedule:
         settle("steps_per_epoch", schedule.steps_per_epoch, "fits the time budget")
-    settle("steps_per_epoch", *_steps_per_epoch(facts, kind, values["batch_size"]))
+    settle("steps_per_epoch", *_steps_per_epoch(facts, annotation, values["batch_size"]))
     per_epoch = steps_per_epoch(values, facts.images)
     if schedule:
         settle("epochs", schedule.epochs, schedule.reason)
-    settle("epochs", *_epochs(kind, per_epoch))
+    settle("epochs", *_epochs(annotation, per_epoch))
     steps = values["epochs"] * per_epoch
     optimizer = OPTIMIZERS[values.get("optimizer", DEFAULT)]
     if not optimizer.momentum:
         settle("learning_rate", optimizer.learning_rate, f"the default of {optimizer.name}")
         settle("weight_decay", optimizer.weight_decay, f"the default of {optimizer.name}")
-    settle("learning_rate", RATE, "the rate at which batch-normalized models train from scratch")
+    settle("learning_rate", RATE[annotation], "trains batch-normalized models from scratch")
     settle("lr_schedule", "onecycle", "reaches a given score in the fewest steps")
     if values["lr_schedule"] != "plateau":
         settle("warmup_epochs", round(0.2 * values["epochs"], 2), "a fifth of the epochs")
@@ -149,15 +155,8 @@ def decide(
     settle("weight_decay", 5e-4, "as in most published recipes for small images")
     settle("decay_norm_and_bias", False, "only kernels need it")
     settle("test_time_flip", True, "averaging over an image and its flip scores better")
-    loss = LOSSES.get(values.get("loss") or task.default_loss.get("", ""))
-    if task.annotation == "label" and loss and "label_smoothing" in loss.takes:
-        settle("label_smoothing", 0.1, "keeps a classifier from becoming overconfident")
-    if loss and "class_weights" in loss.takes and loss.weights is None:
-        if kind == "pixel" and facts.imbalance > RARE:
-            reason = (
-                f"the most frequent class has {facts.imbalance:.0f} times the rarest one's pixels"
-            )
-            settle("class_weights", "auto", reason)
+    for each in _of_classes(facts, task, values.get("loss") or task.default_loss.get("", "")):
+        settle(*each)
     return decisions
 
 
@@ -181,16 +180,17 @@ def decide_within(
     Raises:
         ConfigError: The budget is too short for a single step.
     """
-    kind, pixels, left = _kind(given), None, budget
+    annotation, pixels, left = TASKS[given["task"]].annotation, None, budget
     while True:
         decisions = decide(facts, given, pixels=pixels)
         values = {**given, **{each.key: each.value for each in decisions}}
         times = measure(values)
         left -= times.took
         epochs, steps = _fitting_steps(facts, given, values, times, left)
-        if epochs * steps < LEAST_STEPS[kind] and "image_size" not in given:
-            factor = max(LEAST_AREA_FACTOR, epochs * steps / LEAST_STEPS[kind])
-            fewer = _fewer_pixels(facts, kind, values["image_size"], factor)
+        wanted = FEW_STEPS * LEAST_STEPS[annotation]
+        if epochs * steps < wanted and "image_size" not in given:
+            factor = max(LEAST_AREA_FACTOR, epochs * steps / wanted)
+            fewer = _fewer_pixels(facts, annotation, values["image_size"], factor)
             if fewer:
                 pixels = fewer
                 continue
@@ -211,18 +211,14 @@ def steps_per_epoch(values: Mapping[str, Any], images: int) -> int:
     return values["steps_per_epoch"] or math.ceil(images / values["batch_size"])
 
 
-def _kind(given: Mapping[str, Any]) -> str:
-    """What a training learns from: the class of an image, or pixels."""
-    return "image" if TASKS[given["task"]].annotation == "label" else "pixel"
-
-
 def _fitting_steps(
     facts: Facts, given: Mapping[str, Any], values: Mapping[str, Any], times: Times, budget: float
 ) -> tuple[int, int]:
     """Number of epochs and steps per epoch that take a time; the latter 0 if none fits."""
     left = budget - times.start - times.end
     one_pass = math.ceil(facts.images / values["batch_size"])
-    most = max(MOST_LEAST_STEPS * LEAST_STEPS[_kind(given)], MOST_PASSES * one_pass)
+    least = LEAST_STEPS[TASKS[given["task"]].annotation]
+    most = max(MOST_LEAST_STEPS * least, MOST_PASSES * one_pass)
     steps = given.get("steps_per_epoch") or one_pass
     fitting = min(int(left / (steps * times.step + times.validation)), most // steps)
     if "steps_per_epoch" in given:
@@ -236,19 +232,19 @@ def _fitting_steps(
     return epochs, max(0, steps)
 
 
-def _fewer_pixels(facts: Facts, kind: str, size: list[int], factor: float) -> float | None:
+def _fewer_pixels(facts: Facts, annotation: str, size: list[int], factor: float) -> float | None:
     """A limit of the pixels with which the images become smaller; None if they cannot."""
     pixels = size[0] * size[1] * factor
-    while math.prod(_image_size(facts, kind, pixels)[0]) >= math.prod(size):
+    while math.prod(_image_size(facts, annotation, pixels)[0]) >= math.prod(size):
         pixels *= 0.9
         if pixels < MULTIPLE**2:
             return None
     return pixels
 
 
-def _image_size(facts: Facts, kind: str, pixels: float | None) -> tuple[list[int], str]:
+def _image_size(facts: Facts, annotation: str, pixels: float | None) -> tuple[list[int], str]:
     """The largest size that trains in reasonable time, at the images' aspect ratio."""
-    most = pixels or PIXELS[kind][facts.gpu]
+    most = pixels or PIXELS[annotation][facts.gpu]
     scale = min(1.0, math.sqrt(most / (facts.height * facts.width)))
     sides = [
         max(MULTIPLE * 2, round(side * scale / MULTIPLE) * MULTIPLE)
@@ -263,9 +259,9 @@ def _image_size(facts: Facts, kind: str, pixels: float | None) -> tuple[list[int
     return sides, f"{facts.height}x{facts.width} reduced to what {time}"
 
 
-def _batch_size(facts: Facts, kind: str) -> tuple[int, str]:
+def _batch_size(facts: Facts, annotation: str) -> tuple[int, str]:
     """A power of two that gives an epoch enough steps."""
-    low, high = BATCHES[kind]
+    low, high = BATCHES[annotation]
     if facts.gpu:
         high *= 4
     exact = max(1.0, facts.images / STEPS_PER_EPOCH)
@@ -273,15 +269,30 @@ def _batch_size(facts: Facts, kind: str) -> tuple[int, str]:
     return batch, f"{math.ceil(facts.images / batch)} steps per epoch of {facts.images} images"
 
 
-def _steps_per_epoch(facts: Facts, kind: str, batch_size: int) -> tuple[int, str]:
+def _steps_per_epoch(facts: Facts, annotation: str, batch_size: int) -> tuple[int, str]:
     """One pass over the data, or several if a pass is too short for a checkpoint."""
-    steps, least = math.ceil(facts.images / batch_size), math.ceil(LEAST_STEPS[kind] / MOST_EPOCHS)
+    steps = math.ceil(facts.images / batch_size)
+    least = math.ceil(LEAST_STEPS[annotation] / MOST_EPOCHS)
     if steps >= least:
         return 0, "one pass over the data"
     return least, f"one pass has only {steps} steps"
 
 
-def _epochs(kind: str, steps: int) -> tuple[int, str]:
+def _of_classes(facts: Facts, task: TaskSpec, loss: str) -> Iterator[tuple[str, Any, str]]:
+    """What a task with classes adds."""
+    takes = LOSSES[loss].takes if loss in LOSSES else ()
+    if task.annotation == "label" and "label_smoothing" in takes:
+        yield "label_smoothing", 0.1, "keeps a classifier from becoming overconfident"
+    weighted = "class_weights" in takes and LOSSES[loss].weights is None
+    if task.annotation == "mask" and weighted and facts.imbalance > RARE:
+        ratio = f"{facts.imbalance:.0f} times the rarest one's pixels"
+        yield "class_weights", "auto", f"the most frequent class has {ratio}"
+    if task.annotation != "none":
+        score = task.headline[0]
+        yield "monitor", f"val_{score}", "the loss is often lowest long before this is highest"
+
+
+def _epochs(annotation: str, steps: int) -> tuple[int, str]:
     """Enough updates for a model that starts from random weights."""
-    epochs = min(MOST_EPOCHS, max(LEAST_EPOCHS, math.ceil(LEAST_STEPS[kind] / steps)))
+    epochs = min(MOST_EPOCHS, max(LEAST_EPOCHS, math.ceil(LEAST_STEPS[annotation] / steps)))
     return epochs, f"{epochs * steps} steps in all"

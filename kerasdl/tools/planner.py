@@ -8,7 +8,7 @@ import rich.table
 import tomli_w
 
 from kerasdl import backend
-from kerasdl.backend import precision
+from kerasdl.backend import machine, precision
 from kerasdl.runs import auto
 from kerasdl.runs.config import Config, as_dict, changed
 from kerasdl.tasks import TASKS
@@ -71,17 +71,28 @@ def document(found: Plan) -> dict:
     }
 
 
+def _facts(found: Plan) -> list[str]:
+    """What the decisions depend on: the data and the machine."""
+    facts, annotation = found.facts, TASKS[found.config.task].annotation
+    data = f"{facts.images} training images, median size {facts.height}x{facts.width}"
+    if facts.classes:
+        counted = "pixels" if annotation == "mask" else "images"
+        data += f", {facts.classes} classes"
+        if facts.imbalance > 1:
+            data += f", the most frequent with {facts.imbalance:.3g} times the {counted}"
+            data += " of the rarest"
+    cores = machine.num_cores()
+    computes = "a GPU" if facts.gpu else f"{cores} processor core{'s' * (cores > 1)}, no GPU"
+    return [data, computes]
+
+
 def show(found: Plan) -> None:
     """Prints facts, decisions with reasons, and the time and memory of a training."""
     from kerasdl.report import names
 
-    facts = found.facts
     console = rich.console.Console()
-    classes = f", {facts.classes} classes" if facts.classes else ""
-    console.print(
-        f"{facts.images} training images, median size {facts.height}x{facts.width}{classes}",
-        highlight=False,
-    )
+    for line in _facts(found):
+        console.print(line, highlight=False)
     table = rich.table.Table(title_justify="left")
     for heading in ("key", "value", "reason"):
         table.add_column(heading, overflow="fold")

@@ -43,7 +43,9 @@ VARIANTS = {
 # A demonstration, not the study: the recipe `auto`, and only as many steps as take minutes. Each
 # image is seen once, because another one costs no more than the same again. The trials behind these
 # settings: benchmarks/results/quick_settings.md.
-QUICK = {"recipe": "auto", "validation_size": 100, "test_size": 200, "epochs": 12}
+QUICK = {
+    "recipe": "auto", "validation_size": 100, "test_size": 200, "epochs": 12, "monitor": "val_loss",
+}  # fmt: skip
 # Smoothed labels would raise the loss, for which the study has a number.
 QUICK_LABELS = {
     "train_size": 7680, "batch_size": 32, "steps_per_epoch": 20, "label_smoothing": 0.0,
@@ -51,13 +53,14 @@ QUICK_LABELS = {
 QUICK_PIXELS = {
     "train_size": 4800, "batch_size": 16, "steps_per_epoch": 25, "learning_rate": 0.2,
 }  # fmt: skip
+QUICK_CLASSES = {"loss": "crossentropy", "class_weights": "none"}  # the study's
 QUICK_VARIANTS = {
     "resnet18": QUICK_LABELS,
     "unet": {
         **QUICK_PIXELS, "train_size": 8000, "epochs": 20, "progressive_sizes": [50],
-        "class_weights": "none",
+        **QUICK_CLASSES,
     },
-    "fcn32": {**QUICK_PIXELS, "learning_rate": 0.1, "class_weights": "none"},
+    "fcn32": {**QUICK_PIXELS, **QUICK_CLASSES, "learning_rate": 0.1},
     "colors-skips": QUICK_PIXELS,
     "colors-plain": QUICK_PIXELS,
 }  # fmt: skip
