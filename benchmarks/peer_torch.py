@@ -189,7 +189,7 @@ def fastai(job, clock, epochs):
             clock.epoch_ended()
 
     found = learner.Learner(
-        loaders, network(job), losses.CrossEntropyLossFlat(axis=1), lr=RATE,
+        loaders, network(job), losses.CrossEntropyLossFlat(axis=1 if masks else -1), lr=RATE,
         opt_func=lambda parameters, lr: optimizer.SGD(parameters, lr, mom=MOMENTUM, wd=1e-5),
         cbs=[Times()], path=root,
     )  # fmt: skip
