@@ -53,20 +53,16 @@ def network(job):
 class Files:
     """A data set of torch: reads, flips and crops one sample with torchvision."""
 
-    def __init__(self, data, split):
+    def __init__(self, pairs, train=False):
         vision()
         import torch
         from torchvision import tv_tensors
         from torchvision.transforms import v2
 
-        self.files, self.mask = files(data, split), tv_tensors.Mask
-        moves = [
-            v2.RandomCrop(SIDE, padding=PAD, padding_mode="reflect"),
-            v2.RandomHorizontalFlip(),
-        ]
-        self.transform = v2.Compose(
-            [v2.ToImage(), *(moves if split == "train" else ()), v2.ToDtype(torch.float32, True)]
-        )
+        self.files, self.mask = pairs, tv_tensors.Mask
+        crop = v2.RandomCrop(SIDE, padding=PAD, padding_mode="reflect")
+        moves = [crop, v2.RandomHorizontalFlip()] if train else [v2.Resize((SIDE, SIDE))]
+        self.transform = v2.Compose([v2.ToImage(), *moves, v2.ToDtype(torch.float32, True)])
 
     def __len__(self):
         return len(self.files)
@@ -193,7 +189,7 @@ def fastai(job, clock, epochs):
             clock.epoch_ended()
 
     found = learner.Learner(
-        loaders, network(job), losses.CrossEntropyLossFlat(axis=1), lr=RATE,
+        loaders, network(job), losses.CrossEntropyLossFlat(axis=1 if masks else -1), lr=RATE,
         opt_func=lambda parameters, lr: optimizer.SGD(parameters, lr, mom=MOMENTUM, wd=1e-5),
         cbs=[Times()], path=root,
     )  # fmt: skip
