@@ -127,3 +127,10 @@ def test_a_missing_runtime_names_its_extra(tmp_path, photo, capsys, monkeypatch)
     monkeypatch.setattr(runtimes.importlib.util, "find_spec", lambda name: None)
     code, errors = run(capsys, "segment", tmp_path / "photo.png", "--run", model)
     assert code == 2 and "pip install 'kerasdl[onnx]'" in errors
+
+
+def test_a_bad_run_among_several_ends_the_command_before_any_result(tmp_path, photo, capsys):
+    model, image = model_file(tmp_path / "model.onnx"), tmp_path / "photo.png"
+    words = ["--run", model, "--run", tmp_path / "none.onnx", "--out", tmp_path / "out"]
+    code, errors = run(capsys, "segment", image, *words)
+    assert code == 4 and "none.onnx" in errors and not (tmp_path / "out").exists()

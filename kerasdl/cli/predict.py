@@ -71,9 +71,12 @@ def predict(
         return
     out = out or TASKS[task].default_out or None
     named = _named(runs)
+    # All first: a bad one ends the command before anything is written.
+    predictors = {
+        name: _predictor(task, run, backend, tiling, top, saturation) for name, run in named.items()
+    }
     found = {}
-    for name, run in named.items():
-        predictor = _predictor(task, run, backend, tiling, top, saturation)
+    for name, predictor in predictors.items():
         folder = out if out is None or len(named) == 1 else os.path.join(out, name)
         found[name] = _predict(predictor, images, folder, overwrite, as_json or len(named) > 1)
     if as_json:
