@@ -48,16 +48,16 @@ RULES = {
     "scenes-segmentation-200": ({**SEGMENTATION, "image_size": 32}, 12),
     "scenes-colorization-200": (COLORS, 8),
     "small-objects": ({**SEGMENTATION, "image_size": 64}, 12),
+    "twenty-images": ({**SEGMENTATION, "image_size": [32, 48]}, 12),
     "bangla": (CLASSIFICATION, 6),
+    "imbalanced": (CLASSIFICATION, 6),
     "scenes-classification-4000": (CLASSIFICATION, 6),
     "camvid": ({**SEGMENTATION, "image_size": [96, 128]}, 60),
 }
 HELD_OUT = {
-    "twenty-images": ({**SEGMENTATION, "image_size": [32, 48]}, 12),
     "cifar10-5000": (CLASSIFICATION, 6),
     "scenes-classification-200": (CLASSIFICATION, 6),
     "scenes-segmentation-4000": ({**SEGMENTATION, "image_size": 32}, 12),
-    "imbalanced": (CLASSIFICATION, 6),
     "devanagari": (CLASSIFICATION, 6),
     "scenes-colorization-4000": (COLORS, 8),
     "telugu": (CLASSIFICATION, 6),

@@ -61,9 +61,9 @@ def test_good_runs_hear_of_no_problem():
 
 def test_one_epoch_of_a_trial_is_too_few_steps_and_no_trend():
     short = document(history=rows([2.0], [1.9]))
-    # 800 / 100 steps per epoch: 8 epochs.
+    # 400 / 100 steps per epoch: 4 epochs.
     assert advice.problems(short) == [
-        "too few steps: 100, where 800 are usual; try --epochs 8, or a smaller --batch-size "
+        "too few steps: 100, where 400 are usual; try --epochs 4, or a smaller --batch-size "
         "(it was 10)"
     ]
 
@@ -73,9 +73,9 @@ def test_too_few_steps_are_no_reason_to_warn_where_others_made_the_model():
     assert advice.problems(document(history=history, weights="imagenet")) == []
     assert advice.problems(document(history=history, epochs=30)) == []  # stopped early
     assert advice.problems(document(history=history, batch_size=1)) == []  # 1000 steps
-    assert advice.problems(document(history=history, steps_per_epoch=400)) == []
+    assert advice.problems(document(history=history, steps_per_epoch=200)) == []
     found = advice.problems(document(history=history, time_budget=60.0, batch_size=20))
-    assert "try --time 960s" in found[0]  # 50 of 800 steps
+    assert "try --time 480s" in found[0]  # 50 of 400 steps
 
 
 @pytest.mark.parametrize("weighted", [False, True])

@@ -15,7 +15,7 @@ from kerasdl.runs.optimizers import DEFAULT, OPTIMIZERS
 from kerasdl.tasks import TASKS, TaskSpec
 
 # With fewer updates than this a model learns little from scratch, whatever the number of epochs.
-LEAST_STEPS = {"label": 800, "mask": 600, "none": 1000}  # by annotation, as all that follow
+LEAST_STEPS = {"label": 400, "mask": 600, "none": 1000}  # by annotation, as all that follow
 MOST_EPOCHS, LEAST_EPOCHS = 60, 8
 STEPS_PER_EPOCH = 40  # enough to see a curve, few enough for large batches on large data
 BATCHES = {"label": (32, 128), "mask": (16, 16), "none": (4, 16)}
