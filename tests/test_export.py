@@ -197,7 +197,12 @@ def test_a_served_export_of_any_size_replaces_an_earlier_one(trained, tmp_path):
 
 def test_a_file_that_differs_gets_no_name(trained, monkeypatch, tmp_path):
     def write(job, path):
-        path.write_bytes(b"") if path.suffix else path.mkdir()
+        if path.suffix:
+            path.write_bytes(b"")
+        else:
+            (path / "variables").mkdir(parents=True)
+            (path / "saved_model.pb").touch()
+            (path / "kerasdl.json").touch()
 
     found = {
         "difference": 0.5, "agreement": 1.0, "worse": None, "failed": ["difference"],

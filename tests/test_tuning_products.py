@@ -88,6 +88,27 @@ def test_gradients(name, dtype, monkeypatch):
 
 
 @pytest.mark.skipif(BACKEND != "torch", reason="torch only")
+@pytest.mark.parametrize(("channels", "product"), [(4, True), (8, False)])
+def test_one_by_one_kernels_of_few_channels_take_the_product(channels, product, monkeypatch):
+    """oneDNN's own gradient for AVX2 crashes or never ends."""
+    from kerasdl.backend.tuning import torch_layers, torch_products
+
+    layer = keras.layers.Conv2D(8, 1, strides=2)
+    layer.build((None, 6, 6, channels))
+    used, function = [], torch_products._function
+    monkeypatch.setattr(torch_products, "_function", lambda: used.append(1) or function())
+    x = numbers(2, 6, 6, channels, seed=9)
+    call = torch_layers.convolution(layer, layer.call)
+    kind, (y, of_x, of_kernel, of_bias) = on_torch(layer, call, x)
+    assert bool(used) == product
+    # Each output is a product of one pixel and the kernel.
+    upstream, pixels = numbers(*y.shape, seed=8), x[:, ::2, ::2]
+    expected = numpy.einsum("bijc,bijf->cf", pixels, upstream)
+    numpy.testing.assert_allclose(of_kernel[0, 0], expected, atol=1e-5)
+    numpy.testing.assert_allclose(of_bias, upstream.sum((0, 1, 2)), atol=1e-5)
+
+
+@pytest.mark.skipif(BACKEND != "torch", reason="torch only")
 def test_small_maps_of_a_network_take_the_product(monkeypatch):
     """Three convolutions of the last stage, whose maps have 2x2 pixels and 128 channels."""
     from kerasdl import models

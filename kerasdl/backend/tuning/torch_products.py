@@ -10,6 +10,9 @@ from kerasdl.backend.tuning.convolutions import output_sides
 
 # The product is used where the input has at least this many channels per output pixel.
 CHANNELS_PER_PIXEL = 32
+# oneDNN's gradient of a 1x1 kernel for AVX2 crashes or never ends with fewer channels than a vector
+# holds (torch 2.13, ResNet-18 with 4 filters).
+VECTOR = 8
 
 
 def conv2d(x, kernel, bias, strides, padding):
@@ -20,9 +23,10 @@ def conv2d(x, kernel, bias, strides, padding):
         torch.compiler.is_compiling()  # cannot trace an operation with a custom gradient
         or x.device.type != "cpu"
         or not kernel.requires_grad
-        or kernel.shape[2:] == (1, 1)
     )
-    if not plain:
+    if not plain and kernel.shape[2:] == (1, 1):
+        plain = kernel.shape[1] >= VECTOR
+    elif not plain:
         rows, columns = output_sides(x.shape[2:], padding, kernel.shape[2:], strides)
         plain = rows * columns * CHANNELS_PER_PIXEL > x.shape[1]
     if plain:

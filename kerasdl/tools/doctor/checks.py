@@ -38,6 +38,8 @@ EXTRAS = {
     "mlflow": (("mlflow",), "--log mlflow"),
     "wandb": (("wandb",), "--log wandb"),
     "tune": (("optuna",), "kerasdl tune"),
+    "safetensors": (("safetensors",), "--weights FILE.safetensors"),
+    "hub": (("huggingface_hub",), "kerasdl push and --run hf:USER/NAME"),
     "slurm": (("submitit",), "--launcher slurm"),
     "test": (("pytest", "sklearn"), "the tests"),
 }
