@@ -200,9 +200,9 @@ def test_a_file_that_differs_gets_no_name(trained, monkeypatch, tmp_path):
         if path.suffix:
             path.write_bytes(b"")
         else:
-            (path / "variables").mkdir(parents=True)
-            (path / "saved_model.pb").touch()
-            (path / "kerasdl.json").touch()
+            for name in ("saved_model.pb", "variables/variables.index", "assets.extra/kerasdl.json"):
+                (path / name).parent.mkdir(parents=True, exist_ok=True)
+                (path / name).touch()
 
     found = {
         "difference": 0.5, "agreement": 1.0, "worse": None, "failed": ["difference"],
