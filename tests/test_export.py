@@ -200,7 +200,7 @@ def test_a_file_that_differs_gets_no_name(trained, monkeypatch, tmp_path):
         if path.suffix:
             path.write_bytes(b"")
         else:
-            for name in ("saved_model.pb", "variables/variables.index", "assets.extra/kerasdl.json"):
+            for name in ("saved_model.pb", "variables/index", "assets.extra/kerasdl.json"):
                 (path / name).parent.mkdir(parents=True, exist_ok=True)
                 (path / name).touch()
 
