@@ -204,6 +204,7 @@ def test_skips_change_the_graph_and_nothing_else():
     ("name", "options", "message"),
     [
         ("unet", {"filter": 3}, "unknown option of model 'unet' 'filter'.*did you mean 'filters'"),
+        ("unet", {"depth": 40}, "option 'depth' is 40"),  # pads to 2**40 pixels
         ("unet", {"filters": 0}, "'filters' must be an integer of 1 or more"),
         ("resnet18", {"filters": 2.0}, "'filters' must be an integer of 1 or more"),
         ("unet-resnet18", {"filters": 0}, "'filters' must be an integer of 1 or more"),

@@ -34,6 +34,9 @@ SKIPS = {
     "small": ("stage1", "stage2", "stage3"),
 }
 
+# Each level doubles the filters: with 16 at the top, 4096 at the bottom and 400 million parameters.
+DEEPEST = 8
+
 
 def unet(
     input_shape: Sequence[int],
@@ -57,6 +60,8 @@ def unet(
     """
     require_count("filters", filters)
     require_count("depth", depth)
+    if depth > DEEPEST:
+        raise ConfigError(f"option 'depth' is {depth}", fix=f"{DEEPEST} at most")
     kept = kept_skips(skips, depth)
     inputs = keras.Input(input_shape, name="image")
     x, padding = pad_to_multiple(inputs, 2**depth)
