@@ -1,10 +1,12 @@
 """Combinations of values: what keys mean, and the configurations that result."""
 
 import dataclasses
+import pathlib
 
 from kerasdl import backend, models, tasks
 from kerasdl.core.errors import ConfigError, suggest
 from kerasdl.runs import config as configuration
+from kerasdl.runs import run
 
 # What a search cannot vary, and why or what to use instead.
 RESERVED = {
@@ -17,6 +19,29 @@ RESERVED = {
 }
 # Keys whose values depend on each other: loss "chroma" is for target "ab" only.
 TOGETHER = {"target", "loss", "model"}
+
+
+def full_keys(noun, names, base, wanted, reserved):
+    """{key as written: key of the configuration}; see `full_key`.
+
+    Args:
+        noun: What names the keys, for the message.
+        names: The keys as written.
+        base, wanted, reserved: As for `full_key`.
+    """
+    keys = {key: full_key(key, base, wanted, reserved) for key in names}
+    if len(set(keys.values())) < len(keys):
+        raise ConfigError(f"the {noun} names a key twice", fix=f"keys: {', '.join(keys)}")
+    return keys
+
+
+def folder(command, base, keys, out):
+    """The folder of several runs; saved_models/<command>-<task>-<keys> if `out` is None."""
+    short = "-".join(key.rpartition(".")[2] for key in keys)
+    out = run.ROOT / f"{command}-{base.task}-{short}" if out is None else pathlib.Path(out)
+    if out.exists() and not out.is_dir():
+        raise ConfigError("the output is a file", out, "another --out")
+    return out
 
 
 def full_key(key, base, wanted, reserved):

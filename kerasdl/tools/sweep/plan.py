@@ -7,7 +7,6 @@ import logging
 import pathlib
 
 from kerasdl.core.errors import ConfigError
-from kerasdl.engine import run
 from kerasdl.runs import config as configuration
 from kerasdl.runs import runfolder
 from kerasdl.tools.jobs import training
@@ -56,16 +55,9 @@ def plan(common, assignments, num_seeds, out=None):
     if base.time_budget:
         raise ConfigError("a sweep has no 'time_budget'", fix=combine.RESERVED["time_budget"])
     wanted = grid.parse(assignments)
-    keys = {key: combine.full_key(key, base, wanted, combine.RESERVED) for key in wanted}
-    if len(set(keys.values())) < len(keys):
-        raise ConfigError("the grid names a key twice", fix=f"keys: {', '.join(keys)}")
+    keys = combine.full_keys("grid", wanted, base, wanted, combine.RESERVED)
     cells = _cells(base, common, wanted, keys, combine.settler(base))
-    if out is None:
-        short = "-".join(key.rpartition(".")[2] for key in wanted)
-        out = run.ROOT / f"sweep-{base.task}-{short}"
-    out = pathlib.Path(out)
-    if out.exists() and not out.is_dir():
-        raise ConfigError("the output is a file", out, "another --out")
+    out = combine.folder("sweep", base, wanted, out)
     seeds = tuple(range(base.seed, base.seed + num_seeds))
     runs = []
     for seed, cell in itertools.product(seeds, cells):

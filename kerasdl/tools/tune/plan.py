@@ -8,7 +8,6 @@ import pathlib
 from collections.abc import Callable
 
 from kerasdl.core.errors import ConfigError
-from kerasdl.engine import run
 from kerasdl.report import names
 from kerasdl.runs import config as configuration
 from kerasdl.tasks import TASKS
@@ -98,15 +97,8 @@ def plan(common, assignments, trials, out=None, prune=True):
     space = spaces.parse(assignments)
     space = {key: space[key] for key in sorted(space, key=lambda key: key != "model")}
     models = {key: each.choices for key, each in space.items() if key == "model"}
-    keys = {key: combine.full_key(key, base, models, RESERVED) for key in space}
-    if len(set(keys.values())) < len(keys):
-        raise ConfigError("the space names a key twice", fix=f"keys: {', '.join(keys)}")
-    if out is None:
-        short = "-".join(key.rpartition(".")[2] for key in space)
-        out = run.ROOT / f"tune-{base.task}-{short}"
-    out = pathlib.Path(out)
-    if out.exists() and not out.is_dir():
-        raise ConfigError("the output is a file", out, "another --out")
+    keys = combine.full_keys("space", space, base, models, RESERVED)
+    out = combine.folder("tune", base, space, out)
     found = Plan(base, common, space, keys, combine.settler(base), out, trials, None, prune)
     combine.check(_corners(found))
     _require_validation(base)
