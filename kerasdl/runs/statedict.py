@@ -2,13 +2,15 @@
 
 What `torch.save` writes is a program for Python's unpickler, which can call any function. It is not
 run: its instructions are read one by one, and only those that make dicts, lists, tuples, numbers
-and arrays are carried out, here, so that no code of the file's choice is ever called.
+and arrays are carried out, here, so that no code of the file's choice is ever called. With
+`torch.load`, a file would need PyTorch on TensorFlow and JAX as well, whose CUDA builds end the
+process beside TensorFlow.
 """
 
 import io
 import math
 import pathlib
-import pickletools
+import pickletools  # a disassembler: it imports and calls nothing that a file names
 import struct
 import zipfile
 from typing import Any, NamedTuple
