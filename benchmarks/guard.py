@@ -1,6 +1,6 @@
 """Ten ratios that must not get worse, compared with stored ones; exit code 1 if one did.
 
-    python benchmarks/guard.py            # under three minutes on two quiet cores
+    python benchmarks/guard.py            # a few minutes on two quiet cores
     python benchmarks/guard.py --store    # measure and replace benchmarks/results/guard.json
     python benchmarks/guard.py --only "start of help" --only listing
 

@@ -1,7 +1,7 @@
 """The checksum of an exported file, which its own metadata hold: it tells of damaged weights.
 
 It is the SHA-256 of the file with 64 zeros where the checksum stands. It protects from accidents:
-who changes a file on purpose can change its checksum as well. PT2 archives have those of ZIP.
+anyone who changes a file on purpose can also change its checksum. PT2 archives have those of ZIP.
 """
 
 import hashlib
