@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import signal
+import subprocess
 import threading
 import time
 
@@ -67,6 +68,12 @@ def test_a_worker_that_dies_is_replaced_and_one_that_keeps_dying_fails_alone(cap
     assert ended["d"].exit_code == 143 and "attempt 1" in ended["d"].message
     assert "e: almost gray" in caplog.text
     assert workers.most == 2 and workers.closed
+
+
+def test_finished_runs_are_not_submitted(monkeypatch):
+    monkeypatch.setattr(training, "_is_finished", lambda each: each.label == "b")
+    course = training.train(map(job, "abc"), Scripted(a=[Outcome()], c=[Outcome()]))
+    assert {each.label: end for each, end in course} == dict.fromkeys("abc", Outcome())
 
 
 def test_the_next_job_is_taken_when_there_is_room_for_it():
@@ -175,6 +182,8 @@ def test_gpus_are_shared_out(monkeypatch):
     assert shown == ["0", "1", "0"]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,7")
     assert processes._settings(1, 2)[1]["CUDA_VISIBLE_DEVICES"] == "7"
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")  # hidden by the user
+    assert "CUDA_VISIBLE_DEVICES" not in processes._settings(0, 2)[1]
 
 
 def test_what_cannot_be_launched_is_refused(monkeypatch, tmp_path):
@@ -220,6 +229,23 @@ def test_options_of_slurm(cluster):
         cluster("time=1:00:00")
     with pytest.raises(ConfigError, match="not of the form key=value"):
         cluster("gpu")
+    with pytest.raises(ConfigError, match="'job_name' is set by kerasdl"):
+        cluster("job_name=mine")
+
+
+def test_jobs_are_canceled_until_the_controller_says_that_there_are_none(cluster, monkeypatch):
+    answers = [(1, ""), (0, "17 RUNNING"), (1, ""), (0, "")]  # busy, one left, busy, none
+    commands = []
+
+    def run(words, **options):
+        commands.append(words[0])
+        code, text = answers.pop(0) if words[0] == "squeue" else (0, "")
+        return subprocess.CompletedProcess(words, code, text)
+
+    monkeypatch.setattr("subprocess.run", run)
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    assert cluster()._cancel("--name=x") is True
+    assert commands == ["scancel"] + ["squeue"] * 4
 
 
 @pytest.mark.process
@@ -243,5 +269,8 @@ def test_a_job_that_slurm_stops_has_no_result_and_is_submitted_again(monkeypatch
     with pytest.raises(SystemExit) as caught:
         training_job()
     assert caught.value.code == 143 and waited == [slurm.GRACE]
+    limit = Outcome("UncompletedJobError", "defect in kerasdl: timed out too many times", 1)
+    monkeypatch.setattr(processes, "work", lambda job: limit)
+    assert training_job() == Outcome("TimeLimit", "the time limit was reached 21 times", 5)
     again = training_job.checkpoint()
     assert again.function is training_job

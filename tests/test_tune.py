@@ -36,6 +36,8 @@ RUNNING, COMPLETE, PRUNED, FAIL = (
     ("text", "expected"),
     [
         ("learning_rate=1e-3..0.3:log", Dimension("learning_rate", low=0.001, high=0.3, log=True)),
+        ("learning_rate=0.1..1:LOG", Dimension("learning_rate", low=0.1, high=1.0, log=True)),
+        ("augment_args.hue=0..1", Dimension("augment_args.hue", low=0.0, high=1.0)),
         ("weight_decay=0..1", Dimension("weight_decay", low=0.0, high=1.0)),  # a number, not 0 or 1
         ("batch_size=8..64", Dimension("batch_size", low=8, high=64)),
         ("filters=-2..+4", Dimension("filters", low=-2, high=4)),
@@ -81,6 +83,8 @@ def planned(*space, trials=8, out="out", **values):
         (["depth=0..2"], "depth"),
         (["loss=dice,dise"], "did you mean 'dice'"),
         (["loss=dice,dise", "model=unet,fcn32"], "did you mean 'dice'"),
+        (["model=fcn32,unet", "depth=1..40"], "option 'depth' is 40"),
+        (["model=unet,fcn32", "depth=1..40"], "option 'depth' is 40"),
         (["seed=1,2"], "kerasdl sweep --seeds"),
         (["monitor=val_loss,val_mean_iou"], "'monitor' cannot vary"),
         (["backend=jax,torch"], "use --backend"),
@@ -212,6 +216,77 @@ def test_a_small_space_is_tried_completely(trained, tmp_path):
     assert len({tuple(each.params.values()) for each in study.trials}) == 6
 
 
+def test_a_combination_that_failed_is_tried_again(trained, tmp_path):
+    plan = planned("learning_rate=0.01,0.1", "nesterov=true,false", out=tmp_path, trials=9)
+    trained.fail = {2: DataError("no such image")}
+    study, failures = search.run(plan, quiet=True)
+    assert [each.message for each in failures] == ["no such image"] and len(trained) == 4
+    study, failures = search.run(plan, quiet=True)
+    assert failures == [] and len(trained) == 5 and trained[4][1] == trained[1][1]
+    done = {tuple(each.params.values()) for each in study.trials if each.state == COMPLETE}
+    assert len(done) == 4
+
+
+class Lost:
+    """Workers whose node is gone."""
+
+    size, interval, closed = 2, 0.0, False
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.closed = True
+
+    def submit(self, job):
+        return job
+
+    def done(self, handle):
+        return True
+
+    def result(self, handle):
+        raise training.WorkerDied("lost", final=True)
+
+
+def test_lost_workers_use_up_no_trials(tmp_path):
+    plan = planned(RATE, out=tmp_path, trials=3)
+    study, failures = search.run(plan, Lost(), quiet=True)
+    assert set(states(study)) == {FAIL} and len(failures) == 3
+    with pytest.raises(TrainingFailed, match="no trial finished, the last: lost"):
+        search.require_finished(study)
+
+
+def test_an_error_beside_the_training_stops_the_workers_before_the_lock_is_free(
+    tmp_path, monkeypatch
+):
+    workers, released = Lost(), []
+
+    def fails(*arguments):
+        raise OSError("disk full")
+
+    class Lock:
+        def release(self):
+            released.append(workers.closed)
+
+    monkeypatch.setattr(search, "_tell", fails)
+    monkeypatch.setattr(search.runlock, "acquire", lambda folder: Lock())
+    with pytest.raises(OSError, match="disk full"):
+        search.run(planned(RATE, out=tmp_path, trials=3), workers, quiet=True)
+    assert released == [True]
+
+
+def test_the_end_of_a_run_is_reported_but_never_ends_it_early(trained, tmp_path):
+    """A run that early stopping has ended has fewer epochs than planned, and is complete."""
+    study, _ = search.run(planned(RATE, out=tmp_path, trials=6), quiet=True)
+    study.add_trial(optuna.create_trial(state=RUNNING))
+    journal = str(tmp_path.absolute() / search.JOURNAL)
+    reporter = search.Reporter(journal, 6, "val_mean_iou", 6, prune=True)
+    rows = [{"epoch": n, "val_mean_iou": 0.0} for n in (1, 2, 3)]
+    with pytest.raises(search.Pruned):
+        reporter(rows)
+    reporter.at_end(rows)
+
+
 def test_the_same_values_are_not_trained_again(trained, tmp_path):
     plan = planned("learning_rate=0.01,0.1", "nesterov=true,false", out=tmp_path, trials=3)
     study, _ = search.run(plan, quiet=True)
@@ -264,6 +339,8 @@ def test_a_journal_that_a_full_disk_cut_short_is_repaired(trained, tmp_path):
 def test_no_trial_begins_after_the_timeout(trained, tmp_path):
     study, _ = search.run(planned(RATE, out=tmp_path), timeout=1e-9, quiet=True)
     assert study.trials == [] and not search.finished(study)
+    with pytest.raises(TrainingFailed, match="no trial finished.*a longer --timeout"):
+        search.require_finished(study)
 
 
 def test_a_missing_extra_names_itself(monkeypatch):
@@ -287,7 +364,7 @@ def test_a_real_search_resumes_in_the_middle_of_a_trial(tmp_path, monkeypatch):
     with pytest.raises(SystemExit):
         search.run(plan, quiet=True)
     study, failures = search.run(plan, quiet=True)
-    assert seen == [0, 1, 1, 2] and failures == []
+    assert seen == [0, 1, 1] and failures == []  # the last epoch is only reported
     assert [sorted(each.intermediate_values) for each in study.trials] == [[1, 2]]
     document = artifacts.publish(plan, study, "kerasdl tune x")
     rows = run.Run(tmp_path / f"trial-{document['best']:03d}").history

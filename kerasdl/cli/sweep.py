@@ -66,7 +66,8 @@ def sweep(settings, task, assignments_grid, seeds, config_file, assignments, bac
         click.echo(json.dumps(listed) if as_json else "\n".join(listed))
         return
     quiet = settings.get("quiet", False)
-    workers = launchers.workers(plan.out, jobs, launcher, slurm_options)
+    at_once = jobs and min(jobs, len(plan.runs))
+    workers = launchers.workers(plan.out, at_once, launcher, slurm_options)
     finished, failures = sweeps.train(plan, quiet, workers)
     if finished:
         from kerasdl.tools.sweep import folder as sweepfolder

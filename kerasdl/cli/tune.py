@@ -29,7 +29,7 @@ from kerasdl.runs import checks
 @click.option("--trials", type=click.IntRange(1), default=30, show_default=True,
               help="Number of trials, those of earlier commands included.")  # fmt: skip
 @click.option("--timeout", metavar="TIME",
-              help="Begin no trial after this time, such as 8h or 30m.")  # fmt: skip
+              help="Start no trial after this time, such as 8h or 30m.")  # fmt: skip
 @click.option("--prune/--no-prune", default=True, show_default=True,
               help="End trials early whose validation scores fall behind the others.")  # fmt: skip
 @config_options
@@ -61,7 +61,7 @@ def tune(settings, task, assignments_space, trials, timeout, prune, config_file,
     common = given(task, config_file, assignments, backend, flags)
     backends.choose(common.get("backend", "auto"))
     plan = plans.plan(common, assignments_space, trials, out, prune)
-    workers = launchers.workers(plan.out, jobs, launcher, slurm_options)
+    workers = launchers.workers(plan.out, jobs and min(jobs, plan.trials), launcher, slurm_options)
     from kerasdl.tools.tune import folder, search
 
     study, failures = search.run(plan, workers, seconds, settings.get("quiet", False))
@@ -69,7 +69,8 @@ def tune(settings, task, assignments_space, trials, timeout, prune, config_file,
         command = shlex.join(["kerasdl", *sys.argv[1:]])
         _show(folder.publish(plan, study, command), plan, as_json)
     if failures:
-        raise training.RunsFailed(failures, len(study.trials))
+        raise training.RunsFailed(failures, plan.trials, "repeat the command for further trials")
+    search.require_finished(study)
 
 
 def _show(document, plan, as_json):

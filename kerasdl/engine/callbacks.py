@@ -68,7 +68,8 @@ class Watch(keras.callbacks.Callback):
 
     Args:
         watchers: Functions of the rows of the history, such as that of a tracker or a pruner; an
-            exception ends the training.
+            exception ends the training. At the end of training their method `at_end` is called
+            instead, if they have one.
         state: The `kerasdl.runs.checkpoint.RunState`.
     """
 
@@ -82,7 +83,8 @@ class Watch(keras.callbacks.Callback):
             watcher(self.state.rows)
 
     def on_train_end(self, logs=None):
-        self.on_epoch_begin(None)
+        for watcher in self.watchers:
+            getattr(watcher, "at_end", watcher)(self.state.rows)
 
 
 class WarnAboutGray(keras.callbacks.Callback):

@@ -35,7 +35,7 @@ def history(document, path, theme=canvas.LIGHT):
 
 
 def importance(document, path, theme=canvas.LIGHT):
-    """A bar per key: its fraction of the variance of the scores."""
+    """A bar per key: its relative importance."""
     listed = list(document["importance"].items())[::-1]
     drawing = canvas.figure(3.9, max(1.2, 0.6 + 0.28 * len(listed)), theme)
     axes = drawing.subplots()

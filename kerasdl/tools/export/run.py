@@ -90,7 +90,7 @@ def export(
         ModelFileError: The run has no model.
     """
     if out is None and hub.is_remote(run):
-        raise ConfigError("where the export of a run on the hub goes is not said", run, "--out")
+        raise ConfigError("the export of a run on the hub needs an output path", run, "--out")
     opened = Run(run)
     kind = runtimes.FORMATS.require(format)
     check_options(kind, half, int8, layout)

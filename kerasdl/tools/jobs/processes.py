@@ -81,7 +81,7 @@ class Processes:
             log = self._folder / f"process-{place + 1}.log"
             raise WorkerDied(f"its process died, perhaps out of memory (see {log})") from None
         if outcome.error == "Stopped":
-            raise WorkerDied(f"its process was {outcome.message}")
+            raise WorkerDied(f"its process was {outcome.message.partition(':')[0]}")
         return outcome
 
 
@@ -141,7 +141,10 @@ def _settings(place, size):
         "TF_NUM_INTEROP_THREADS": threads,
     }
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    devices = visible.split(",") if visible else [str(i) for i in range(len(machine.gpus()))]
+    if visible is None:
+        devices = [str(number) for number in range(len(machine.gpus()))]
+    else:  # "" hides them all
+        devices = [each for each in visible.split(",") if each]
     if devices:
         variables["CUDA_VISIBLE_DEVICES"] = devices[place % len(devices)]
     return cores[first : first + each], variables

@@ -4,6 +4,7 @@ SLURM requeues jobs that it preempts or whose node fails, and submitit those tha
 limit: a job that starts again resumes the run in its folder. Jobs that die are submitted again.
 """
 
+import dataclasses
 import hashlib
 import importlib.util
 import logging
@@ -67,7 +68,7 @@ class Cluster:
     def __enter__(self):
         # A command that was killed leaves jobs that hold the folders of their runs.
         if self._cancel(f"--name={self._name}"):
-            logger.info("jobs of an earlier command are cancelled and resumed")
+            logger.info("jobs of an earlier command are canceled and resumed")
         return self
 
     def __exit__(self, *exception):
@@ -110,12 +111,14 @@ class Cluster:
 
     def _cancel(self, which):
         """Cancels jobs of this user and waits for their end; whether there were any."""
-        queue = ["squeue", "--noheader", f"--user={os.getuid()}", which]
-        found = False
-        while subprocess.run(queue, capture_output=True, text=True, check=False).stdout.strip():
-            if not found:
-                subprocess.run(["scancel", f"--user={os.getuid()}", which], check=False)
-            found = True
+        mine, found = f"--user={os.getuid()}", False
+        subprocess.run(["scancel", mine, which], check=False)
+        for _ in range(int(GRACE / self.interval)):
+            queue = ["squeue", "--noheader", mine, which]
+            answer = subprocess.run(queue, capture_output=True, text=True, check=False)
+            if answer.returncode == 0 and not answer.stdout.strip():
+                break  # a busy controller answers with an error
+            found = found or answer.returncode == 0
             time.sleep(self.interval)
         return found
 
@@ -132,6 +135,9 @@ class Training:
             # SIGTERM announces the end of this job, or of this attempt: not a result.
             time.sleep(GRACE)
             sys.exit(outcome.exit_code)
+        if outcome.error == "UncompletedJobError":  # raised by submitit at the last time limit
+            text = f"the time limit was reached {REQUEUES + 1} times"
+            return dataclasses.replace(outcome, error="TimeLimit", message=text, exit_code=5)
         return outcome
 
     def checkpoint(self):
@@ -144,6 +150,8 @@ class Training:
 def _parsed(options):
     """{key: value} from "key=value" texts, values as in --set."""
     found = configuration.override({}, options)
+    if "job_name" in found:
+        raise ConfigError("--slurm: 'job_name' is set by kerasdl, which finds its jobs by it")
     if not isinstance(found.get("time", MINUTES), int):
         raise ConfigError("--slurm: 'time' must be an integer: minutes")
     return found

@@ -6,6 +6,7 @@ import gc
 import logging
 import pathlib
 import time
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -20,7 +21,7 @@ from kerasdl.runs import names, runfolder
 from kerasdl.runs.run import Run
 
 ATTEMPTS = 3  # of a run whose worker dies
-CANCELLED = 143  # exit code of a run that somebody cancelled
+CANCELED = 143  # exit code of a run that somebody canceled
 
 logger = logging.getLogger("kerasdl")
 
@@ -73,14 +74,15 @@ class RunsFailed(KerasdlError):
     Args:
         failures: Errors with `message` and `exit_code`.
         total: Number of runs.
+        fix: What to do; by default how to retry these.
     """
 
-    def __init__(self, failures, total):
+    def __init__(self, failures, total, fix=""):
         first = failures[0]
+        others = "the others are finished; " if len(failures) < total else ""
         super().__init__(
             f"{len(failures)} of {total} runs failed, the first: {first.message}",
-            fix=("the others are finished; " if len(failures) < total else "")
-            + "repeat the command to retry these",
+            fix=fix or f"{others}repeat the command to retry these",
         )
         self.exit_code = first.exit_code
 
@@ -90,7 +92,7 @@ class WorkerDied(Exception):
 
     Args:
         reason: How it ended.
-        final: Whether the run must not be tried again, because somebody cancelled it.
+        final: Whether the run must not be tried again, because somebody canceled it.
     """
 
     def __init__(self, reason, final=False):
@@ -120,13 +122,14 @@ def train_listed(jobs, workers=None, quiet=False):
     """`train` for a list of jobs, with a line about each that starts, ends or fails."""
     shown = workers is None and not quiet
     ended = 0
-    for job, outcome in train(_announced(jobs) if shown else jobs, workers, quiet):
-        ended += 1
-        if outcome.error:
-            logger.error("%s failed: %s", job.label, outcome.message)
-        elif workers is not None and not quiet:
-            logger.info("%d of %d: %s: %s", ended, len(jobs), job.label, _score(job.folder))
-        yield job, outcome
+    with contextlib.closing(train(_announced(jobs) if shown else jobs, workers, quiet)) as course:
+        for job, outcome in course:
+            ended += 1
+            if outcome.error:
+                logger.error("%s failed: %s", job.label, outcome.message)
+            elif workers is not None and not quiet:
+                logger.info("%d of %d: %s: %s", ended, len(jobs), job.label, _score(job.folder))
+            yield job, outcome
 
 
 def _announced(jobs):
@@ -160,7 +163,7 @@ def perform(job, quiet=True):
             raise
         return Outcome.of(error)
     except Exception as error:
-        logger.debug("defect in a run", exc_info=True)
+        traceback.print_exc()  # of a worker: to its log
         text = f"defect in kerasdl: {type(error).__name__}: {error}: {job.folder}"
         return Outcome(type(error).__name__, " ".join(text.split()), 1)
     return Outcome()
@@ -175,7 +178,10 @@ def _together(jobs, workers, quiet):
         while True:
             stop.check()
             while len(running) < workers.size and (job := next(jobs, None)) is not None:
-                running.append((job, workers.submit(job), 1))
+                if _is_finished(job):
+                    yield job, Outcome()
+                else:
+                    running.append((job, workers.submit(job), 1))
             if not running:
                 return
             _wait(running, workers, stop, None if quiet else console)
@@ -190,11 +196,17 @@ def _together(jobs, workers, quiet):
                         running.append((job, workers.submit(job), attempt + 1))
                         continue
                     text = f"{error}, attempt {attempt} of {ATTEMPTS}: {job.folder}"
-                    code = CANCELLED if error.final else TrainingFailed.exit_code
+                    code = CANCELED if error.final else TrainingFailed.exit_code
                     outcome = Outcome("WorkerDied", text, code)
                 for line in outcome.warnings:
                     logger.warning("%s: %s", job.label, line)
                 yield job, outcome
+
+
+def _is_finished(job):
+    """Whether a run has its scores and no epoch is left: no worker need start for it."""
+    status = runfolder.training_status(job.folder / names.CHECKPOINTS, job.config.epochs)
+    return Run(job.folder).finished and status == "finished"
 
 
 def _wait(running, workers, stop, console):

@@ -1,5 +1,6 @@
 """`kerasdl reproduce`: trains every model of the study on one data set, with tables and figures."""
 
+import contextlib
 import json
 import logging
 import pathlib
@@ -119,13 +120,14 @@ def reproduce(
         for variant in (QUICK_VARIANTS if quick else VARIANTS)
     ]
     first, failures, tables = {}, [], {}
-    for job, outcome in training.train_listed(jobs, workers, quiet):
-        variant, seed = job.key
-        if outcome.error:
-            failures.append(outcome)
-        elif seed == 0:
-            first[variant] = job.folder
-            _draw(out, variant, first, tables)
+    with contextlib.closing(training.train_listed(jobs, workers, quiet)) as course:
+        for job, outcome in course:
+            variant, seed = job.key
+            if outcome.error:
+                failures.append(outcome)
+            elif seed == 0:
+                first[variant] = job.folder
+                _draw(out, variant, first, tables)
     if failures:
         raise training.RunsFailed(failures, len(jobs))
     return _publish(out, [job.folder for job in jobs], tables, quick, time.monotonic() - started)

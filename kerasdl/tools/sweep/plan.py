@@ -1,6 +1,7 @@
 """`kerasdl sweep`: the runs of a grid, each in its own run folder, and their labels."""
 
 import collections
+import contextlib
 import dataclasses
 import itertools
 import logging
@@ -53,7 +54,9 @@ def plan(common, assignments, num_seeds, out=None):
     """
     base = configuration.Config(**common)
     if base.time_budget:
-        raise ConfigError("a sweep has no 'time_budget'", fix=combine.RESERVED["time_budget"])
+        raise ConfigError(
+            "'time_budget' cannot be used with sweep", fix=combine.RESERVED["time_budget"]
+        )
     wanted = grid.parse(assignments)
     keys = combine.full_keys("grid", wanted, base, wanted, combine.RESERVED)
     cells = _cells(base, common, wanted, keys, combine.settler(base))
@@ -88,14 +91,15 @@ def train(plan, quiet=False, workers=None):
         for number, (cell, config, folder) in enumerate(plan.runs)
     ]
     finished, failures = {}, {}
-    for job, outcome in training.train_listed(jobs, workers, quiet):
-        cell, number = job.key
-        if outcome.error:
-            failures[number] = Failure(
-                cell.label, job.config.seed, outcome.message, outcome.exit_code
-            )
-        else:
-            finished[number] = (cell, job.folder)
+    with contextlib.closing(training.train_listed(jobs, workers, quiet)) as course:
+        for job, outcome in course:
+            cell, number = job.key
+            if outcome.error:
+                failures[number] = Failure(
+                    cell.label, job.config.seed, outcome.message, outcome.exit_code
+                )
+            else:
+                finished[number] = (cell, job.folder)
     return [finished[key] for key in sorted(finished)], [failures[key] for key in sorted(failures)]
 
 
@@ -111,7 +115,9 @@ def _cells(base, common, wanted, keys, settle):
         try:
             made = configuration.Config(**values)
             if not made.batch_size:
-                raise ConfigError("a sweep has no batch size 'auto'", fix="--batch-size NUMBER")
+                raise ConfigError(
+                    "batch size 'auto' cannot be used with sweep", fix="--batch-size NUMBER"
+                )
             values = configuration.as_dict(settle(made))
         except ConfigError as error:
             if len(combine.TOGETHER & set(keys.values())) < 2:

@@ -87,7 +87,7 @@ def _last(trial):
 
 
 def _importance(study):
-    """{key: fraction of the variance}, largest first; empty where it cannot be told."""
+    """{key: relative importance (PED-ANOVA)}, largest first; empty where it is unknown."""
     finished = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     if len(finished) < LEAST_FINISHED or len({each.value for each in finished}) < 2:
         return {}
@@ -96,6 +96,9 @@ def _importance(study):
     if len(varied) < 2:
         return {}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that its evaluator may change
-        found = optuna.importance.get_param_importances(study, params=sorted(varied))
+        warnings.simplefilter("ignore")  # that it is experimental
+        evaluator = optuna.importance.PedAnovaImportanceEvaluator()
+        found = optuna.importance.get_param_importances(
+            study, evaluator=evaluator, params=sorted(varied)
+        )
     return {key: round(float(value), 4) for key, value in found.items()}

@@ -93,7 +93,9 @@ def plan(common, assignments, trials, out=None, prune=True):
         raise ConfigError("tune needs the package optuna", fix="pip install 'kerasdl[tune]'")
     base = configuration.Config(**common)
     if base.time_budget:
-        raise ConfigError("a search has no 'time_budget'", fix="--timeout ends the whole search")
+        raise ConfigError(
+            "'time_budget' cannot be used with tune", fix="--timeout ends the whole search"
+        )
     space = spaces.parse(assignments)
     space = {key: space[key] for key in sorted(space, key=lambda key: key != "model")}
     models = {key: each.choices for key, each in space.items() if key == "model"}
@@ -126,11 +128,17 @@ def _corners(plan):
     for value, error in left_out.items():
         if value not in good:
             raise error
-    first |= configs[0][0]
+    ends = []
     for key in plan.space.keys() - set(linked):
+        # Together with a model that takes the key.
+        applying = next(
+            together
+            for together, config in configs
+            if combine.applies(plan.keys[key], config.model)
+        )
         for value in plan.space[key].ends:
-            configs.append(({}, plan.config({**first, key: value})[1]))
-    return [config for _, config in configs]
+            ends.append(plan.config({**first, **applying, key: value})[1])
+    return [config for _, config in configs] + ends
 
 
 def _every(plan):

@@ -4,6 +4,7 @@ journal.log holds everything that Optuna knows. A trial is asked for there, its 
 folder of its own, and its value is told there; a trial that was asked for and not told is resumed.
 """
 
+import contextlib
 import functools
 import json
 import logging
@@ -62,6 +63,15 @@ class Reporter:
         self.prune = prune
 
     def __call__(self, rows):
+        trial = self.at_end(rows)
+        if self.prune and rows and len(rows) < self.epochs:
+            warmup = math.ceil(UNCOMPARED * self.epochs)
+            trial.study.pruner = optuna.pruners.MedianPruner(COMPARED_TRIALS, warmup)
+            if trial.should_prune():
+                raise Pruned(f"ended after epoch {len(rows)}, behind the median of the others")
+
+    def at_end(self, rows):
+        """Only reports, as after the last epoch, and returns the `optuna.trial.Trial`."""
         study = load(self.journal)
         frozen = study.get_trials(deepcopy=False)[self.number]
         trial = optuna.trial.Trial(study, frozen._trial_id)
@@ -69,11 +79,7 @@ class Reporter:
             value = row.get(self.column, math.nan)
             if row["epoch"] not in frozen.intermediate_values and math.isfinite(value):
                 trial.report(value, row["epoch"])
-        if self.prune and rows and len(rows) < self.epochs:
-            warmup = math.ceil(UNCOMPARED * self.epochs)
-            study.pruner = optuna.pruners.MedianPruner(COMPARED_TRIALS, warmup)
-            if trial.should_prune():
-                raise Pruned(f"ended after epoch {len(rows)}, behind the median of the others")
+        return trial
 
 
 @functools.cache
@@ -115,11 +121,13 @@ def run(plan, workers=None, timeout=None, quiet=False):
         jobs = _jobs(study, plan, deadline)
         if workers is None:
             jobs = _announced(jobs)
-        for job, outcome in training.train(jobs, workers, quiet):
-            _tell(study, plan, job, outcome)
-            if study.trials[job.key].state == TrialState.FAIL:
-                failures.append(outcome)
-            _tell_user(study, plan, job)
+        # Closed before the lock is released, whatever fails here: workers train in this folder.
+        with contextlib.closing(training.train(jobs, workers, quiet)) as course:
+            for job, outcome in course:
+                _tell(study, plan, job, outcome)
+                if study.trials[job.key].state == TrialState.FAIL:
+                    failures.append(outcome)
+                _tell_user(study, plan, job)
     finally:
         files.remove(plan.out / run_names.HOLDER)
         lock.release()
@@ -127,14 +135,18 @@ def run(plan, workers=None, timeout=None, quiet=False):
 
 
 def finished(study):
-    """Whether a trial has finished. Raises TrainingFailed if none of several could be trained."""
-    states = [each.state for each in study.get_trials(deepcopy=False)]
-    if TrialState.COMPLETE in states:
-        return True
+    """Whether a trial has finished."""
+    return bool(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)))
+
+
+def require_finished(study):
+    """Raises TrainingFailed if no trial has finished."""
+    if finished(study):
+        return
     errors = [each.user_attrs["error"] for each in study.trials if "error" in each.user_attrs]
-    if errors and TrialState.FAIL not in states:
+    if errors:
         raise TrainingFailed(f"no trial finished, the last: {errors[-1]}", fix="another --space")
-    return False
+    raise TrainingFailed("no trial finished", fix="a longer --timeout, or another --space")
 
 
 def folder(plan, number):
@@ -166,9 +178,15 @@ def _open(plan, workers):
             "another --out",
         )  # fmt: skip
     if plan.every is not None:
+        known = [
+            each.system_attrs.get("fixed_params", each.params)
+            for each in study.get_trials(deepcopy=False)
+            if each.state != TrialState.FAIL  # those are tried again
+        ]
         for settings in random.Random(plan.base.seed).sample(plan.every, len(plan.every)):
             waiting = {key: stored(value) for key, value in settings.items()}
-            study.enqueue_trial(waiting, skip_if_exists=True)
+            if waiting not in known:
+                study.enqueue_trial(waiting)
     # A continued search must not repeat the random numbers of its beginning.
     study.sampler = optuna.samplers.TPESampler(
         n_startup_trials=RANDOM_TRIALS, seed=plan.base.seed + len(study.trials),
@@ -179,9 +197,16 @@ def _open(plan, workers):
 
 def _repair(journal):
     """Removes the end of the last line of a journal that a full disk cut short."""
-    if journal.exists():
+    if not journal.exists():
+        return
+    lock = JournalFileOpenLock(str(journal))
+    lock.acquire()  # a job of an earlier command may still write to it
+    try:
         content = journal.read_bytes()
-        os.truncate(journal, content.rfind(b"\n") + 1)
+        if not content.endswith(b"\n"):
+            os.truncate(journal, content.rfind(b"\n") + 1)
+    finally:
+        lock.release()
 
 
 def _jobs(study, plan, deadline):
@@ -247,11 +272,13 @@ def _tell(study, plan, job, outcome):
         study.tell(trial, value_of(job.folder, plan.objective))
     elif outcome.error == Pruned.__name__:
         study.tell(trial, state=TrialState.PRUNED)
+        files.remove(job.folder / run_names.FAILURE)  # it is not one
     else:
         logger.error("%s failed: %s", job.label, outcome.message)
         trial.set_user_attr("error", outcome.message)
-        # A loss that is not finite, or too little memory, is a property of the combination.
-        failed = outcome.exit_code != TrainingFailed.exit_code
+        # A loss that is not finite, or too little memory, is a property of the combination; a
+        # worker that is lost is not.
+        failed = outcome.error != TrainingFailed.__name__
         study.tell(trial, state=TrialState.FAIL if failed else TrialState.PRUNED)
         return
     overview.clean(job.folder)

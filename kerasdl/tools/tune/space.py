@@ -15,7 +15,7 @@ from kerasdl.runs import config as configuration
 from kerasdl.tools.sweep import grid
 
 NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?"
-RANGE = re.compile(rf"({NUMBER})\.\.({NUMBER})(?::log)?", re.I)
+RANGE = re.compile(rf"({NUMBER})\.\.({NUMBER})(:log)?", re.I)
 FORMS = "LOW..HIGH, LOW..HIGH:log or VALUE,VALUE, such as learning_rate=1e-3..0.3:log"
 
 
@@ -109,18 +109,18 @@ def _range(key, text):
     match = RANGE.fullmatch(text)
     if not match:
         raise ConfigError(f"--space: '{key}={text}' is not a range", fix=FORMS)
-    numbers = [float(part) for part in match.groups()]
+    *ends, log = match.groups()
+    numbers = [float(end) for end in ends]
     default = getattr(configuration.Config, key, None)
-    if not isinstance(default, float) and all(
-        re.fullmatch(r"[+-]?\d+", part) for part in match.groups()
-    ):
-        numbers = [int(part) for part in match.groups()]
+    # The strengths of augmentation are numbers, the options of models counts.
+    continuous = isinstance(default, float) or key.startswith("augment_args.")
+    if not continuous and all(re.fullmatch(r"[+-]?\d+", end) for end in ends):
+        numbers = [int(end) for end in ends]
     low, high = numbers
-    log = text.endswith("log")
     if not low < high:
         raise ConfigError(f"--space: '{key}={text}' is empty", fix="LOW must be below HIGH")
     if log and low <= 0:
         raise ConfigError(
             f"--space: '{key}={text}' starts at {low:g}", fix="with :log LOW must be above 0"
         )
-    return Dimension(key, low=low, high=high, log=log)
+    return Dimension(key, low=low, high=high, log=bool(log))
