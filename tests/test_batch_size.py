@@ -119,7 +119,7 @@ def test_what_cannot_be_decided_is_said(tmp_path):
     for key, value in (("distribute", "data"), ("time_budget", 60)):
         with pytest.raises(ConfigError, match=f"batch size 'auto' with '{key}'"):
             Config(**auto, recipe="auto", **{key: value})
-    with pytest.raises(ConfigError, match="a sweep has no batch size 'auto'"):
+    with pytest.raises(ConfigError, match="batch size 'auto' cannot be used with sweep"):
         sweep.plan(TINY, ["batch_size=auto,8"], 1, tmp_path / "sweep")
     with pytest.raises(ConfigError, match="is for train, plan and lr-find"):
         Batches([], None, None, 0, 0)

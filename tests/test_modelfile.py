@@ -209,7 +209,7 @@ def test_what_a_file_tells_keras_to_build_is_never_read(good, tmp_path, monkeypa
 # (upsampling) + 9*4*2 + 9*2*2 (up1) + 2*3 + 3 (logits) + 4 for each of 16 normalized filters.
 TOO_LARGE = {
     "filters": {"model_args": {"filters": 4096, "depth": 1}},
-    "depth": {"model_args": {"filters": 2, "depth": 30}},
+    "depth": {"model_args": {"filters": 2, "depth": 8}},
     "outputs": {"outputs": 2**16, "class_names": []},
     "channels": {"channels": 2**16},
     "another model": {"model": "fcn32", "model_args": {}, "outputs": 2**16, "class_names": []},

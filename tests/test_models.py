@@ -1,6 +1,7 @@
 """One table for all networks; ResNet-18 against the paper and an independent implementation."""
 
 import math
+import threading
 
 import keras
 import numpy
@@ -8,6 +9,7 @@ import pytest
 
 from kerasdl import models
 from kerasdl.core.errors import ConfigError
+from kerasdl.models import blocks
 from kerasdl.models.blocks import Bilinear
 from kerasdl.models.u_net import kept_skips
 from kerasdl.runs import sidecar
@@ -260,6 +262,26 @@ def test_unet_on_resnet18_joins_each_size_once(stem, skips, heights):
     }
     assert joined == heights
     assert model.output_shape == (None, 64, 64, 3)
+
+
+def test_weights_are_drawn_again_after_two_threads_left_them_at_zero():
+    """The second thread enters the block before the first one leaves it."""
+    entered, begun = threading.Event(), threading.Event()
+
+    def second():
+        begun.set()
+        with blocks.undrawn():
+            entered.set()
+
+    other = threading.Thread(target=second)
+    with blocks.undrawn():
+        other.start()
+        begun.wait()
+        entered.wait(0.1)
+    other.join()
+    layer = keras.layers.Dense(3)
+    layer.build((None, 4))
+    assert keras.ops.convert_to_numpy(layer.kernel).any()
 
 
 def test_unet_on_resnet18_refuses_other_options():

@@ -196,8 +196,8 @@ def test_the_first_step_of_a_training_by_hand(tmp_path, monkeypatch):
 
     original = fitting.step.tune
 
-    def keep(model):
-        original(model)
+    def keep(model, config):
+        original(model, config)
         before["model"] = model
         before["values"] = [numpy.array(value) for value in model.get_weights()]
 

@@ -51,7 +51,10 @@ def test_metadata_come_back_with_every_key():
         ({"image_size": [6, 10**9]}, "'image_size'"),
         ({"image_size": [6, 8.0]}, "'image_size'"),
         ({"image_size": [2**16, 2**16]}, "'image_size'"),
-        ({"median_size": [1, 1000]}, "'median_size'"),
+        (
+            {"image_size": [6400, 8], "median_size": [6, 8]},
+            "'median_size' of the metadata is far below",
+        ),
         ({"size": [0, 8]}, "'size'"),
         ({"stride": True}, "'stride'"),
         ({"stride": 0}, "'stride'"),
@@ -77,6 +80,11 @@ def test_metadata_come_back_with_every_key():
 def test_a_tampered_entry_is_named(change, message):
     with pytest.raises(ModelFileError, match=message):
         metadata.loads(json.dumps({**FACTS, **change}), "model.onnx")
+
+
+def test_photographs_trained_at_a_small_size_can_be_exported():
+    found = metadata.loads(json.dumps({**FACTS, "median_size": [4000, 6000]}), "model.onnx")
+    assert found["median_size"] == [4000, 6000]
 
 
 @pytest.mark.parametrize("key", sorted(set(metadata.CHECKS) - set(metadata.DEFAULTS)))

@@ -147,6 +147,31 @@ def test_what_was_changed_is_refused(tmp_path, state):
     assert "compressed" in refusal(changed)
 
 
+def test_keys_that_take_forever_to_hash_are_refused(tmp_path):
+    """(t, t) nested 60 times has 2**60 leaves, in 500 bytes."""
+    path = tmp_path / "a.pth"
+    torch.save({"w": torch.ones(2)}, tmp_path / "b.pth")
+    nested = b"\x80\x02K\x01\x85q\x00" + b"".join(
+        b"h%ch%c\x86q%c" % (place, place, place + 1) for place in range(60)
+    )
+    for put in (b"}h\x3cK\x01s.", b"}(h\x3cK\x01u."):  # one item, several items
+        rewritten(tmp_path / "b.pth", path, **{"data.pkl": nested + put})
+        assert "a key is a tuple" in refusal(path)
+
+
+def test_bfloat16_and_integers(tmp_path):
+    state = {"w": torch.tensor([1.5, -0.25, 3e38]), "i": torch.tensor([1, 2], dtype=torch.int16)}
+    for zipped in (True, False):
+        torch.save(
+            {**state, "w": state["w"].bfloat16()},
+            tmp_path / "a.pth",
+            _use_new_zipfile_serialization=zipped,
+        )
+        found = statedict.read(tmp_path / "a.pth")
+        numpy.testing.assert_array_equal(found["w"], state["w"].bfloat16().float().numpy())
+        assert found["i"].tolist() == [1, 2]
+
+
 def test_what_holds_no_usable_arrays_is_refused(tmp_path):
     path = tmp_path / "a.pth"
     for saved, said in (
@@ -155,7 +180,7 @@ def test_what_holds_no_usable_arrays_is_refused(tmp_path):
         ({"w": torch.tensor([1.0, float("nan")])}, "not finite in w"),
         ({"w": torch.ones(1).expand(10**9)}, "larger than its bytes"),
         ({str(n): torch.ones(9)[:] for n in range(3)} | {"w": torch.ones(2, dtype=torch.cfloat)},
-         "it names torch.ComplexFloatStorage"),
+         "it holds torch.ComplexFloatStorage"),
     ):  # fmt: skip
         torch.save(saved, path)
         assert said in refusal(path)

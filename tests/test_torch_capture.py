@@ -77,14 +77,21 @@ def test_a_step_that_cannot_be_recorded_goes_on_call_by_call(caplog):
     ]
 
 
-def test_a_lack_of_memory_is_not_hidden():
+def test_without_memory_for_a_recording_steps_run_call_by_call():
     def fill(step, batch):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    step, _ = captured(fill)
-    with pytest.raises(torch.OutOfMemoryError):
-        for value in range(6):
-            step(batch(value))
+    step, seen = captured(fill)
+    assert [float(step(batch(value))["loss"]) for value in range(6)] == seen
+    assert len(seen) == 6
+
+
+def test_arrays_are_recorded_too():
+    """As `train_on_batch` passes them, by which steps are measured."""
+    step, seen = captured()
+    arrays = [[(numpy.full((2, 3), value, "float32"), numpy.zeros(2), None)] for value in range(5)]
+    assert [float(step(each)["loss"]) for each in arrays] == [0, 6, 12, 18, 24]
+    assert seen == [0, 6, 12]
 
 
 @pytest.mark.parametrize("value", [2, 2.5, True, (3, 4), ((1.5, 2), (3, 4)), ()])

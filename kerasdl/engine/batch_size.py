@@ -21,7 +21,7 @@ def decided(
     config: Config, images: int, engine: str, folder: str | os.PathLike[str] | None,
     measure: Callable[[Config], object],
 ) -> Config:  # fmt: skip
-    """The configuration with a batch size in place of "auto", and what the recipe makes of it.
+    """The configuration with a batch size in place of "auto", for the recipe to complete.
 
     A run that has begun in the folder keeps its own.
 

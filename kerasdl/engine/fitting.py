@@ -95,7 +95,7 @@ def _fit_stage(folder, config, stage, task, dataset, stop, quiet, group, watcher
             return False
         if not finished:
             _log_start(folder, config, stage, first)
-            step.tune(model)
+            step.tune(model, config)
             if group.replicas == 1:
                 step.build_scores(model, task.prepare(*source.take([0])))
             progress = callbacks.Progress(

@@ -147,7 +147,7 @@ def measure(config: Config, dataset: Dataset) -> auto.Times:
         metrics = evaluation.metrics_of(task, dataset)
         model = fitting.build(config, task, dataset)
         step.assemble(model, config, loss, metrics)
-        step.tune(model)
+        step.tune(model, config)
         batches.set_epoch(0)
         open_gates(metrics, False)
         _timed(model.train_on_batch, batches)

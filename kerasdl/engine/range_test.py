@@ -80,7 +80,7 @@ def run(config: Config, dataset: Dataset, low: float, high: float, steps: int) -
         transfer.start(model, config, record)
         transfer.freeze(model, config, record)
         step.assemble(model, config, loss)
-        step.tune(model)
+        step.tune(model, config)
         losses = _losses(model, batches, rates)
     return found(rates[: len(losses)], losses)
 

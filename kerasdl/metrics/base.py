@@ -66,7 +66,7 @@ class GatedMetric(keras.metrics.Metric):
             )
         ops = keras.ops
         if keras.config.backend() == "torch":
-            # Calls are never compiled here, and reading the variable would wait for the GPU.
+            # PyTorch runs call by call, and reading the variable would wait for the GPU.
             if self._measures:
                 self.accumulate(self.increments(y_true, y_pred))
             return

@@ -3,8 +3,7 @@
 import contextlib
 import math
 import threading
-import unittest.mock
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeAlias
 
 import keras
@@ -103,19 +102,36 @@ def require_count(option: str, value: object) -> None:
         raise ConfigError(f"option '{option}' must be an integer of 1 or more, not {value!r}")
 
 
+_ADDING = threading.RLock()  # one block of `adding` at a time, or a patch could outlive it
+
+
 @contextlib.contextmanager
-def undrawn() -> Iterator[None]:
+def adding(change: Callable[[dict[str, Any]], None]) -> Iterator[None]:
+    """Within the block `change` gets the options of each `Layer.add_weight` of this thread."""
+    thread = threading.get_ident()
+    with _ADDING:
+        original = keras.layers.Layer.add_weight
+
+        def add_weight(layer: keras.layers.Layer, *arguments: Any, **options: Any) -> Any:
+            if threading.get_ident() == thread:
+                change(options)
+            return original(layer, *arguments, **options)
+
+        keras.layers.Layer.add_weight = add_weight
+        try:
+            yield
+        finally:
+            keras.layers.Layer.add_weight = original
+
+
+def undrawn() -> contextlib.AbstractContextManager[None]:
     """Weights of layers built within the block are 0, for models that get others at once.
 
     Drawing them takes time: JAX compiles a program for each shape, for seconds.
     """
-    original = keras.layers.Layer.add_weight
-    thread = threading.get_ident()
 
-    def add_weight(layer: keras.layers.Layer, *arguments: Any, **options: Any) -> Any:
-        if threading.get_ident() == thread and "initializer" in options:
+    def zeros(options: dict[str, Any]) -> None:
+        if "initializer" in options:
             options["initializer"] = "zeros"
-        return original(layer, *arguments, **options)
 
-    with unittest.mock.patch.object(keras.layers.Layer, "add_weight", add_weight):
-        yield
+    return adding(zeros)

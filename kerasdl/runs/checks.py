@@ -67,9 +67,15 @@ def seconds(key: str, text: str) -> float:
 
 def _batch_size(key: str, text: str) -> int:
     """The number; 0 for "auto"."""
-    if text == "auto" or text.isdecimal():
-        return 0 if text == "auto" else int(text)
-    raise ConfigError(f"'{key}' must be an integer or auto, received {text!r}")
+    if text == "auto":
+        return 0
+    try:
+        number = int(text)
+    except ValueError:
+        raise ConfigError(f"'{key}' must be an integer or auto, received {text!r}") from None
+    if number < 1:
+        raise ConfigError(f"'{key}' must be at least 1, received {number}")
+    return number
 
 
 def _noun(kind: type, many: bool = False) -> str:

@@ -61,7 +61,7 @@ def push(folder: pathlib.Path, name: str, public: bool = False) -> str:
 
     Raises:
         ConfigError: huggingface_hub is missing, or the repository is public and `public` is False.
-        WriteError: The hub does not take it.
+        WriteError: The hub rejects the upload.
     """
     api = _api()
     with _one_line(name, WriteError):

@@ -10,8 +10,6 @@ import io
 import math
 import pathlib
 import stat
-import threading
-import unittest.mock
 import warnings
 import zipfile
 
@@ -231,25 +229,20 @@ class _TooLarge(Exception):
     """A model has more weights than allowed."""
 
 
-@contextlib.contextmanager
 def _at_most(weights):
     """Limits the number of weights of layers built within the block. Raises `_TooLarge`.
 
     Counted layer by layer before memory is allocated, so it holds for every builder.
     """
-    original = keras.layers.Layer.add_weight
-    thread, left = threading.get_ident(), weights
+    left = weights
 
-    def counted(layer, *arguments, **options):
+    def count(options):
         nonlocal left
-        if threading.get_ident() == thread:
-            left -= math.prod(options.get("shape") or ())
-            if left < 0:
-                raise _TooLarge
-        return original(layer, *arguments, **options)
+        left -= math.prod(options.get("shape") or ())
+        if left < 0:
+            raise _TooLarge
 
-    with unittest.mock.patch.object(keras.layers.Layer, "add_weight", counted):
-        yield
+    return blocks.adding(count)
 
 
 @contextlib.contextmanager

@@ -2,8 +2,8 @@
 
 What `torch.save` writes is a program for Python's unpickler, which can call any function. It is not
 run: its instructions are read one by one, and only those that make dicts, lists, tuples, numbers
-and arrays are carried out, here, so that no code of the file's choice is ever called. With
-`torch.load`, a file would need PyTorch on TensorFlow and JAX as well, whose CUDA builds end the
+and arrays are carried out, here, so that no code of the file's choice is ever called. PyTorch's
+own reader would have to be installed beside TensorFlow and JAX as well, and its CUDA builds end the
 process beside TensorFlow.
 """
 
@@ -25,12 +25,17 @@ MAX_INSTRUCTIONS = 1_000_000  # ResNet-18 takes 4000
 WRAPPERS = ("state_dict", "model", "model_state_dict")  # where training programs put the state dict
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C  # of files by PyTorch before 1.6
+BFLOAT16 = "bfloat16"  # NumPy has no such type
 DTYPES = {
+    "torch BFloat16Storage": BFLOAT16,
     "torch FloatStorage": "<f4",
     "torch DoubleStorage": "<f8",
     "torch HalfStorage": "<f2",
     "torch LongStorage": "<i8",
     "torch IntStorage": "<i4",
+    "torch ShortStorage": "<i2",
+    "torch CharStorage": "i1",
+    "torch ByteStorage": "u1",
     "torch BoolStorage": "?",
 }
 DICT = "collections OrderedDict"
@@ -122,9 +127,9 @@ def _legacy(content: io.BytesIO) -> Arrays:
     _run(content)  # facts about the machine
     storages: list[_Storage] = []
     tensors = _tensors(_run(content, storages))
-    sizes = {each.key: numpy.dtype(each.dtype).itemsize for each in storages}
+    sizes = {each.key: _plain(each.dtype).itemsize for each in storages}
     stored = {}
-    for key in _run(content):
+    for key in map(_key, _run(content)):
         (count,) = struct.unpack("<q", content.read(8))
         stored[key] = content.read(max(0, count) * sizes[key])
     return _arrays(tensors, stored)
@@ -167,7 +172,7 @@ def _run(stream: io.BytesIO, storages: list[_Storage] | None = None) -> Any:
                 _collect(opcode.name, stack, items)
             case "SETITEM":
                 value, key = stack.pop(), stack.pop()
-                stack[-1][key] = value
+                stack[-1][_key(key)] = value
             case "APPEND":
                 item = stack.pop()
                 stack[-1].append(item)
@@ -194,15 +199,25 @@ def _collect(kind: str, stack: list[Any], items: list[Any]) -> None:
     if kind == "TUPLE":
         stack.append(tuple(items))
     elif kind == "SETITEMS":
-        stack[-1].update(zip(items[::2], items[1::2], strict=True))
+        stack[-1].update(zip(map(_key, items[::2]), items[1::2], strict=True))
     else:
         stack[-1].extend(items)
+
+
+def _key(value: Any) -> str | int:
+    """A key of a dict. Hashing nested tuples could take forever."""
+    if type(value) not in (str, int):
+        raise ValueError(f"a key is a {type(value).__name__}")
+    key: str | int = value
+    return key
 
 
 def _named(argument: str) -> _Name:
     """A name that a state dict needs. Raises ModelFileError for any other."""
     if argument not in (DICT, TENSOR, PARAMETER, *DTYPES):
         shown = argument.replace(" ", ".")
+        if shown.startswith("torch.") and shown.endswith("Storage"):
+            raise ModelFileError(f"it holds {shown}, which no layer takes", fix="save as float32")
         raise ModelFileError(
             f"the file is more than arrays, it names {shown}",
             fix="save the state dict alone: torch.save(model.state_dict(), ...)",
@@ -228,6 +243,7 @@ def _storage(reference: Any) -> _Storage:
     kind, dtype, key, *rest = reference
     if (
         kind != "storage"
+        or type(key) is not str
         or not isinstance(dtype, _Name)
         or any(each is not None for each in rest[2:])
     ):
@@ -268,9 +284,16 @@ def _finite(arrays: Arrays) -> Arrays:
     return arrays
 
 
+def _plain(dtype: str) -> numpy.dtype:
+    """The type of the bytes of a storage."""
+    return numpy.dtype("<u2" if dtype == BFLOAT16 else dtype)
+
+
 def _array(tensor: _Tensor, data: bytes) -> numpy.ndarray:
     """The tensor's array. Raises ValueError if it reaches beyond its bytes, or repeats them."""
-    flat = numpy.frombuffer(data, tensor.storage.dtype)
+    flat = numpy.frombuffer(data, _plain(tensor.storage.dtype))
+    if tensor.storage.dtype == BFLOAT16:  # the upper half of a float32
+        flat = (flat.astype("<u4") << 16).view("<f4")
     numbers = (tensor.offset, *tensor.shape, *tensor.strides)
     if any(type(number) is not int or number < 0 for number in numbers):
         raise ValueError("a size is no natural number")

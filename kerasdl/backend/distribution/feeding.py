@@ -6,7 +6,7 @@ from kerasdl.backend import machine
 
 
 def feed(batches):
-    """The batches themselves; on TensorFlow a `tf.data.Dataset`, on torch with a GPU there.
+    """The batches themselves; on TensorFlow a `tf.data.Dataset`, on torch with a GPU tensors on it.
 
     Keras 3.15 would build one as well, but with autotuning: see `untuned`.
 
@@ -14,9 +14,8 @@ def feed(batches):
         batches: `kerasdl.data.pipeline.batches.Batches`.
     """
     if keras.config.backend() == "torch":
-        import torch
-
-        return OnGpu(batches) if torch.cuda.is_available() else batches
+        device = keras.ops.zeros(()).device  # where Keras computes
+        return OnGpu(batches, device) if device.type == "cuda" else batches
     if keras.config.backend() != "tensorflow":
         return batches
     import tensorflow
@@ -40,11 +39,13 @@ class OnGpu(keras.utils.PyDataset):
 
     Args:
         batches: `kerasdl.data.pipeline.batches.Batches`.
+        device: The `torch.device`.
     """
 
-    def __init__(self, batches):
+    def __init__(self, batches, device):
         super().__init__(workers=1)
         self.batches = batches
+        self.device = device
 
     def __len__(self):
         return len(self.batches)
@@ -53,7 +54,7 @@ class OnGpu(keras.utils.PyDataset):
         import torch
 
         return tuple(
-            torch.as_tensor(part).pin_memory().to("cuda", non_blocking=True)
+            torch.as_tensor(part).pin_memory().to(self.device, non_blocking=True)
             for part in self.batches[index]
         )
 

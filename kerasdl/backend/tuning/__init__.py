@@ -7,8 +7,14 @@ are replaced for the lifetime of the process. docs/backends.md lists the speedup
 import keras
 
 
-def tune(model):
-    """Tunes a compiled model with a built optimizer for training on this backend."""
+def tune(model, record=True):
+    """Tunes a compiled model with a built optimizer for training on this backend.
+
+    Args:
+        model: The model.
+        record: Whether the training step may be recorded on a GPU with torch. A recording keeps
+            what Python decided in the step, so a loss that counts epochs would stand still.
+    """
     backend = keras.config.backend()
     if backend == "torch":
         from kerasdl.backend.tuning import torch_capture, torch_graph, torch_layers
@@ -17,7 +23,8 @@ def tune(model):
         exchange(model, torch_layers.CALLS)
         if "call" not in vars(model):
             model.call = torch_graph.forward(model, model.call)
-            torch_capture.capture(model)
+            if record:
+                torch_capture.capture(model)
     elif backend == "tensorflow":
         from kerasdl.backend.tuning import tensorflow_layers
 

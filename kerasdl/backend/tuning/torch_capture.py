@@ -9,6 +9,8 @@ import logging
 
 import keras
 
+from kerasdl.backend.tuning import updates
+
 WARM_STEPS = 3  # run call by call first, in which libraries set up what a recording cannot
 
 logger = logging.getLogger("kerasdl")
@@ -23,7 +25,10 @@ def capture(model):
     import torch
 
     scaled = isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
-    if not torch.cuda.is_available() or model.jit_compile or scaled:
+    values = [variable.value for variable in model.variables]
+    if model.jit_compile or scaled or not updates.on_gpu(values):
+        return
+    if values[0].device.index != torch.cuda.current_device():
         return
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         return
@@ -52,11 +57,13 @@ class CapturedStep:
         self._batch = self._replay = self._logs = None
 
     def __call__(self, data):
-        import torch
 
-        batch = data[0]
-        if self.recorder is None or not all(p is None or torch.is_tensor(p) for p in batch):
+        if self.recorder is None:
             return self.step(data)
+        # `train_on_batch` passes arrays.
+        to_tensor = keras.ops.convert_to_tensor
+        batch = tuple(None if part is None else to_tensor(part) for part in data[0])
+        data = [batch]
         shapes = [None if part is None else (part.shape, part.dtype) for part in batch]
         self._shapes = self._shapes or shapes
         if shapes != self._shapes:
@@ -68,16 +75,15 @@ class CapturedStep:
             try:
                 self._batch = [None if part is None else part.clone() for part in batch]
                 self._replay, self._logs = self.recorder(self.step, self._batch)
-            except RuntimeError as error:
-                if isinstance(error, torch.OutOfMemoryError):
-                    raise
+            except RuntimeError as error:  # or too little memory for the graph: nothing has run yet
                 logger.warning(
                     "the training step cannot be a CUDA graph and runs call by call: %s",
                     str(error).splitlines()[0],
                 )
                 logger.debug("while recording", exc_info=True)
                 self.recorder = self._batch = None
-                return self.step(data)
+        if self.recorder is None:
+            return self.step(data)
         for place, part in zip(self._batch, batch, strict=True):
             if part is not None:
                 place.copy_(part)

@@ -1,4 +1,4 @@
-"""The checksum of an exported file, which its own metadata hold: it tells of damaged weights.
+"""The checksum of an exported file, which its own metadata hold: it detects damaged weights.
 
 It is the SHA-256 of the file with 64 zeros where the checksum stands. It protects from accidents:
 anyone who changes a file on purpose can also change its checksum. PT2 archives have those of ZIP.

@@ -78,8 +78,9 @@ def _check_together(facts, path):
     """Raises ModelFileError unless sizes fit, and classes, colors and target are the task's."""
     task, outputs = TASKS[facts["task"]], facts["outputs"]
     pairs = zip(facts["image_size"], facts["median_size"] or facts["image_size"], strict=True)
-    if any(not 1 / MAX_FACTOR <= have / want <= MAX_FACTOR for want, have in pairs):
-        raise ModelFileError("'median_size' of the metadata is far from 'image_size'", path)
+    # Images are enlarged from one to the other; making them smaller costs nothing.
+    if any(want > MAX_FACTOR * have for want, have in pairs):
+        raise ModelFileError("'median_size' of the metadata is far below 'image_size'", path)
     if facts["target"] not in ("", *task.targets):
         raise ModelFileError(f"a model for {task.name} has no target {facts['target']!r}", path)
     if task.classes and len(facts["class_names"]) != outputs:

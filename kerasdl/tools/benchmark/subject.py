@@ -71,7 +71,7 @@ class Subject:
         self.model = fitting.build(self.config, task, self.dataset)
         loss = evaluation.loss_of(task, self.config, self.dataset)
         step.assemble(self.model, self.config, loss)
-        step.tune(self.model)
+        step.tune(self.model, self.config)
         self.parameters = sum(int(keras.ops.size(w)) for w in self.model.trainable_weights)
         self.model.fit(feeding.feed(self.batches), steps_per_epoch=1, shuffle=False, verbose=0)
 
