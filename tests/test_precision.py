@@ -195,10 +195,13 @@ def test_float16_gradients_are_scaled_and_the_scale_survives_a_file(policy, tmp_
         numpy.testing.assert_array_equal(a, b)
 
 
+WITHOUT_YNNPACK = "--xla_cpu_experimental_ynn_fusion_type=-individual_convolution"
+
+
 @pytest.mark.parametrize(
     ("plugins", "deterministic", "before", "after"),
     [
-        ((), True, None, "--xla_disable_hlo_passes=algsimp"),
+        ((), True, None, f"--xla_disable_hlo_passes=algsimp {WITHOUT_YNNPACK}"),
         ((), True, "--own", "--own"),
         (("jax_plugins",), True, None, "--xla_gpu_deterministic_ops=true"),
         (("jax_plugins",), True, "--own", "--own"),
@@ -208,6 +211,7 @@ def test_float16_gradients_are_scaled_and_the_scale_survives_a_file(policy, tmp_
 def test_jax_gets_the_flags_of_its_device(
     settings, monkeypatch, plugins, deterministic, before, after
 ):
+    import importlib.metadata
     import importlib.util
     import os
     import sys
@@ -219,8 +223,16 @@ def test_jax_gets_the_flags_of_its_device(
     monkeypatch.setattr(backend, "sys", types.SimpleNamespace(modules=without))
     monkeypatch.setenv("KERAS_BACKEND", BACKEND)  # put back at the end
     monkeypatch.delenv("XLA_FLAGS", raising=False)
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: "0.10.2")
     if before is not None:
         monkeypatch.setenv("XLA_FLAGS", before)
     assert backend.choose("jax", deterministic) == "jax"
     assert os.environ.get("XLA_FLAGS") == after
     os.environ.pop("XLA_FLAGS", None)
+
+
+@pytest.mark.parametrize(
+    ("jaxlib", "known"), [((0, 8), False), ((0, 9), True), ((0, 12), True), ((0, 13), False)]
+)
+def test_an_unknown_flag_would_end_the_process(jaxlib, known):
+    assert (WITHOUT_YNNPACK in backend._compiler_flags(True, True, jaxlib)) is known

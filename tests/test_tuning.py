@@ -369,6 +369,70 @@ def test_other_transposed_convolutions_are_left_alone(options):
     assert jax_layers.transposed_convolution(layer, call) is call
 
 
+@pytest.mark.skipif(BACKEND != "jax", reason="JAX only")
+@pytest.mark.parametrize(
+    ("size", "strides", "padding", "shape"),
+    [
+        (2, 2, "valid", (2, 6, 4, 3)),
+        (2, 2, "valid", (2, 7, 5, 3)),  # the last row and column are in no window
+        (2, 2, "same", (2, 7, 5, 3)),
+        (3, 2, "valid", (2, 7, 9, 3)),
+        (3, 2, "same", (2, 6, 7, 3)),
+        ((2, 3), (2, 3), "valid", (1, 4, 6, 2)),
+        (2, 3, "valid", (1, 8, 8, 2)),  # gaps between windows
+        (3, 1, "same", (1, 4, 5, 2)),
+    ],
+)
+@pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
+def test_a_window_passes_its_gradient_to_its_first_largest_pixel(
+    size, strides, padding, shape, dtype
+):
+    import jax
+
+    layer = keras.layers.MaxPooling2D(size, strides, padding, dtype=dtype)
+    before = layer.call
+    layer.call = jax_layers.max_pooling(layer, before)
+    assert layer.call is not before
+    x = numpy.random.default_rng(0).integers(-3, 2, shape).astype("float32")  # many are equal
+    y, of_input = jax.vjp(layer, x)
+    weight = numpy.random.default_rng(1).integers(-9, 9, y.shape).astype(y.dtype)
+    expected, largest = pooled_by_hand(x, numpy.asarray(weight, "float32"), layer)
+    numpy.testing.assert_array_equal(numpy.asarray(y, "float32"), largest)
+    numpy.testing.assert_array_equal(numpy.asarray(of_input(weight)[0], "float32"), expected)
+    layer.call = before
+    numpy.testing.assert_array_equal(of_input(weight)[0], jax.vjp(layer, x)[1](weight)[0])
+
+
+def pooled_by_hand(x, weight, layer):
+    """The gradient of sum(weight * pooled) and the pooled values, window by window."""
+    gradient, largest = numpy.zeros_like(x), numpy.zeros_like(weight)
+    _, height, width, _ = x.shape
+    before = [0, 0]
+    if layer.padding == "same":
+        for axis, side in enumerate((height, width)):
+            step, size = layer.strides[axis], layer.pool_size[axis]
+            before[axis] = max((-(-side // step) - 1) * step + size - side, 0) // 2
+    for n, row, column, c in numpy.ndindex(*weight.shape):
+        top = row * layer.strides[0] - before[0]
+        left = column * layer.strides[1] - before[1]
+        window = [
+            (i, j)
+            for i in range(max(0, top), min(height, top + layer.pool_size[0]))
+            for j in range(max(0, left), min(width, left + layer.pool_size[1]))
+        ]
+        first = max(window, key=lambda place: x[n, *place, c])  # the first of several
+        gradient[n, *first, c] += weight[n, row, column, c]
+        largest[n, row, column, c] = x[n, *first, c]
+    return gradient, largest
+
+
+@pytest.mark.skipif(BACKEND != "jax", reason="JAX only")
+def test_pooling_of_channels_first_is_left_alone():
+    layer = keras.layers.MaxPooling2D(2, data_format="channels_first")
+    call = layer.call
+    assert jax_layers.max_pooling(layer, call) is call
+
+
 @pytest.mark.parametrize(
     ("environment", "own"),
     [
