@@ -14,9 +14,9 @@ os.environ["KERASDL_SETTINGS"] = str(pathlib.Path(__file__).parents[1] / ".pytes
 os.environ.setdefault("MPLBACKEND", "Agg")
 # JAX compiles every network for every shape, which takes longer than all the tests compute. The
 # results stay those of the same program; only its compilation is cheaper, and kept for next time.
-os.environ.setdefault(
-    "XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
-)
+cheap = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+if "jax" in backend.installed():
+    os.environ.setdefault("XLA_FLAGS", f"{cheap} {backend.jax_flags(cpu_only=True)}")
 os.environ.setdefault(
     "JAX_COMPILATION_CACHE_DIR",
     str(pathlib.Path(__file__).parents[1] / ".pytest_cache" / "jax-compilation"),

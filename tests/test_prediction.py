@@ -3,6 +3,7 @@
 import dataclasses
 import threading
 import tracemalloc
+import types
 
 import numpy
 import pytest
@@ -27,6 +28,27 @@ class Brightness:
     def outputs(self, x):
         self.shapes.append(x.shape)
         return numpy.stack([0.5 - x[..., 0], x[..., 0] - 0.5], axis=-1)
+
+    def single(self):
+        return None
+
+
+class Alone(Brightness):
+    """The same, for threads that each compute one image."""
+
+    def __init__(self, cores):
+        super().__init__()
+        self.cores, self.threads = threading.Barrier(cores), set()
+        self.given = 0
+
+    def single(self):
+        self.given += 1
+        return types.SimpleNamespace(outputs=self.meet)
+
+    def meet(self, x):
+        self.threads.add(threading.get_ident())
+        self.cores.wait(10)  # or a test that needs several threads at once ends here
+        return self.outputs(x)
 
 
 class Colors(Brightness):
@@ -75,6 +97,38 @@ def test_results_in_order_and_an_unreadable_image_is_one_error(tmp_path):
     assert {shape[1:3] for shape in network.shapes} == {(16, 16), (16, 24), (32, 16)}
     assert max(len(shape) and shape[0] for shape in network.shapes) == 8
     assert len(network.shapes) < 15
+
+
+def test_each_core_takes_one_image_after_another(tmp_path, monkeypatch):
+    monkeypatch.setattr(predictor.machine, "num_cores", lambda: 3)
+    sizes = [(16, 16), (16, 24), (32, 16)] * 5 + [(100, 16)]  # the last one is shown in tiles
+    for number, size in enumerate(sizes):
+        save(tmp_path / f"{number:02d}.png", noise(*size, 3, seed=number))
+    (tmp_path / "16.png").write_text("no image")
+    network = Alone(3)
+    found = list(segmenter(network).run(tmp_path))
+    assert [each.name for each in found] == [str(tmp_path / f"{n:02d}.png") for n in range(17)]
+    assert [n for n, each in enumerate(found) if each.error] == [16]
+    for number, (each, size) in enumerate(zip(found, sizes, strict=False)):
+        assert numpy.array_equal(each.mask, noise(*size, 3, seed=number)[..., 0] > 127)
+    assert len(network.threads) == 3
+    assert network.given == 1
+    assert [shape[0] for shape in network.shapes].count(1) >= 15  # and tiles
+
+
+def test_few_images_are_computed_by_all_cores_together(tmp_path):
+    network = Alone(1)
+    images = [noise(16, 16, 3)] * (predictor.MANY - 1)
+    assert len(list(segmenter(network).run(images))) == predictor.MANY - 1
+    assert network.given == 0
+
+
+def test_an_error_in_a_core_ends_the_prediction(tmp_path, monkeypatch):
+    monkeypatch.setattr(predictor.machine, "num_cores", lambda: 2)
+    network = Alone(1)
+    network.outputs = lambda x: 1 / 0
+    with pytest.raises(ZeroDivisionError):
+        list(segmenter(network).run([noise(16, 16, 3)] * 20))
 
 
 def test_only_some_images_are_in_memory(monkeypatch):

@@ -172,8 +172,9 @@ def test_any_size_is_padded_to_the_stride_and_cropped_back(tmp_path, monkeypatch
     runtime = runtimes.open(onnx_file(tmp_path / "m.onnx", FACTS))
     assert (runtime.size, runtime.stride) == (None, 4)
     seen = []
-    function = runtime._function
-    monkeypatch.setattr(runtime, "_function", lambda x: (seen.append(x.shape), function(x))[1])
+    loaded = runtime._loaded
+    noting = loaded._replace(function=lambda x: (seen.append(x.shape), loaded.function(x))[1])
+    monkeypatch.setattr(runtime, "_loaded", noting)
     x = numpy.random.default_rng(0).random((2, 6, 9, 3), "float32")
     found = runtime.outputs(x)
     assert seen == [(2, 8, 12, 3)]
@@ -291,3 +292,11 @@ def test_a_compressed_torch_archive_is_not_unpacked(tmp_path):
         archive.writestr("model/data/weights/weight_0", bytes(10**6))
     with pytest.raises(ModelFileError, match="compressed"):
         runtimes.open(tmp_path / "model.pt2")
+
+
+def test_one_thread_gives_the_same_as_all(tmp_path):
+    runtime = runtimes.open(onnx_file(tmp_path / "m.onnx", FACTS))
+    x = numpy.random.default_rng(0).random((1, 6, 8, 3), "float32")
+    single = runtime.single()
+    numpy.testing.assert_allclose(single.outputs(x), runtime.outputs(x), rtol=1e-5, atol=1e-6)
+    assert single.metadata is runtime.metadata

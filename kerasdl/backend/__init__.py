@@ -84,7 +84,7 @@ def choose(name="auto", deterministic=True):
         os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
         _import_tensorflow_silently()
     if wanted == "jax" and "jax" not in sys.modules:
-        flags = _compiler_flags(_jax_is_cpu_only(), deterministic, _jaxlib_version())
+        flags = jax_flags(_jax_is_cpu_only(), deterministic)
         if flags:  # the user's own flags are kept
             os.environ.setdefault("XLA_FLAGS", flags)
     _ignore_keras_json()
@@ -111,25 +111,16 @@ def _ignore_keras_json():
         keras.config.set_dtype_policy(KERAS_DEFAULTS["floatx"])
 
 
-def _compiler_flags(cpu_only, deterministic, jaxlib):
+def jax_flags(cpu_only, deterministic=True):
     """Flags for XLA on this kind of device; an unknown one would end the process."""
     if cpu_only:
-        # Where a feature map is smaller than the kernel, XLA's algebraic simplifier swaps the two,
-        # and its CPU backend runs the result as a naive loop: ResNet-18 on 64x64 images trains at a
-        # sixth of the speed.
-        flags = "--xla_disable_hlo_passes=algsimp"
-        if JAXLIB_WITH_YNNPACK[0] <= jaxlib < JAXLIB_WITH_YNNPACK[1]:
-            # YNNPACK's convolutions take up to five times as long as Eigen's, which came before.
-            flags += " --xla_cpu_experimental_ynn_fusion_type=-individual_convolution"
-        return flags
+        # YNNPACK's convolutions take up to five times as long as Eigen's.
+        jaxlib = tuple(map(int, importlib.metadata.version("jaxlib").split(".")[:2]))
+        known = JAXLIB_WITH_YNNPACK[0] <= jaxlib < JAXLIB_WITH_YNNPACK[1]
+        return "--xla_cpu_experimental_ynn_fusion_type=-individual_convolution" if known else ""
     # On a GPU each process autotunes, and some algorithms sum in arbitrary order: two identical
     # runs of ResNet-18 differed after two epochs (NVIDIA H200).
     return "--xla_gpu_deterministic_ops=true" if deterministic else ""
-
-
-def _jaxlib_version():
-    """(major, minor) of jaxlib."""
-    return tuple(map(int, importlib.metadata.version("jaxlib").split(".")[:2]))
 
 
 def _jax_is_cpu_only():

@@ -18,6 +18,7 @@ import keras
 import numpy
 
 from kerasdl import models
+from kerasdl.backend import tuning
 from kerasdl.core import files
 from kerasdl.core.errors import KerasdlError, ModelFileError, first_line
 from kerasdl.metrics.colors.targets import OUTPUTS
@@ -70,7 +71,7 @@ def open_model(path, precision=None):
     with _policy(precision or facts["precision"]):
         model = _build(facts, size, path)
     load_weights(model, path)
-    return model, facts
+    return tuning.tune_for_inference(model), facts
 
 
 def load_weights(model, path):

@@ -36,6 +36,15 @@ def tune(model, record=True):
         exchange(model, jax_layers.CALLS)
 
 
+def tune_for_inference(model):
+    """Tunes a model that only predicts: on JAX some layers would be slow otherwise."""
+    if keras.config.backend() == "jax" and _on_cpu():
+        from kerasdl.backend.tuning import jax_layers
+
+        exchange(model, jax_layers.CALLS)
+    return model
+
+
 def exchange(model, calls):
     """Replaces the method `call` of layers, including those of nested models.
 

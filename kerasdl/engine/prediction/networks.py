@@ -27,6 +27,9 @@ class Network(Protocol):
     def outputs(self, x: numpy.ndarray) -> numpy.ndarray:
         """Outputs (B, C) or (B, H, W, C), float32, for a batch x float32 (B, H, W, channels)."""
 
+    def single(self) -> "Network | None":
+        """The network for several threads that each compute alone; None if there is no such."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Facts:
@@ -118,9 +121,16 @@ class KerasNetwork:
             x = numpy.concatenate([x, numpy.zeros((missing, *x.shape[1:]), x.dtype)])
         return numpy.asarray(self._sized(size).predict_on_batch(x))[:count]
 
+    def single(self):
+        """None: its backend computes with all cores."""
+        return None
+
     def _sized(self, size):
         if size not in self._models:
-            self._models[size] = models.resized(self._model, self._name, size, self._options)
+            from kerasdl.backend import tuning  # not at the top: it imports Keras
+
+            resized = models.resized(self._model, self._name, size, self._options)
+            self._models[size] = tuning.tune_for_inference(resized)
         return self._models[size]
 
 

@@ -51,6 +51,7 @@ class Computing:
         self.facts, self.settings = facts, settings
         self.decoder = facts.decoder
         self._network, self._tiling = network, tiling
+        self._single: Network | None = None
         self._said = False
 
     def shown(self, pixels: numpy.ndarray) -> Shown:
@@ -72,6 +73,15 @@ class Computing:
     def outputs(self, x: numpy.ndarray) -> numpy.ndarray:
         """Outputs of the network for a batch, float32."""
         return inference.averaged(self._network.outputs, x, self.facts.test_time_flip)
+
+    def can_compute_alone(self) -> bool:
+        """Whether several threads may call `outputs_alone` at once; prepares it."""
+        self._single = self._single or self._network.single()
+        return self._single is not None
+
+    def outputs_alone(self, x: numpy.ndarray) -> numpy.ndarray:
+        """As `outputs`, by the calling thread alone."""
+        return inference.averaged(self._single.outputs, x, self.facts.test_time_flip)
 
     def finish(self, shown: Shown, outputs: numpy.ndarray) -> ImagePrediction:
         """The prediction for an image from its outputs, (C,) or (h, w, C)."""

@@ -1,4 +1,8 @@
-"""Many images through a network: read, computed in batches of one size, and written in parallel."""
+"""Many images through a network: read, computed in batches of one size, and written in parallel.
+
+Where a network can compute in one thread, each core takes one image after another from file to
+files instead: no thread waits for another, and a single image fits the caches best.
+"""
 
 import collections
 import concurrent.futures
@@ -6,11 +10,13 @@ import dataclasses
 import itertools
 import os
 import pathlib
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 
 import numpy
 
+from kerasdl.backend import machine
 from kerasdl.core import files
 from kerasdl.core.errors import ConfigError, DataError
 from kerasdl.engine.prediction import INDEX, Prediction, video
@@ -22,6 +28,7 @@ from kerasdl.tasks.prediction import ImagePrediction, Settings
 
 MAX_SATURATION = 100
 THREADS = 2  # for reading, and as many for writing
+MANY = 8  # images for which a network is prepared to compute in one thread
 MAX_JOBS = 24  # images between reading and writing
 MAX_AREA = 2**24  # and their pixels, unless a single image has more
 
@@ -30,11 +37,11 @@ Progress = Callable[[str, int, int], None]
 
 @dataclasses.dataclass
 class Job:
-    """An image on its way: read, then computed and written."""
+    """An image on its way: read, then computed and written; or all by one thread."""
 
     source: Source
     area: int
-    read: "Future[Shown]"
+    read: "Future[Shown] | None" = None
     written: "Future[Prediction] | None" = None
 
 
@@ -64,6 +71,7 @@ class Predictor:
             raise ConfigError(f"saturation must be from 0 to {MAX_SATURATION}, not {saturation}")
         settings = Settings(facts.target, top, saturation)
         self._computing = Computing(network, facts, tiling or Tiling(), settings)
+        self._tiles = threading.Lock()
         self.task, self.names, self.decoder = facts.task, facts.names, facts.decoder
 
     def run(
@@ -103,30 +111,55 @@ class Predictor:
                 fields = {**fields, "mask": None, "image": None}
             return Prediction(source.shown, **fields, files=written)
 
-        with _Pools() as (readers, writers):
+        with _Pools() as pools:
             for videos, group in itertools.groupby(sources, lambda source: source.clip is not None):
                 if not videos:
-                    yield from self._predicted(group, finish, readers, writers, progress)
+                    images = list(group)
+                    many = len(images) >= MANY
+                    yield from self._predicted(images, finish, pools, many, progress)
                     continue
                 for source in group:
-                    yield from self._video(source, folder, finish, readers, writers)
+                    yield from self._video(source, folder, finish, pools)
 
-    def _predicted(self, sources, finish, readers, writers, progress=None) -> Iterator[Prediction]:
+    def _predicted(self, sources, finish, pools, many, progress=None) -> Iterator[Prediction]:
         """Predictions in order; `finish` makes them in the threads that write."""
         jobs: collections.deque[Job] = collections.deque()
         area = 0
+        alone = many and machine.num_cores() > 1 and self._computing.can_compute_alone()
         for source in sources:
             more = source.area()
             while jobs and (len(jobs) >= MAX_JOBS or area + more > MAX_AREA):
                 area -= jobs[0].area
-                yield self._next(jobs, finish, writers, progress)
+                yield self._next(jobs, finish, pools.writers, progress)
             area += more
-            jobs.append(Job(source, more, readers.submit(self._read, source)))
+            if alone:
+                whole = pools.cores.submit(self._whole, source, finish, pools.writers, progress)
+                jobs.append(Job(source, more, written=whole))
+            else:
+                jobs.append(Job(source, more, pools.readers.submit(self._read, source)))
             while jobs and jobs[0].written is not None and jobs[0].written.done():
                 area -= jobs[0].area
-                yield self._next(jobs, finish, writers, progress)
+                yield self._next(jobs, finish, pools.writers, progress)
         while jobs:
-            yield self._next(jobs, finish, writers, progress)
+            yield self._next(jobs, finish, pools.writers, progress)
+
+    def _whole(self, source, finish, writers, progress) -> Prediction:
+        """An image from file to files in this thread; one in tiles by all cores."""
+        try:
+            shown = self._read(source)
+            if shown.x is not None:
+                outputs = self._computing.outputs_alone(shown.x[None])[0]
+                found = self._computing.finish(shown, outputs)
+            else:
+                with self._tiles:
+                    found = self._in_tiles(source, shown, writers, progress)
+        except DataError as error:
+            return Prediction(source.shown, error=str(error))
+        return finish(source, found, shown.pixels)
+
+    def _in_tiles(self, source, shown, writers, progress):
+        report = progress and (lambda *counts: progress(source.shown, *counts))
+        return self._computing.in_tiles(shown, writers, report)
 
     def _next(self, jobs, finish, writers, progress) -> Prediction:
         """The prediction of the first job; until it is written, the network works for others."""
@@ -143,8 +176,7 @@ class Predictor:
         try:
             shown = first.read.result()
             if shown.x is None:
-                report = progress and (lambda *counts: progress(first.source.shown, *counts))
-                found = self._computing.in_tiles(shown, writers, report)
+                found = self._in_tiles(first.source, shown, writers, progress)
                 first.written = writers.submit(finish, first.source, found, shown.pixels)
                 return
         except DataError as error:
@@ -167,7 +199,7 @@ class Predictor:
     def _read(self, source: Source) -> Shown:
         return self._computing.shown(source.read())
 
-    def _video(self, source, folder, finish, readers, writers) -> Iterator[Prediction]:
+    def _video(self, source, folder, finish, pools) -> Iterator[Prediction]:
         """Predictions of the frames; one for the whole video if it is written."""
         frames = (
             dataclasses.replace(source, shown=f"{source.shown}#{number}", pixels=pixels, clip=None)
@@ -175,14 +207,14 @@ class Predictor:
         )
         try:
             if folder is None:
-                yield from self._predicted(frames, finish, readers, writers)
+                yield from self._predicted(frames, finish, pools, True)
                 return
             path = self._targets(source, folder)["video"]
             files.make_folder(path.parent)
             draw = self.decoder.files[self.decoder.video].draw
             count = 0
             with video.writing(path, source.clip.rate) as writer:
-                for found in self._predicted(frames, self._frame(draw), readers, writers):
+                for found in self._predicted(frames, self._frame(draw), pools, True):
                     writer.add(found.image)
                     count += 1
                 if not count:
@@ -246,12 +278,14 @@ def _done(prediction: Prediction) -> "Future[Prediction]":
 
 
 class _Pools:
-    """The threads that read and those that write; on an error what has not begun is dropped."""
+    """Threads that read, that write, and one per core; on an error no further image is begun."""
 
     def __enter__(self):
-        self._both = [concurrent.futures.ThreadPoolExecutor(THREADS) for _ in range(2)]
-        return self._both
+        pool = concurrent.futures.ThreadPoolExecutor
+        self.readers, self.writers = pool(THREADS), pool(THREADS)
+        self.cores = pool(machine.num_cores())
+        return self
 
     def __exit__(self, *_):
-        for pool in self._both:
+        for pool in (self.readers, self.cores, self.writers):
             pool.shutdown(wait=True, cancel_futures=True)

@@ -112,11 +112,16 @@ FORMATS: Registry[Format] = Registry(
 
 
 class Loaded(NamedTuple):
-    """A model as its runtime has it: shapes of input and output, and the function between them."""
+    """A model as its runtime has it: shapes of input and output, and the function between them.
+
+    `single()` gives the function again, which then computes in the thread that calls it, and may be
+    called by several at once; None if the runtime has no such thing.
+    """
 
     input_shape: Shape
     output_shape: Shape
     function: "Callable[[numpy.ndarray], numpy.ndarray]"
+    single: "Callable[[], Callable[[numpy.ndarray], numpy.ndarray]] | None" = None
 
 
 class Runtime:
@@ -136,9 +141,16 @@ class Runtime:
         self.metadata = metadata
         self.size: tuple[int, int] | None = metadata["size"] and tuple(metadata["size"])
         self.stride: int = metadata["stride"]
-        self._function = loaded.function
+        self._loaded = loaded
         # A class does not depend on what a model without padding of its own leaves at the border.
         self._pads = self.size is None and len(loaded.output_shape) == 4
+
+    def single(self) -> "Runtime | None":
+        """The model for several threads that each compute alone; None if there is no such thing."""
+        if self._loaded.single is None:
+            return None
+        loaded = self._loaded._replace(function=self._loaded.single())
+        return Runtime(self.path, self.format, self.metadata, loaded)
 
     def outputs(self, x: "numpy.ndarray") -> "numpy.ndarray":
         """Outputs of the model, float32 (B, outputs) or (B, H, W, outputs).
@@ -162,7 +174,7 @@ class Runtime:
             )
         padding = [(0, 0), *(_halves(side, self.stride, self._pads) for side in (height, width))]
         try:
-            found = self._function(
+            found = self._loaded.function(
                 numpy.pad(x, [*padding, (0, 0)]) if any(map(any, padding)) else x
             )
         except Exception as error:  # runtimes raise anything
