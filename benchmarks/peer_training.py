@@ -8,7 +8,6 @@ import contextlib
 import os
 import pathlib
 import queue
-import sys
 import threading
 import time
 
@@ -85,8 +84,6 @@ def memory():
 
 def work(job):
     """The results of a process of `peers.py`; the first epoch is the warm-up."""
-    # Forked readers of files close it, and would wait for the thread that listens to it.
-    sys.stdin = open(os.devnull)  # noqa: SIM115
     clock = Clock()
     yield from clock.results(lambda: TRAININGS[job["peer"]](job, clock, FOREVER))
 

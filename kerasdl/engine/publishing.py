@@ -5,6 +5,7 @@ import pathlib
 
 import numpy
 
+from kerasdl.backend import tuning
 from kerasdl.core import files
 from kerasdl.engine import evaluation, native
 from kerasdl.report import card, figures, html, stored
@@ -52,7 +53,7 @@ def examine(path, config, task, dataset):
         The `kerasdl.engine.evaluation.Evaluation`, and what reports show besides its scores, see
         `kerasdl.report.stored`.
     """
-    model = Run(path).open_model()
+    model = tuning.tune_for_inference(Run(path).open_model())
     split = next(name for name in ("test", "validation", "train") if dataset.splits.get(name))
     if split != "test":
         logger.warning("no test images: scoring the %s split instead", split)

@@ -257,9 +257,10 @@ def evaluate(
     if batch_size is not None:
         config = changed(config, batch_size=batch_size)
     backend.choose("auto")
+    from kerasdl.backend import tuning
     from kerasdl.engine import datasets, evaluation, failures
 
-    model = run.open_model()
+    model = tuning.tune_for_inference(run.open_model())
     run.require_consistent()
     task = tasks.of(config)
     dataset = datasets.load(config)

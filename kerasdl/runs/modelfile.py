@@ -18,7 +18,6 @@ import keras
 import numpy
 
 from kerasdl import models
-from kerasdl.backend import tuning
 from kerasdl.core import files
 from kerasdl.core.errors import KerasdlError, ModelFileError, first_line
 from kerasdl.metrics.colors.targets import OUTPUTS
@@ -71,7 +70,7 @@ def open_model(path, precision=None):
     with _policy(precision or facts["precision"]):
         model = _build(facts, size, path)
     load_weights(model, path)
-    return tuning.tune_for_inference(model), facts
+    return model, facts
 
 
 def load_weights(model, path):

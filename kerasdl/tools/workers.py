@@ -155,8 +155,9 @@ def _main():
     """The worker's side."""
     results = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # keep what the frameworks print out of the results
+    orders, sys.stdin = sys.stdin, None  # forked processes would wait for the thread that reads it
     lines = queue.SimpleQueue()
-    threading.Thread(target=_listen, args=(lines,), daemon=True).start()
+    threading.Thread(target=_listen, args=(orders, lines), daemon=True).start()
 
     def send(result):
         results.write(json.dumps(result) + "\n")
@@ -175,8 +176,8 @@ def _main():
         send({"error": f"{type(error).__name__}: {reason}"})
 
 
-def _listen(lines):
-    for line in sys.stdin:
+def _listen(orders, lines):
+    for line in orders:
         lines.put(line)
     os._exit(0)  # the parent is done, or dead
 

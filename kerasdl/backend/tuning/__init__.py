@@ -15,30 +15,34 @@ def tune(model, record=True):
         record: Whether the training step may be recorded on a GPU with torch. A recording keeps
             what Python decided in the step, so a loss that counts epochs would stand still.
     """
+    first = "call" not in vars(model)
+    tune_for_inference(model)
     backend = keras.config.backend()
-    if backend == "torch":
-        from kerasdl.backend.tuning import torch_capture, torch_graph, torch_layers
+    if backend == "torch" and record and first:
+        from kerasdl.backend.tuning import torch_capture
 
-        torch_layers.arrange_kernels(model)
-        exchange(model, torch_layers.CALLS)
-        if "call" not in vars(model):
-            model.call = torch_graph.forward(model, model.call)
-            if record:
-                torch_capture.capture(model)
+        torch_capture.capture(model)
     elif backend == "tensorflow":
         from kerasdl.backend.tuning import tensorflow_layers
 
         own = tensorflow_layers.CPU_CALLS if _on_cpu() else tensorflow_layers.CALLS
         exchange(model, own)
-    elif backend == "jax" and _on_cpu():
-        from kerasdl.backend.tuning import jax_layers
-
-        exchange(model, jax_layers.CALLS)
 
 
 def tune_for_inference(model):
-    """Tunes a model that only predicts: on JAX some layers would be slow otherwise."""
-    if keras.config.backend() == "jax" and _on_cpu():
+    """Tunes a model for prediction: what computes the same in another way. Returns the model.
+
+    Its file stays the same, but it is no longer a model to export: layers have other calls.
+    """
+    backend = keras.config.backend()
+    if backend == "torch":
+        from kerasdl.backend.tuning import torch_graph, torch_layers
+
+        torch_layers.arrange_kernels(model)
+        exchange(model, torch_layers.CALLS)
+        if "call" not in vars(model):
+            model.call = torch_graph.forward(model, model.call)
+    elif backend == "jax" and _on_cpu():
         from kerasdl.backend.tuning import jax_layers
 
         exchange(model, jax_layers.CALLS)

@@ -26,7 +26,9 @@ def arrange_kernels(model):
     trained = model.trainable_variables
     variables = [variable for variable in trained if id(variable) in kernels]
     shapes = {tuple(variable.shape) for variable in variables}
-    slots = [each for each in model.optimizer.variables if tuple(each.shape) in shapes]
+    optimizer = getattr(model, "optimizer", None)  # absent before `compile`
+    of_optimizer = optimizer.variables if optimizer else ()
+    slots = [each for each in of_optimizer if tuple(each.shape) in shapes]
     for variable in (*variables, *slots):
         tensor = variable.value
         tensor.data = tensor.data.permute(3, 0, 1, 2).contiguous().permute(1, 2, 3, 0)

@@ -105,8 +105,11 @@ class KerasNetwork:
     def __init__(self, model, name, options):
         import keras
 
+        from kerasdl.backend import tuning
+
+        self._tuned = tuning.tune_for_inference
         self._name, self._options = name, options
-        self._models = {tuple(model.input_shape[1:3]): model}
+        self._models = {tuple(model.input_shape[1:3]): self._tuned(model)}
         self._model = model
         # The other backends compile for each size of a batch, which takes seconds.
         self._compiles = keras.config.backend() != "torch"
@@ -127,10 +130,8 @@ class KerasNetwork:
 
     def _sized(self, size):
         if size not in self._models:
-            from kerasdl.backend import tuning  # not at the top: it imports Keras
-
             resized = models.resized(self._model, self._name, size, self._options)
-            self._models[size] = tuning.tune_for_inference(resized)
+            self._models[size] = self._tuned(resized)
         return self._models[size]
 
 
