@@ -9,6 +9,13 @@ import pytest
 from kerasdl.backend.signals import StopOnSignal, Stopped
 
 
+@pytest.fixture(autouse=True)
+def in_the_main_thread():
+    """Elsewhere no handler can be set, and a signal would end the process of the tests."""
+    if threading.current_thread() is not threading.main_thread():
+        pytest.skip("not in the main thread")
+
+
 @pytest.mark.parametrize(
     ("number", "name", "code"), [(signal.SIGINT, "SIGINT", 130), (signal.SIGTERM, "SIGTERM", 143)]
 )
