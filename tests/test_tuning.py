@@ -334,7 +334,6 @@ def test_other_layers_are_left_alone_on_torch(kind, options):
 @pytest.mark.parametrize("padding", ["same", "valid"])
 @pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
 def test_transposed_convolution(size, stride, height, width, padding, dtype):
-    import jax
 
     layer = keras.layers.Conv2DTranspose(
         2, size, stride, padding=padding, activation="tanh", dtype=dtype
@@ -342,6 +341,16 @@ def test_transposed_convolution(size, stride, height, width, padding, dtype):
     layer.build((None, height, width, 3))
     layer.set_weights([numbers(size, size, 2, 3) - 0.5, numbers(2)])
     x = numbers(2, height, width, 3, seed=1)
+    before = layer.call
+    layer.call = jax_layers.transposed_convolution(layer, before)
+    assert layer.call is not before
+    assert_same_gradients(layer, before, x, 1e-5 if dtype == "float32" else 0.05)
+
+
+def assert_same_gradients(layer, call, x, close):
+    """Values and gradients of a layer are those with its method `call` in place."""
+    import jax
+
     weight = numbers(*layer.compute_output_shape(x.shape), seed=2)
     variables = [variable.value for variable in layer.trainable_variables]
 
@@ -349,24 +358,71 @@ def test_transposed_convolution(size, stride, height, width, padding, dtype):
         y, _ = layer.stateless_call(variables, [], x)
         return (y.astype("float32") * weight).sum()
 
-    expected = jax.value_and_grad(value, (0, 1))(variables, x)
-    before = layer.call
-    layer.call = jax_layers.transposed_convolution(layer, before)
-    assert layer.call is not before
     found = jax.value_and_grad(value, (0, 1))(variables, x)
-    close = 1e-5 if dtype == "float32" else 0.05
+    layer.call = call
+    expected = jax.value_and_grad(value, (0, 1))(variables, x)
     for a, b in zip(jax.tree.leaves(expected), jax.tree.leaves(found), strict=True):
         assert a.dtype == b.dtype
         numpy.testing.assert_allclose(b, a, rtol=close, atol=close * abs(numpy.asarray(a)).max())
 
 
 @pytest.mark.skipif(BACKEND != "jax", reason="JAX only")
-@pytest.mark.parametrize("options", [{"output_padding": 1}, {"strides": 3, "kernel_size": 2}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"output_padding": 1},
+        {"strides": 3, "kernel_size": 2},
+        {"strides": 1, "kernel_size": 9},  # 81 sums: XLA would compile for long
+    ],
+)
 def test_other_transposed_convolutions_are_left_alone(options):
     options = {"filters": 1, "kernel_size": 3, "strides": 2, "padding": "same", **options}
     layer = keras.layers.Conv2DTranspose(**options)
     call = layer.call
     assert jax_layers.transposed_convolution(layer, call) is call
+
+
+@pytest.mark.skipif(BACKEND != "jax", reason="JAX only")
+@pytest.mark.parametrize(
+    ("size", "strides", "padding", "height", "width"),
+    [
+        (3, 1, "same", 2, 2),
+        (3, 1, "same", 1, 5),
+        (3, 2, "valid", 5, 4),
+        ((5, 3), (2, 1), "valid", 6, 4),
+        (7, 2, "valid", 9, 8),
+    ],
+)
+@pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
+def test_convolution_of_a_small_map(size, strides, padding, height, width, dtype):
+    import jax
+
+    layer = keras.layers.Conv2D(4, size, strides, padding, activation="tanh", dtype=dtype)
+    layer.build((None, height, width, 3))
+    kernel, bias = layer.get_weights()
+    layer.set_weights([numbers(*kernel.shape) - 0.5, numbers(*bias.shape)])
+    x = numbers(2, height, width, 3, seed=1)
+    before = layer.call
+    layer.call = jax_layers.convolution(layer, before)
+    assert layer.call is not before
+    assert "dot_general" in str(jax.make_jaxpr(layer)(x))
+    assert_same_gradients(layer, before, x, 1e-5 if dtype == "float32" else 0.05)
+
+
+@pytest.mark.skipif(BACKEND != "jax", reason="JAX only")
+@pytest.mark.parametrize(
+    ("size", "options"),
+    [(8, {}), (3, {"kernel_size": 1}), (3, {"dilation_rate": 2}), (3, {"kernel_size": 9})],
+)
+def test_other_convolutions_stay_convolutions(size, options):
+    import jax
+
+    options = {"filters": 2, "kernel_size": 3, "padding": "same", **options}
+    layer = keras.layers.Conv2D(**options)
+    layer.build((None, size, size, 3))
+    layer.call = jax_layers.convolution(layer, layer.call)
+    program = str(jax.make_jaxpr(layer)(numbers(1, size, size, 3)))
+    assert "conv_general_dilated" in program or options["kernel_size"] == 1
 
 
 @pytest.mark.skipif(BACKEND != "jax", reason="JAX only")

@@ -15,10 +15,9 @@ def tune(model, record=True):
         record: Whether the training step may be recorded on a GPU with torch. A recording keeps
             what Python decided in the step, so a loss that counts epochs would stand still.
     """
-    first = "call" not in vars(model)
     tune_for_inference(model)
     backend = keras.config.backend()
-    if backend == "torch" and record and first:
+    if backend == "torch" and record:
         from kerasdl.backend.tuning import torch_capture
 
         torch_capture.capture(model)

@@ -6,6 +6,8 @@ import keras
 
 from kerasdl.backend.tuning.convolutions import borders, output_sides
 
+MOST_TERMS = 64  # slices of a map, or tiles of a kernel: with thousands XLA compiles for minutes
+
 
 def convolution(layer, call):
     """`Conv2D.call` as one matrix product where the kernel is larger than the feature map.
@@ -16,7 +18,7 @@ def convolution(layer, call):
     from jax import numpy as jnp
 
     padding = borders(layer)
-    if padding is None or math.prod(layer.kernel_size) == 1:
+    if padding is None or not 1 < math.prod(layer.kernel_size) <= MOST_TERMS:
         return call
     (rows, columns), (down, across) = layer.kernel_size, layer.strides
 
@@ -62,10 +64,10 @@ def transposed_convolution(layer, call):
         and layer.output_padding is None
         and all(size >= stride for size, stride in zip(layer.kernel_size, strides, strict=True))
     )
-    if not regular:
+    tiles = [-(-size // stride) for size, stride in zip(layer.kernel_size, strides, strict=True)]
+    if not regular or math.prod(tiles) > MOST_TERMS:
         return call
     down, across = strides
-    tiles = [-(-size // stride) for size, stride in zip(layer.kernel_size, strides, strict=True)]
     missing = [
         count * stride - size
         for count, stride, size in zip(tiles, strides, layer.kernel_size, strict=True)

@@ -28,6 +28,8 @@ def capture(model):
     values = [variable.value for variable in model.variables]
     if model.jit_compile or scaled or not updates.on_gpu(values):
         return
+    if isinstance(model.train_function, CapturedStep):
+        return
     if values[0].device.index != torch.cuda.current_device():
         return
     if torch.distributed.is_available() and torch.distributed.is_initialized():
