@@ -8,6 +8,7 @@ import signal
 import sys
 import tempfile
 import threading
+import time
 
 import numpy
 import pytest
@@ -129,12 +130,18 @@ def test_a_missing_or_old_gradio_is_one_line(spec, version, what, monkeypatch, c
 @pytest.mark.parametrize("number", server.SIGNALS)
 def test_signals_end_the_page_quietly(number, capfd):
     before = {each: signal.getsignal(each) for each in server.SIGNALS}
-    timer = threading.Timer(0.05, os.kill, [os.getpid(), number])
+
+    def send():
+        while signal.getsignal(number) is before[number]:  # earlier it would end the tests
+            time.sleep(0.01)
+        os.kill(os.getpid(), number)
+
+    sender = threading.Thread(target=send, daemon=True)
     try:
-        timer.start()
+        sender.start()
         server.wait()
     finally:
-        timer.join()
+        sender.join()
         for each, handler in before.items():
             signal.signal(each, handler)
     assert capfd.readouterr() == ("", "")
