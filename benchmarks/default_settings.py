@@ -346,7 +346,7 @@ def run(work, out, sets, kinds, seeds, commit, variants=()):
         recipes = ("auto", "study", "fast")
         wanted = [(kind, 0) for kind in (*recipes, *(f"trial-{n}" for n in range(TRIALS)))]
         wanted += [(kind, seed) for seed in range(1, seeds) for kind in recipes]
-        wanted += [(f"auto {keys}", 0) for keys in variants]
+        wanted += [(f"auto {keys}", seed) for keys in variants for seed in range(seeds)]
         done = {(line["kind"], line["seed"]) for line in lines if line["set"] == name}
         for step in range(len(wanted) + 1):
             if step == len(wanted):  # all trials are there: the best one with the other seeds
