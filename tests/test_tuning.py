@@ -410,6 +410,23 @@ def test_convolution_of_a_small_map(size, strides, padding, height, width, dtype
 
 
 @pytest.mark.skipif(BACKEND != "jax", reason="JAX only")
+@pytest.mark.parametrize("kind", [keras.layers.Conv2D, keras.layers.Conv2DTranspose])
+@pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
+def test_integers_are_not_multiplied_by_a_kernel_of_integers(kind, dtype):
+    layer = kind(2, 3, padding="same", dtype=dtype)
+    layer.build((None, 2, 2, 3))
+    x = numpy.arange(12, dtype="uint8").reshape(1, 2, 2, 3)
+    expected = layer(x.astype("float32"))
+    layer.call = jax_layers.CALLS[kind](layer, layer.call)
+    found = layer(x)
+    assert found.dtype == expected.dtype
+    close = 1e-5 if dtype == "float32" else 0.05
+    numpy.testing.assert_allclose(
+        found.astype("float32"), expected.astype("float32"), rtol=close, atol=close
+    )
+
+
+@pytest.mark.skipif(BACKEND != "jax", reason="JAX only")
 @pytest.mark.parametrize(
     ("size", "options"),
     [(8, {}), (3, {"kernel_size": 1}), (3, {"dilation_rate": 2}), (3, {"kernel_size": 9})],
