@@ -478,6 +478,19 @@ def test_a_window_passes_its_gradient_to_its_first_largest_pixel(
     numpy.testing.assert_array_equal(of_input(weight)[0], jax.vjp(layer, x)[1](weight)[0])
 
 
+@pytest.mark.skipif(BACKEND != "jax", reason="JAX only")
+def test_a_window_with_nan_passes_no_gradient():
+    import jax
+
+    layer = keras.layers.MaxPooling2D(2)
+    layer.call = jax_layers.max_pooling(layer, layer.call)
+    x = numpy.array([[numpy.nan, 5, 1, 2], [1, 2, 3, 4]], "float32").reshape(1, 2, 4, 1)
+    y, of_input = jax.vjp(layer, x)
+    assert numpy.isnan(y[0, 0, 0, 0]) and y[0, 0, 1, 0] == 4
+    gradient = numpy.asarray(of_input(numpy.ones_like(y))[0])
+    assert gradient.reshape(2, 4).tolist() == [[0, 0, 0, 0], [0, 0, 0, 1]]
+
+
 def pooled_by_hand(x, weight, layer):
     """The gradient of sum(weight * pooled) and the pooled values, window by window."""
     gradient, largest = numpy.zeros_like(x), numpy.zeros_like(weight)
