@@ -20,7 +20,7 @@ from kerasdl.tasks.prediction import Names
 class Red:
     """Two logits per image or pixel, from its red and a half."""
 
-    size = None
+    size = single = None
 
     def __init__(self, dense):
         self.dense = dense

@@ -133,6 +133,8 @@ class Runtime:
         metadata: What `kerasdl.runs.runtimes.metadata` lists, checked.
         size: (height, width) it takes, or None: any multiple of the stride.
         stride: Output stride: pixels of the input per side of the coarsest feature.
+        single: Function () -> the model for several threads that each compute alone; None if its
+            runtime has no such thing.
     """
 
     def __init__(self, path: pathlib.Path, kind: Format, metadata: dict[str, Any], loaded: Loaded):
@@ -141,14 +143,12 @@ class Runtime:
         self.metadata = metadata
         self.size: tuple[int, int] | None = metadata["size"] and tuple(metadata["size"])
         self.stride: int = metadata["stride"]
+        self.single = None if loaded.single is None else self._single
         self._loaded = loaded
         # A class does not depend on what a model without padding of its own leaves at the border.
         self._pads = self.size is None and len(loaded.output_shape) == 4
 
-    def single(self) -> "Runtime | None":
-        """The model for several threads that each compute alone; None if there is no such thing."""
-        if self._loaded.single is None:
-            return None
+    def _single(self) -> "Runtime":
         loaded = self._loaded._replace(function=self._loaded.single())
         return Runtime(self.path, self.format, self.metadata, loaded)
 
