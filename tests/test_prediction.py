@@ -233,6 +233,21 @@ def test_tiles_are_stretched_as_the_training_images_were():
     assert sum(shape[0] for shape in network.shapes) == 7 * 3
 
 
+def test_one_line_says_how_large_images_are_shown(caplog):
+    caplog.set_level("INFO", "kerasdl")
+    pixels = noise(160, 60, 3)
+    trained = {"size": (16, 16), "resize": "stretch", "median": (32, 24)}
+    list(segmenter(**trained).run([pixels, pixels]))
+    list(segmenter(tiling=Tiling((8, 12), 0.5, scale=0.5)).run(pixels))
+    assert [record.getMessage() for record in caplog.records] == [
+        "large images are predicted in tiles of 16x16, overlapping by 25 %: the image of 160x60 is "
+        "shown at 80x40, as the training images of about 32x24 were stretched to 16x16 (--scale); "
+        "--tile none shows whole images at the training size",
+        "images are predicted in tiles of 8x12, overlapping by 50 %: the image of 160x60 is "
+        "shown at 80x30, 0.5 of its size; --tile none shows whole images at the training size",
+    ]
+
+
 def test_a_strip_is_not_blown_up():
     network = Brightness()
     (found,) = segmenter(network, size=(64, 64)).run(noise(2, 2000, 3))
