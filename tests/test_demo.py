@@ -29,7 +29,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 class Red:
     """Two logits per image or pixel, a half and the red; or, as chroma, (red, half) * 0.4."""
 
-    size = None
+    size = single = None
 
     def __init__(self, dense, factor=1.0):
         self.dense, self.factor, self.calls = dense, factor, 0

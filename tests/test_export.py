@@ -13,6 +13,7 @@ from kerasdl import models
 from kerasdl.backend.exported import saved_model
 from kerasdl.cli import export as command
 from kerasdl.core.errors import ConfigError, DataError, ModelFileError
+from kerasdl.engine import datasets
 from kerasdl.models import resnet
 from kerasdl.runs import runtimes
 from kerasdl.runs.runtimes import FORMATS, metadata
@@ -162,7 +163,19 @@ def test_an_export_is_proved_with_the_scores_of_the_run(trained, format, tmp_pat
     assert [path for path in out.parent.iterdir() if path.name.startswith(".tmp")] == []
     with pytest.raises(ConfigError, match="exists already"):
         kerasdl.export(trained, format, out)
+    require_same_predictions(trained, out)
     require_damage_is_noticed(out, FORMATS[format].companion)
+
+
+def require_same_predictions(run, path):
+    """Of an image at the size of the training, and of one in tiles."""
+    generator = numpy.random.default_rng(0)
+    images = [generator.integers(0, 256, (18, width, 3)).astype("uint8") for width in (18, 30)]
+    both = (kerasdl.predict(each, images) for each in (run, path))
+    for expected, found in zip(*both, strict=True):
+        assert len(expected.fractions) > 1
+        assert (found.mask == expected.mask).mean() > 0.99  # rounding decides between equal classes
+        assert found.fractions == pytest.approx(expected.fractions, abs=0.01)
 
 
 def require_damage_is_noticed(path, companion):
@@ -178,6 +191,25 @@ def require_damage_is_noticed(path, companion):
         with pytest.raises(ModelFileError) as caught:
             runtimes.open(path)
         assert str(path) in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("format", [name for name in HERE if FORMATS[name].int8])
+def test_int8_is_calibrated_on_the_validation_images(trained, format, monkeypatch, tmp_path):
+    # Trained on eight images, the classes are almost equal.
+    monkeypatch.setitem(proof.TOLERANCES, "int8", proof.Tolerance(1.0, 0.3, 1.0))
+    jobs, write = [], writing.WRITERS[format]
+    monkeypatch.setitem(
+        writing.WRITERS, format, lambda job, path: jobs.append(job) or write(job, path)
+    )
+    out = tmp_path / f"model{FORMATS[format].suffix}"
+    document = kerasdl.export(trained, format, out, int8=True)
+    assert (document["precision"], document["images"]) == ("int8", 10)
+    assert 1e-4 < document["difference"] < 1  # it is not float32
+    assert runtimes.open(out).metadata["precision"] == "int8"
+    split = datasets.load(trained.config).splits["validation"]
+    expected = numpy.stack([split[index].image for index in range(4)])
+    (job,) = jobs
+    numpy.testing.assert_allclose(job.images, expected / 255, atol=1e-6)
 
 
 def test_a_served_export_of_any_size_replaces_an_earlier_one(trained, tmp_path):

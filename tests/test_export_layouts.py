@@ -1,14 +1,16 @@
-"""The folders of model servers, and how an export gets its name; no model is needed for that."""
+"""The folders of model servers, names and tables of exports; no model is needed for that."""
 
 import importlib.util
+import io
 import pathlib
 
 import pytest
+import rich.console
 
 from kerasdl.backend.exported import saved_model
 from kerasdl.core.errors import ConfigError
 from kerasdl.runs.runtimes import FORMATS
-from kerasdl.tools.export import layouts
+from kerasdl.tools.export import layouts, show
 
 FACTS = {"task": "segmentation", "size": None, "channels": 3, "outputs": 5}
 
@@ -78,6 +80,40 @@ def test_name_of_a_served_model(folder, name):
 def test_only_the_formats_of_a_server():
     with pytest.raises(ConfigError, match="--format saved_model"):
         layouts.require("tf-serving", FORMATS["onnx"])
+
+
+DOCUMENT = {
+    "run": "runs/unet", "file": "out/[my] model.onnx", "format": "onnx", "precision": "int8",
+    "size": [32, 48], "bytes": 1_234_567, "task": "segmentation", "model": "unet",
+    "images": 200, "split": "test", "difference": 0.0123, "agreement": 0.98765,
+    "scores": {"mean_iou": {"run": 0.5, "file": 0.495}},
+    "tolerance": {"difference": 1.0, "agreement": 0.8, "worse": 0.05},
+    "milliseconds": {"run": 20.0, "file": 4.25}, "failed": [],
+}  # fmt: skip
+
+
+def shown(**changes):
+    """Lines of the table of an export; cells are separated by one space."""
+    console = rich.console.Console(width=80, record=True, file=io.StringIO())
+    show.show_document({**DOCUMENT, **changes}, console)
+    lines = console.export_text().translate(dict.fromkeys(map(ord, "\u2502\u2503"), " "))
+    return [" ".join(line.split()) for line in lines.splitlines()]
+
+
+def test_the_table_of_an_export():
+    lines = shown()
+    assert lines[0] == "U-Net as ONNX, int8, 32x48: 200 images (test)"
+    for line in (
+        "largest difference / scale 1.2e-02 1e+00",
+        "same class 98.77% 80.0%",
+        "mean IoU (%) \u2191 50.00 49.50 5.0% worse",
+        "ms per image 20.0 4.2",
+    ):
+        assert line in lines
+    assert lines[-1] == "out/[my] model.onnx (1.23 MB)"
+    lines = shown(size=None, agreement=None, scores={}, note="no [data]", failed=["difference"])
+    assert "any size" in lines[0] and lines[-1] == "note: no [data]"  # no file was written
+    assert not [line for line in lines if line.startswith(("same class", "mean IoU"))]
 
 
 CONFIG = """\

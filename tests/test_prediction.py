@@ -20,7 +20,7 @@ NAMES = Names(("dark", "bright"), numpy.array([(0, 0, 0), (250, 10, 10)], "uint8
 class Brightness:
     """Two logits per pixel: bright where red is above 1/2."""
 
-    size = None
+    size = single = None
 
     def __init__(self):
         self.shapes = []
@@ -29,26 +29,27 @@ class Brightness:
         self.shapes.append(x.shape)
         return numpy.stack([0.5 - x[..., 0], x[..., 0] - 0.5], axis=-1)
 
-    def single(self):
-        return None
-
 
 class Alone(Brightness):
     """The same, for threads that each compute one image."""
 
     def __init__(self, cores):
         super().__init__()
-        self.cores, self.threads = threading.Barrier(cores), set()
-        self.given = 0
+        self.cores, self.threads = threading.Barrier(cores), []
+        self.given, self.together = 0, []
 
     def single(self):
         self.given += 1
         return types.SimpleNamespace(outputs=self.meet)
 
+    def outputs(self, x):
+        self.together.append(threading.current_thread())
+        return super().outputs(x)
+
     def meet(self, x):
-        self.threads.add(threading.get_ident())
+        self.threads.append(threading.current_thread())
         self.cores.wait(10)  # or a test that needs several threads at once ends here
-        return self.outputs(x)
+        return super().outputs(x)
 
 
 class Colors(Brightness):
@@ -111,22 +112,57 @@ def test_each_core_takes_one_image_after_another(tmp_path, monkeypatch):
     assert [n for n, each in enumerate(found) if each.error] == [16]
     for number, (each, size) in enumerate(zip(found, sizes, strict=False)):
         assert numpy.array_equal(each.mask, noise(*size, 3, seed=number)[..., 0] > 127)
-    assert len(network.threads) == 3
     assert network.given == 1
-    assert [shape[0] for shape in network.shapes].count(1) >= 15  # and tiles
+    assert len(network.threads) == 15 and len(set(network.threads)) == 3
+    # The tiles, by all cores, where Ctrl-C arrives: it would wait for the other threads.
+    assert network.together and set(network.together) == {threading.main_thread()}
 
 
-def test_few_images_are_computed_by_all_cores_together(tmp_path):
-    network = Alone(1)
-    images = [noise(16, 16, 3)] * (predictor.MANY - 1)
-    assert len(list(segmenter(network).run(images))) == predictor.MANY - 1
-    assert network.given == 0
+@pytest.mark.parametrize("size", [(16, 16), (16, 60)])
+def test_a_network_for_one_thread_is_opened_for_many_whole_images_only(monkeypatch, size):
+    monkeypatch.setattr(predictor.machine, "num_cores", lambda: 2)
+    whole = size == (16, 16)
+    for count, given in ((predictor.MANY - 1, 0), (predictor.MANY, int(whole))):
+        network = Alone(2)
+        images = [noise(*size, 3, seed=seed) for seed in range(count)]
+        found = list(segmenter(network).run(images))
+        for each, pixels in zip(found, images, strict=True):
+            assert numpy.array_equal(each.mask, pixels[..., 0] > 127)
+        assert (network.given, len(network.threads)) == (given, given * count)
+        # Images of one size in one batch, as far as they were not computed alone.
+        batches = 0 if given else 1 if whole else count
+        assert len(network.together) == batches
+
+
+def test_a_network_that_cannot_be_opened_again_computes_all(monkeypatch):
+    monkeypatch.setattr(predictor.machine, "num_cores", lambda: 2)
+    network, tries = Brightness(), []
+    network.single = lambda: tries.append(True)
+    images = [noise(16, 16, 3, seed=seed) for seed in range(20)]
+    found = list(segmenter(network).run(images))
+    for each, pixels in zip(found, images, strict=True):
+        assert numpy.array_equal(each.mask, pixels[..., 0] > 127)
+    assert len(tries) == 1 and len(network.shapes) == 3  # batches of 8
+
+
+def test_an_interrupt_in_a_tiled_image_begins_no_further_one(monkeypatch):
+    monkeypatch.setattr(predictor.machine, "num_cores", lambda: 2)
+    network, calls = Alone(1), []
+
+    def interrupted(x):
+        calls.append(True)
+        raise KeyboardInterrupt
+
+    network.outputs = interrupted
+    with pytest.raises(KeyboardInterrupt):
+        list(segmenter(network).run([noise(16, 60, 3)] * 20))
+    assert len(calls) == 1
 
 
 def test_an_error_in_a_core_ends_the_prediction(tmp_path, monkeypatch):
     monkeypatch.setattr(predictor.machine, "num_cores", lambda: 2)
     network = Alone(1)
-    network.outputs = lambda x: 1 / 0
+    network.meet = lambda x: 1 / 0
     with pytest.raises(ZeroDivisionError):
         list(segmenter(network).run([noise(16, 16, 3)] * 20))
 
@@ -197,6 +233,21 @@ def test_tiles_are_stretched_as_the_training_images_were():
     assert sum(shape[0] for shape in network.shapes) == 7 * 3
 
 
+def test_one_line_says_how_large_images_are_shown(caplog):
+    caplog.set_level("INFO", "kerasdl")
+    pixels = noise(160, 60, 3)
+    trained = {"size": (16, 16), "resize": "stretch", "median": (32, 24)}
+    list(segmenter(**trained).run([pixels, pixels]))
+    list(segmenter(tiling=Tiling((8, 12), 0.5, scale=0.5)).run(pixels))
+    assert [record.getMessage() for record in caplog.records] == [
+        "large images are predicted in tiles of 16x16, overlapping by 25 %: the image of 160x60 is "
+        "shown at 80x40, as the training images of about 32x24 were stretched to 16x16 (--scale); "
+        "--tile none shows whole images at the training size",
+        "images are predicted in tiles of 8x12, overlapping by 50 %: the image of 160x60 is "
+        "shown at 80x30, 0.5 of its size; --tile none shows whole images at the training size",
+    ]
+
+
 def test_a_strip_is_not_blown_up():
     network = Brightness()
     (found,) = segmenter(network, size=(64, 64)).run(noise(2, 2000, 3))
@@ -221,7 +272,7 @@ def test_saturation_and_a_flip_reach_the_decoder():
     class Left:
         """The left half is bright, whatever is shown."""
 
-        size = None
+        size = single = None
 
         def outputs(self, x):
             left = numpy.broadcast_to(numpy.arange(x.shape[2]) < 8, x.shape[:3]).astype("float32")

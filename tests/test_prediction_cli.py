@@ -14,13 +14,14 @@ from kerasdl.cli import predict as command
 from kerasdl.cli.main import main
 from kerasdl.engine.prediction import networks, predictor
 from kerasdl.engine.prediction.geometry import Training
+from kerasdl.report import terminal
 from kerasdl.tasks.prediction import Names
 
 
 class Red:
     """Two logits per image or pixel, from its red and a half."""
 
-    size = None
+    size = single = None
 
     def __init__(self, dense):
         self.dense = dense
@@ -133,3 +134,21 @@ def test_tile_sizes(runs, photo, tmp_path, words, tile):
 def test_bad_tiles(runs, photo, words, capsys):
     assert run("segment", photo, *words) == 2
     assert capsys.readouterr().err.startswith("error: ")
+
+
+def test_a_bar_counts_the_tiles_of_unfinished_images_on_a_terminal(monkeypatch):
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stream)
+    with terminal.tile_progress() as progress:
+        assert progress is None
+    monkeypatch.setattr(stream, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    with terminal.tile_progress(quiet=True) as progress:
+        assert progress is None
+    assert stream.getvalue() == ""
+    with terminal.tile_progress() as progress:
+        progress("scan[red].png", 3, 12)
+        progress("done.png", 8, 8)
+    shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", stream.getvalue())
+    assert re.search(r"scan\[red\]\.png .* 3/12 tiles", shown)
+    assert "8/8" not in shown

@@ -294,9 +294,38 @@ def test_a_compressed_torch_archive_is_not_unpacked(tmp_path):
         runtimes.open(tmp_path / "model.pt2")
 
 
-def test_one_thread_gives_the_same_as_all(tmp_path):
-    runtime = runtimes.open(onnx_file(tmp_path / "m.onnx", FACTS))
+def test_one_thread_gives_the_same_as_all(tmp_path, monkeypatch):
+    path = onnx_file(tmp_path / "m.onnx", FACTS)
+    from kerasdl.runs.runtimes import onnx
+
+    sessions, session = [], onnx.onnxruntime.InferenceSession
+    monkeypatch.setattr(
+        onnx.onnxruntime,
+        "InferenceSession",
+        lambda *arguments, **options: (
+            sessions.append(session(*arguments, **options)) or sessions[-1]
+        ),
+    )
+    runtime = runtimes.open(path)
     x = numpy.random.default_rng(0).random((1, 6, 8, 3), "float32")
     single = runtime.single()
     numpy.testing.assert_allclose(single.outputs(x), runtime.outputs(x), rtol=1e-5, atol=1e-6)
     assert single.metadata is runtime.metadata
+    threads = [each.get_session_options().intra_op_num_threads for each in sessions]
+    assert threads == [0, 1]  # 0: all cores
+
+
+@pytest.mark.parametrize("change", ["deleted", "damaged", "another model"])
+def test_a_file_that_has_changed_is_not_opened_again(tmp_path, change):
+    path = onnx_file(tmp_path / "m.onnx", {**FACTS, "sha256": checksum.EMPTY})
+    checksum.write(path, "", path)
+    runtime = runtimes.open(path)
+    assert runtime.single() is not None
+    if change == "deleted":
+        path.unlink()
+    elif change == "damaged":
+        path.write_bytes(path.read_bytes()[:-20])
+    else:
+        onnx_file(path, FACTS)
+    assert runtime.single() is None
+    assert runtime.outputs(numpy.zeros((1, 4, 4, 3), "float32"))[0, 0, 0].tolist() == [1, 2]

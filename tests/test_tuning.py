@@ -410,19 +410,38 @@ def test_convolution_of_a_small_map(size, strides, padding, height, width, dtype
 
 
 @pytest.mark.skipif(BACKEND != "jax", reason="JAX only")
-@pytest.mark.parametrize(
-    ("size", "options"),
-    [(8, {}), (3, {"kernel_size": 1}), (3, {"dilation_rate": 2}), (3, {"kernel_size": 9})],
-)
-def test_other_convolutions_stay_convolutions(size, options):
+@pytest.mark.parametrize("kind", [keras.layers.Conv2D, keras.layers.Conv2DTranspose])
+@pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
+def test_integers_are_not_multiplied_by_a_kernel_of_integers(kind, dtype):
+    layer = kind(2, 3, padding="same", dtype=dtype)
+    layer.build((None, 2, 2, 3))
+    x = numpy.arange(12, dtype="uint8").reshape(1, 2, 2, 3)
+    expected = layer(x.astype("float32"))
+    layer.call = jax_layers.CALLS[kind](layer, layer.call)
+    found = layer(x)
+    assert found.dtype == expected.dtype
+    close = 1e-5 if dtype == "float32" else 0.05
+    numpy.testing.assert_allclose(
+        found.astype("float32"), expected.astype("float32"), rtol=close, atol=close
+    )
+
+
+@pytest.mark.skipif(BACKEND != "jax", reason="JAX only")
+@pytest.mark.parametrize("options", [{"kernel_size": 1}, {"dilation_rate": 2}, {"kernel_size": 9}])
+def test_other_convolutions_are_left_alone(options):
+    layer = keras.layers.Conv2D(**{"filters": 2, "kernel_size": 3, "padding": "same", **options})
+    call = layer.call
+    assert jax_layers.convolution(layer, call) is call
+
+
+@pytest.mark.skipif(BACKEND != "jax", reason="JAX only")
+def test_a_map_larger_than_the_kernel_stays_with_keras():
     import jax
 
-    options = {"filters": 2, "kernel_size": 3, "padding": "same", **options}
-    layer = keras.layers.Conv2D(**options)
-    layer.build((None, size, size, 3))
+    layer = keras.layers.Conv2D(2, 3, padding="same")
+    layer.build((None, 8, 8, 3))
     layer.call = jax_layers.convolution(layer, layer.call)
-    program = str(jax.make_jaxpr(layer)(numbers(1, size, size, 3)))
-    assert "conv_general_dilated" in program or options["kernel_size"] == 1
+    assert "conv_general_dilated" in str(jax.make_jaxpr(layer)(numbers(1, 8, 8, 3)))
 
 
 @pytest.mark.skipif(BACKEND != "jax", reason="JAX only")
@@ -457,6 +476,19 @@ def test_a_window_passes_its_gradient_to_its_first_largest_pixel(
     numpy.testing.assert_array_equal(numpy.asarray(of_input(weight)[0], "float32"), expected)
     layer.call = before
     numpy.testing.assert_array_equal(of_input(weight)[0], jax.vjp(layer, x)[1](weight)[0])
+
+
+@pytest.mark.skipif(BACKEND != "jax", reason="JAX only")
+def test_a_window_with_nan_passes_no_gradient():
+    import jax
+
+    layer = keras.layers.MaxPooling2D(2)
+    layer.call = jax_layers.max_pooling(layer, layer.call)
+    x = numpy.array([[numpy.nan, 5, 1, 2], [1, 2, 3, 4]], "float32").reshape(1, 2, 4, 1)
+    y, of_input = jax.vjp(layer, x)
+    assert numpy.isnan(y[0, 0, 0, 0]) and y[0, 0, 1, 0] == 4
+    gradient = numpy.asarray(of_input(numpy.ones_like(y))[0])
+    assert gradient.reshape(2, 4).tolist() == [[0, 0, 0, 0], [0, 0, 0, 1]]
 
 
 def pooled_by_hand(x, weight, layer):

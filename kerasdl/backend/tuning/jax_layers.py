@@ -23,12 +23,13 @@ def convolution(layer, call):
     (rows, columns), (down, across) = layer.kernel_size, layer.strides
 
     def tuned(inputs):
-        _, height, width, channels = inputs.shape
+        _, height, width, _ = inputs.shape
         if None in (height, width):
             return call(inputs)
         high, wide = output_sides((height, width), padding, layer.kernel_size, layer.strides)
         if rows * columns <= high * wide:
             return call(inputs)
+        inputs = keras.ops.cast(inputs, layer.compute_dtype)  # Keras casts no integers
         x = jnp.pad(inputs, ((0, 0), *((zeros, zeros) for zeros in padding), (0, 0)))
         seen = jnp.concatenate(
             [
@@ -38,8 +39,8 @@ def convolution(layer, call):
             ],
             axis=-1,
         )
-        kernel = keras.ops.convert_to_tensor(layer.kernel).reshape(-1, layer.filters)
-        outputs = seen @ kernel.astype(seen.dtype)
+        kernel = keras.ops.cast(layer.kernel, seen.dtype).reshape(-1, layer.filters)
+        outputs = seen @ kernel
         if layer.use_bias:
             outputs = keras.ops.add(outputs, layer.bias)
         return layer.activation(outputs)
@@ -76,10 +77,11 @@ def transposed_convolution(layer, call):
     cut = rest if layer.padding == "same" else [0, 0]
 
     def tuned(inputs):
-        batch, height, width, channels = inputs.shape
+        _, height, width, channels = inputs.shape
         if None in (height, width):
             return call(inputs)
-        kernel = keras.ops.convert_to_tensor(layer.kernel).astype(inputs.dtype)
+        inputs = keras.ops.cast(inputs, layer.compute_dtype)  # Keras casts no integers
+        kernel = keras.ops.cast(layer.kernel, layer.compute_dtype)
         kernel = jnp.pad(kernel, (*((0, zeros) for zeros in missing), (0, 0), (0, 0)))
         kernel = kernel.reshape(tiles[0], down, tiles[1], across, layer.filters, channels)
         kernel = kernel.transpose(5, 0, 2, 1, 3, 4).reshape(channels, *tiles, -1)
@@ -111,7 +113,8 @@ def max_pooling(layer, call):
     """`MaxPooling2D.call` whose gradient is a choice between the pixels of each window.
 
     Each window passes its gradient to its first largest pixel. XLA on CPU does the same with
-    reductions over pairs of values and indices, 25 times as long for 2x2 windows.
+    reductions over pairs of values and indices, 25 times as long for 2x2 windows. A window whose
+    maximum is NaN passes no gradient, and there is no forward mode (`jax.jvp`).
     """
     import jax
     from jax import numpy as jnp

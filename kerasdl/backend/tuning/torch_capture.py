@@ -59,7 +59,6 @@ class CapturedStep:
         self._batch = self._replay = self._logs = None
 
     def __call__(self, data):
-
         if self.recorder is None:
             return self.step(data)
         # `train_on_batch` passes arrays.

@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import numpy
@@ -24,11 +24,15 @@ class Network(Protocol):
 
     size: Size | None
 
+    @property
+    def single(self) -> "Callable[[], Network | None] | None":
+        """Opens the network again for several threads that each compute alone; None: cannot.
+
+        The function gives None if that is no longer possible.
+        """
+
     def outputs(self, x: numpy.ndarray) -> numpy.ndarray:
         """Outputs (B, C) or (B, H, W, C), float32, for a batch x float32 (B, H, W, channels)."""
-
-    def single(self) -> "Network | None":
-        """The network for several threads that each compute alone; None if there is no such."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,6 +105,7 @@ class KerasNetwork:
     """
 
     size: Size | None = None
+    single = None  # its backend computes with all cores
 
     def __init__(self, model, name, options):
         import keras
@@ -123,10 +128,6 @@ class KerasNetwork:
         if missing:
             x = numpy.concatenate([x, numpy.zeros((missing, *x.shape[1:]), x.dtype)])
         return numpy.asarray(self._sized(size).predict_on_batch(x))[:count]
-
-    def single(self):
-        """None: its backend computes with all cores."""
-        return None
 
     def _sized(self, size):
         if size not in self._models:

@@ -4,6 +4,7 @@ import collections
 import concurrent.futures
 import functools
 import logging
+import threading
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -52,6 +53,7 @@ class Computing:
         self.decoder = facts.decoder
         self._network, self._tiling = network, tiling
         self._single: Network | None = None
+        self._opening, self._opened = threading.Lock(), False
         self._said = False
 
     def shown(self, pixels: numpy.ndarray) -> Shown:
@@ -74,13 +76,22 @@ class Computing:
         """Outputs of the network for a batch, float32."""
         return inference.averaged(self._network.outputs, x, self.facts.test_time_flip)
 
+    @property
     def can_compute_alone(self) -> bool:
-        """Whether several threads may call `outputs_alone` at once; prepares it."""
-        self._single = self._single or self._network.single()
-        return self._single is not None
+        """Whether `outputs_alone` is worth a try."""
+        return self._network.single is not None
 
-    def outputs_alone(self, x: numpy.ndarray) -> numpy.ndarray:
-        """As `outputs`, by the calling thread alone."""
+    def outputs_alone(self, x: numpy.ndarray) -> numpy.ndarray | None:
+        """As `outputs`, by the calling thread alone; several may call it at once.
+
+        Opens the network for it at the first call; None if it cannot be opened.
+        """
+        with self._opening:
+            if not self._opened and self._network.single is not None:
+                self._single = self._network.single()
+            self._opened = True
+        if self._single is None:
+            return None
         return inference.averaged(self._single.outputs, x, self.facts.test_time_flip)
 
     def finish(self, shown: Shown, outputs: numpy.ndarray) -> ImagePrediction:

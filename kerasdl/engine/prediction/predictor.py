@@ -10,7 +10,6 @@ import dataclasses
 import itertools
 import os
 import pathlib
-import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 
@@ -37,12 +36,27 @@ Progress = Callable[[str, int, int], None]
 
 @dataclasses.dataclass
 class Job:
-    """An image on its way: read, then computed and written; or all by one thread."""
+    """An image on its way: read, then computed and written.
+
+    Attributes:
+        source: The image.
+        area: Its pixels.
+        read: The image; its prediction if it is unreadable, or if one thread did all.
+        written: The prediction.
+    """
 
     source: Source
     area: int
-    read: "Future[Shown] | None" = None
+    read: "Future[Shown | Prediction]"
     written: "Future[Prediction] | None" = None
+
+    def is_done(self) -> bool:
+        """Whether its prediction is there, or the error that ends all."""
+        if self.written is not None:
+            return self.written.done()
+        return self.read.done() and (
+            self.read.exception() is not None or isinstance(self.read.result(), Prediction)
+        )
 
 
 class Predictor:
@@ -71,7 +85,6 @@ class Predictor:
             raise ConfigError(f"saturation must be from 0 to {MAX_SATURATION}, not {saturation}")
         settings = Settings(facts.target, top, saturation)
         self._computing = Computing(network, facts, tiling or Tiling(), settings)
-        self._tiles = threading.Lock()
         self.task, self.names, self.decoder = facts.task, facts.names, facts.decoder
 
     def run(
@@ -125,7 +138,7 @@ class Predictor:
         """Predictions in order; `finish` makes them in the threads that write."""
         jobs: collections.deque[Job] = collections.deque()
         area = 0
-        alone = many and machine.num_cores() > 1 and self._computing.can_compute_alone()
+        alone = many and machine.num_cores() > 1 and self._computing.can_compute_alone
         for source in sources:
             more = source.area()
             while jobs and (len(jobs) >= MAX_JOBS or area + more > MAX_AREA):
@@ -133,29 +146,25 @@ class Predictor:
                 yield self._next(jobs, finish, pools.writers, progress)
             area += more
             if alone:
-                whole = pools.cores.submit(self._whole, source, finish, pools.writers, progress)
-                jobs.append(Job(source, more, written=whole))
+                read = pools.cores.submit(self._whole, source, finish)
             else:
-                jobs.append(Job(source, more, pools.readers.submit(self._read, source)))
-            while jobs and jobs[0].written is not None and jobs[0].written.done():
+                read = pools.readers.submit(self._read, source)
+            jobs.append(Job(source, more, read))
+            while jobs and jobs[0].is_done():
                 area -= jobs[0].area
                 yield self._next(jobs, finish, pools.writers, progress)
         while jobs:
             yield self._next(jobs, finish, pools.writers, progress)
 
-    def _whole(self, source, finish, writers, progress) -> Prediction:
-        """An image from file to files in this thread; one in tiles by all cores."""
-        try:
-            shown = self._read(source)
-            if shown.x is not None:
-                outputs = self._computing.outputs_alone(shown.x[None])[0]
-                found = self._computing.finish(shown, outputs)
-            else:
-                with self._tiles:
-                    found = self._in_tiles(source, shown, writers, progress)
-        except DataError as error:
-            return Prediction(source.shown, error=str(error))
-        return finish(source, found, shown.pixels)
+    def _whole(self, source, finish) -> Shown | Prediction:
+        """An image from file to files in this thread; only read if it needs all cores, in tiles."""
+        shown = self._read(source)
+        if isinstance(shown, Prediction) or shown.x is None:
+            return shown
+        outputs = self._computing.outputs_alone(shown.x[None])
+        if outputs is None:
+            return shown
+        return finish(source, self._computing.finish(shown, outputs[0]), shown.pixels)
 
     def _in_tiles(self, source, shown, writers, progress):
         report = progress and (lambda *counts: progress(source.shown, *counts))
@@ -173,20 +182,19 @@ class Predictor:
     def _compute(self, waiting, finish, writers, progress) -> None:
         """Computes the first of the jobs, and those of the same size with it."""
         first = waiting[0]
-        try:
-            shown = first.read.result()
-            if shown.x is None:
-                found = self._in_tiles(first.source, shown, writers, progress)
-                first.written = writers.submit(finish, first.source, found, shown.pixels)
-                return
-        except DataError as error:
-            first.written = _done(Prediction(first.source.shown, error=str(error)))
+        shown = first.read.result()
+        if isinstance(shown, Prediction):
+            first.written = first.read
+            return
+        if shown.x is None:
+            found = self._in_tiles(first.source, shown, writers, progress)
+            first.written = writers.submit(finish, first.source, found, shown.pixels)
             return
         batch = [first]
         for job in waiting[1:]:
             if len(batch) == self._computing.batch_size(shown):
                 break
-            if job.read.exception() is None and _alike(job.read.result(), shown):
+            if job.read.exception() is None and _alike(shown.x, job.read.result()):
                 batch.append(job)
         outputs = self._computing.outputs(numpy.stack([job.read.result().x for job in batch]))
         for job, each in zip(batch, outputs, strict=True):
@@ -196,8 +204,12 @@ class Predictor:
         shown = job.read.result()
         return finish(job.source, self._computing.finish(shown, outputs), shown.pixels)
 
-    def _read(self, source: Source) -> Shown:
-        return self._computing.shown(source.read())
+    def _read(self, source: Source) -> Shown | Prediction:
+        """The image as it is shown to the network; if that is impossible, the error."""
+        try:
+            return self._computing.shown(source.read())
+        except DataError as error:
+            return Prediction(source.shown, error=str(error))
 
     def _video(self, source, folder, finish, pools) -> Iterator[Prediction]:
         """Predictions of the frames; one for the whole video if it is written."""
@@ -266,15 +278,9 @@ class Predictor:
         return {kind: str(path) for kind, path in written.items()}
 
 
-def _alike(one: Shown, other: Shown) -> bool:
-    """Whether two images can be computed in one batch."""
-    return one.x is not None and other.x is not None and one.x.shape == other.x.shape
-
-
-def _done(prediction: Prediction) -> "Future[Prediction]":
-    future: Future[Prediction] = Future()
-    future.set_result(prediction)
-    return future
+def _alike(x: numpy.ndarray, other: Shown | Prediction) -> bool:
+    """Whether another image can be computed in one batch with x."""
+    return isinstance(other, Shown) and other.x is not None and x.shape == other.x.shape
 
 
 class _Pools:

@@ -6,6 +6,7 @@
 
 import dataclasses
 import importlib.util
+import logging
 import os
 import pathlib
 from collections.abc import Callable
@@ -18,6 +19,8 @@ from kerasdl.runs.runtimes import metadata as facts_of
 
 if TYPE_CHECKING:
     import numpy
+
+logger = logging.getLogger("kerasdl")
 
 Shape = tuple[int | None, ...]  # None: any
 
@@ -133,6 +136,8 @@ class Runtime:
         metadata: What `kerasdl.runs.runtimes.metadata` lists, checked.
         size: (height, width) it takes, or None: any multiple of the stride.
         stride: Output stride: pixels of the input per side of the coarsest feature.
+        single: Function () -> the model for several threads that each compute alone, or None if the
+            file is no longer what it was; None if the runtime has no such thing.
     """
 
     def __init__(self, path: pathlib.Path, kind: Format, metadata: dict[str, Any], loaded: Loaded):
@@ -141,15 +146,18 @@ class Runtime:
         self.metadata = metadata
         self.size: tuple[int, int] | None = metadata["size"] and tuple(metadata["size"])
         self.stride: int = metadata["stride"]
+        self.single = None if loaded.single is None else self._single
         self._loaded = loaded
         # A class does not depend on what a model without padding of its own leaves at the border.
         self._pads = self.size is None and len(loaded.output_shape) == 4
 
-    def single(self) -> "Runtime | None":
-        """The model for several threads that each compute alone; None if there is no such thing."""
-        if self._loaded.single is None:
+    def _single(self) -> "Runtime | None":
+        try:
+            loaded = self._loaded._replace(function=self._loaded.single())
+            _require_checksum(self.metadata, self.format, self.path)
+        except Exception:  # runtimes raise anything; the model that is loaded computes the same
+            logger.debug("cannot open the model again", exc_info=True)
             return None
-        loaded = self._loaded._replace(function=self._loaded.single())
         return Runtime(self.path, self.format, self.metadata, loaded)
 
     def outputs(self, x: "numpy.ndarray") -> "numpy.ndarray":
@@ -243,11 +251,16 @@ def open(path: str | os.PathLike[str]) -> Runtime:
         raise ModelFileError(
             f"damaged, or not a valid {kind.label} file ({first_line(error)})", path
         ) from error
+    _require_checksum(metadata, kind, path)
+    _require_shapes(metadata, Loaded(*loaded), path)
+    return Runtime(path, kind, metadata, Loaded(*loaded))
+
+
+def _require_checksum(metadata: dict[str, Any], kind: Format, path: pathlib.Path) -> None:
+    """Raises ModelFileError unless the file has the checksum in its metadata, if there is one."""
     stored = metadata["sha256"]
     if stored and checksum.compute(path, kind.companion, stored) != stored:
         raise ModelFileError("damaged: its content does not match its checksum", path)
-    _require_shapes(metadata, Loaded(*loaded), path)
-    return Runtime(path, kind, metadata, Loaded(*loaded))
 
 
 def _require_shapes(metadata: dict[str, Any], loaded: Loaded, path: pathlib.Path) -> None:
