@@ -103,6 +103,19 @@ def test_a_worker_builds_the_same_configuration(config):
     assert again == config and again.given == config.given
 
 
+def test_only_a_worker_prints_the_traceback_of_a_defect(monkeypatch, tmp_path, capfd):
+    def train(*arguments, **options):
+        raise RuntimeError("two\nlines")
+
+    monkeypatch.setattr("kerasdl.engine.run.train", train)
+    expected = f"defect in kerasdl: RuntimeError: two lines: {tmp_path / 'a'}"
+    assert training.perform(job("a", tmp_path)) == Outcome("RuntimeError", expected, 1)
+    assert capfd.readouterr().err == ""
+    outcome = processes.work(processes.packed(job("a", tmp_path)))
+    assert (outcome.message, outcome.warnings) == (expected, ())
+    assert 'raise RuntimeError("two' in capfd.readouterr().err
+
+
 EXTENSION = """
 import json, multiprocessing, os, pathlib, time
 if multiprocessing.parent_process() or "SUBMITIT_EXECUTOR" in os.environ:

@@ -147,8 +147,13 @@ def _score(folder):
     return f"{shown_names.score(name).label} {value}"
 
 
-def perform(job, quiet=True):
+def perform(job, quiet=True, in_worker=False):
     """Trains a run in this process, whose Keras is reset, and returns its `Outcome`.
+
+    Args:
+        job: The `Job`.
+        quiet: No progress on standard error.
+        in_worker: Whether standard error is a log, which gets the traceback of a defect.
 
     Raises:
         Stopped: A signal stopped the run.
@@ -163,7 +168,10 @@ def perform(job, quiet=True):
             raise
         return Outcome.of(error)
     except Exception as error:
-        traceback.print_exc()  # of a worker: to its log
+        if in_worker:
+            traceback.print_exc()
+        else:
+            logger.debug("%s failed", job.label, exc_info=True)
         text = f"defect in kerasdl: {type(error).__name__}: {error}: {job.folder}"
         return Outcome(type(error).__name__, " ".join(text.split()), 1)
     return Outcome()
