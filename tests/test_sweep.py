@@ -1,5 +1,6 @@
 """`kerasdl sweep`: what is planned, what a failed run does, what is written. One real sweep."""
 
+import contextlib
 import json
 import logging
 
@@ -220,6 +221,43 @@ def test_a_real_sweep_and_its_repetition(tmp_path, caplog, monkeypatch):
     assert before == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.keras")}
     document, _ = sweepfolder.publish(plan, finished, failures)
     assert all(0 <= cell["mean"]["mean_iou"] <= 1 for cell in document["cells"])
+    submitted = submissions(plan)
+    assert submitted() == []
+    assert submitted(momentum=0.5) == submitted(epochs=2) == ["skips all", "skips none"]
+    assert submitted(data="elsewhere") == ["skips all", "skips none"]
+    (photos / "images" / "train" / "00.jpg").unlink()
+    (photos / "masks" / "train" / "00.png").unlink()
+    assert submitted() == ["skips all", "skips none"]
+
+
+def submissions(plan):
+    """Function configuration keys -> labels of the runs for which a worker is started."""
+
+    class Workers(contextlib.nullcontext):
+        size, interval = 9, 0.0
+
+        def submit(self, job):
+            asked.append(job.label)
+            return job
+
+        def done(self, handle):
+            return True
+
+        def result(self, handle):
+            return training.Outcome()
+
+    asked = []
+
+    def submitted(**values):
+        jobs = [
+            training.Job(cell.label, run.changed(config, **values), folder)
+            for cell, config, folder in plan.runs
+        ]
+        asked.clear()
+        assert len(list(training.train(jobs, Workers(), quiet=True))) == len(jobs)
+        return list(asked)
+
+    return submitted
 
 
 @pytest.mark.parametrize(
