@@ -83,7 +83,7 @@ def step(batch=2, side=64, classes=10, filters=8, model="unet"):
     steps.assemble(
         network, config, evaluation.loss_of(task, config, dataset), task.metrics(dataset)
     )
-    steps.tune(network)
+    steps.tune(network, config)
     x, y = task.prepare(images, None, masks)
     network.train_on_batch(x, y)
     found = {"step": [], "batch": [], "predict": []}

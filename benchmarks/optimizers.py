@@ -56,7 +56,7 @@ def prepare(name, optimizer, ours):
     step.assemble(model, config, losses.build(config.loss))
     if not ours:
         model.compile(PLAIN[optimizer](config), losses.build(config.loss))
-    step.tune(model)
+    step.tune(model, config)
     random = numpy.random.default_rng(0)
     images = random.random((config.batch_size, *config.image_size, 3), dtype="float32")
     shape = (config.batch_size, *(config.image_size if config.task == "segmentation" else ()))

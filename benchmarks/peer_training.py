@@ -108,7 +108,7 @@ def kerasdl(job, clock, epochs):
         batches, _ = fitting.open_batches(stack, source, config, task, dataset, ALONE)
         model = fitting.build(config, task, dataset)
         step.assemble(model, config, evaluation.loss_of(task, config, dataset))
-        step.tune(model)
+        step.tune(model, config)
         order = keras.callbacks.LambdaCallback(on_epoch_begin=lambda n, _: batches.set_epoch(n))
         model.fit(
             feeding.feed(batches), epochs=epochs, shuffle=False, verbose=0,

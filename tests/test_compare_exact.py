@@ -5,7 +5,9 @@ import numpy
 import pytest
 from test_keras_defects import defect
 
-from kerasdl.tools.compare import exact
+from kerasdl.backend import tuning
+from kerasdl.runs.config import Config
+from kerasdl.tools.compare import exact, measuring
 
 BACKEND = keras.config.backend()
 
@@ -48,3 +50,15 @@ def test_keras_own_norm_has_them_too(float64):
     found = keras.ops.convert_to_numpy(layer(x, training=True))
     expected = (x - x.mean((0, 1, 2))) / numpy.sqrt(x.var((0, 1, 2)) + layer.epsilon)
     numpy.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(("jit_compile", "recorded"), [("auto", True), ("off", False)])
+def test_a_measured_training_is_recorded_only_where_a_training_is(
+    monkeypatch, jit_compile, recorded
+):
+    seen = []
+    monkeypatch.setattr(tuning, "tune", lambda model, record: seen.append(record))
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    batch = numpy.ones((1, 1), "float32"), numpy.ones((1, 1), "float32")
+    measuring._training(model, Config(momentum=0.9, jit_compile=jit_compile), "mse", [batch])
+    assert seen == [recorded]

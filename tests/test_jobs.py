@@ -103,6 +103,19 @@ def test_a_worker_builds_the_same_configuration(config):
     assert again == config and again.given == config.given
 
 
+def test_only_a_worker_prints_the_traceback_of_a_defect(monkeypatch, tmp_path, capfd):
+    def train(*arguments, **options):
+        raise RuntimeError("two\nlines")
+
+    monkeypatch.setattr("kerasdl.engine.run.train", train)
+    expected = f"defect in kerasdl: RuntimeError: two lines: {tmp_path / 'a'}"
+    assert training.perform(job("a", tmp_path)) == Outcome("RuntimeError", expected, 1)
+    assert capfd.readouterr().err == ""
+    outcome = processes.work(processes.packed(job("a", tmp_path)))
+    assert (outcome.message, outcome.warnings) == (expected, ())
+    assert 'raise RuntimeError("two' in capfd.readouterr().err
+
+
 EXTENSION = """
 import json, multiprocessing, os, pathlib, time
 if multiprocessing.parent_process() or "SUBMITIT_EXECUTOR" in os.environ:
@@ -233,19 +246,48 @@ def test_options_of_slurm(cluster):
         cluster("job_name=mine")
 
 
-def test_jobs_are_canceled_until_the_controller_says_that_there_are_none(cluster, monkeypatch):
-    answers = [(1, ""), (0, "17 RUNNING"), (1, ""), (0, "")]  # busy, one left, busy, none
+@pytest.fixture
+def controller(monkeypatch):
+    """Answers of squeue, (code, text) each, the last one forever; gives the commands seen."""
     commands = []
 
-    def run(words, **options):
-        commands.append(words[0])
-        code, text = answers.pop(0) if words[0] == "squeue" else (0, "")
-        return subprocess.CompletedProcess(words, code, text)
+    def script(*answers):
+        answers = list(answers)
 
-    monkeypatch.setattr("subprocess.run", run)
-    monkeypatch.setattr("time.sleep", lambda seconds: None)
+        def run(words, **options):
+            commands.append(words[0])
+            if words[0] == "scancel":
+                return subprocess.CompletedProcess(words, 0, "", "")
+            code, text = answers.pop(0) if len(answers) > 1 else answers[0]
+            return subprocess.CompletedProcess(words, code, text, "Unable to\ncontact" * code)
+
+        monkeypatch.setattr("subprocess.run", run)
+        monkeypatch.setattr("time.sleep", lambda seconds: None)
+        return commands
+
+    return script
+
+
+def test_jobs_are_canceled_until_the_controller_says_that_there_are_none(
+    cluster, controller, caplog
+):
+    commands = controller((1, ""), (0, "17 RUNNING\n"), (1, ""), (0, ""))
     assert cluster()._cancel("--name=x") is True
-    assert commands == ["scancel"] + ["squeue"] * 4
+    assert commands == ["scancel", "squeue"] * 4 and caplog.text == ""
+
+
+def test_a_controller_that_does_not_answer_is_not_waited_for(cluster, controller, caplog):
+    commands = controller((0, "17 RUNNING\n"), (1, ""))
+    assert cluster()._cancel("--name=x") is True
+    assert len(commands) == 2 * (1 + 10)
+    (line,) = caplog.messages
+    assert "may still run (squeue failed: Unable to contact)" in line and "--name=x" in line
+
+
+def test_jobs_that_do_not_end_are_told(cluster, controller, caplog):
+    commands = controller((0, "17 RUNNING\n18 PENDING\n"))
+    assert cluster()._cancel("--name=x") is True
+    assert len(commands) == 2 * 600 and "(2 left after 600 s)" in caplog.text
 
 
 @pytest.mark.process

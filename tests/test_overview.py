@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import types
 
 import click.testing
 import pytest
@@ -115,8 +116,8 @@ def test_the_table_is_one_line_per_run_in_a_file_and_keeps_every_column_when_nar
     assert "finished" in stream.getvalue()
 
 
-def invoke(*words):
-    return click.testing.CliRunner().invoke(command.runs_group, words)
+def invoke(*words, **options):
+    return click.testing.CliRunner().invoke(command.runs_group, words, **options)
 
 
 def test_clean_removes_the_weights_of_finished_runs_only_and_asks(tmp_path):
@@ -137,6 +138,19 @@ def test_clean_removes_the_weights_of_finished_runs_only_and_asks(tmp_path):
         assert folder.status == "finished"
     with pytest.raises(ConfigError, match="no epochs can be added"):
         runfolder.compare_config(tmp_path / "done", configuration.changed(config, epochs=7))
+
+
+@pytest.mark.parametrize(("answer", "left"), [("n", 2), ("", 2), ("y", 0)])
+def test_clean_removes_only_what_the_user_agreed_to(tmp_path, monkeypatch, answer, left):
+    made(tmp_path / "done", {"mean_iou": 0.25})
+    terminal_input = types.SimpleNamespace(isatty=lambda: True)
+    monkeypatch.setattr(command, "sys", types.SimpleNamespace(stdin=terminal_input))
+    output = invoke("clean", str(tmp_path), input=answer + "\n").output
+    run, question, *removed = output.splitlines()
+    assert run == str(tmp_path / "done")
+    assert question.startswith("Remove the checkpoints of 1 finished run (2.0 kB)? [y/N]: ")
+    assert bool(removed) == (answer == "y")
+    assert len(list(tmp_path.rglob(names.STATE_MODEL))) == left
 
 
 def test_words_of_the_command(tmp_path):

@@ -117,12 +117,12 @@ def test_a_run_that_has_begun_keeps_its_precision(settings, tmp_path, monkeypatc
     folder = tmp_path / "run"
     folder.mkdir()
     auto = configuration.Config(**{"precision": "auto"})
-    assert run.decided_precision(auto, BACKEND, folder) == "float32"
+    assert run.as_stored(auto, BACKEND, folder).precision == "float32"
     (folder / "config.toml").write_text('precision = "mixed_bfloat16"\n')
-    assert run.decided_precision(auto, BACKEND, folder) == "mixed_bfloat16"
-    assert run.decided_precision(auto, BACKEND, folder, overwrite=True) == "float32"
+    assert run.as_stored(auto, BACKEND, folder).precision == "mixed_bfloat16"
+    assert run.as_stored(auto, BACKEND, folder, overwrite=True).precision == "float32"
     # A precision by name is what it says; `claim` then refuses the folder.
-    assert run.decided_precision(configuration.Config(**{}), BACKEND, folder) == "float32"
+    assert run.as_stored(configuration.Config(**{}), BACKEND, folder).precision == "float32"
 
 
 def test_a_run_that_has_begun_keeps_its_backend(settings, tmp_path, monkeypatch):

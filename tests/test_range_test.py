@@ -1,8 +1,12 @@
 """The learning rate range test: the suggestion on curves known by formula, weights restored."""
 
+import json
+
 import keras
 import numpy
+import PIL.Image
 import pytest
+from test_cli import kerasdl  # noqa: F401
 
 from kerasdl.core.errors import ConfigError, TrainingFailed
 from kerasdl.engine import range_test
@@ -69,3 +73,20 @@ def test_wrong_limits_and_a_loss_that_is_never_finite():
         range_test.run(None, None, 0.1, 1.0, 9)
     with pytest.raises(TrainingFailed, match="not finite from learning rate 0.1"):
         range_test.found([0.1], [1.0])
+
+
+def test_the_command_writes_its_plot_where_told(kerasdl, tmp_path):  # noqa: F811
+    words = ["lr-find", "segmentation", "--image-size", "8", "--batch-size", "4"]
+    for assignment in ("train_size=4", "model_args.filters=1", "model_args.depth=1"):
+        words += ["--set", assignment]
+    code, out, _ = kerasdl(
+        *words, "--low", "1e-5", "--high", "1e-3", "--steps", "11", "--out", "a.png", "--json"
+    )
+    document = json.loads(out)
+    assert code == 0 and document["plot"] == "a.png"
+    # 11 steps over two decades: every fifth one is a decade later.
+    assert document["rates"][::5] == pytest.approx([1e-5, 1e-4, 1e-3])
+    assert len(document["losses"]) == len(document["smoothed"]) == 11
+    assert document["lowest"] in document["rates"]
+    with PIL.Image.open(tmp_path / "a.png") as plot:
+        assert plot.format == "PNG" and numpy.ptp(numpy.asarray(plot.convert("L"))) > 100

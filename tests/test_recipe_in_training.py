@@ -131,8 +131,9 @@ def test_the_optimizer_and_the_loss_have_every_unusual_key(seen):
 
 def test_the_optimizer_of_a_sequential_model_has_its_variables_after_tuning():
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
-    fitting.step.assemble(model, kerasdl.Config(momentum=0.9), "mse")
-    fitting.step.tune(model)
+    config = kerasdl.Config(momentum=0.9)
+    fitting.step.assemble(model, config, "mse")
+    fitting.step.tune(model, config)
     assert [tuple(each.shape) for each in model.optimizer.momentums] == [(3, 2), (2,)]
 
 

@@ -1,9 +1,11 @@
 """`kerasdl sweep`: what is planned, what a failed run does, what is written. One real sweep."""
 
+import contextlib
 import json
 import logging
 
 import pytest
+from data_fixtures import mask_folder
 from report_fixtures import run_folder
 from test_cli import assert_one_error_line, kerasdl  # noqa: F401
 from test_report_pages import check_page
@@ -197,9 +199,11 @@ def test_dry_run_lists_the_folders(kerasdl):  # noqa: F811
     assert code == 0 and json.loads(out) == listed
 
 
-def test_a_real_sweep_and_its_repetition(tmp_path, caplog):
-    tiny = {"train_size": 16, "validation_size": 4, "test_size": 4, "batch_size": 8, "epochs": 1}
-    plan = planned("skips=all,none", out=tmp_path, **tiny)
+def test_a_real_sweep_and_its_repetition(tmp_path, caplog, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    photos = mask_folder(tmp_path / "photos", 4, splits=("train", "val", "test"))
+    tiny = {"batch_size": 4, "epochs": 1, "data": "photos", "precision": "auto"}
+    plan = planned("skips=all,none", out=tmp_path / "out", **tiny)
     with caplog.at_level(logging.INFO, "kerasdl"):
         finished, failures = sweep.train(plan, quiet=True)
         assert failures == [] and [cell.label for cell, _ in finished] == [
@@ -209,10 +213,51 @@ def test_a_real_sweep_and_its_repetition(tmp_path, caplog):
         before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.keras")}
         caplog.clear()
         assert sweep.train(plan) == (finished, failures)
+        for data in ("photos", str(photos)):
+            again = planned("skips=all,none", out=tmp_path / "out", **{**tiny, "data": data})
+            assert [folder for _, _, folder in again.runs] == [folder for _, folder in finished]
+            assert sweep.train(again)[1] == []
     assert len(before) >= 2 and caplog.text == ""
     assert before == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.keras")}
     document, _ = sweepfolder.publish(plan, finished, failures)
     assert all(0 <= cell["mean"]["mean_iou"] <= 1 for cell in document["cells"])
+    submitted = submissions(plan)
+    assert submitted() == []
+    assert submitted(momentum=0.5) == submitted(epochs=2) == ["skips all", "skips none"]
+    assert submitted(data="elsewhere") == ["skips all", "skips none"]
+    (photos / "images" / "train" / "00.jpg").unlink()
+    (photos / "masks" / "train" / "00.png").unlink()
+    assert submitted() == ["skips all", "skips none"]
+
+
+def submissions(plan):
+    """Function configuration keys -> labels of the runs for which a worker is started."""
+
+    class Workers(contextlib.nullcontext):
+        size, interval = 9, 0.0
+
+        def submit(self, job):
+            asked.append(job.label)
+            return job
+
+        def done(self, handle):
+            return True
+
+        def result(self, handle):
+            return training.Outcome()
+
+    asked = []
+
+    def submitted(**values):
+        jobs = [
+            training.Job(cell.label, run.changed(config, **values), folder)
+            for cell, config, folder in plan.runs
+        ]
+        asked.clear()
+        assert len(list(training.train(jobs, Workers(), quiet=True))) == len(jobs)
+        return list(asked)
+
+    return submitted
 
 
 @pytest.mark.parametrize(

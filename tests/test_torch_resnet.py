@@ -16,7 +16,7 @@ from kerasdl.models import imagenet, resnet, torch_resnet
 from kerasdl.runs import runfolder
 
 torch = pytest.importorskip("torch")
-from torch_fixtures import random_resnet18  # noqa: E402
+from torch_fixtures import published_resnet18, random_resnet18  # noqa: E402
 
 WIDTHS, CLASSES = (64, 8, 16, 8), 10
 
@@ -100,6 +100,24 @@ def start(checkpoint, tmp_path, model, outputs, channels=3, **options):
     with runfolder.acquire(tmp_path / "run", config) as folder:
         transfer.start(built, config, folder)
     return built, json.loads((tmp_path / "run" / "init_weights.json").read_text())
+
+
+@pytest.mark.parametrize("library", ["torchvision", "timm"])
+def test_networks_of_the_libraries_give_the_same_outputs_here(library, tmp_path, monkeypatch):
+    """From their file to the outputs, at full width; their images are padded with black."""
+    theirs = published_resnet18(library, CLASSES)
+    monkeypatch.setattr(resnet, "STAGE_FILTERS", (64, 128, 256, 512))
+    torch.save(theirs.state_dict(), tmp_path / "a.pth")
+    model, record = start(tmp_path / "a.pth", tmp_path, "resnet18", CLASSES, stem="imagenet")
+    assert record["head"] is True and len(record["layers"]) == 40
+    x = images_of((32, 32))
+    padded = numpy.pad(x, ((0, 0), (3, 3), (3, 3), (0, 0)))
+    normalized = torch.from_numpy((padded - imagenet.MEAN) / imagenet.DEVIATION)
+    theirs.conv1.padding = (0, 0)
+    with torch.no_grad():
+        expected = theirs(normalized.permute(0, 3, 1, 2)).numpy()
+    assert numpy.ptp(expected, axis=0).min() > 0.01  # the images are told apart
+    numpy.testing.assert_allclose(model.predict_on_batch(x), expected, rtol=1e-3, atol=1e-3)
 
 
 def test_the_head_is_taken_with_as_many_classes(checkpoint, network, tmp_path, caplog):

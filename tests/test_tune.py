@@ -114,6 +114,13 @@ def test_combinations_that_do_not_fit_are_left_out_and_options_follow_their_mode
     assert plan.trials == 3 and plan.every[-1] == {"model": "fcn32"}
 
 
+def test_options_of_a_model_are_searched_by_their_full_name_too():
+    plan = planned("model_args.filters=8,16,32")
+    assert plan.every == [{"model_args.filters": filters} for filters in (8, 16, 32)]
+    made = [plan.config(settings)[1].model_args for settings in plan.every]
+    assert made == [{"filters": filters, "depth": 2} for filters in (8, 16, 32)]
+
+
 class Trained(list):
     """Stands for `run.train`: a course of val_mean_iou that depends on the learning rate only."""
 

@@ -1,6 +1,11 @@
 """ResNet-18 in plain PyTorch, with the parameter names that torchvision and timm publish."""
 
+import sys
+
+import pytest
 import torch
+
+DECLARED = []  # operators exist as long as their library
 
 
 class BasicBlock(torch.nn.Module):
@@ -50,9 +55,37 @@ class ResNet18(torch.nn.Module):
 
 
 def random_resnet18(widths, classes):
+    """See `randomized`."""
+    return randomized(ResNet18(widths, classes))
+
+
+def published_resnet18(library, classes):
+    """ResNet-18 of "torchvision" or "timm", see `randomized`; skips where that is missing."""
+    _import_torchvision()
+    pytest.importorskip(library)
+    if library == "torchvision":
+        return randomized(sys.modules[library].models.resnet18(num_classes=classes))
+    return randomized(sys.modules[library].create_model("resnet18", num_classes=classes))
+
+
+def _import_torchvision():
+    """Its package index build cannot load its operators beside torch's CPU build.
+
+    It then fails to describe them. No network calls one, so that declarations are enough.
+    """
+    try:
+        pytest.importorskip("torchvision")
+    except RuntimeError:
+        operators = torch.library.Library("torchvision", "DEF")
+        for name in ("nms", "qnms"):
+            operators.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        DECLARED.append(operators)
+        import torchvision  # noqa: F401
+
+
+def randomized(network):
     """In evaluation mode, with weights and statistics that all differ from each other."""
     generator = torch.Generator().manual_seed(3)
-    network = ResNet18(widths, classes).eval()
     for name, value in network.state_dict().items():
         if value.ndim > 1:  # He: the signal keeps its size
             spread = (2 / value[0].numel()) ** 0.5
@@ -60,4 +93,4 @@ def random_resnet18(widths, classes):
         elif value.ndim == 1:
             low = 0.5 if name.endswith(("weight", "var")) else -0.5
             value.copy_(low + torch.rand(value.shape, generator=generator))
-    return network
+    return network.eval()

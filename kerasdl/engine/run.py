@@ -106,8 +106,7 @@ def train(
     trackers.require(config.log)
     with distribution.start(config.distribute, engine) as group:
         # Not earlier: once JAX has listed its GPUs it cannot join other hosts.
-        config = changed(config, data=data.absolute(config.data))
-        config = changed(config, precision=decided_precision(config, engine, path, overwrite))
+        config = as_stored(config, engine, path, overwrite)
         quiet = quiet or not group.is_main
         return Run(_train(group, config, path, engine, overwrite, allow_data_change, quiet, watch))
 
@@ -211,10 +210,13 @@ def wanted_backend(config: Config, folder: str | os.PathLike[str], overwrite: bo
     return name
 
 
-def decided_precision(
+def as_stored(
     config: Config, engine: str, folder: str | os.PathLike[str], overwrite: bool = False
-) -> str:
-    """The precision to train in; "auto" stays what it was when the run in the folder began.
+) -> Config:
+    """The configuration with the absolute path of its data and the precision that "auto" means.
+
+    So the run folder stores it, and so it is compared with one. "auto" stays what it was when the
+    run in the folder began.
 
     Raises:
         ConfigError: The backend `engine` cannot compute in that precision here.
@@ -222,7 +224,8 @@ def decided_precision(
     wanted = config.precision
     if wanted == "auto" and not overwrite and (pathlib.Path(folder) / names.CONFIG).exists():
         wanted = reader.Run(folder).config.precision
-    return precision.resolve(wanted, engine)
+    path = data.absolute(config.data)
+    return changed(config, data=path, precision=precision.resolve(wanted, engine))
 
 
 def evaluate(

@@ -29,16 +29,16 @@ def assemble(model, config, loss, metrics=None, learning_rate=None) -> None:
     )
 
 
-def tune(model, config=None) -> None:
+def tune(model, config) -> None:
     """Builds the optimizer's variables, if not built yet, and tunes layers and step.
 
     Args:
         model: The compiled model.
-        config: Configuration of a training, which says whether its step may be recorded.
+        config: Its configuration, which says whether its step may be recorded.
     """
     if not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
-    own_code = config is not None and (config.jit_compile == "off" or config.extensions)
+    own_code = config.jit_compile == "off" or config.extensions
     tuning.tune(model, record=not own_code)
 
 

@@ -147,7 +147,8 @@ def acquire(
             _clear(path)
         compare_config(path, config)
         data = {"fingerprint": fingerprint, "samples": dict(num_samples or {})}
-        _compare_data(path, data, allow_data_change)
+        if not allow_data_change:
+            compare_data(path, **data)
         folder = RunFolder(path, config, lock)
         for name, text in (
             (names.DATA, json.dumps(data, indent=1) + "\n"),
@@ -293,14 +294,20 @@ def _require_weights(path):
         )
 
 
-def _compare_data(path, data, allow_change):
-    """Raises DataError if a run that has finished epochs was started with other data."""
+def compare_data(path, fingerprint, samples):
+    """Raises DataError if a run that has finished epochs was started with other data.
+
+    Args:
+        path: The run folder.
+        fingerprint, samples: As `fingerprint` and `num_samples` of `acquire`.
+    """
+    path = pathlib.Path(path)
     try:
         stored = json.loads(_read_text(path / names.DATA) or "")
-        same, before = stored["fingerprint"] == data["fingerprint"], dict(stored["samples"])
+        same, before = stored["fingerprint"] == fingerprint, dict(stored["samples"])
     except (ValueError, KeyError, TypeError, RecursionError):
         same, before = False, None
-    if same or allow_change or not committed(path / names.CHECKPOINTS):
+    if same or not committed(path / names.CHECKPOINTS):
         return
     if before is None:
         raise DataError(
@@ -308,9 +315,8 @@ def _compare_data(path, data, allow_change):
             path / names.DATA,
             "if the data are the same: --allow-data-change, else start over with --overwrite",
         )
-    after = data["samples"]
     counts = ", ".join(
-        f"{name} {before.get(name, 0)} -> {after.get(name, 0)}" for name in {**before, **after}
+        f"{name} {before.get(name, 0)} -> {samples.get(name, 0)}" for name in {**before, **samples}
     )
     raise DataError(
         f"the data changed since this run was started{f', samples: {counts}' if counts else ''}",

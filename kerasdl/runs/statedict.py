@@ -204,12 +204,12 @@ def _collect(kind: str, stack: list[Any], items: list[Any]) -> None:
         stack[-1].extend(items)
 
 
-def _key(value: Any) -> str | int:
-    """A key of a dict. Hashing nested tuples could take forever."""
-    if type(value) not in (str, int):
-        raise ValueError(f"a key is a {type(value).__name__}")
-    key: str | int = value
-    return key
+def _key(value: Any) -> Any:
+    """A key of a dict: a text, or a stand-in for any other key, because no array has one.
+
+    Hashing nested tuples could take forever.
+    """
+    return value if type(value) is str else object()
 
 
 def _named(argument: str) -> _Name:

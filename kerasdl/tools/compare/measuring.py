@@ -121,7 +121,7 @@ def _outputs(model, task, dataset, loss, batches):
 def _training(model, config, loss, batches):
     """A short training from the model's weights, with its first step in detail."""
     step.assemble(model, config, loss)
-    step.tune(model)
+    step.tune(model, config)
     losses, seconds, arrays = [], [], {}
     for number, (x, y) in enumerate(batches):
         # Keras would return the mean over all batches so far.

@@ -40,7 +40,7 @@ def trial(name):
     before = numpy.asarray(model.predict_on_batch(x))
     config = configuration.Config(**{"task": "segmentation"})
     step.assemble(model, config, losses.build("crossentropy"))
-    step.tune(model)
+    step.tune(model, config)
     loss = float(model.train_on_batch(x, y))
     after = numpy.asarray(model.predict_on_batch(x))
     environment = backend.environment()

@@ -108,7 +108,7 @@ def work(job):
     warnings = _Lines(logging.WARNING)
     logger.addHandler(warnings)
     try:
-        outcome = perform(unpacked(job))
+        outcome = perform(unpacked(job), in_worker=True)
     except KerasdlError as error:
         outcome = Outcome.of(error)
     finally:

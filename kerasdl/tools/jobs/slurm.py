@@ -23,6 +23,7 @@ from kerasdl.tools.jobs.training import WorkerDied
 MINUTES = 240  # time limit of a job, if not set
 REQUEUES = 20  # after as many time limits a job has failed
 GRACE = 600  # seconds; SLURM ends or requeues a job that it has sent SIGTERM long before
+QUEUE_FAILURES = 10  # of squeue in a row, after which jobs are no longer waited for
 
 logger = logging.getLogger("kerasdl")
 
@@ -111,15 +112,26 @@ class Cluster:
 
     def _cancel(self, which):
         """Cancels jobs of this user and waits for their end; whether there were any."""
-        mine, found = f"--user={os.getuid()}", False
-        subprocess.run(["scancel", mine, which], check=False)
+        mine, found, left, failed = f"--user={os.getuid()}", False, [], 0
+        queue = ["squeue", "--noheader", mine, which]
         for _ in range(int(GRACE / self.interval)):
-            queue = ["squeue", "--noheader", mine, which]
+            # Each time: the controller may have been busy, or a job requeued at its time limit.
+            subprocess.run(["scancel", mine, which], capture_output=True, check=False)
             answer = subprocess.run(queue, capture_output=True, text=True, check=False)
-            if answer.returncode == 0 and not answer.stdout.strip():
-                break  # a busy controller answers with an error
-            found = found or answer.returncode == 0
+            if answer.returncode == 0:
+                failed, left = 0, answer.stdout.splitlines()
+                found = found or bool(left)
+                if not left:
+                    return found
+            else:
+                failed += 1
+                if failed == QUEUE_FAILURES:
+                    reason = "squeue failed: " + " ".join(answer.stderr.split())
+                    break
             time.sleep(self.interval)
+        else:
+            reason = f"{len(left)} left after {GRACE} s"
+        logger.warning("canceled jobs may still run (%s); see squeue %s %s", reason, mine, which)
         return found
 
 

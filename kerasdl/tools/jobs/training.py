@@ -147,8 +147,13 @@ def _score(folder):
     return f"{shown_names.score(name).label} {value}"
 
 
-def perform(job, quiet=True):
+def perform(job, quiet=True, in_worker=False):
     """Trains a run in this process, whose Keras is reset, and returns its `Outcome`.
+
+    Args:
+        job: The `Job`.
+        quiet: No progress on standard error.
+        in_worker: Whether standard error is a log, which gets the traceback of a defect.
 
     Raises:
         Stopped: A signal stopped the run.
@@ -163,7 +168,10 @@ def perform(job, quiet=True):
             raise
         return Outcome.of(error)
     except Exception as error:
-        traceback.print_exc()  # of a worker: to its log
+        if in_worker:
+            traceback.print_exc()
+        else:
+            logger.debug("%s failed", job.label, exc_info=True)
         text = f"defect in kerasdl: {type(error).__name__}: {error}: {job.folder}"
         return Outcome(type(error).__name__, " ".join(text.split()), 1)
     return Outcome()
@@ -204,9 +212,25 @@ def _together(jobs, workers, quiet):
 
 
 def _is_finished(job):
-    """Whether a run has its scores and no epoch is left: no worker need start for it."""
-    status = runfolder.training_status(job.folder / names.CHECKPOINTS, job.config.epochs)
-    return Run(job.folder).finished and status == "finished"
+    """Whether a worker would only find that the run of this configuration and data is finished."""
+    if not (Run(job.folder).finished and runfolder.committed(job.folder / names.CHECKPOINTS)):
+        return False
+    if job.config.log:
+        return False  # a tracker may lack its results
+    from kerasdl.engine import datasets, planning, run
+    from kerasdl.runs import restore
+
+    try:
+        with _silent(True):
+            engine = run.chosen_backend(job.config, job.folder)
+            config = run.as_stored(job.config, engine, job.folder)
+            dataset = datasets.load(config)
+            config, _ = planning.settle(config, dataset, engine, job.folder)
+        runfolder.compare_config(job.folder, config)
+        runfolder.compare_data(job.folder, dataset.fingerprint, {})
+        return restore.complete(runfolder.ReadOnlyRunFolder(job.folder, config))
+    except Exception:  # whatever it is, the worker reports it
+        return False
 
 
 def _wait(running, workers, stop, console):

@@ -7,7 +7,9 @@ import itertools
 import logging
 import pathlib
 
+from kerasdl import backend
 from kerasdl.core.errors import ConfigError
+from kerasdl.engine import run
 from kerasdl.runs import config as configuration
 from kerasdl.runs import runfolder
 from kerasdl.tools.jobs import training
@@ -66,8 +68,9 @@ def plan(common, assignments, num_seeds, out=None):
     for seed, cell in itertools.product(seeds, cells):
         config = configuration.Config(**{**cell.values, "seed": seed})
         runs.append((cell, config, out / cell.name / f"seed-{seed}"))
+    engine = backend.choose(base.backend, base.deterministic)
     for _, config, folder in runs:
-        runfolder.compare_config(folder, config)
+        runfolder.compare_config(folder, run.as_stored(config, engine, folder))
     combine.check([config for _, config, _ in runs])
     return Plan(base.task, out, seeds, cells, tuple(runs))
 
