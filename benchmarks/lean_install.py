@@ -21,6 +21,8 @@ import tempfile
 import time
 import venv
 
+import checkout
+
 import kerasdl
 from kerasdl.backend import machine
 
@@ -136,8 +138,9 @@ def main():
     parser.add_argument("--work", type=pathlib.Path, help="default: a temporary folder")
     arguments = parser.parse_args()
     print("python benchmarks/lean_install.py", *sys.argv[1:])
-    print(f"{time.strftime('%Y-%m-%d')}, kerasdl {kerasdl.__version__}, "
-          f"Python {platform.python_version()}, {machine.description()}", flush=True)  # fmt: skip
+    print(f"{time.strftime('%Y-%m-%d')}, commit {checkout.commit()}, "
+          f"kerasdl {kerasdl.__version__}, Python {platform.python_version()}, "
+          f"{machine.description()}", flush=True)  # fmt: skip
     wrong = 0
     with tempfile.TemporaryDirectory() as temporary:
         work = arguments.work or pathlib.Path(temporary)
