@@ -7,18 +7,24 @@ versions of constraints.txt, asserts that no other backend came with it, and run
 The data are tiny. For `onnx` there is neither Keras nor a backend; it predicts with the files
 classification.onnx, segmentation.onnx and colorization.onnx in the folder of models, which
 `kerasdl export` made elsewhere.
-Prints one line per command with its exit code and seconds; exits 1 if any differs from what is
-expected.
+Prints its own command, date, versions and machine, then one line per command with its exit code
+and seconds; exits 1 if any differs from what is expected.
 """
 
 import argparse
 import os
 import pathlib
+import platform
 import subprocess
 import sys
 import tempfile
 import time
 import venv
+
+import checkout
+
+import kerasdl
+from kerasdl.backend import machine
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 BACKENDS = ("tensorflow", "jax", "torch")
@@ -131,6 +137,10 @@ def main():
     parser.add_argument("--models", type=pathlib.Path, help="exported files, for onnx")
     parser.add_argument("--work", type=pathlib.Path, help="default: a temporary folder")
     arguments = parser.parse_args()
+    print("python benchmarks/lean_install.py", *sys.argv[1:])
+    print(f"{time.strftime('%Y-%m-%d')}, commit {checkout.commit()}, "
+          f"kerasdl {kerasdl.__version__}, Python {platform.python_version()}, "
+          f"{machine.description()}", flush=True)  # fmt: skip
     wrong = 0
     with tempfile.TemporaryDirectory() as temporary:
         work = arguments.work or pathlib.Path(temporary)

@@ -24,12 +24,12 @@ import pathlib
 import platform
 import resource
 import signal
-import subprocess
 import sys
 import tempfile
 import time
 import traceback
 
+import checkout
 import pytest
 from mutation_operators import Mutation, mutations, sample
 from mutation_set import AUDIT, SAMPLED, SLOW
@@ -270,14 +270,12 @@ def summary(planned, done):
     before = [json.loads(line) for line in RESULTS.open()]
     missed = {row["mutation"] for row in before if row["status"] == "survived"}
     since = sum(row["status"] == "noticed" and row["mutation"] in missed for row in rows)
-    commit = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True
-    ).stdout.strip()
     lines = [
         "# Mutations that no test notices",
         "",
         f"`KERAS_BACKEND={os.environ.get('KERAS_BACKEND')} python benchmarks/mutation.py`, "
-        f"commit {commit}, {platform.machine()}, Python {platform.python_version()}, one thread.",
+        f"commit {checkout.commit()}, {platform.machine()}, Python {platform.python_version()}, "
+        "one thread.",
         f"{ran} mutations ran in {sum(row['cpu_seconds'] or 0 for row in rows) / 60:.0f} minutes "
         f"of processor time; **{counts['survived']} survived "
         f"({counts['survived'] / max(ran, 1):.1%})**. {since} more survived in an earlier run and "

@@ -29,6 +29,7 @@ import sys
 import tempfile
 import time
 
+import checkout
 import peer_data
 
 from kerasdl.backend import machine
@@ -232,7 +233,8 @@ def markdown(document):
     parts = [f"# Beside peers\n\n{document['machine']}\n"]
     for kind, found in document["results"].items():
         runs = [
-            f"`{run['command']}`, {run['when']}, load {run['load']:.1f} at the end.\n"
+            f"`{run['command']}`, {run['when']}, commit {run['commit']}, "
+            f"load {run['load']:.1f} at the end.\n"
             for run in found["runs"]
         ]
         parts += [f"## {kind.capitalize()}\n", *runs]
@@ -250,7 +252,8 @@ def spread(found, digits=1):
 
 
 def subject(row):
-    return [row["model"], row["precision"], f"{row['peer']} on {row['backend']}"]
+    note = f", {row['note']}" if "note" in row else ""  # of rows older than the code
+    return [row["model"], row["precision"], f"{row['peer']} on {row['backend']}{note}"]
 
 
 def measured_or(row, texts):
@@ -317,7 +320,12 @@ def main():
     words = " ".join(["python", "benchmarks/peers.py", *sys.argv[1:]])
     found["runs"] = [run for run in found["runs"] if run["command"] != words]
     found["runs"].append(
-        {"command": words, "when": time.strftime("%Y-%m-%d"), "load": os.getloadavg()[0]}
+        {
+            "command": words,
+            "when": time.strftime("%Y-%m-%d"),
+            "commit": checkout.commit(),
+            "load": os.getloadavg()[0],
+        }
     )
     options.out.write_text(json.dumps(document, indent=1) + "\n")
     options.out.with_suffix(".md").write_text(markdown(document))

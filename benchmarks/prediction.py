@@ -23,6 +23,7 @@ import sys
 import tempfile
 import time
 
+import checkout
 import numpy
 import PIL.Image
 
@@ -327,6 +328,7 @@ def main():
                 "command": f"python benchmarks/prediction.py {arguments.kind}",
                 **({} if is_memory else {"turns": int(arguments.turns)}),
                 "machine": f"{machine.cpu_name()}, {machine.num_cores()} cores",
+                "commit": checkout.commit(),
                 "load": os.getloadavg()[0],
                 **measured(arguments.backend, work, arguments.kind, *case),
             }

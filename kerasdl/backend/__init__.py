@@ -114,7 +114,7 @@ def _ignore_keras_json():
 def jax_flags(cpu_only, deterministic=True):
     """Flags for XLA on this kind of device; an unknown one would end the process."""
     if cpu_only:
-        # YNNPACK's convolutions take up to five times as long as Eigen's.
+        # YNNPACK's convolutions take up to 5.7 times as long as Eigen's (docs/upstream.md, 19).
         jaxlib = tuple(map(int, importlib.metadata.version("jaxlib").split(".")[:2]))
         known = JAXLIB_WITH_YNNPACK[0] <= jaxlib < JAXLIB_WITH_YNNPACK[1]
         return "--xla_cpu_experimental_ynn_fusion_type=-individual_convolution" if known else ""

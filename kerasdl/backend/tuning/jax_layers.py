@@ -113,7 +113,7 @@ def max_pooling(layer, call):
     """`MaxPooling2D.call` whose gradient is a choice between the pixels of each window.
 
     Each window passes its gradient to its first largest pixel. XLA on CPU does the same with
-    reductions over pairs of values and indices, 25 times as long for 2x2 windows. A window whose
+    reductions over pairs of values and indices, which take several times as long. A window whose
     maximum is NaN passes no gradient, and there is no forward mode (`jax.jvp`).
     """
     import jax
