@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 
+import checkout
 import growth_work
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -121,9 +122,12 @@ def draw(rows, path):
         sizes = next(row["sizes"] for row in rows if row["axis"] == axis)
         panel.plot(sizes, [low * size / sizes[0] for size in sizes], color="0.7", linewidth=0.8)
         panel.set_ylim(low, high)
+        panel.set_xticks(sizes, [f"{size:,}" for size in sizes])
+        panel.set_xticks([], minor=True)
+        panel.tick_params(labelsize=8)
         panel.set_title(axis.replace("_", " "), fontsize=9)
         panel.legend(fontsize=6)
-    figure.supylabel("seconds of the processor", fontsize=9)
+    figure.supylabel("CPU seconds", fontsize=9)
     figure.savefig(path)
 
 
@@ -146,9 +150,13 @@ def main():
         print(markdown(found), flush=True)
         machine = {"system": f"{platform.system()} {platform.machine()}", "cores": os.cpu_count(),
                    "python": platform.python_version(), "load": os.getloadavg()[0]}  # fmt: skip
+        for row in found:
+            row["commit"] = checkout.commit()
         document = {"command": "python benchmarks/growth.py", "machine": machine, "rows": rows}
         known.write_text(json.dumps(document, indent=1) + "\n")
-        arguments.out.with_suffix(".md").write_text(markdown(rows))
+        heading = f"`{document['command']}`, one thread of {machine['system']}, Python"
+        heading = f"{heading} {machine['python']}\n\n"
+        arguments.out.with_suffix(".md").write_text(heading + markdown(rows))
         draw(rows, arguments.figure)
 
 
