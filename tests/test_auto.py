@@ -28,7 +28,9 @@ def test_camvid_on_processors():
     assert found["warmup_epochs"] == pytest.approx(5.4)
     # The average looks back over 5 % of 27 * 23 = 621 steps: 1 - 1 / 31.05.
     assert found["ema_decay"] == pytest.approx(0.9678, abs=1e-4)
-    assert (found["loss"], found["class_weights"]) == ("crossentropy+dice", "auto")
+    # In the Dice part each class counts equally; another loss is weighted.
+    assert found["loss"] == "crossentropy+dice" and "class_weights" not in found
+    assert decided((367, 360, 480, 11, 60.0), loss="crossentropy")["class_weights"] == "auto"
     assert (found["learning_rate"], found["monitor"]) == (0.2, "val_mean_iou")
 
 
@@ -47,6 +49,7 @@ def test_few_images_get_several_passes_per_epoch():
     found = decided((20, 64, 64, 2, 3.0))
     # Batches of 16, 2 steps per pass; at most 60 epochs make up 600 steps: 10 each.
     assert (found["batch_size"], found["steps_per_epoch"], found["epochs"]) == (16, 10, 60)
+    found = decided((20, 64, 64, 2, 3.0), loss="crossentropy")
     assert "class_weights" not in found  # 3 times as many pixels is no imbalance
     assert found["image_size"] == [64, 64]
 
@@ -141,6 +144,31 @@ def test_large_data_get_epochs_of_less_than_a_pass():
     assert (found["epochs"], found["steps_per_epoch"], found["batch_size"]) == (8, 2385, 16)
 
 
+def test_batches_become_smaller_where_too_few_steps_fit():
+    # At 4 s a step (570 / 8 - 2) / 4 = 17, 8 epochs: 136 of the 300 that are half of what is usual.
+    # 136 / 300 of 16 is 7, the power of two below it 4, but batches have 8 images at least.
+    found, sizes = within(600, 4.0, image_size=[96, 128])
+    assert found["batch_size"] == 8 and sizes == [(96, 128)] * 2
+    # Where half of the steps fit nothing changes: 570 / (23 * 1.5 + 2) = 15.6 epochs of 23.
+    found, sizes = within(600, 1.5, image_size=[96, 128])
+    assert found["batch_size"] == 16 and len(sizes) == 1
+    # A classifier of 50,000 images with 0.6 s a step at 96x128, 0.2 s at 64x64:
+    facts = auto.Facts(50_000, 64, 64, 10)
+    given = {"task": "classification", "model": "resnet18", "image_size": [64, 64]}
+    # 60 - 30 s are left for 8 epochs of (30 / 8 - 2) / 0.2 = 8 steps, 64 of 200: 128 * 0.32 = 41.
+    found = within(60, 0.6, facts, **given)[0]
+    assert found["batch_size"] == 32
+
+
+def test_few_passes_over_the_data_need_no_augmentation():
+    # 27 epochs are 27 passes; 8 epochs of 100 steps of 16 images of 2000 are 6.4.
+    assert "augment" not in decided((367, 360, 480, 11, 60.0))
+    found = decided((2000, 64, 64, 5), epochs=8, steps_per_epoch=100)
+    assert found["augment"] == "none" and "test_time_flip" not in found
+    found = decided((2000, 64, 64, 5), epochs=8, steps_per_epoch=100, augment="auto")
+    assert "augment" not in found and found["test_time_flip"]
+
+
 def test_images_become_smaller_where_even_the_least_number_of_steps_does_not_fit():
     # 600 s are 8 epochs of 17 steps of 4 s at full size, 136 where 300 are half of what is usual.
     found, sizes = within(600, 4.0)
@@ -151,7 +179,7 @@ def test_images_become_smaller_where_even_the_least_number_of_steps_does_not_fit
     )
     assert tuple(found["image_size"]) == sizes[-1] and 300 <= steps < 600
     # A size that was set stays, whatever that costs.
-    found, sizes = within(600, 4.0, image_size=[96, 128])
+    found, sizes = within(600, 4.0, image_size=[96, 128], batch_size=16)
     assert "image_size" not in found and sizes == [(96, 128)]
     assert (found["epochs"], found["steps_per_epoch"]) == (8, 17)  # (570 / 8 - 2) / 4
 

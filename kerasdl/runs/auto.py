@@ -19,17 +19,24 @@ LEAST_STEPS = {"label": 400, "mask": 600, "none": 1000}  # by annotation, as all
 MOST_EPOCHS, LEAST_EPOCHS = 60, 8
 STEPS_PER_EPOCH = 40  # enough to see a curve, few enough for large batches on large data
 BATCHES = {"label": (32, 128), "mask": (16, 16), "none": (4, 16)}
+# The smallest where a time budget allows few steps: more of them are worth their noise.
+LEAST_BATCH = {"label": 32, "mask": 8, "none": 4}
 # Pixels of an image in training without a GPU and with one.
 PIXELS = {"label": (64**2, 224**2), "mask": (112**2, 512**2), "none": (112**2, 512**2)}
 MULTIPLE = 16  # sides are multiples of this: no padding in the models
+# With fewer passes over the data no image is seen often enough to be memorized.
+FEW_PASSES = 10
 HORIZON = 0.05  # fraction of all steps that the average of the weights spans
-RARE = 10.0  # ratio of most frequent to rarest class above which classes are weighted
+MASK_LOSS = "crossentropy+dice"
+# Ratio of most frequent to rarest class above which classes are weighted in another loss; in this
+# one each class already counts equally in the Dice part.
+RARE = 10.0
 # The loss of masks is a mean over many pixels and classes: less noise, so larger steps.
 RATE = {"label": 0.1, "mask": 0.2, "none": 0.1}
 # With a time budget: more than the larger of the two overfits rather than learns.
 MOST_LEAST_STEPS, MOST_PASSES = 10, 200
 VALIDATION_FRACTION = 0.2  # of the time: a model learns nothing from a validation
-# Of the least number of steps: below, smaller images cost less than missing steps.
+# Of the least number of steps: below, smaller batches and images cost less than missing steps.
 FEW_STEPS = 0.5
 LEAST_AREA_FACTOR = 0.25  # smallest step towards smaller images, which are measured again
 
@@ -37,7 +44,7 @@ LEAST_AREA_FACTOR = 0.25  # smallest step towards smaller images, which are meas
 KEYS = (
     "image_size", "loss", "batch_size", "steps_per_epoch", "epochs", "learning_rate", "lr_schedule",
     "warmup_epochs", "ema_decay", "momentum", "nesterov", "weight_decay", "decay_norm_and_bias",
-    "test_time_flip", "label_smoothing", "class_weights", "monitor",
+    "augment", "test_time_flip", "label_smoothing", "class_weights", "monitor",
 )  # fmt: skip
 
 
@@ -109,6 +116,7 @@ def decide(
     given: Mapping[str, Any],
     schedule: Schedule | None = None,
     pixels: float | None = None,
+    batch: int | None = None,
 ) -> list[Decision]:
     """Values for the keys that the user did not set, in order of dependency.
 
@@ -117,6 +125,7 @@ def decide(
         given: Keys that the user set, with `task` and `model`.
         schedule: Number of steps, where a time budget decides it.
         pixels: Most pixels of an image, where a time budget decides it.
+        batch: Batch size, where a time budget decides it.
     """
     task = TASKS[given["task"]]
     annotation = task.annotation
@@ -129,8 +138,8 @@ def decide(
 
     settle("image_size", *_image_size(facts, annotation, pixels))
     if task.annotation == "mask":
-        settle("loss", "crossentropy+dice", "cross-entropy alone neglects small objects")
-    settle("batch_size", *_batch_size(facts, annotation))
+        settle("loss", MASK_LOSS, "cross-entropy alone neglects small objects")
+    settle("batch_size", *_batch_size(facts, annotation, batch))
     if schedule:
         settle("steps_per_epoch", schedule.steps_per_epoch, "fits the time budget")
     settle("steps_per_epoch", *_steps_per_epoch(facts, annotation, values["batch_size"]))
@@ -154,7 +163,8 @@ def decide(
         settle("nesterov", True, "as in most published recipes")
     settle("weight_decay", 5e-4, "as in most published recipes for small images")
     settle("decay_norm_and_bias", False, "only kernels need it")
-    settle("test_time_flip", True, "averaging over an image and its flip scores better")
+    for each in _augmentation(facts, steps * values["batch_size"], values.get("augment")):
+        settle(*each)
     for each in _of_classes(facts, task, values.get("loss") or task.default_loss.get("", "")):
         settle(*each)
     return decisions
@@ -169,7 +179,8 @@ def decide_within(
     """As `decide`, for a training that takes `budget` seconds, measuring included.
 
     The number of steps follows from the time of a step; where even the least number does not fit,
-    the images become smaller.
+    batches and
+    then images become smaller.
 
     Args:
         facts: What is known about data and machine.
@@ -180,16 +191,21 @@ def decide_within(
     Raises:
         ConfigError: The budget is too short for a single step.
     """
-    annotation, pixels, left = TASKS[given["task"]].annotation, None, budget
+    annotation, pixels, batch, left = TASKS[given["task"]].annotation, None, None, budget
     while True:
-        decisions = decide(facts, given, pixels=pixels)
+        decisions = decide(facts, given, pixels=pixels, batch=batch)
         values = {**given, **{each.key: each.value for each in decisions}}
         times = measure(values)
         left -= times.took
         epochs, steps = _fitting_steps(facts, given, values, times, left)
         wanted = FEW_STEPS * LEAST_STEPS[annotation]
-        if epochs * steps < wanted and "image_size" not in given:
-            factor = max(LEAST_AREA_FACTOR, epochs * steps / wanted)
+        factor = max(LEAST_AREA_FACTOR, epochs * steps / wanted)
+        if factor < 1 and "batch_size" not in given:
+            smaller = max(LEAST_BATCH[annotation], _power_of_two(values["batch_size"] * factor))
+            if smaller < values["batch_size"]:
+                batch = smaller
+                continue
+        if factor < 1 and "image_size" not in given:
             fewer = _fewer_pixels(facts, annotation, values["image_size"], factor)
             if fewer:
                 pixels = fewer
@@ -203,7 +219,8 @@ def decide_within(
         total = budget - left + times.seconds(epochs, steps)
         one_pass = steps == math.ceil(facts.images / values["batch_size"])
         reason = f"{epochs * steps} steps take {total:.0f} of {budget:.0f} s"
-        return decide(facts, given, Schedule(epochs, 0 if one_pass else steps, reason), pixels)
+        schedule = Schedule(epochs, 0 if one_pass else steps, reason)
+        return decide(facts, given, schedule, pixels, batch)
 
 
 def steps_per_epoch(values: Mapping[str, Any], images: int) -> int:
@@ -259,14 +276,20 @@ def _image_size(facts: Facts, annotation: str, pixels: float | None) -> tuple[li
     return sides, f"{facts.height}x{facts.width} reduced to what {time}"
 
 
-def _batch_size(facts: Facts, annotation: str) -> tuple[int, str]:
-    """A power of two that gives an epoch enough steps."""
+def _batch_size(facts: Facts, annotation: str, limit: int | None) -> tuple[int, str]:
+    """A power of two that gives an epoch, or what fits a time budget, enough steps."""
+    if limit:
+        return limit, "larger ones leave too few steps in the time budget"
     low, high = BATCHES[annotation]
     if facts.gpu:
         high *= 4
-    exact = max(1.0, facts.images / STEPS_PER_EPOCH)
-    batch = min(high, max(low, 2 ** math.floor(math.log2(exact))))
+    batch = min(high, max(low, _power_of_two(max(1.0, facts.images / STEPS_PER_EPOCH))))
     return batch, f"{math.ceil(facts.images / batch)} steps per epoch of {facts.images} images"
+
+
+def _power_of_two(value: float) -> int:
+    """The largest power of two that is not above a value of at least 1."""
+    return 2 ** math.floor(math.log2(value))
 
 
 def _steps_per_epoch(facts: Facts, annotation: str, batch_size: int) -> tuple[int, str]:
@@ -278,12 +301,21 @@ def _steps_per_epoch(facts: Facts, annotation: str, batch_size: int) -> tuple[in
     return least, f"one pass has only {steps} steps"
 
 
+def _augmentation(facts: Facts, seen: int, given: str | None) -> Iterator[tuple[str, Any, str]]:
+    """None for short trainings; predictions are averaged over flips if these were trained."""
+    passes = seen / facts.images
+    if given != "auto" and passes < FEW_PASSES:
+        yield "augment", "none", f"{passes:.1f} passes over the data memorize no image"
+    elif given != "none":
+        yield "test_time_flip", True, "averaging over an image and its flip scores better"
+
+
 def _of_classes(facts: Facts, task: TaskSpec, loss: str) -> Iterator[tuple[str, Any, str]]:
     """What a task with classes adds."""
     takes = LOSSES[loss].takes if loss in LOSSES else ()
     if task.annotation == "label" and "label_smoothing" in takes:
         yield "label_smoothing", 0.1, "keeps a classifier from becoming overconfident"
-    weighted = "class_weights" in takes and LOSSES[loss].weights is None
+    weighted = loss != MASK_LOSS and "class_weights" in takes and LOSSES[loss].weights is None
     if task.annotation == "mask" and weighted and facts.imbalance > RARE:
         ratio = f"{facts.imbalance:.0f} times the rarest one's pixels"
         yield "class_weights", "auto", f"the most frequent class has {ratio}"
