@@ -165,6 +165,10 @@ def test_few_passes_over_the_data_need_no_augmentation():
     assert "augment" not in decided((367, 360, 480, 11, 60.0))
     found = decided((2000, 64, 64, 5), epochs=8, steps_per_epoch=100)
     assert found["augment"] == "none" and "test_time_flip" not in found
+    # 8 passes of a classifier are enough to memorize, 4 are not.
+    labels = {"task": "classification", "model": "resnet18"}
+    assert "augment" not in decided((2000, 64, 64, 5), epochs=8, **labels)
+    assert decided((2000, 64, 64, 5), epochs=4, **labels)["augment"] == "none"
     found = decided((2000, 64, 64, 5), epochs=8, steps_per_epoch=100, augment="auto")
     assert "augment" not in found and found["test_time_flip"]
 

@@ -24,8 +24,9 @@ LEAST_BATCH = {"label": 32, "mask": 8, "none": 4}
 # Pixels of an image in training without a GPU and with one.
 PIXELS = {"label": (64**2, 224**2), "mask": (112**2, 512**2), "none": (112**2, 512**2)}
 MULTIPLE = 16  # sides are multiples of this: no padding in the models
-# With fewer passes over the data no image is seen often enough to be memorized.
-FEW_PASSES = 10
+# With fewer passes over the data no image is seen often enough to be memorized. A mask labels each
+# pixel, and so lasts longer.
+FEW_PASSES = {"label": 5, "mask": 10, "none": 10}
 HORIZON = 0.05  # fraction of all steps that the average of the weights spans
 MASK_LOSS = "crossentropy+dice"
 # Ratio of most frequent to rarest class above which classes are weighted in another loss; in this
@@ -163,7 +164,8 @@ def decide(
         settle("nesterov", True, "as in most published recipes")
     settle("weight_decay", 5e-4, "as in most published recipes for small images")
     settle("decay_norm_and_bias", False, "only kernels need it")
-    for each in _augmentation(facts, steps * values["batch_size"], values.get("augment")):
+    passes = steps * values["batch_size"] / facts.images
+    for each in _augmentation(task, passes, values.get("augment")):
         settle(*each)
     for each in _of_classes(facts, task, values.get("loss") or task.default_loss.get("", "")):
         settle(*each)
@@ -301,10 +303,11 @@ def _steps_per_epoch(facts: Facts, annotation: str, batch_size: int) -> tuple[in
     return least, f"one pass has only {steps} steps"
 
 
-def _augmentation(facts: Facts, seen: int, given: str | None) -> Iterator[tuple[str, Any, str]]:
-    """None for short trainings; predictions are averaged over flips if these were trained."""
-    passes = seen / facts.images
-    if given != "auto" and passes < FEW_PASSES:
+def _augmentation(
+    task: TaskSpec, passes: float, given: str | None
+) -> Iterator[tuple[str, Any, str]]:
+    """None for few passes; predictions are averaged over flips if these were trained."""
+    if given != "auto" and passes < FEW_PASSES[task.annotation]:
         yield "augment", "none", f"{passes:.1f} passes over the data memorize no image"
     elif given != "none":
         yield "test_time_flip", True, "averaging over an image and its flip scores better"
