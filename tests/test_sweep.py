@@ -197,8 +197,9 @@ def test_dry_run_lists_the_folders(kerasdl):  # noqa: F811
     assert code == 0 and json.loads(out) == listed
 
 
-def test_a_real_sweep_and_its_repetition(tmp_path, caplog):
-    tiny = {"train_size": 16, "validation_size": 4, "test_size": 4, "batch_size": 8, "epochs": 1}
+def test_a_real_sweep_and_its_repetition(tmp_path, caplog, without_charts):
+    tiny = {"train_size": 8, "validation_size": 4, "test_size": 4, "batch_size": 4, "epochs": 1}
+    tiny["model_args"] = {"filters": 1, "depth": 1}
     plan = planned("skips=all,none", out=tmp_path, **tiny)
     with caplog.at_level(logging.INFO, "kerasdl"):
         finished, failures = sweep.train(plan, quiet=True)
