@@ -41,8 +41,14 @@ if backend.choose("auto") == "torch":
     torch.Tensor.__array__ = to_array_outside_kerasdl
 
 
+# The files that take longest start first: at the end, one of them would run alone.
+LONG = ("distribution", "run", "export", "kill", "backends", "docs", "models", "optimizer_choice")
+
+
 def pytest_collection_modifyitems(items):
     """Marks the tests of modules that import Keras: those are run once per backend."""
+    places = {f"test_{name}.py": place for place, name in enumerate(LONG)}
+    items.sort(key=lambda item: places.get(item.path.name, len(LONG)))
     for item in items:
         module = getattr(item, "module", None)
         if isinstance(getattr(module, "keras", None), types.ModuleType):

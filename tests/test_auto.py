@@ -210,7 +210,7 @@ def test_time_budget_is_refused_where_it_decides_nothing(tmp_path):
         )
 
 
-def test_a_run_with_a_time_budget_keeps_its_plan(tmp_path, monkeypatch, caplog, without_artifacts):
+def test_a_run_with_a_time_budget_keeps_its_plan(tmp_path, monkeypatch, caplog, without_charts):
     """Nothing is measured twice, and a run that measured computes what one without computes."""
     from kerasdl.engine import planning
 
