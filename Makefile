@@ -9,8 +9,9 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-# A test file stays in one process, which then compiles its models once.
-PYTEST = $(BIN)/python -m pytest -n auto --dist loadfile
+# A test file stays in one process, which then compiles its models once; tests/conftest.py says
+# which files start first.
+PYTEST = $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 # Interpreters on which `make release-check` installs the wheel; those not found are skipped.
 PYTHONS ?= python3.11 python3.12 python3.13

@@ -1,10 +1,12 @@
 """Which tests compute with Keras, and settings for all of them."""
 
+import gc
 import os
 import pathlib
 import sys
 import types
 
+import numpy
 import pytest
 
 from kerasdl import backend
@@ -39,9 +41,45 @@ if backend.choose("auto") == "torch":
     torch.Tensor.__array__ = to_array_outside_kerasdl
 
 
+# The files that take longest start first: at the end, one of them would run alone.
+LONG = ("distribution", "run", "export", "kill", "backends", "docs", "models", "optimizer_choice")
+
+
 def pytest_collection_modifyitems(items):
     """Marks the tests of modules that import Keras: those are run once per backend."""
+    places = {f"test_{name}.py": place for place, name in enumerate(LONG)}
+    items.sort(key=lambda item: places.get(item.path.name, len(LONG)))
     for item in items:
         module = getattr(item, "module", None)
         if isinstance(getattr(module, "keras", None), types.ModuleType):
             item.add_marker(pytest.mark.backend)
+
+
+def pytest_collection_finish():
+    """What is imported stays: no collection of garbage, of which kerasdl asks many, walks it."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture
+def without_artifacts(monkeypatch):
+    """Trainings whose report is not looked at do not draw one."""
+    monkeypatch.setattr("kerasdl.engine.publishing.finish", scores_only)
+
+
+def scores_only(path, config, task, dataset):
+    """In place of `kerasdl.engine.publishing.finish`."""
+    (path / "metrics.json").write_text("{}")
+
+
+@pytest.fixture
+def without_charts(monkeypatch):
+    """Pages whose charts are not looked at have a pixel in place of each."""
+    from kerasdl.report import embed
+
+    pixel = embed.image(numpy.zeros((1, 1), "uint8"), "").source
+
+    def not_drawn(draw, alt, **arguments):
+        return embed.Chart(pixel, pixel, alt, 1, 1)
+
+    monkeypatch.setattr(embed, "chart", not_drawn)

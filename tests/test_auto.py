@@ -242,7 +242,7 @@ def test_time_budget_is_refused_where_it_decides_nothing(tmp_path):
         )
 
 
-def test_a_run_with_a_time_budget_keeps_its_plan(tmp_path, monkeypatch, caplog):
+def test_a_run_with_a_time_budget_keeps_its_plan(tmp_path, monkeypatch, caplog, without_charts):
     """Nothing is measured twice, and a run that measured computes what one without computes."""
     from kerasdl.engine import planning
 
@@ -259,6 +259,7 @@ def test_a_run_with_a_time_budget_keeps_its_plan(tmp_path, monkeypatch, caplog):
         # As a machine on which 3 epochs of 2 steps fit, another one each time it is asked.
         return auto.Times(1.0, 2.0 - 0.1 * len(measured), 1.5, 3.0)
 
+    monkeypatch.setattr(planning, "MEASURED_SECONDS", 0.1)
     monkeypatch.setattr(planning, "measure", slow)
     config = Config(**values)
     run = kerasdl.Run(kerasdl.train(config, tmp_path / "run", quiet=True))

@@ -219,7 +219,7 @@ def test_classes(layout, fault, task):
             assert sum(each["dog"] for each in per_class) == sum(labels)
 
 
-def test_what_is_ready_trains_for_an_epoch(tmp_path):
+def test_what_is_ready_trains_for_an_epoch(tmp_path, without_artifacts):
     from kerasdl.engine import run
 
     write_masks(tmp_path / "data", "by key", "jpeg with threshold", "none", True)

@@ -8,6 +8,7 @@ import keras
 import numpy
 import pytest
 import toy_run
+from conftest import scores_only
 
 import kerasdl
 from kerasdl import losses
@@ -112,16 +113,6 @@ TINY = {
 }
 
 
-@pytest.fixture
-def without_artifacts(monkeypatch):
-    """Trainings whose report is not looked at do not draw one."""
-
-    def scores_only(path, config, task, dataset):
-        (path / "metrics.json").write_text("{}")
-
-    monkeypatch.setattr("kerasdl.engine.publishing.finish", scores_only)
-
-
 def interrupted(monkeypatch, epoch, batch):
     """Makes the next training end as by SIGTERM, after a batch of an epoch (both from 1)."""
     original = signals.StopOnSignal.on_train_batch_end
@@ -163,10 +154,11 @@ def test_interrupted_equals_uninterrupted_bit_for_bit(
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """A finished run of the fast recipe, with its artifacts."""
-    return kerasdl.train(
-        kerasdl.Config(**TINY), tmp_path_factory.mktemp("fast") / "run", quiet=True
-    )
+    """A finished run of the fast recipe."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("kerasdl.engine.publishing.finish", scores_only)
+        folder = tmp_path_factory.mktemp("fast") / "run"
+        return kerasdl.train(kerasdl.Config(**TINY), folder, quiet=True)
 
 
 def test_the_best_model_has_the_averaged_weights_of_the_full_size(finished):

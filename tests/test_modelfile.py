@@ -371,7 +371,7 @@ PLAIN = {
     virtual: "not an array in this file",
     text: "not an array in this file",
     shape_bomb: "declare more bytes than the file has",
-    cycle: "too many objects",
+    cycle: "layers/again is a second link to a group",
 }
 
 
@@ -380,6 +380,11 @@ PLAIN = {
 def test_weights_that_are_not_plain_arrays(good, tmp_path, how, read):
     path = altered(good, tmp_path, weights=rewrite(how))
     refuse(path, f"the weights are not plain arrays .*{PLAIN[how]}", read)
+
+
+def test_objects_in_the_weights_are_limited(good, monkeypatch):
+    monkeypatch.setattr(modelfile, "MAX_OBJECTS", 5)
+    refuse(good, "the weights are not plain arrays .*too many objects")
 
 
 def test_weights_that_are_no_hdf5(good, tmp_path):

@@ -10,6 +10,8 @@ from test_report_pages import check_page
 
 from kerasdl.runs import config
 
+pytestmark = pytest.mark.usefixtures("without_charts")
+
 
 def run_folder(folder, seed=0, task="classification", backend="jax", accuracy=0.9, **values):
     """A finished run that never was."""

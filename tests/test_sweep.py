@@ -199,10 +199,11 @@ def test_dry_run_lists_the_folders(kerasdl):  # noqa: F811
     assert code == 0 and json.loads(out) == listed
 
 
-def test_a_real_sweep_and_its_repetition(tmp_path, caplog, monkeypatch):
+def test_a_real_sweep_and_its_repetition(tmp_path, caplog, monkeypatch, without_charts):
     monkeypatch.chdir(tmp_path)
     photos = mask_folder(tmp_path / "photos", 4, splits=("train", "val", "test"))
-    tiny = {"batch_size": 4, "epochs": 1, "data": "photos", "precision": "auto"}
+    tiny = {"batch_size": 4, "epochs": 1, "data": "photos", "precision": "auto",
+            "model_args": {"filters": 1, "depth": 1}}  # fmt: skip
     plan = planned("skips=all,none", out=tmp_path / "out", **tiny)
     with caplog.at_level(logging.INFO, "kerasdl"):
         finished, failures = sweep.train(plan, quiet=True)

@@ -26,16 +26,6 @@ def narrow():
     resnet.STAGE_FILTERS = before
 
 
-@pytest.fixture
-def without_artifacts(monkeypatch):
-    """Trainings whose report is not looked at do not draw one."""
-
-    def scores_only(path, config, task, dataset):
-        (path / "metrics.json").write_text("{}")
-
-    monkeypatch.setattr("kerasdl.engine.publishing.finish", scores_only)
-
-
 @pytest.fixture(scope="module")
 def classifier(tmp_path_factory):
     """A bare model file of a classifier whose weights are all different from each other."""

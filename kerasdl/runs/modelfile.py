@@ -183,6 +183,7 @@ def _arrays(path):
 def _plain_arrays(content, max_bytes):
     """The datasets of an HDF5 file. Raises ValueError for anything but plain groups and arrays."""
     arrays, groups, objects = [], [content], 0
+    seen = {content}
     while groups:
         group = groups.pop()
         for name in group:
@@ -194,6 +195,10 @@ def _plain_arrays(content, max_bytes):
                 raise ValueError(f"{group.name}/{name} is a {type(kind).__name__}")
             item = group[name]
             if isinstance(item, h5py.Group):
+                # A group within itself would otherwise be walked up to the limit, for seconds.
+                if item in seen:
+                    raise ValueError(f"{group.name}/{name} is a second link to a group")
+                seen.add(item)
                 groups.append(item)
                 continue
             if item.external or item.is_virtual or item.dtype.kind not in "biuf":
