@@ -26,7 +26,7 @@ PIXELS = {"label": (64**2, 224**2), "mask": (112**2, 512**2), "none": (112**2, 5
 MULTIPLE = 16  # sides are multiples of this: no padding in the models
 # With fewer passes over the data no image is seen often enough to be memorized. A mask labels each
 # pixel, and so lasts longer.
-FEW_PASSES = {"label": 5, "mask": 10, "none": 10}
+FEW_PASSES = {"label": 6, "mask": 10, "none": 10}
 HORIZON = 0.05  # fraction of all steps that the average of the weights spans
 MASK_LOSS = "crossentropy+dice"
 # Ratio of most frequent to rarest class above which classes are weighted in another loss; in this
