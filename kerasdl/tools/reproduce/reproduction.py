@@ -46,6 +46,7 @@ VARIANTS = {
 # settings: benchmarks/results/quick_settings.md.
 QUICK = {
     "recipe": "auto", "validation_size": 100, "test_size": 200, "epochs": 12, "monitor": "val_loss",
+    "augment": "auto",
 }  # fmt: skip
 # Smoothed labels would raise the loss, for which the study has a number.
 QUICK_LABELS = {
