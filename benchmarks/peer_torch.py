@@ -215,16 +215,22 @@ def ultralytics(job, clock, epochs):
             super().__init__()
             self.network = network(job)
 
-        def forward(self, x):
+        def forward(self, x, **options):  # what its validation asks of its own networks
             if not isinstance(x, dict):
                 return self.network(x)
-            logits = self.network(x["img"].to(memory_format=torch.channels_last))
-            loss = torch.nn.functional.cross_entropy(logits, x["cls"])
+            return self.loss(x, self.network(x["img"].to(memory_format=torch.channels_last)))
+
+        def loss(self, batch, logits):
+            loss = torch.nn.functional.cross_entropy(logits, batch["cls"])
             return loss, {"loss": loss.detach()}
 
     class Trainer(ClassificationTrainer):
         def setup_model(self):
             self.model = Network()
+
+        def save_model(self):
+            """The weights: its own pickles the class of the network, which is local here."""
+            torch.save(self.model.state_dict(), self.last)
 
         def final_eval(self):
             """Needs a checkpoint of one of Ultralytics' own networks."""
