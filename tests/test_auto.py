@@ -41,7 +41,7 @@ def test_a_classifier_keeps_the_epoch_with_the_best_accuracy_and_a_colorizer_the
     assert found["monitor"] == "val_accuracy" and "loss" not in found
     found = decided((500, 32, 32), task="colorization")
     # 500 / 40 = 12.5: batches of 8, 63 steps per epoch, 1000 / 63 = 15.9.
-    assert (found["batch_size"], found["learning_rate"], found["epochs"]) == (8, 0.1, 16)
+    assert (found["batch_size"], found["learning_rate"], found["epochs"]) == (8, 0.3, 16)
     assert not {"monitor", "loss", "class_weights"} & set(found)
 
 

@@ -32,8 +32,8 @@ MASK_LOSS = "crossentropy+dice"
 # Ratio of most frequent to rarest class above which classes are weighted in another loss; in this
 # one each class already counts equally in the Dice part.
 RARE = 10.0
-# The loss of masks is a mean over many pixels and classes: less noise, so larger steps.
-RATE = {"label": 0.1, "mask": 0.2, "none": 0.1}
+# A loss that is a mean over many pixels is less noisy, so larger steps.
+RATE = {"label": 0.1, "mask": 0.2, "none": 0.3}
 # With a time budget: more than the larger of the two overfits rather than learns.
 MOST_LEAST_STEPS, MOST_PASSES = 10, 200
 VALIDATION_FRACTION = 0.2  # of the time: a model learns nothing from a validation
