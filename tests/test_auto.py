@@ -165,6 +165,8 @@ def test_few_passes_over_the_data_need_no_augmentation():
     assert "augment" not in decided((367, 360, 480, 11, 60.0))
     found = decided((2000, 64, 64, 5), epochs=8, steps_per_epoch=100)
     assert found["augment"] == "none" and "test_time_flip" not in found
+    found = decided((2000, 64, 64, 5), epochs=8, steps_per_epoch=100, augment_args={"rotate": 5})
+    assert "augment" not in found  # strengths that were set are for something
     # 8 passes of a classifier are enough to memorize, 4 are not.
     labels = {"task": "classification", "model": "resnet18"}
     assert "augment" not in decided((2000, 64, 64, 5), epochs=8, **labels)

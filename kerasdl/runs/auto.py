@@ -165,7 +165,8 @@ def decide(
     settle("weight_decay", 5e-4, "as in most published recipes for small images")
     settle("decay_norm_and_bias", False, "only kernels need it")
     passes = steps * values["batch_size"] / facts.images
-    for each in _augmentation(task, passes, values.get("augment")):
+    augment = values.get("augment", "auto" if "augment_args" in values else None)
+    for each in _augmentation(task, passes, augment):
         settle(*each)
     for each in _of_classes(facts, task, values.get("loss") or task.default_loss.get("", "")):
         settle(*each)

@@ -9,6 +9,7 @@ from kerasdl.data.folder.tree import Tree
 from kerasdl.data.inspect.findings import Finding, printable
 
 MOST_DEPTH = 3
+# How files of users begin, in the spelling of either side of the Atlantic.
 REMARKS = ("readme", "license", "licence", "copyright", "citation", "attribution", "about")
 
 

@@ -157,7 +157,7 @@ class Predictor:
             yield self._next(jobs, finish, pools.writers, progress)
 
     def _whole(self, source, finish) -> Shown | Prediction:
-        """An image from file to files in this thread; only read if it needs all cores, in tiles."""
+        """Reads, predicts and writes an image in this thread; only reads one that needs tiles."""
         shown = self._read(source)
         if isinstance(shown, Prediction) or shown.x is None:
             return shown
