@@ -2,7 +2,6 @@
 
 import logging
 import os
-import time
 import uuid
 
 from kerasdl.runs import config as configuration
@@ -30,10 +29,6 @@ class Tracker:
         if mode is None and not wandb.login(prompt=False):
             mode = "offline"
             logger.info("wandb: no API key; upload later with: wandb sync %s", path / "wandb")
-        # W&B names the files of a session by the second in which it begins: another session in the
-        # same one would replace them.
-        while any((path / "wandb").glob(f"*run-{time.strftime('%Y%m%d_%H%M%S')}-{self._id}")):
-            time.sleep(0.1)
         self._run = wandb.init(
             project=os.environ.get("WANDB_PROJECT", PROJECT),
             name=path.resolve().name,
