@@ -190,11 +190,12 @@ def wandb_records(path):
 
 
 def test_an_offline_wandb_run_is_continued_with_each_epoch_once(run, monkeypatch):
-    pytest.importorskip("wandb")
+    wandb = pytest.importorskip("wandb")
     monkeypatch.setenv("WANDB_MODE", "offline")
     for name in ("WANDB_X_DISABLE_STATS", "WANDB_X_DISABLE_META", "WANDB_DISABLE_GIT"):
         monkeypatch.setenv(name, "true")  # faster
     resumed_and_finished(run, "wandb")
+    wandb.teardown()  # as at the end of a process: a service writes the files
     rows, ids, keys, summary = [], set(), set(), {}
     for file in sorted(run.glob("wandb/offline-run-*/*.wandb")):
         for record in wandb_records(file):
