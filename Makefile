@@ -10,8 +10,10 @@ BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 # A test file stays in one process, which then compiles its models once; tests/conftest.py says
-# which files start first.
-PYTEST = $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
+# which files start first. A process that dies is not replaced: its test is reported, where
+# pytest-xdist would wait for ever.
+PYTEST = $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder \
+	--max-worker-restart=0
 
 # Interpreters on which `make release-check` installs the wheel; those not found are skipped.
 PYTHONS ?= python3.11 python3.12 python3.13

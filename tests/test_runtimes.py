@@ -1,5 +1,6 @@
 """Exported files as foreign data: metadata, tampered files, missing runtimes, padding."""
 
+import ctypes
 import hashlib
 import importlib.util
 import json
@@ -8,6 +9,7 @@ import zipfile
 import numpy
 import pytest
 
+from kerasdl.core import registry
 from kerasdl.core.errors import ConfigError, ModelFileError
 from kerasdl.runs import runtimes
 from kerasdl.runs.runtimes import FORMATS, checksum, metadata
@@ -292,6 +294,30 @@ def test_a_compressed_torch_archive_is_not_unpacked(tmp_path):
         archive.writestr("model/data/weights/weight_0", bytes(10**6))
     with pytest.raises(ModelFileError, match="compressed"):
         runtimes.open(tmp_path / "model.pt2")
+
+
+def test_signals_are_heard_after_two_openvino_files(tmp_path):
+    """Two cores, freed in the order in which they were made, made any signal end the process."""
+    needs("openvino")
+    import openvino
+    from openvino import opset13
+
+    x = opset13.parameter([-1, 4, 4, 3], numpy.float32, name="image")
+    openvino.save_model(openvino.Model([opset13.relu(x)], [x]), tmp_path / "net.xml")
+    load = registry.load(FORMATS["openvino"].load)
+    first = load(tmp_path / "net.xml", lambda text: None)
+    stack = signal_stack()
+    second = load(tmp_path / "net.xml", lambda text: None)
+    assert signal_stack() == stack  # of a second core it would be another
+    del first, second
+    assert signal_stack() == stack
+
+
+def signal_stack():
+    """Address of the memory in which this thread handles signals, of Linux' `sigaltstack`."""
+    stack = (ctypes.c_void_p * 3)()  # of stack_t its first member, and enough for the others
+    assert ctypes.CDLL(None).sigaltstack(None, stack) == 0
+    return stack[0]
 
 
 def test_one_thread_gives_the_same_as_all(tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
 """OpenVINO files (.xml with .bin), run by openvino; the metadata are in `rt_info`."""
 
+import functools
 import sys
 import threading
 
@@ -19,16 +20,25 @@ def library():
     return openvino
 
 
+@functools.cache
+def core():
+    """The process' only `openvino.Core`, never freed.
+
+    A core replaces the memory in which this thread handles signals. After two have been freed in
+    the order in which they were made, the next signal would crash (docs/upstream.md, report 22).
+    """
+    return library().Core()
+
+
 def load(path, accept):
     """Opens a file; see `kerasdl.runs.runtimes.Format.load`."""
-    core = library().Core()
     if not path.read_bytes().startswith(b"<?xml"):
         raise ValueError("no XML")  # OpenVINO would try the formats of other frameworks
     try:
-        model = core.read_model(path)
+        model = core().read_model(path)
         accept(model.get_rt_info([KEY]).astype(str) if model.has_rt_info([KEY]) else None)
         # By default some processors compute in bfloat16.
-        compiled = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        compiled = core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     except RuntimeError as error:
         # It begins with lines on where in OpenVINO's source the error was raised.
         places = ("Exception from", "Check ")

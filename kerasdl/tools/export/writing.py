@@ -97,14 +97,14 @@ def _quantize(path, images):
 def openvino(job, path):
     """Two files, .xml and .bin, by way of ONNX, which OpenVINO reads itself."""
     from kerasdl.backend.exported import onnx as exported
-    from kerasdl.runs.runtimes.openvino import library
+    from kerasdl.runs.runtimes import openvino as runtime
 
     with tempfile.TemporaryDirectory() as folder:
         source = pathlib.Path(folder) / "model.onnx"
         exported.write(job.model, job.size, source)
-        model = library().Core().read_model(source)
+        model = runtime.core().read_model(source)
     model.set_rt_info(job.metadata, [KEY])
-    library().save_model(model, path, compress_to_fp16=job.half)
+    runtime.library().save_model(model, path, compress_to_fp16=job.half)
 
 
 def saved_model(job, path):
