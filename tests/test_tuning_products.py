@@ -55,6 +55,24 @@ def on_tensorflow(layer, call, x):
     return values[0].dtype, [numpy.array(tensorflow.cast(v, "float32")) for v in values]
 
 
+def tuned(layer, monkeypatch):
+    """The layer's tuned call, a list that grows with each product, and what computes gradients."""
+    used = []
+    if BACKEND == "torch":
+        from kerasdl.backend.tuning import torch_layers, torch_products
+
+        function = torch_products._function
+        monkeypatch.setattr(torch_products, "_function", lambda: used.append(1) or function())
+        return torch_layers.convolution(layer, layer.call), used, on_torch
+    from kerasdl.backend.tuning import tensorflow_layers
+
+    product = tensorflow_layers._with_product
+    monkeypatch.setattr(
+        tensorflow_layers, "_with_product", lambda *values: used.append(1) or product(*values)
+    )
+    return tensorflow_layers.convolution(layer, layer.call), used, on_tensorflow
+
+
 @pytest.mark.skipif(BACKEND == "jax", reason="not on JAX")
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
@@ -63,23 +81,10 @@ def test_gradients(name, dtype, monkeypatch):
     layer = keras.layers.Conv2D(**{"filters": 3, "kernel_size": 3, "dtype": dtype, **options})
     layer.build((None, *sides, 64))
     layer.set_weights([numbers(*w.shape, seed=seed) for seed, w in enumerate(layer.weights)])
-    own, used = layer.call, []
-    if BACKEND == "torch":
-        from kerasdl.backend.tuning import torch_layers, torch_products
-
-        function = torch_products._function
-        monkeypatch.setattr(torch_products, "_function", lambda: used.append(1) or function())
-        tuned, computed = torch_layers.convolution(layer, own), on_torch
-    else:
-        from kerasdl.backend.tuning import tensorflow_layers
-
-        function = tensorflow_layers._with_product
-        monkeypatch.setattr(
-            tensorflow_layers, "_with_product", lambda *values: used.append(1) or function(*values)
-        )
-        tuned, computed = tensorflow_layers.convolution(layer, own), on_tensorflow
+    own = layer.call
+    call, used, computed = tuned(layer, monkeypatch)
     x = numbers(2, *sides, 64, seed=9)
-    (kind, expected), (found_kind, found) = computed(layer, own, x), computed(layer, tuned, x)
+    (kind, expected), (found_kind, found) = computed(layer, own, x), computed(layer, call, x)
     assert bool(used) == product
     assert kind == found_kind
     close = 1e-5 if dtype == "float32" else 0.02
@@ -87,19 +92,15 @@ def test_gradients(name, dtype, monkeypatch):
         numpy.testing.assert_allclose(b, a, rtol=close, atol=close * abs(a).max())
 
 
-@pytest.mark.skipif(BACKEND != "torch", reason="torch only")
+@pytest.mark.skipif(BACKEND == "jax", reason="not on JAX")
 @pytest.mark.parametrize(("channels", "product"), [(4, True), (8, False)])
 def test_one_by_one_kernels_of_few_channels_take_the_product(channels, product, monkeypatch):
-    """oneDNN's own gradient for AVX2 crashes or never ends."""
-    from kerasdl.backend.tuning import torch_layers, torch_products
-
+    """oneDNN's own gradient for AVX2 corrupts the memory, crashes or never ends."""
     layer = keras.layers.Conv2D(8, 1, strides=2)
     layer.build((None, 6, 6, channels))
-    used, function = [], torch_products._function
-    monkeypatch.setattr(torch_products, "_function", lambda: used.append(1) or function())
+    call, used, computed = tuned(layer, monkeypatch)
     x = numbers(2, 6, 6, channels, seed=9)
-    call = torch_layers.convolution(layer, layer.call)
-    kind, (y, of_x, of_kernel, of_bias) = on_torch(layer, call, x)
+    kind, (y, of_x, of_kernel, of_bias) = computed(layer, call, x)
     assert bool(used) == product
     # Each output is a product of one pixel and the kernel.
     upstream, pixels = numbers(*y.shape, seed=8), x[:, ::2, ::2]

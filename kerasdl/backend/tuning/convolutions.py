@@ -1,5 +1,10 @@
 """Which convolutions can bypass Keras, and their sizes."""
 
+# oneDNN's gradient of a 1x1 kernel for AVX2 with fewer channels than a vector holds corrupts the
+# memory, crashes or never ends (torch 2.13 and TensorFlow 2.21, ResNet-18 with 4 filters; report 23
+# in docs/upstream.md).
+VECTOR = 8
+
 
 def borders(layer):
     """Zeros that a `keras.layers.Conv2D` adds on each side.

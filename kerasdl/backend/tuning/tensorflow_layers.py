@@ -4,7 +4,7 @@ import math
 
 import keras
 
-from kerasdl.backend.tuning.convolutions import borders, output_sides
+from kerasdl.backend.tuning.convolutions import VECTOR, borders, output_sides
 
 # The product is used where the input has at least this many channels per output pixel.
 CHANNELS_PER_PIXEL = 16
@@ -14,10 +14,12 @@ def convolution(layer, call):
     """`Conv2D.call` with the kernel gradient as a matrix product where the feature map is small.
 
     TensorFlow reorders that gradient from oneDNN's layout into its own, which takes longer than
-    computing it where the kernel is much larger than the map. For CPUs.
+    computing it where the kernel is much larger than the map. For CPUs. Kernels of 1x1 with few
+    channels take the product too, because of a defect of oneDNN (`VECTOR`).
     """
     padding = borders(layer)
-    if padding is None or math.prod(layer.kernel_size) == 1:
+    single = math.prod(layer.kernel_size) == 1
+    if padding is None:
         return call
 
     def tuned(inputs):
@@ -25,7 +27,8 @@ def convolution(layer, call):
         if None in (height, width) or channels is None:
             return call(inputs)
         rows, columns = output_sides((height, width), padding, layer.kernel_size, layer.strides)
-        if rows * columns * CHANNELS_PER_PIXEL > channels:
+        small = rows * columns * CHANNELS_PER_PIXEL <= channels
+        if not (channels < VECTOR if single else small):
             return call(inputs)
         kernel = keras.ops.convert_to_tensor(layer.kernel)
         outputs = _with_product(inputs, kernel, layer, padding, (rows, columns))

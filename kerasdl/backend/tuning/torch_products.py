@@ -6,13 +6,10 @@ four times as long: 512 channels on 2x2 pixels, as in the last stage of ResNet-1
 
 import functools
 
-from kerasdl.backend.tuning.convolutions import output_sides
+from kerasdl.backend.tuning.convolutions import VECTOR, output_sides
 
 # The product is used where the input has at least this many channels per output pixel.
 CHANNELS_PER_PIXEL = 32
-# oneDNN's gradient of a 1x1 kernel for AVX2 crashes or never ends with fewer channels than a vector
-# holds (torch 2.13, ResNet-18 with 4 filters).
-VECTOR = 8
 
 
 def conv2d(x, kernel, bias, strides, padding):
