@@ -16,9 +16,14 @@ os.environ["KERASDL_SETTINGS"] = str(pathlib.Path(__file__).parents[1] / ".pytes
 os.environ.setdefault("MPLBACKEND", "Agg")
 # JAX compiles every network for every shape, which takes longer than all the tests compute. The
 # results stay those of the same program; only its compilation is cheaper, and kept for next time.
-cheap = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+CHEAP = (
+    "--xla_backend_optimization_level=0",
+    "--xla_llvm_disable_expensive_passes=true",
+    "--xla_cpu_use_fusion_emitters=false",
+    "--xla_cpu_parallel_codegen_split_count=1",
+)
 if "jax" in backend.installed():
-    os.environ.setdefault("XLA_FLAGS", f"{cheap} {backend.jax_flags(cpu_only=True)}")
+    os.environ.setdefault("XLA_FLAGS", " ".join([*CHEAP, backend.jax_flags(cpu_only=True)]))
 os.environ.setdefault(
     "JAX_COMPILATION_CACHE_DIR",
     str(pathlib.Path(__file__).parents[1] / ".pytest_cache" / "jax-compilation"),
@@ -26,7 +31,18 @@ os.environ.setdefault(
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "0")
 # Before anything imports Keras. The suite is run once per backend, see the Makefile.
-if backend.choose("auto") == "torch":
+BACKEND = backend.choose("auto")
+if BACKEND == "tensorflow":
+    import tensorflow
+
+    # Optimizing each graph takes longer than running it a few times. Tests that start processes
+    # have it optimized.
+    tensorflow.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+if BACKEND == "jax":
+    import jax_draws
+
+    jax_draws.install()
+if BACKEND == "torch":
     import torch
 
     to_array = torch.Tensor.__array__
@@ -51,7 +67,8 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: places.get(item.path.name, len(LONG)))
     for item in items:
         module = getattr(item, "module", None)
-        if isinstance(getattr(module, "keras", None), types.ModuleType):
+        computes = isinstance(getattr(module, "keras", None), types.ModuleType)
+        if computes and "once" not in item.keywords:
             item.add_marker(pytest.mark.backend)
 
 

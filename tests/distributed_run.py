@@ -18,7 +18,12 @@ from kerasdl import backend
 from kerasdl.core.errors import KerasdlError
 from kerasdl.engine import callbacks, publishing
 
-if backend.choose("auto") == "tensorflow":
+BACKEND = backend.choose("auto")
+if BACKEND == "jax":
+    import jax_draws  # the run that this one is compared with draws its weights so
+
+    jax_draws.install()
+if BACKEND == "tensorflow":
     import tensorflow
 
     processor = tensorflow.config.list_physical_devices("CPU")[0]

@@ -210,6 +210,7 @@ def test_a_subject_counts_steps_and_waiting():
     assert measured.parameters == 1_942_560 + 17 * len(measured.dataset.class_names)
 
 
+@pytest.mark.once
 @pytest.mark.process
 def test_a_process_answers_and_ends():
     pytest.importorskip("torch")

@@ -10,7 +10,7 @@ import pytest
 from kerasdl import models, tasks
 from kerasdl.core import files
 from kerasdl.engine import datasets
-from kerasdl.models import MODELS
+from kerasdl.models import MODELS, blocks
 from kerasdl.runs import config as configuration
 from kerasdl.tools.reproduce import reproduction
 
@@ -21,7 +21,9 @@ CONFIGS = sorted((pathlib.Path(__file__).parents[1] / "configs").glob("*.toml"))
 def test_configs_load_and_build(path):
     config = configuration.Config(**files.read_toml(path))
     task = tasks.of(config)
-    model = models.build(config.model, (*config.image_size, task.channels), 3, **config.model_args)
+    with blocks.undrawn():
+        shape = (*config.image_size, task.channels)
+        model = models.build(config.model, shape, 3, **config.model_args)
     assert isinstance(model, keras.Model)
     head = path.read_text().partition("\n\n")[0]
     assert f"kerasdl train {config.task} --config configs/{path.name}" in head

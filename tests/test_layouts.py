@@ -115,14 +115,13 @@ def test_any_json_or_csv_beside_class_folders_changes_nothing(tmp_path, text):
     assert layout_of(tmp_path, "label") == "folders"
 
 
-@pytest.mark.backend
-def test_train_says_which_layout_was_recognized(tmp_path, caplog):
+def test_train_says_which_layout_was_recognized(tmp_path, caplog, without_artifacts):
     import kerasdl
     from kerasdl.engine import run
 
     root = layout_sets.labelme(tmp_path / "data")
     given = {"data": str(root), "epochs": 1, "image_size": 32, "batch_size": 4, "augment": "none"}
-    config = kerasdl.Config(task="segmentation", model_args={"filters": 4}, **given)
+    config = kerasdl.Config(task="segmentation", model_args={"filters": 2, "depth": 1}, **given)
     with caplog.at_level("INFO", logger="kerasdl"):
         run.train(config, tmp_path / "run")
     assert "LabelMe: 3 classes with background, no splits" in caplog.messages
