@@ -38,10 +38,9 @@ if BACKEND == "tensorflow":
     # Optimizing each graph takes longer than running it a few times. Tests that start processes
     # have it optimized.
     tensorflow.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
-if BACKEND == "jax":
-    import jax_draws
+import weight_draws  # noqa: E402  it imports Keras
 
-    jax_draws.install()
+weight_draws.install()
 if BACKEND == "torch":
     import torch
 

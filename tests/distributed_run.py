@@ -18,12 +18,7 @@ from kerasdl import backend
 from kerasdl.core.errors import KerasdlError
 from kerasdl.engine import callbacks, publishing
 
-BACKEND = backend.choose("auto")
-if BACKEND == "jax":
-    import jax_draws  # the run that this one is compared with draws its weights so
-
-    jax_draws.install()
-if BACKEND == "tensorflow":
+if backend.choose("auto") == "tensorflow":
     import tensorflow
 
     processor = tensorflow.config.list_physical_devices("CPU")[0]
@@ -31,6 +26,9 @@ if BACKEND == "tensorflow":
         processor, [tensorflow.config.LogicalDeviceConfiguration()] * 2
     )
 
+import weight_draws  # noqa: E402  it imports Keras
+
+weight_draws.install()  # as for the run that this one is compared with
 RANK = int(os.environ.get("RANK", 0))
 LAST = RANK == int(os.environ.get("WORLD_SIZE", 1)) - 1
 
