@@ -7,8 +7,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
-# Of the packages only what is imported gets compiled, by Python itself.
-PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt
+PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 # A test file stays in one process, which then compiles its models once; tests/conftest.py says
 # which files start first. A process that dies is not replaced: its test is reported, where
