@@ -11,7 +11,7 @@ PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constr
 
 # A test file stays in one process, which then compiles its models once; tests/conftest.py says
 # which files start first. A process that dies is not replaced: its test is reported, where
-# pytest-xdist would wait for ever.
+# pytest-xdist would wait forever.
 PYTEST = $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder \
 	--max-worker-restart=0
 

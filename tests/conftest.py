@@ -8,6 +8,7 @@ import types
 
 import numpy
 import pytest
+import weight_draws
 
 from kerasdl import backend
 
@@ -32,14 +33,6 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "0")
 # Before anything imports Keras. The suite is run once per backend, see the Makefile.
 BACKEND = backend.choose("auto")
-if BACKEND == "tensorflow":
-    import tensorflow
-
-    # Optimizing each graph takes longer than running it a few times. Tests that start processes
-    # have it optimized.
-    tensorflow.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
-import weight_draws  # noqa: E402  it imports Keras
-
 weight_draws.install()
 if BACKEND == "torch":
     import torch

@@ -13,6 +13,8 @@ import pathlib
 import signal
 import sys
 
+import weight_draws
+
 import kerasdl
 from kerasdl import backend
 from kerasdl.core.errors import KerasdlError
@@ -25,8 +27,6 @@ if backend.choose("auto") == "tensorflow":
     tensorflow.config.set_logical_device_configuration(
         processor, [tensorflow.config.LogicalDeviceConfiguration()] * 2
     )
-
-import weight_draws  # noqa: E402  it imports Keras
 
 weight_draws.install()  # as for the run that this one is compared with
 RANK = int(os.environ.get("RANK", 0))

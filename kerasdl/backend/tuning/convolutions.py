@@ -1,5 +1,7 @@
 """Which convolutions can bypass Keras, and their sizes."""
 
+import math
+
 # oneDNN's gradient of a 1x1 kernel for AVX2 with fewer channels than a vector holds corrupts the
 # memory, crashes or never ends (torch 2.13 and TensorFlow 2.21, ResNet-18 with 4 filters; report 23
 # in docs/upstream.md).
@@ -31,3 +33,17 @@ def output_sides(sides, padding, kernel_size, strides):
     """(rows, columns) of a convolution's output for (height, width) and zeros on each side."""
     axes = zip(sides, padding, kernel_size, strides, strict=True)
     return tuple((side + 2 * zeros - size) // step + 1 for side, zeros, size, step in axes)
+
+
+def takes_product(channels, kernel_size, map_size, channels_per_pixel):
+    """Whether the kernel gradient of a convolution is to be a matrix product.
+
+    Args:
+        channels: Channels of the input.
+        kernel_size: (height, width) of the kernel.
+        map_size: (rows, columns) of the output.
+        channels_per_pixel: The product is faster with at least this many channels per output pixel.
+    """
+    if math.prod(kernel_size) == 1:
+        return channels < VECTOR
+    return math.prod(map_size) * channels_per_pixel <= channels

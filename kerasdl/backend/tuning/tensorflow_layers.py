@@ -1,10 +1,8 @@
 """TensorFlow: fused batch norm, gradients of large kernels by matrix products."""
 
-import math
-
 import keras
 
-from kerasdl.backend.tuning.convolutions import VECTOR, borders, output_sides
+from kerasdl.backend.tuning.convolutions import borders, output_sides, takes_product
 
 # The product is used where the input has at least this many channels per output pixel.
 CHANNELS_PER_PIXEL = 16
@@ -15,10 +13,10 @@ def convolution(layer, call):
 
     TensorFlow reorders that gradient from oneDNN's layout into its own, which takes longer than
     computing it where the kernel is much larger than the map. For CPUs. Kernels of 1x1 with few
-    channels take the product too, because of a defect of oneDNN (`VECTOR`).
+    channels take the product too, because of a defect of oneDNN (see
+    `convolutions.VECTOR`).
     """
     padding = borders(layer)
-    single = math.prod(layer.kernel_size) == 1
     if padding is None:
         return call
 
@@ -26,12 +24,11 @@ def convolution(layer, call):
         _, height, width, channels = inputs.shape
         if None in (height, width) or channels is None:
             return call(inputs)
-        rows, columns = output_sides((height, width), padding, layer.kernel_size, layer.strides)
-        small = rows * columns * CHANNELS_PER_PIXEL <= channels
-        if not (channels < VECTOR if single else small):
+        map_size = output_sides((height, width), padding, layer.kernel_size, layer.strides)
+        if not takes_product(channels, layer.kernel_size, map_size, CHANNELS_PER_PIXEL):
             return call(inputs)
         kernel = keras.ops.convert_to_tensor(layer.kernel)
-        outputs = _with_product(inputs, kernel, layer, padding, (rows, columns))
+        outputs = _with_product(inputs, kernel, layer, padding, map_size)
         if layer.use_bias:
             outputs += keras.ops.convert_to_tensor(layer.bias)
         return layer.activation(outputs)

@@ -6,7 +6,7 @@ four times as long: 512 channels on 2x2 pixels, as in the last stage of ResNet-1
 
 import functools
 
-from kerasdl.backend.tuning.convolutions import VECTOR, output_sides
+from kerasdl.backend.tuning.convolutions import output_sides, takes_product
 
 # The product is used where the input has at least this many channels per output pixel.
 CHANNELS_PER_PIXEL = 32
@@ -21,11 +21,10 @@ def conv2d(x, kernel, bias, strides, padding):
         or x.device.type != "cpu"
         or not kernel.requires_grad
     )
-    if not plain and kernel.shape[2:] == (1, 1):
-        plain = kernel.shape[1] >= VECTOR
-    elif not plain:
-        rows, columns = output_sides(x.shape[2:], padding, kernel.shape[2:], strides)
-        plain = rows * columns * CHANNELS_PER_PIXEL > x.shape[1]
+    if not plain:
+        _, channels, *size = kernel.shape
+        map_size = output_sides(x.shape[2:], padding, size, strides)
+        plain = not takes_product(channels, size, map_size, CHANNELS_PER_PIXEL)
     if plain:
         return torch.nn.functional.conv2d(x, kernel, bias, strides, padding)
     outputs = _function().apply(x, kernel, tuple(strides), tuple(padding))
