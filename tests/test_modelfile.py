@@ -10,6 +10,7 @@ import numpy
 import pytest
 
 from kerasdl import models
+from kerasdl.backend import precision
 from kerasdl.core.errors import ModelFileError, WriteError
 from kerasdl.runs import modelfile, names, sidecar
 
@@ -87,13 +88,21 @@ def test_weights_that_are_read_are_not_drawn_before(good, monkeypatch):
         build()
 
 
-def test_a_model_is_built_with_the_precision_it_was_trained_with(good, tmp_path):
+@pytest.mark.parametrize(
+    ("capability", "computed"), [((8, 0), "bfloat16"), ((7, 5), "float32")], ids=["has", "lacks"]
+)
+def test_a_model_is_built_with_the_precision_it_was_trained_with(
+    good, tmp_path, monkeypatch, capability, computed
+):
+    """If the device has it: the GPU, here."""
+    monkeypatch.setattr(precision, "gpu_capability", lambda backend: capability)
     path = altered(good, tmp_path, facts={"precision": "mixed_bfloat16"})
     model, _ = modelfile.open_model(path)
-    assert model.get_layer("down1_1_convolution").compute_dtype == "bfloat16"
+    assert model.get_layer("down1_1_convolution").compute_dtype == computed
     assert keras.config.dtype_policy().name == "float32"
-    model, _ = modelfile.open_model(path, "float32")
-    assert model.get_layer("down1_1_convolution").compute_dtype == "float32"
+    for asked, found in (("mixed_bfloat16", "bfloat16"), ("float32", "float32")):
+        model, _ = modelfile.open_model(path, asked)
+        assert model.get_layer("down1_1_convolution").compute_dtype == found
 
 
 def test_a_compiled_model_is_saved_without_its_compiled_parts(good, tmp_path):

@@ -68,6 +68,26 @@ def test_auto_without_a_measurement(settings, monkeypatch, name, capability, har
     assert precision.resolve("auto", name) == expected
 
 
+@pytest.mark.parametrize(
+    ("trained", "name", "capability", "hardware", "expected"),
+    [
+        ("float32", "torch", (8, 0), True, "float32"),
+        ("mixed_bfloat16", "torch", (8, 0), False, "mixed_bfloat16"),
+        ("mixed_bfloat16", "torch", None, True, "mixed_bfloat16"),
+        ("mixed_bfloat16", "torch", None, False, "float32"),  # trained on a GPU, used on a laptop
+        ("mixed_bfloat16", "tensorflow", (7, 5), True, "float32"),
+        ("mixed_float16", "torch", (7, 5), False, "mixed_float16"),
+        ("mixed_float16", "torch", None, True, "float32"),
+    ],
+)
+def test_no_precision_is_emulated_in_prediction(
+    monkeypatch, trained, name, capability, hardware, expected
+):
+    monkeypatch.setattr(precision, "gpu_capability", lambda name: capability)
+    monkeypatch.setattr(machine, "bfloat16_in_hardware", lambda: hardware)
+    assert precision.for_inference(trained, name) == expected
+
+
 def test_auto_follows_the_recommendation_of_this_machine_only(settings, monkeypatch):
     entry = {"backend": "torch", "precisions": {"torch": "mixed_bfloat16"}}
     assert recommendation.write(entry) == settings / "benchmark.json"

@@ -1,4 +1,4 @@
-"""The precision to train in: what `auto` resolves to, and what a device does not support.
+"""The precision to train and predict in: what `auto` is, and what a device does not support.
 
 Mixed precision is Keras' own: layers compute in 16 bits, weights stay float32. Losses, metrics and
 the outputs of all models are float32 under every policy; float16 gradients are scaled by Keras'
@@ -37,6 +37,21 @@ def resolve(name, backend):
             fix="use mixed_bfloat16, float32 or auto",
         )
     return name
+
+
+def for_inference(trained, backend):
+    """The precision to predict in: that of the training, or float32 on a device without it.
+
+    Without instructions for bfloat16 a CPU emulates it: torch takes five times as long, and
+    TensorFlow prints an error.
+
+    Args:
+        trained: The precision of the training.
+        backend: The backend's name.
+    """
+    if trained == "mixed_float16":
+        return trained if gpu_capability(backend) is not None else "float32"
+    return trained if trained == _without_measurement(backend) else "float32"
 
 
 def _without_measurement(backend):

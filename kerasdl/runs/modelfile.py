@@ -18,6 +18,7 @@ import keras
 import numpy
 
 from kerasdl import models
+from kerasdl.backend.precision import for_inference
 from kerasdl.core import files
 from kerasdl.core.errors import KerasdlError, ModelFileError, first_line
 from kerasdl.metrics.colors.targets import OUTPUTS
@@ -52,7 +53,8 @@ def open_model(path, precision=None):
 
     Args:
         path: A local `.keras` file.
-        precision: Dtype policy to build it with; None: that of the training.
+        precision: Dtype policy to build it with; None: that of the training, or float32 on a
+            device that would emulate it.
 
     Returns:
         The uncompiled model, and the content of `model.json`.
@@ -67,7 +69,8 @@ def open_model(path, precision=None):
     target, outputs = facts.get("target"), facts["outputs"]
     if target is not None and outputs not in OUTPUTS.get(target, ()):
         raise ModelFileError(f"a model for target {target!r} does not have {outputs} outputs", path)
-    with _policy(precision or facts["precision"]):
+    trained = facts["precision"]
+    with _policy(precision or for_inference(trained, keras.config.backend())):
         model = _build(facts, size, path)
     load_weights(model, path)
     return model, facts
